@@ -1,0 +1,457 @@
+-- The first schema. Times are INTEGER microseconds UTC, outside ids are 16-byte BLOBs, flags are 0 or 1.
+-- A line `-- owner: MODULE` names the module whose tables follow; tests/it/layers.rs holds modules to it.
+
+-- owner: store
+CREATE TABLE store_meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- owner: accounts
+CREATE TABLE users (
+    id            INTEGER PRIMARY KEY,
+    uid           BLOB NOT NULL UNIQUE,
+    email         TEXT NOT NULL COLLATE NOCASE UNIQUE,
+    role          TEXT NOT NULL CHECK (role IN ('owner', 'member', 'viewer')),
+    password_hash TEXT,
+    created_at    INTEGER NOT NULL,
+    last_seen_at  INTEGER,
+    disabled_at   INTEGER
+) STRICT;
+
+CREATE TABLE sessions (
+    id           INTEGER PRIMARY KEY,
+    uid          BLOB NOT NULL UNIQUE,
+    token_hash   BLOB NOT NULL UNIQUE,
+    user_id      INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    csrf         TEXT NOT NULL,
+    created_at   INTEGER NOT NULL,
+    last_seen_at INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    user_agent   TEXT,
+    address      TEXT
+) STRICT;
+CREATE INDEX sessions_by_user ON sessions (user_id);
+CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+
+-- One-use links. `user_id` NULL: whoever opens it becomes the first owner.
+CREATE TABLE sign_in_links (
+    token_hash BLOB PRIMARY KEY,
+    user_id    INTEGER REFERENCES users (id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at    INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- AUTOINCREMENT: the number of a removed project is never given to another one, DSNs live long.
+CREATE TABLE projects (
+    id                  INTEGER PRIMARY KEY AUTOINCREMENT,
+    slug                TEXT NOT NULL UNIQUE,
+    name                TEXT NOT NULL,
+    created_at          INTEGER NOT NULL,
+    first_event_at      INTEGER,
+    archived_at         INTEGER
+) STRICT;
+
+CREATE TABLE project_members (
+    project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    user_id    INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    PRIMARY KEY (project_id, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX project_members_by_user ON project_members (user_id);
+
+CREATE TABLE dsn_keys (
+    id                INTEGER PRIMARY KEY,
+    project_id        INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    public_key        BLOB NOT NULL UNIQUE,
+    kind              TEXT NOT NULL CHECK (kind IN ('browser', 'server')),
+    label             TEXT NOT NULL,
+    origins           TEXT NOT NULL DEFAULT '[]',   -- JSON array; empty: every origin
+    events_per_minute INTEGER,                      -- NULL: the configured default
+    allow_critical    INTEGER NOT NULL DEFAULT 0,   -- browser keys: may raise severity critical
+    created_at        INTEGER NOT NULL,
+    revoked_at        INTEGER
+) STRICT;
+CREATE INDEX dsn_keys_by_project ON dsn_keys (project_id);
+
+CREATE TABLE api_tokens (
+    id           INTEGER PRIMARY KEY,
+    uid          BLOB NOT NULL UNIQUE,
+    name         TEXT NOT NULL,
+    token_hash   BLOB NOT NULL UNIQUE,
+    hint         TEXT NOT NULL,                     -- the last four characters, to tell tokens apart
+    scopes       TEXT NOT NULL,                     -- comma-separated, sorted
+    project_id   INTEGER REFERENCES projects (id) ON DELETE CASCADE,
+    created_at   INTEGER NOT NULL,
+    last_used_at INTEGER,
+    revoked_at   INTEGER
+) STRICT;
+
+-- Environments and releases, interned per project; domains refer to them by id.
+CREATE TABLE project_names (
+    id            INTEGER PRIMARY KEY,
+    project_id    INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    kind          TEXT NOT NULL CHECK (kind IN ('environment', 'release')),
+    name          TEXT NOT NULL,
+    first_seen_at INTEGER NOT NULL,
+    UNIQUE (project_id, kind, name)
+) STRICT;
+
+CREATE TABLE audit_log (
+    id         INTEGER PRIMARY KEY,
+    at         INTEGER NOT NULL,
+    actor      TEXT NOT NULL,                       -- an email address, `token NAME`, `command line`, `tocsin`
+    action     TEXT NOT NULL,                       -- dotted, such as `project.create`
+    subject    TEXT NOT NULL,
+    project_id INTEGER,
+    detail     TEXT NOT NULL DEFAULT '{}',          -- JSON without secrets
+    address    TEXT
+) STRICT;
+CREATE INDEX audit_log_by_time ON audit_log (at);
+
+-- owner: ledger
+-- What was not kept, by reason, per hour.
+CREATE TABLE outcomes (
+    project_id INTEGER NOT NULL,
+    hour       INTEGER NOT NULL,
+    reason     TEXT NOT NULL,
+    category   TEXT NOT NULL,
+    quantity   INTEGER NOT NULL,
+    PRIMARY KEY (project_id, hour, reason, category)
+) STRICT, WITHOUT ROWID;
+
+-- owner: incidents
+CREATE TABLE rules (
+    id         INTEGER PRIMARY KEY,
+    project_id INTEGER REFERENCES projects (id) ON DELETE CASCADE,  -- NULL: the default for every project
+    kind       TEXT NOT NULL,
+    enabled    INTEGER NOT NULL DEFAULT 1,
+    severity   TEXT NOT NULL CHECK (severity IN ('low', 'medium', 'high', 'critical')),
+    threshold  REAL,
+    window_s   INTEGER,
+    params     TEXT NOT NULL DEFAULT '{}',
+    updated_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX rules_by_project ON rules (ifnull(project_id, 0), kind);
+
+CREATE TABLE channels (
+    id            INTEGER PRIMARY KEY,
+    uid           BLOB NOT NULL UNIQUE,
+    name          TEXT NOT NULL UNIQUE,
+    kind          TEXT NOT NULL CHECK (kind IN ('email', 'slack', 'webhook')),
+    settings      TEXT NOT NULL,                    -- JSON without secrets
+    sealed        BLOB,                             -- secrets, sealed with context `channel:{uid}`
+    owner         TEXT NOT NULL CHECK (owner IN ('page', 'environment', 'file')),
+    position      INTEGER NOT NULL,                 -- order in which unanswered alarms climb
+    state         TEXT NOT NULL CHECK (state IN ('ready', 'paused', 'broken')),
+    state_reason  TEXT,
+    failures      INTEGER NOT NULL DEFAULT 0,       -- in a row; feeds the breaker
+    open_until    INTEGER,                          -- breaker: no attempt before
+    paced_until   INTEGER,                          -- Retry-After and pacing: no attempt before
+    created_at    INTEGER NOT NULL,
+    delivered_at  INTEGER                           -- last proof that it works
+) STRICT;
+
+-- The channels a project chose. No row: all channels.
+CREATE TABLE routes (
+    project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    channel_id INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
+    PRIMARY KEY (project_id, channel_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE incidents (
+    id                 INTEGER PRIMARY KEY,         -- also the number people say
+    uid                BLOB NOT NULL UNIQUE,
+    project_id         INTEGER REFERENCES projects (id) ON DELETE CASCADE,  -- NULL: tocsin's own
+    service            TEXT,
+    severity           TEXT NOT NULL CHECK (severity IN ('low', 'medium', 'high', 'critical')),
+    state              TEXT NOT NULL CHECK (state IN ('open', 'acknowledged', 'resolved')),
+    summary            TEXT NOT NULL,
+    impact_started_at  INTEGER NOT NULL,
+    detected_at        INTEGER NOT NULL,
+    first_sent_at      INTEGER,
+    first_delivered_at INTEGER,
+    acknowledged_at    INTEGER,
+    acknowledged_by    TEXT,
+    recovered_at       INTEGER,
+    resolved_at        INTEGER,
+    resolve_reason     TEXT,
+    last_signal_at     INTEGER NOT NULL,
+    witness_count      INTEGER NOT NULL DEFAULT 0,  -- also those not listed
+    signal_count       INTEGER NOT NULL DEFAULT 0,
+    silenced           INTEGER NOT NULL DEFAULT 0,
+    rings              INTEGER NOT NULL DEFAULT 0,
+    next_ring_at       INTEGER                      -- NULL: nothing more will ring by itself
+) STRICT;
+CREATE INDEX incidents_unresolved ON incidents (project_id, impact_started_at) WHERE state <> 'resolved';
+CREATE INDEX incidents_by_project ON incidents (project_id, id);
+CREATE INDEX incidents_ringing ON incidents (next_ring_at) WHERE next_ring_at IS NOT NULL;
+
+CREATE TABLE witnesses (
+    id            INTEGER PRIMARY KEY,
+    incident_id   INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
+    key           TEXT NOT NULL,
+    source        TEXT NOT NULL,                    -- errors, error_rate, slow_metrics, self, probe …
+    kind          TEXT NOT NULL CHECK (kind IN ('condition', 'occurrence')),
+    severity      TEXT NOT NULL CHECK (severity IN ('low', 'medium', 'high', 'critical')),
+    summary       TEXT NOT NULL,
+    detail        TEXT NOT NULL DEFAULT '{}',       -- JSON: facts for the message (queries, event id, users …)
+    state         TEXT NOT NULL CHECK (state IN ('firing', 'holding', 'ok')),
+    live          INTEGER NOT NULL,                 -- 1 while its incident is unresolved
+    first_bad_at  INTEGER NOT NULL,
+    detected_at   INTEGER NOT NULL,
+    last_bad_at   INTEGER NOT NULL,
+    ok_since      INTEGER,
+    signal_count  INTEGER NOT NULL DEFAULT 1
+) STRICT;
+-- At most one open incident per key.
+CREATE UNIQUE INDEX witnesses_live ON witnesses (key) WHERE live = 1;
+CREATE INDEX witnesses_by_incident ON witnesses (incident_id);
+CREATE INDEX witnesses_holding ON witnesses (ok_since) WHERE live = 1 AND state = 'holding';
+
+CREATE TABLE incident_events (
+    id          INTEGER PRIMARY KEY,
+    incident_id INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
+    at          INTEGER NOT NULL,
+    kind        TEXT NOT NULL,                      -- opened, joined, raised, rang, acknowledged, recovered …
+    actor       TEXT,
+    detail      TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+CREATE INDEX incident_events_by_incident ON incident_events (incident_id, id);
+
+CREATE TABLE silences (
+    id         INTEGER PRIMARY KEY,
+    uid        BLOB NOT NULL UNIQUE,
+    project_id INTEGER REFERENCES projects (id) ON DELETE CASCADE,  -- NULL: every project
+    key        TEXT,                                -- NULL: every key; else a key or a prefix ending in *
+    reason     TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    starts_at  INTEGER NOT NULL,
+    ends_at    INTEGER NOT NULL,
+    ended_at   INTEGER
+) STRICT;
+CREATE INDEX silences_by_end ON silences (ends_at);
+
+-- New issues of a project's first day, waiting for one digest.
+CREATE TABLE digest_entries (
+    id         INTEGER PRIMARY KEY,
+    project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    at         INTEGER NOT NULL,
+    severity   TEXT NOT NULL,
+    summary    TEXT NOT NULL,
+    key        TEXT NOT NULL
+) STRICT;
+CREATE INDEX digest_entries_by_project ON digest_entries (project_id, id);
+
+-- Every message is a row here, written with its cause. `channel_id` NULL: no channel existed yet.
+CREATE TABLE deliveries (
+    id              INTEGER PRIMARY KEY,
+    uid             BLOB NOT NULL UNIQUE,
+    project_id      INTEGER,
+    incident_id     INTEGER REFERENCES incidents (id) ON DELETE CASCADE,
+    cause           TEXT NOT NULL CHECK (cause IN ('incident', 'account', 'subscription', 'report', 'test')),
+    purpose         TEXT NOT NULL,                  -- opened, witness, ring_again, raised, recovered, digest, test …
+    severity        TEXT NOT NULL,
+    channel_id      INTEGER REFERENCES channels (id) ON DELETE SET NULL,
+    recipient       TEXT,                           -- NULL: the channel's own
+    content         TEXT NOT NULL,                  -- JSON: what the renderer needs beyond the incident's rows
+    state           TEXT NOT NULL CHECK (state IN ('waiting', 'pending', 'sending', 'delivered', 'failed', 'bundled', 'cancelled')),
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    quantity        INTEGER NOT NULL DEFAULT 1,     -- how many messages this one stands for
+    bundle_id       INTEGER,                        -- the delivery that carries this one
+    created_at      INTEGER NOT NULL,
+    next_attempt_at INTEGER,
+    lease_until     INTEGER,
+    lease_boot      BLOB,
+    delivered_at    INTEGER,
+    last_error      TEXT,
+    remote_id       TEXT                            -- Slack ts, mail Message-ID: what a thread hangs on
+) STRICT;
+CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE state = 'pending';
+CREATE INDEX deliveries_sending ON deliveries (lease_until) WHERE state = 'sending';
+CREATE INDEX deliveries_waiting ON deliveries (id) WHERE state = 'waiting';
+CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
+-- One first message per incident and channel.
+CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, ifnull(channel_id, 0)) WHERE purpose = 'opened';
+
+CREATE TABLE delivery_attempts (
+    id          INTEGER PRIMARY KEY,
+    delivery_id INTEGER NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,
+    number      INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    duration_us INTEGER NOT NULL,
+    outcome     TEXT NOT NULL,                      -- delivered, retryable, permanent
+    detail      TEXT NOT NULL                       -- the answer, or the dialogue with secrets masked
+) STRICT;
+CREATE INDEX delivery_attempts_by_delivery ON delivery_attempts (delivery_id, number);
+
+-- owner: issues
+CREATE TABLE issues (
+    id               INTEGER PRIMARY KEY,
+    uid              BLOB NOT NULL UNIQUE,
+    project_id       INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    number           INTEGER NOT NULL,              -- counts per project; the short id is SLUG-number
+    algorithm        TEXT NOT NULL,
+    reason           TEXT NOT NULL,                 -- why these events are together, JSON
+    title            TEXT NOT NULL,
+    culprit          TEXT NOT NULL,
+    level            TEXT NOT NULL,
+    severity         TEXT NOT NULL,
+    class            TEXT NOT NULL,
+    platform         TEXT NOT NULL,
+    status           TEXT NOT NULL CHECK (status IN ('unresolved', 'resolved', 'ignored')),
+    status_at        INTEGER NOT NULL,
+    status_by        TEXT,
+    regressed_at     INTEGER,
+    first_seen       INTEGER NOT NULL,
+    first_release_id INTEGER REFERENCES project_names (id),
+    UNIQUE (project_id, number)
+) STRICT;
+
+-- The keys under which an issue is found: more than one after a merge or a new algorithm.
+CREATE TABLE issue_keys (
+    project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    key        BLOB NOT NULL,
+    algorithm  TEXT NOT NULL,
+    issue_id   INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    PRIMARY KEY (project_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX issue_keys_by_issue ON issue_keys (issue_id);
+
+-- What changes with every event, apart from the issue's texts so that a commit rewrites few pages.
+-- count = stored + sampled + evicted.
+CREATE TABLE issue_stats (
+    issue_id        INTEGER PRIMARY KEY REFERENCES issues (id) ON DELETE CASCADE,
+    project_id      INTEGER NOT NULL,
+    count           INTEGER NOT NULL,
+    stored          INTEGER NOT NULL,
+    sampled         INTEGER NOT NULL,
+    evicted         INTEGER NOT NULL,
+    day             INTEGER NOT NULL,               -- the UTC day of stored_today
+    stored_today    INTEGER NOT NULL,
+    users           INTEGER NOT NULL,
+    users_exact     INTEGER NOT NULL,               -- 0: `users` is an estimate
+    users_tail      BLOB NOT NULL,                  -- user hashes not yet in issue_users
+    last_seen       INTEGER NOT NULL,
+    last_release_id INTEGER REFERENCES project_names (id)
+) STRICT;
+CREATE INDEX issue_stats_by_last_seen ON issue_stats (project_id, last_seen);
+
+CREATE TABLE issue_users (
+    issue_id INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    chunk    INTEGER NOT NULL,
+    hashes   BLOB NOT NULL,                         -- 8 bytes each
+    PRIMARY KEY (issue_id, chunk)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE issue_environments (
+    project_id     INTEGER NOT NULL,
+    environment_id INTEGER NOT NULL REFERENCES project_names (id),
+    issue_id       INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    PRIMARY KEY (project_id, environment_id, issue_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX issue_environments_by_issue ON issue_environments (issue_id);
+
+CREATE TABLE issue_hours (
+    project_id INTEGER NOT NULL,
+    hour       INTEGER NOT NULL,
+    issue_id   INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    count      INTEGER NOT NULL,
+    PRIMARY KEY (project_id, hour, issue_id)
+) STRICT, WITHOUT ROWID;
+
+-- Errors per project in ten-second steps, for the error-rate rule.
+CREATE TABLE error_rate (
+    project_id INTEGER NOT NULL,
+    step       INTEGER NOT NULL,
+    errors     INTEGER NOT NULL,
+    PRIMARY KEY (project_id, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+    seq            INTEGER PRIMARY KEY,
+    project_id     INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    issue_id       INTEGER NOT NULL,
+    event_id       BLOB NOT NULL,
+    timestamp      INTEGER NOT NULL,
+    received_at    INTEGER NOT NULL,
+    level          TEXT NOT NULL,
+    environment_id INTEGER,
+    release_id     INTEGER,
+    dictionary_id  INTEGER,                         -- NULL: plain zstd
+    payload        BLOB NOT NULL                    -- the scrubbed JSON, compressed
+) STRICT;
+CREATE INDEX events_by_issue ON events (project_id, issue_id, seq);
+
+-- Ids of one commit in one row, 32 bytes each (project, id, seq or 0); merged into event_ids in sorted runs.
+CREATE TABLE event_id_log (
+    batch       INTEGER PRIMARY KEY,
+    received_at INTEGER NOT NULL,
+    ids         BLOB NOT NULL
+) STRICT;
+CREATE TABLE event_ids (
+    project_id INTEGER NOT NULL,
+    event_id   BLOB NOT NULL,
+    seq        INTEGER NOT NULL,
+    PRIMARY KEY (project_id, event_id)
+) STRICT, WITHOUT ROWID;
+
+-- owner: metrics
+CREATE TABLE metric_points (
+    id             INTEGER PRIMARY KEY,
+    project_id     INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    type           TEXT NOT NULL,
+    value          REAL NOT NULL,
+    unit           TEXT,
+    metadata       TEXT NOT NULL DEFAULT '{}',
+    at             INTEGER NOT NULL,
+    received_at    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX metric_points_by_type ON metric_points (project_id, type, at);
+-- The points above a rule's bound, apart so that its window is a small range.
+CREATE TABLE slow_points (
+    project_id INTEGER NOT NULL,
+    at         INTEGER NOT NULL,
+    point_id   INTEGER NOT NULL REFERENCES metric_points (id) ON DELETE CASCADE,
+    PRIMARY KEY (project_id, at, point_id)
+) STRICT, WITHOUT ROWID;
+
+-- owner: releases
+CREATE TABLE deploys (
+    id          INTEGER PRIMARY KEY,
+    uid         BLOB NOT NULL UNIQUE,
+    project_id  INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    release     TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    url         TEXT,
+    created_at  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX deploys_by_time ON deploys (project_id, at);
+
+-- owner: engine
+CREATE TABLE task_runs (
+    task        TEXT PRIMARY KEY,
+    started_at  INTEGER NOT NULL,
+    duration_us INTEGER NOT NULL,
+    ok          INTEGER NOT NULL,
+    result      TEXT NOT NULL,
+    runs        INTEGER NOT NULL,
+    failures    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- For people who ask the database directly: stored samples (see docs/sql.md).
+-- owner: issues
+CREATE VIEW system_errors AS
+SELECT events.event_id AS id,
+       json_extract(event_json(events.payload, events.dictionary_id), '$.tocsin.error_type') AS error_type,
+       issues.title AS message,
+       events.payload AS context,
+       issues.severity AS severity,
+       NULL AS user_id, NULL AS metadata, NULL AS stack_trace,
+       events.received_at AS created_at
+FROM events JOIN issues ON issues.id = events.issue_id;
+
+-- owner: metrics
+CREATE VIEW system_metrics AS
+SELECT id, type, value, metadata, at AS created_at FROM metric_points;

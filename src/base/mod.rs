@@ -1,0 +1,17 @@
+//! The ground every module stands on: time, ids, secrets, bounded text. Knows nothing of tocsin.
+
+pub mod clock;
+pub mod entropy;
+pub mod id;
+pub mod seal;
+pub mod secret;
+pub mod severity;
+pub mod text;
+pub mod time;
+
+pub use clock::Clock;
+pub use entropy::Entropy;
+pub use id::{EventId, ProjectId, Uid};
+pub use secret::Secret;
+pub use severity::Severity;
+pub use time::Timestamp;
