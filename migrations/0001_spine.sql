@@ -237,11 +237,12 @@ CREATE TABLE digest_entries (
     id         INTEGER PRIMARY KEY,
     project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
     at         INTEGER NOT NULL,
+    due_at     INTEGER NOT NULL,
     severity   TEXT NOT NULL,
     summary    TEXT NOT NULL,
     key        TEXT NOT NULL
 ) STRICT;
-CREATE INDEX digest_entries_by_project ON digest_entries (project_id, id);
+CREATE INDEX digest_entries_by_due ON digest_entries (due_at);
 
 -- Every message is a row here, written with its cause. `channel_id` NULL: no channel existed yet.
 CREATE TABLE deliveries (

@@ -1,0 +1,32 @@
+//! One process writes: whoever holds the lock on the data folder.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// Held while a process may write. The operating system releases it even after kill -9.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("another tocsin works on {0}: stop it, or use its control socket")]
+    Taken(PathBuf),
+    #[error("cannot lock {0}: {1}")]
+    Io(PathBuf, #[source] std::io::Error),
+}
+
+impl FolderLock {
+    /// Takes the lock of `folder`, or fails at once.
+    pub fn take(folder: &Path) -> Result<Self, LockError> {
+        let path = folder.join("tocsin.lock");
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = opened.map_err(|error| LockError::Io(path.clone(), error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Taken(folder.to_owned())),
+            Err(TryLockError::Error(error)) => Err(LockError::Io(path, error)),
+        }
+    }
+}

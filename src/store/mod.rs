@@ -1,0 +1,203 @@
+//! The SQLite kernel: one writer thread with group commit, a read-only pool beside it, checkpoints off the
+//! commit path. Knows no domain's table.
+//!
+//! The only doors are [`Store::read`], [`Store::write`] and a [`Lane`]. A closure handed to the writer does no
+//! I/O and no unbounded loop: it delays everybody who waits for the same commit.
+
+mod changes;
+mod checkpoint;
+mod error;
+mod folder;
+mod lane;
+mod migrations;
+mod open;
+mod stats;
+mod tx;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{oneshot, watch};
+
+pub use changes::Topic;
+pub use error::Error;
+pub use folder::{FolderLock, LockError};
+pub use lane::{Lane, Record};
+pub use open::{Options, Prepare};
+pub use rusqlite::{Row, params, types::Value};
+pub use stats::{Stats, StatsSnapshot};
+pub use tx::{ReadTx, WriteTx};
+
+use changes::Changes;
+use open::ReadPool;
+use writer::{Job, Message, Writer, WriterHandle};
+
+/// The open database. Cheap to clone; the last [`Store::stop`] drains the writer.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    readers: ReadPool,
+    writer: WriterHandle,
+    changes: Arc<Changes>,
+    stats: Arc<Stats>,
+}
+
+/// A store that is open but whose writer does not run yet: lanes are added here.
+pub struct Opened {
+    path: PathBuf,
+    readers: ReadPool,
+    writer: Writer,
+    sender: std::sync::mpsc::SyncSender<Message>,
+    changes: Arc<Changes>,
+    stats: Arc<Stats>,
+}
+
+impl Opened {
+    /// Adds an intake lane of at most `capacity` queued items; `record` owns its state on the writer thread.
+    pub fn lane<R: Record>(&mut self, name: &'static str, capacity: usize, record: R) -> Lane<R> {
+        let lane = Lane::new(name, capacity, self.sender.clone());
+        self.writer.add_lane(lane.port(record));
+        lane
+    }
+
+    /// Runs `work` on the writing connection before the store starts: to load what lanes keep in memory.
+    pub fn prepare<T>(&mut self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        work(&ReadTx::new(self.writer.connection()))
+    }
+
+    /// Starts the writer and the checkpointer.
+    pub fn start(self) -> Result<Store, Error> {
+        let checkpointer = checkpoint::Checkpointer::start(&self.path, Arc::clone(&self.stats))?;
+        let writer = self.writer.start(self.sender, checkpointer)?;
+        let (path, readers, changes, stats) = (self.path, self.readers, self.changes, self.stats);
+        Ok(Store { inner: Arc::new(Inner { path, readers, writer, changes, stats }) })
+    }
+}
+
+impl Store {
+    /// Opens or creates `tocsin.db` in `folder` and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`Error::Newer`] where the database needs a newer program; anything SQLite says otherwise.
+    pub fn open(folder: &Path, options: &Options) -> Result<Opened, Error> {
+        let path = folder.join("tocsin.db");
+        let connection = open::writing_connection(&path, options)?;
+        let readers = ReadPool::open(&path, options)?;
+        let changes = Arc::new(Changes::default());
+        let stats = Arc::new(Stats::default());
+        let (sender, receiver) = std::sync::mpsc::sync_channel(writer::QUEUE_MAX);
+        let writer = Writer::new(connection, receiver, Arc::clone(&changes), Arc::clone(&stats));
+        Ok(Opened { path, readers, writer, sender, changes, stats })
+    }
+
+    /// Runs `work` in a short read transaction on the blocking pool.
+    pub async fn read<T, E>(
+        &self,
+        work: impl FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || store.read_now(work)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Panicked.into()),
+        }
+    }
+
+    /// As [`Store::read`], on the calling thread. For the command line and for threads that may block.
+    pub fn read_now<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.inner.readers.run(work)
+    }
+
+    /// Runs `work` in a savepoint of the next group commit; answers after the commit is on disk.
+    ///
+    /// `name` stands in the log when a batch is slow. An error rolls back this savepoint alone.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] before anything was written where the queue is full; what `work` returned; or why the
+    /// commit failed.
+    pub async fn write<T, E>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let answer = self.enqueue(name, work)?;
+        answer.await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+    }
+
+    /// As [`Store::write`], blocking the calling thread. Not from async code.
+    pub fn write_now<T, E>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let answer = self.enqueue(name, work)?;
+        answer.blocking_recv().unwrap_or_else(|_| Err(Error::Stopped.into()))
+    }
+
+    fn enqueue<T, E>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, E>>, Error>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        self.inner.writer.send(Message::Job(Job::new(name, work, sender)))?;
+        Ok(receiver)
+    }
+
+    /// A counter that moves after every commit which touched `topic`.
+    pub fn changes(&self, topic: Topic) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe(topic)
+    }
+
+    pub fn stats(&self) -> &Stats {
+        &self.inner.stats
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Bytes on disk: database, write-ahead log and shared-memory file.
+    pub fn disk_bytes(&self) -> u64 {
+        ["", "-wal", "-shm"]
+            .iter()
+            .filter_map(|suffix| {
+                let mut name = self.inner.path.clone().into_os_string();
+                name.push(suffix);
+                std::fs::metadata(name).ok()
+            })
+            .map(|meta| meta.len())
+            .sum()
+    }
+
+    /// Refuses new work, commits what is queued, checkpoints, and waits for the writer to end. Blocks.
+    pub fn stop(&self) {
+        self.inner.writer.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests;

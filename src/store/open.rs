@@ -1,0 +1,97 @@
+//! How connections are opened: pragmas, the schema, the read-only pool.
+
+use std::path::Path;
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Error, ReadTx, migrations};
+
+/// Called on every new connection: a domain registers its SQL functions here.
+pub type Prepare = fn(&Connection) -> rusqlite::Result<()>;
+
+/// What an opener may choose.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub readers: u32,
+    pub prepare: Vec<Prepare>,
+}
+
+impl Default for Options {
+    /// Four readers: a page asks one question at a time and the machine has few cores.
+    fn default() -> Self {
+        Self { readers: 4, prepare: Vec::new() }
+    }
+}
+
+/// Chosen by measuring stored bytes per event at 4, 8 and 16 KiB (ARCHITECTURE.md, decision 4).
+const PAGE_BYTES: u32 = 8192;
+/// Another process (a backup, a `sqlite3` shell) may hold the database for a moment.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// The hot part of the indexes for a large project; resident memory is bounded by it.
+const WRITER_CACHE_KIB: i64 = 24 * 1024;
+const READER_CACHE_KIB: i64 = 2 * 1024;
+/// More than all statements of the product.
+const STATEMENTS_MAX: usize = 256;
+/// How long a page waits for a reading connection before it says that it is busy.
+const READER_WAIT: Duration = Duration::from_secs(5);
+
+pub(super) fn writing_connection(path: &Path, options: &Options) -> Result<Connection, Error> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    // Both are fixed by the first table and ignored afterwards.
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Checkpoints belong to the checkpointer thread, never to a commit.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    prepare(&connection, options)?;
+    migrations::run(&mut connection)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    options.prepare.iter().try_for_each(|register| register(connection))
+}
+
+/// Read-only connections; a write through one is refused by SQLite itself.
+pub(super) struct ReadPool {
+    pool: r2d2::Pool<SqliteConnectionManager>,
+}
+
+impl ReadPool {
+    pub(super) fn open(path: &Path, options: &Options) -> Result<Self, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let chosen = options.clone();
+        let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(move |connection| {
+            connection.busy_timeout(BUSY_WAIT)?;
+            connection.pragma_update(None, "query_only", true)?;
+            connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+            connection.pragma_update(None, "temp_store", "MEMORY")?;
+            prepare(connection, &chosen)
+        });
+        let pool = r2d2::Pool::builder()
+            .max_size(options.readers)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(READER_WAIT)
+            .build(manager)
+            .map_err(|_| Error::ReadersBusy)?;
+        Ok(Self { pool })
+    }
+
+    pub(super) fn run<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.pool.get().map_err(|_| Error::ReadersBusy)?;
+        let transaction = connection.transaction().map_err(Error::from)?;
+        work(&ReadTx::new(&transaction))
+    }
+}

@@ -1,0 +1,80 @@
+//! Counters of the store itself, for /metrics, the page and tocsin's own alarms.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Running totals since start. Written by the writer and the checkpointer, read by anyone.
+#[derive(Default)]
+pub struct Stats {
+    pub(super) queued: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) commits: AtomicU64,
+    pub(super) failed_commits: AtomicU64,
+    pub(super) jobs: AtomicU64,
+    pub(super) commit_us: AtomicU64,
+    pub(super) slowest_us: AtomicU64,
+    pub(super) slow_batches: AtomicU64,
+    pub(super) wal_pages: AtomicU64,
+    pub(super) checkpoints: AtomicU64,
+    pub(super) truncations: AtomicU64,
+    pub(super) disk_full: AtomicU64,
+}
+
+/// [`Stats`] at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatsSnapshot {
+    /// Jobs and lane items that wait now.
+    pub queued: u64,
+    /// Refused because a queue was full.
+    pub refused: u64,
+    pub commits: u64,
+    pub failed_commits: u64,
+    /// Closures and lane items that were run.
+    pub jobs: u64,
+    /// Time spent in commits (the sync included), in all.
+    pub commit_time: Duration,
+    /// The slowest batch since the last call of [`Stats::take_slowest`].
+    pub slowest: Duration,
+    /// Batches over 50 ms.
+    pub slow_batches: u64,
+    /// Pages in the write-ahead log after the last commit.
+    pub wal_pages: u64,
+    pub checkpoints: u64,
+    /// Times the writer had to truncate the log itself.
+    pub truncations: u64,
+    /// Commits refused by a full disk.
+    pub disk_full: u64,
+}
+
+impl Stats {
+    pub fn snapshot(&self) -> StatsSnapshot {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        StatsSnapshot {
+            queued: read(&self.queued),
+            refused: read(&self.refused),
+            commits: read(&self.commits),
+            failed_commits: read(&self.failed_commits),
+            jobs: read(&self.jobs),
+            commit_time: Duration::from_micros(read(&self.commit_us)),
+            slowest: Duration::from_micros(read(&self.slowest_us)),
+            slow_batches: read(&self.slow_batches),
+            wal_pages: read(&self.wal_pages),
+            checkpoints: read(&self.checkpoints),
+            truncations: read(&self.truncations),
+            disk_full: read(&self.disk_full),
+        }
+    }
+
+    /// The slowest batch since the last call; starts anew.
+    pub fn take_slowest(&self) -> Duration {
+        Duration::from_micros(self.slowest_us.swap(0, Ordering::Relaxed))
+    }
+
+    pub(super) fn add(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+pub(super) fn as_micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
