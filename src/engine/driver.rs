@@ -1,0 +1,374 @@
+//! Runs every task by its schedule, on a wake-up and on demand, and keeps what happened for the page.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Report, Task, Wake};
+use crate::base::{Clock, Timestamp};
+use crate::store::{Error, Store, params};
+
+/// A run that takes longer is given up; the next one starts from what is in the database.
+const RUN_TIME_MAX: Duration = Duration::from_mins(5);
+/// Runs in a row that may ask for more before others get a turn.
+const TURNS_MAX: usize = 100;
+
+/// The tasks and their state. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    tasks: Arc<Vec<Running>>,
+    store: Store,
+    clock: Clock,
+}
+
+struct Running {
+    task: Task,
+    ask: Notify,
+    state: Mutex<State>,
+    /// One run at a time, whoever asks.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    last: Option<LastRun>,
+    next_at: Option<Timestamp>,
+    running: bool,
+    runs: u64,
+    failures: u64,
+}
+
+#[derive(Clone)]
+struct LastRun {
+    at: Timestamp,
+    took: Duration,
+    outcome: Result<String, String>,
+}
+
+/// A task as the page and the API show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskStatus {
+    pub name: &'static str,
+    pub does: &'static str,
+    pub schedule: String,
+    pub running: bool,
+    pub last_run_at: Option<Timestamp>,
+    pub last_duration_ms: Option<f64>,
+    pub last_ok: Option<bool>,
+    pub last_result: Option<String>,
+    pub next_run_at: Option<Timestamp>,
+    pub runs: u64,
+    pub failures: u64,
+}
+
+impl Engine {
+    pub fn new(store: Store, clock: Clock, tasks: Vec<Task>) -> Self {
+        let tasks = tasks
+            .into_iter()
+            .map(|task| Running {
+                task,
+                ask: Notify::new(),
+                state: Mutex::default(),
+                turn: tokio::sync::Mutex::default(),
+            })
+            .collect();
+        Self { tasks: Arc::new(tasks), store, clock }
+    }
+
+    /// Starts one loop per task. They end when `stop` is cancelled, after the run that is under way.
+    pub fn start(&self, tracker: &TaskTracker, stop: &CancellationToken) {
+        for index in 0..self.tasks.len() {
+            let engine = self.clone();
+            let stop = stop.clone();
+            tracker.spawn(async move { engine.drive(index, stop).await });
+        }
+    }
+
+    /// Runs a task now, waiting for a run that is under way. `None` where there is no such task.
+    pub async fn run_now(&self, name: &str) -> Option<Result<String, String>> {
+        let running = self.tasks.iter().find(|running| running.task.name == name)?;
+        self.run(running).await;
+        running.state().last.map(|last| last.outcome)
+    }
+
+    /// Asks for a run soon and returns at once. `false` where there is no such task.
+    pub fn ask(&self, name: &str) -> bool {
+        let found = self.tasks.iter().find(|running| running.task.name == name);
+        found.inspect(|running| running.ask.notify_one()).is_some()
+    }
+
+    pub fn status(&self) -> Vec<TaskStatus> {
+        self.tasks.iter().map(Running::status).collect()
+    }
+
+    async fn drive(&self, index: usize, stop: CancellationToken) {
+        let Some(running) = self.tasks.get(index) else { return };
+        let mut woken = match running.task.wake {
+            Wake::ScheduleOnly => None,
+            Wake::OnCommit(topic) => Some(self.store.changes(topic)),
+        };
+        // Everything runs once at the start: what became due while nobody was there is done first.
+        let mut next_at = self.clock.now();
+        loop {
+            running.set_next(next_at);
+            let due = wait(&self.clock, next_at, &running.ask, woken.as_mut());
+            if stop.run_until_cancelled(due).await.is_none() {
+                return;
+            }
+            self.run(running).await;
+            next_at = running.task.schedule.next_after(self.clock.now());
+        }
+    }
+
+    async fn run(&self, running: &Running) {
+        let _turn = running.turn.lock().await;
+        let at = self.clock.now();
+        let began = Instant::now();
+        running.with(|state| state.running = true);
+        let outcome = self.turns(running).await;
+        let last = LastRun {
+            at,
+            took: began.elapsed(),
+            outcome: outcome.clone().map(|did| did.unwrap_or_default()),
+        };
+        let idle = matches!(outcome, Ok(None));
+        let known = running.with(|state| {
+            let known = state.last.is_some();
+            state.running = false;
+            state.runs += 1;
+            state.failures += u64::from(last.outcome.is_err());
+            // A run with nothing to do does not hide what the last one did, only when.
+            match &mut state.last {
+                Some(before) if idle => (before.at, before.took) = (last.at, last.took),
+                slot => *slot = Some(last.clone()),
+            }
+            known
+        });
+        if let Err(error) = &last.outcome {
+            tracing::error!(task = running.task.name, error, "a background task failed; it runs again");
+        }
+        if !idle || !known {
+            self.keep(running.task.name, &last, running.state()).await;
+        }
+    }
+
+    /// Runs the task until it has nothing more to do, at most [`TURNS_MAX`] times. `None`: it was idle.
+    async fn turns(&self, running: &Running) -> Result<Option<String>, String> {
+        let mut did = None;
+        for _ in 0..TURNS_MAX {
+            let run = tokio::time::timeout(RUN_TIME_MAX, (running.task.run)());
+            let report = run.await.map_err(|_| format!("gave up after {} s", RUN_TIME_MAX.as_secs()))?;
+            match report.map_err(|error| format!("{error:#}"))? {
+                Report::Idle => break,
+                Report::Did(what) => {
+                    did = Some(what);
+                    break;
+                }
+                Report::More(what) => did = Some(what),
+            }
+        }
+        Ok(did)
+    }
+
+    /// Keeps the last run across restarts. A full queue or disk must not stop the task itself.
+    async fn keep(&self, name: &'static str, last: &LastRun, state: State) {
+        let (ok, result) = match &last.outcome {
+            Ok(did) => (true, did.clone()),
+            Err(error) => (false, error.clone()),
+        };
+        let (at, took) = (last.at.as_micros(), i64::try_from(last.took.as_micros()).unwrap_or(i64::MAX));
+        let (runs, failures) = (i64::try_from(state.runs).ok(), i64::try_from(state.failures).ok());
+        let kept = self.store.write("engine.keep", move |tx| {
+            tx.execute(
+                "INSERT INTO task_runs (task, started_at, duration_us, ok, result, runs, failures)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (task) DO UPDATE SET started_at = excluded.started_at,
+                     duration_us = excluded.duration_us, ok = excluded.ok, result = excluded.result,
+                     runs = excluded.runs, failures = excluded.failures",
+                params![name, at, took, ok, result, runs, failures],
+            )
+        });
+        if let Err(error) = kept.await.map_err(|error: Error| error) {
+            tracing::debug!(%error, task = name, "the last run of a task was not kept");
+        }
+    }
+}
+
+/// Waits until the task is due, asked for, or woken by a commit.
+async fn wait(clock: &Clock, next_at: Timestamp, ask: &Notify, woken: Option<&mut watch::Receiver<u64>>) {
+    let woken = async {
+        let Some(changes) = woken else { return std::future::pending().await };
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = clock.sleep_until(next_at) => {}
+        () = ask.notified() => {}
+        () = woken => {}
+    }
+}
+
+impl Running {
+    fn state(&self) -> State {
+        self.with(|state| state.clone())
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_next(&self, at: Timestamp) {
+        self.with(|state| state.next_at = Some(at));
+    }
+
+    fn status(&self) -> TaskStatus {
+        let state = self.state();
+        let last = state.last.as_ref();
+        TaskStatus {
+            name: self.task.name,
+            does: self.task.does,
+            schedule: self.task.schedule.to_string(),
+            running: state.running,
+            last_run_at: last.map(|run| run.at),
+            last_duration_ms: last.map(|run| run.took.as_secs_f64() * 1e3),
+            last_ok: last.map(|run| run.outcome.is_ok()),
+            last_result: last.map(|run| match &run.outcome {
+                Ok(text) | Err(text) => text.clone(),
+            }),
+            next_run_at: state.next_at,
+            runs: state.runs,
+            failures: state.failures,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::engine::Schedule;
+    use crate::store::{Options, Topic};
+
+    const TOPIC: Topic = Topic("things");
+
+    struct House {
+        _folder: tempfile::TempDir,
+        store: Store,
+        clock: Clock,
+        tracker: TaskTracker,
+        stop: CancellationToken,
+    }
+
+    fn house() -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+        let clock = Clock::manual(Timestamp::from_secs(1_000_000));
+        House { _folder: folder, store, clock, tracker: TaskTracker::new(), stop: CancellationToken::new() }
+    }
+
+    /// Waits until the driver has set the next run after this many runs.
+    async fn settled(engine: &Engine, runs: u64) {
+        let is_settled = |status: &TaskStatus| status.runs == runs && status.next_run_at > status.last_run_at;
+        while !is_settled(&engine.status()[0]) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A task that tells each run through a channel.
+    fn counting(runs: &Arc<AtomicUsize>, wake: Wake) -> (Task, tokio::sync::mpsc::UnboundedReceiver<usize>) {
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        let runs = Arc::clone(runs);
+        let task =
+            Task::new("test.count", "counts", Schedule::Every(Duration::from_mins(1)), wake, move || {
+                let run = runs.fetch_add(1, Ordering::SeqCst) + 1;
+                let sender = sender.clone();
+                async move {
+                    sender.send(run)?;
+                    Ok(Report::Did(format!("run {run}")))
+                }
+            });
+        (task, receiver)
+    }
+
+    #[tokio::test]
+    async fn a_task_runs_at_the_start_by_schedule_when_woken_and_when_asked() {
+        let house = house();
+        let (task, mut ran) = counting(&Arc::default(), Wake::OnCommit(TOPIC));
+        let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
+        engine.start(&house.tracker, &house.stop);
+        assert_eq!(ran.recv().await, Some(1));
+        settled(&engine, 1).await;
+        house.clock.advance(Duration::from_mins(1));
+        assert_eq!(ran.recv().await, Some(2));
+        settled(&engine, 2).await;
+        let touch = |tx: &crate::store::WriteTx<'_>| -> Result<(), Error> {
+            tx.touch(TOPIC);
+            Ok(())
+        };
+        house.store.write("touch", touch).await.unwrap();
+        assert_eq!(ran.recv().await, Some(3));
+        assert!(engine.ask("test.count"));
+        assert_eq!(ran.recv().await, Some(4));
+        assert!(!engine.ask("no.such"));
+        house.stop.cancel();
+        house.tracker.close();
+        house.tracker.wait().await;
+        let status = &engine.status()[0];
+        assert_eq!((status.runs, status.failures, status.last_ok), (4, 0, Some(true)));
+        house.store.stop();
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_and_the_next_run_is_the_retry() {
+        let house = house();
+        let failing = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&failing);
+        let task = Task::new(
+            "test.fail",
+            "fails once",
+            Schedule::Every(Duration::from_mins(1)),
+            Wake::ScheduleOnly,
+            move || {
+                let run = count.fetch_add(1, Ordering::SeqCst);
+                async move {
+                    anyhow::ensure!(run > 0, "no luck");
+                    Ok(Report::Idle)
+                }
+            },
+        );
+        let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
+        assert_eq!(engine.run_now("test.fail").await, Some(Err("no luck".to_owned())));
+        assert_eq!(engine.status()[0].failures, 1);
+        engine.run_now("test.fail").await;
+        assert_eq!(engine.status()[0].runs, 2);
+        house.store.stop();
+    }
+
+    #[tokio::test]
+    async fn more_work_is_done_at_once_and_bounded() {
+        let house = house();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&runs);
+        let task = Task::new(
+            "test.more",
+            "never ends",
+            Schedule::Every(Duration::from_mins(1)),
+            Wake::ScheduleOnly,
+            move || {
+                count.fetch_add(1, Ordering::SeqCst);
+                async { Ok(Report::More("some".to_owned())) }
+            },
+        );
+        let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
+        engine.run_now("test.more").await;
+        assert_eq!(runs.load(Ordering::SeqCst), TURNS_MAX);
+        house.store.stop();
+    }
+}

@@ -1,0 +1,220 @@
+//! Exact deduplication of event ids, and how an event is found by its id.
+//!
+//! A unique index on random ids would cost every commit one random page per event. Instead the ids of a commit
+//! are appended as one row of `event_id_log` and remembered in memory; [`merge`] moves them in sorted order into
+//! the table `event_ids`, so that neighbouring ids share pages. A restart reads the log back.
+//!
+//! **Where the window ends:** the id of a stored event is known as long as the event is. The id of a sampled
+//! event (counted, payload not kept) is known until its batch is merged, at least [`MERGE_AT`] ids later.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::base::{EventId, ProjectId, Timestamp};
+use crate::store::{Error, ReadTx, WriteTx, params};
+
+/// The log is merged once it holds this many ids: about 3 MB in memory, half a second of the heaviest load that
+/// was measured, weeks of a small team's.
+pub const MERGE_AT: usize = 65_536;
+/// Ids merged in one write: a few milliseconds.
+const MERGE_STEP: usize = 1024;
+const ENTRY_BYTES: usize = 32;
+
+/// Where an event's payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `events.seq`.
+    Stored(i64),
+    /// Counted, payload not kept.
+    Sampled,
+}
+
+/// One event's entry in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub project: ProjectId,
+    pub event: EventId,
+    pub place: Place,
+}
+
+type Key = (ProjectId, EventId);
+
+/// The ids that are in the log and not merged yet. Shared between the lane, the readers and the merge.
+#[derive(Clone, Default)]
+pub struct RecentIds {
+    places: Arc<Mutex<HashMap<Key, Place>>>,
+}
+
+impl RecentIds {
+    /// Reads the log back after a start.
+    pub fn load(tx: &ReadTx<'_>) -> Result<Self, Error> {
+        let recent = Self::default();
+        let batches =
+            tx.all("SELECT ids FROM event_id_log ORDER BY batch", [], |row| row.get::<_, Vec<u8>>(0))?;
+        for ids in batches {
+            recent.remember(&decode(&ids));
+        }
+        Ok(recent)
+    }
+
+    pub fn find(&self, project: ProjectId, event: EventId) -> Option<Place> {
+        self.places().get(&(project, event)).copied()
+    }
+
+    /// Remembers entries that are committed.
+    pub fn remember(&self, entries: &[Entry]) {
+        self.places().extend(entries.iter().map(|e| ((e.project, e.event), e.place)));
+    }
+
+    /// Forgets entries that were merged or deleted.
+    pub fn forget(&self, entries: &[Entry]) {
+        let mut places = self.places();
+        for entry in entries {
+            places.remove(&(entry.project, entry.event));
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.places().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Place>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether and where an event with this id is known.
+pub fn find(
+    tx: &ReadTx<'_>,
+    recent: &RecentIds,
+    project: ProjectId,
+    event: EventId,
+) -> Result<Option<Place>, Error> {
+    if let Some(place) = recent.find(project, event) {
+        return Ok(Some(place));
+    }
+    tx.first(
+        "SELECT seq FROM event_ids WHERE project_id = ?1 AND event_id = ?2",
+        params![project.0, event.0],
+        |row| row.get(0).map(Place::Stored),
+    )
+}
+
+/// Appends the ids of one commit as one row.
+pub fn append(tx: &WriteTx<'_>, now: Timestamp, entries: &[Entry]) -> Result<(), Error> {
+    if !entries.is_empty() {
+        tx.execute(
+            "INSERT INTO event_id_log (received_at, ids) VALUES (?1, ?2)",
+            params![now.as_micros(), encode(entries)],
+        )?;
+    }
+    Ok(())
+}
+
+/// A merge in progress: the log's batches up to one number, sorted.
+pub struct Merge {
+    last_batch: i64,
+    entries: Vec<Entry>,
+    done: usize,
+}
+
+impl Merge {
+    /// What is to be merged now: nothing before the log holds [`MERGE_AT`] ids.
+    pub fn plan(tx: &ReadTx<'_>) -> Result<Option<Self>, Error> {
+        let bytes: i64 =
+            tx.one("SELECT ifnull(sum(length(ids)), 0) FROM event_id_log", [], |row| row.get(0))?;
+        if bytes < i64::try_from(MERGE_AT * ENTRY_BYTES).unwrap_or(i64::MAX) {
+            return Ok(None);
+        }
+        let batches = tx.all(
+            "SELECT batch, ids FROM event_id_log ORDER BY batch LIMIT ?1",
+            [i64::try_from(MERGE_AT).unwrap_or(i64::MAX)],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)),
+        )?;
+        let Some((last_batch, _)) = batches.last() else { return Ok(None) };
+        let last_batch = *last_batch;
+        let mut entries: Vec<Entry> = batches.iter().flat_map(|(_, ids)| decode(ids)).collect();
+        entries.sort_unstable_by_key(|e| (e.project, e.event));
+        Ok(Some(Self { last_batch, entries, done: 0 }))
+    }
+
+    /// Writes the next step; the last one also drops the merged batches. Repeating a step is harmless.
+    pub fn step(&self, tx: &WriteTx<'_>) -> Result<(), Error> {
+        for entry in self.next_entries() {
+            if let Place::Stored(seq) = entry.place {
+                // An event deleted since then must not come back through its id.
+                tx.execute(
+                    "INSERT OR IGNORE INTO event_ids (project_id, event_id, seq)
+                     SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM events WHERE seq = ?3)",
+                    params![entry.project.0, entry.event.0, seq],
+                )?;
+            }
+        }
+        if self.done + MERGE_STEP >= self.entries.len() {
+            tx.execute("DELETE FROM event_id_log WHERE batch <= ?1", [self.last_batch])?;
+        }
+        Ok(())
+    }
+
+    /// Call after a step is committed; `false` when that was the last one.
+    pub fn advance(&mut self) -> bool {
+        self.done += MERGE_STEP;
+        self.done < self.entries.len()
+    }
+
+    /// What memory may forget once the last step is committed.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn next_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().skip(self.done).take(MERGE_STEP)
+    }
+}
+
+fn encode(entries: &[Entry]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
+    for entry in entries {
+        let seq = match entry.place {
+            Place::Stored(seq) => seq,
+            Place::Sampled => 0,
+        };
+        bytes.extend_from_slice(&entry.project.0.to_le_bytes());
+        bytes.extend_from_slice(&entry.event.0);
+        bytes.extend_from_slice(&seq.to_le_bytes());
+    }
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Vec<Entry> {
+    let (entries, _) = bytes.as_chunks::<ENTRY_BYTES>();
+    entries
+        .iter()
+        .filter_map(|entry| {
+            let (project, rest) = entry.split_first_chunk::<8>()?;
+            let (event, seq) = rest.split_first_chunk::<16>()?;
+            let seq = i64::from_le_bytes(*seq.first_chunk::<8>()?);
+            let place = if seq == 0 { Place::Sampled } else { Place::Stored(seq) };
+            Some(Entry { project: ProjectId(i64::from_le_bytes(*project)), event: EventId(*event), place })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_survive_the_log() {
+        let entries = [
+            Entry { project: ProjectId(1), event: EventId([7; 16]), place: Place::Stored(42) },
+            Entry { project: ProjectId(2), event: EventId([8; 16]), place: Place::Sampled },
+        ];
+        assert_eq!(decode(&encode(&entries)), entries);
+        assert_eq!(decode(&encode(&entries)[..40]), entries[..1]);
+    }
+}
