@@ -61,6 +61,7 @@ impl Timestamp {
     }
 
     /// The start of the period of this length that contains the instant; periods count from the epoch.
+    #[must_use]
     pub fn floor_to(self, period: Duration) -> Self {
         let period = micros(period).max(1);
         Self(self.0.div_euclid(period) * period)
