@@ -2,4 +2,6 @@
 //! right person. One binary, one data folder. ARCHITECTURE.md holds the map and the invariants.
 
 pub mod base;
+pub mod config;
 pub mod store;
+pub mod telemetry;
