@@ -3,5 +3,6 @@
 
 pub mod base;
 pub mod config;
+pub mod lifecycle;
 pub mod store;
 pub mod telemetry;
