@@ -2,5 +2,8 @@
 //! right person. One binary, one data folder. ARCHITECTURE.md holds the map and the invariants.
 
 pub mod base;
+pub mod config;
 pub mod engine;
+pub mod lifecycle;
 pub mod store;
+pub mod telemetry;

@@ -1,0 +1,200 @@
+//! What can be asked over the control socket and what is answered.
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::base::{Secret, Timestamp};
+
+/// A request. Texts are as the person typed them; whoever carries it out parses them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    ProjectCreate {
+        name: String,
+    },
+    TokenCreate {
+        name: String,
+        scopes: Vec<String>,
+        /// Id or slug; `None`: every project.
+        project: Option<String>,
+    },
+    UserCreate {
+        email: String,
+        role: String,
+        /// `None`: the answer carries a one-use sign-in link.
+        #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
+        password: Option<Secret>,
+    },
+    UserList,
+    /// A one-use sign-in link; without an address the first owner's, where there is no user yet.
+    UserLink {
+        email: Option<String>,
+    },
+    UserDisable {
+        email: String,
+    },
+    UserRemove {
+        email: String,
+    },
+    SendTest {
+        what: TestKind,
+    },
+    Status {
+        of: StatusOf,
+    },
+}
+
+/// What `send-test` sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TestKind {
+    /// An error through the door that SDKs use.
+    Error,
+    /// A test message to every channel.
+    Alert,
+    Email,
+    Slack,
+}
+
+/// Whose health is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusOf {
+    /// tocsin itself.
+    Itself,
+    /// What it watches.
+    Services,
+}
+
+/// The answer to a [`Command`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    Project {
+        id: i64,
+        slug: String,
+        dsn: String,
+        public_key: String,
+    },
+    Token {
+        /// Shown this once; only its hash is kept.
+        token: String,
+    },
+    User {
+        email: String,
+        role: String,
+        /// Where no password was given.
+        link: Option<String>,
+        link_expires_at: Option<Timestamp>,
+    },
+    Users {
+        items: Vec<UserLine>,
+        /// There are more than were listed.
+        more: bool,
+    },
+    Link {
+        link: String,
+        expires_at: Timestamp,
+    },
+    Done {
+        /// What was done, in a sentence.
+        text: String,
+    },
+    Sent {
+        items: Vec<Delivered>,
+    },
+    Status(StatusReport),
+    /// Not done, for a reason that the person can act on; the text holds the cure.
+    Refused {
+        text: String,
+    },
+    /// Not done, by a fault that the log tells more about.
+    Failed {
+        text: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserLine {
+    pub email: String,
+    pub role: String,
+    pub created_at: Timestamp,
+    pub last_seen_at: Option<Timestamp>,
+    pub disabled: bool,
+}
+
+/// Where a test arrived, or why it did not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// A channel's name, or `issue` for an error.
+    pub to: String,
+    pub ok: bool,
+    pub text: String,
+}
+
+/// One screen about tocsin itself or about what it watches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    pub status: Health,
+    pub version: String,
+    pub uptime_s: u64,
+    pub parts: Vec<PartHealth>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartHealth {
+    pub name: String,
+    pub status: Health,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    Healthy,
+    Unknown,
+    Degraded,
+    Unhealthy,
+}
+
+impl Health {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unknown => "unknown",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// A password crosses the socket: it stays between two processes of the same owner.
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
+fn exposed<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(Secret::expose).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_one_line_and_reads_back_as_itself() {
+        let command = Command::UserCreate {
+            email: "a@example.com".to_owned(),
+            role: "owner".to_owned(),
+            password: Some(Secret::new("line\nbreak")),
+        };
+        let line = serde_json::to_string(&command).unwrap();
+        assert!(!line.contains('\n'));
+        let read: Command = serde_json::from_str(&line).unwrap();
+        assert!(matches!(read, Command::UserCreate { password: Some(p), .. } if p.expose() == "line\nbreak"));
+        assert!(!format!("{command:?}").contains("break"));
+    }
+
+    #[test]
+    fn what_is_not_a_command_is_refused() {
+        for line in ["{}", "[]", r#"{"do":"drop_all"}"#, r#"{"do":"project_create","name":"a","x":1}"#] {
+            assert!(serde_json::from_str::<Command>(line).is_err(), "{line}");
+        }
+    }
+}

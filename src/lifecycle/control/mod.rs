@@ -1,0 +1,12 @@
+//! One process writes: a command that changes something is carried out by the running server, over
+//! `control.sock` in the data folder; where no server runs, by the command itself under the folder's lock.
+//!
+//! The protocol is one line of JSON each way, a [`Command`] and an [`Answer`]. Both ways end in the same function.
+
+mod command;
+mod socket;
+
+pub use command::{
+    Answer, Command, Delivered, Health, PartHealth, StatusOf, StatusReport, TestKind, UserLine,
+};
+pub use socket::{AskError, ControlSocket, ask};
