@@ -9,7 +9,7 @@
 //X pub mod grouping;
 pub mod head;
 mod lenient;
-//X pub mod parameterize;
+pub mod parameterize;
 //X pub mod sample;
 //X pub mod sketch;
 //X pub mod title;

@@ -271,5 +271,6 @@ impl<'a> FromFields<'a> for Extra<'a> {
 /// An application's own field: whatever it holds is right, only a short text means something to us.
 fn own_word<'a, A: MapAccess<'a>>(field: Field<'_, '_, A>) -> Result<Option<Cow<'a, str>>, A::Error> {
     let unheard = Warnings::default();
-    Field { map: field.map, warnings: &unheard }.text("extra")
+    let Field { map, .. } = field;
+    Field { map, warnings: &unheard }.text("extra")
 }

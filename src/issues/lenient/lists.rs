@@ -52,9 +52,9 @@ impl<'a> PairsSeed<'_> {
         }
     }
 
-    fn refuse<E>(&self) -> Result<Pairs<'a>, E> {
+    fn refuse(&self) -> Pairs<'a> {
         self.warnings.add(self.path, "one value where an object belongs");
-        Ok(Vec::new())
+        Vec::new()
     }
 }
 
@@ -92,19 +92,19 @@ impl<'a> Visitor<'a> for PairsSeed<'_> {
         Ok(Vec::new())
     }
     fn visit_str<E>(self, _text: &str) -> Result<Self::Value, E> {
-        self.refuse()
+        Ok(self.refuse())
     }
     fn visit_i64<E>(self, _number: i64) -> Result<Self::Value, E> {
-        self.refuse()
+        Ok(self.refuse())
     }
     fn visit_u64<E>(self, _number: u64) -> Result<Self::Value, E> {
-        self.refuse()
+        Ok(self.refuse())
     }
     fn visit_f64<E>(self, _number: f64) -> Result<Self::Value, E> {
-        self.refuse()
+        Ok(self.refuse())
     }
     fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
-        self.refuse()
+        Ok(self.refuse())
     }
 }
 
@@ -123,10 +123,10 @@ impl<'a> DeserializeSeed<'a> for PairSeed<'_> {
     }
 }
 
-impl<'a> PairSeed<'_> {
-    fn refuse<E>(&self) -> Result<Option<Pair<'a>>, E> {
+impl PairSeed<'_> {
+    fn refuse<'a>(&self) -> Option<Pair<'a>> {
         self.warnings.add(self.path, "not a pair of name and value");
-        Ok(None)
+        None
     }
 }
 
@@ -151,19 +151,19 @@ impl<'a> Visitor<'a> for PairSeed<'_> {
         Ok(None)
     }
     fn visit_str<E>(self, _text: &str) -> Result<Self::Value, E> {
-        self.refuse()
+        Ok(self.refuse())
     }
     fn visit_i64<E>(self, _number: i64) -> Result<Self::Value, E> {
-        self.refuse()
+        Ok(self.refuse())
     }
     fn visit_u64<E>(self, _number: u64) -> Result<Self::Value, E> {
-        self.refuse()
+        Ok(self.refuse())
     }
     fn visit_f64<E>(self, _number: f64) -> Result<Self::Value, E> {
-        self.refuse()
+        Ok(self.refuse())
     }
     fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
-        self.refuse()
+        Ok(self.refuse())
     }
 }
 

@@ -238,13 +238,13 @@ impl<'a, T: FromFields<'a>> DeserializeSeed<'a> for ObjectSeed<'_, T> {
 }
 
 impl<'a, T: FromFields<'a>> ObjectSeed<'_, T> {
-    fn from_scalar<E>(self, scalar: Scalar<'a>) -> Result<Option<T>, E> {
+    fn fill(&self, scalar: Scalar<'a>) -> Option<T> {
         let mut item = T::default();
         if item.take_scalar(scalar) {
-            return Ok(Some(item));
+            return Some(item);
         }
         self.warnings.add(T::PATH, "one value where an object belongs");
-        Ok(None)
+        None
     }
 }
 
@@ -262,22 +262,22 @@ impl<'a, T: FromFields<'a>> Visitor<'a> for ObjectSeed<'_, T> {
         Ok(Some(item))
     }
     fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Self::Value, E> {
-        self.from_scalar(Scalar::Text(Cow::Borrowed(text)))
+        Ok(self.fill(Scalar::Text(Cow::Borrowed(text))))
     }
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        self.from_scalar(Scalar::Text(Cow::Owned(text.to_owned())))
+        Ok(self.fill(Scalar::Text(Cow::Owned(text.to_owned()))))
     }
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        self.from_scalar(Scalar::Int(number))
+        Ok(self.fill(Scalar::Int(number)))
     }
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        self.from_scalar(Scalar::Text(Cow::Owned(number.to_string())))
+        Ok(self.fill(Scalar::Text(Cow::Owned(number.to_string()))))
     }
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        self.from_scalar(Scalar::Float(number))
+        Ok(self.fill(Scalar::Float(number)))
     }
     fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        self.from_scalar(Scalar::Bool(value))
+        Ok(self.fill(Scalar::Bool(value)))
     }
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(None)
@@ -301,9 +301,9 @@ impl<'a, T: FromFields<'a>> DeserializeSeed<'a> for ValuesSeed<'_, T> {
 }
 
 impl<T> ValuesSeed<'_, T> {
-    fn refuse<E>(self, path: &'static str) -> Result<Vec<T>, E> {
+    fn refuse(&self, path: &'static str) -> Vec<T> {
         self.warnings.add(path, "one value where a list belongs");
-        Ok(Vec::new())
+        Vec::new()
     }
 }
 
@@ -344,18 +344,18 @@ impl<'a, T: FromFields<'a>> Visitor<'a> for ValuesSeed<'_, T> {
         Ok(Vec::new())
     }
     fn visit_str<E>(self, _text: &str) -> Result<Self::Value, E> {
-        self.refuse(T::PATH)
+        Ok(self.refuse(T::PATH))
     }
     fn visit_i64<E>(self, _number: i64) -> Result<Self::Value, E> {
-        self.refuse(T::PATH)
+        Ok(self.refuse(T::PATH))
     }
     fn visit_u64<E>(self, _number: u64) -> Result<Self::Value, E> {
-        self.refuse(T::PATH)
+        Ok(self.refuse(T::PATH))
     }
     fn visit_f64<E>(self, _number: f64) -> Result<Self::Value, E> {
-        self.refuse(T::PATH)
+        Ok(self.refuse(T::PATH))
     }
     fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
-        self.refuse(T::PATH)
+        Ok(self.refuse(T::PATH))
     }
 }
