@@ -4,20 +4,20 @@
 //! [`grouping`] names its issue, [`title`] and [`classify`] say what to call it and how much it matters,
 //! [`sketch`] counts users, [`sample`] decides which payloads stay, [`view`] shows a stored one.
 
-//X pub mod classify;
-//X pub mod frame;
-//X pub mod grouping;
+pub mod classify;
+pub mod frame;
+pub mod grouping;
 pub mod head;
 mod lenient;
 pub mod parameterize;
-//X pub mod sample;
-//X pub mod sketch;
-//X pub mod title;
+pub mod sample;
+pub mod sketch;
+pub mod title;
 //X pub mod view;
 
-//X pub use classify::Class;
-//X pub use grouping::{Grouping, GroupingReason, group};
+pub use classify::Class;
+pub use grouping::{Grouping, GroupingReason, group};
 pub use head::{EventHead, HeadError, Level, Warning};
-//X pub use sample::{SampleDecision, SampleState};
-//X pub use sketch::{UserCount, UserSet};
+pub use sample::{SampleDecision, SampleState};
+pub use sketch::{UserCount, UserSet};
 //X pub use view::EventView;
