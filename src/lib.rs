@@ -4,6 +4,7 @@
 pub mod base;
 pub mod config;
 pub mod engine;
+pub mod issues;
 pub mod lifecycle;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,23 @@
+//! Errors as issues: what an event says, which issue it belongs to, what of it is kept.
+//!
+//! This folder's rules are pure: text in, decision out. [`head`] reads what intake needs of a scrubbed event,
+//! [`grouping`] names its issue, [`title`] and [`classify`] say what to call it and how much it matters,
+//! [`sketch`] counts users, [`sample`] decides which payloads stay, [`view`] shows a stored one.
+
+pub mod classify;
+pub mod frame;
+pub mod grouping;
+pub mod head;
+mod lenient;
+pub mod parameterize;
+pub mod sample;
+pub mod sketch;
+pub mod title;
+//X pub mod view;
+
+pub use classify::Class;
+pub use grouping::{Grouping, GroupingReason, group};
+pub use head::{EventHead, HeadError, Level, Warning};
+pub use sample::{SampleDecision, SampleState};
+pub use sketch::{UserCount, UserSet};
+//X pub use view::EventView;
