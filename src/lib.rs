@@ -6,5 +6,7 @@ pub mod config;
 pub mod engine;
 pub mod issues;
 pub mod lifecycle;
+pub mod scrub;
+pub mod sentry;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,15 @@
+//! The Sentry protocol as pure code: who sends (auth), what arrives (body, envelope, store) and what we answer.
+//! The HTTP layer feeds it plain header values and bytes; the domains get typed items. No I/O happens here.
+
+pub mod answer;
+pub mod auth;
+pub mod body;
+pub mod category;
+pub mod client_report;
+pub mod envelope;
+pub mod store;
+
+pub use auth::{AuthError, AuthSources, Credentials};
+pub use body::{Body, BodyError, BodyLimits, Encoding};
+pub use category::{Category, LimitScope, RateLimit};
+pub use envelope::{Envelope, EnvelopeError, EnvelopeHeader, Item, ItemKind};
