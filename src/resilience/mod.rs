@@ -1,0 +1,8 @@
+//! Pure state machines that keep trouble small: waiting longer between attempts, giving a sick peer rest.
+//! No clock, no I/O: time and chance are parameters.
+
+pub mod backoff;
+pub mod breaker;
+
+pub use backoff::{Backoff, Next};
+pub use breaker::{Breaker, BreakerPolicy, Call, CallOutcome, RateRule, Refused, Transition};
