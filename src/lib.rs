@@ -7,6 +7,7 @@ pub mod engine;
 pub mod issues;
 pub mod ledger;
 pub mod lifecycle;
+pub mod outbound;
 pub mod resilience;
 pub mod scrub;
 pub mod sentry;
