@@ -1,0 +1,148 @@
+//! The load generator: many keep-alive connections, each with one request on its way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tocsin::base::Clock;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::body::Template;
+use crate::wire::{Target, Wire};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Offer {
+    pub(crate) connections: usize,
+    pub(crate) pace: Pace,
+    pub(crate) end: End,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Pace {
+    /// Closed loop: each connection sends as soon as it has its answer.
+    AsAnswered,
+    /// Open loop: requests are due at even intervals, and latency counts from when a request was due, so
+    /// that a server that stands still is not spared the requests of that time.
+    PerSecond(u32),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    After(Duration),
+    Requests(u32),
+}
+
+/// What one run of load saw.
+#[derive(Default)]
+pub(crate) struct Load {
+    pub(crate) accepted: u32,
+    /// Answers other than 2xx, by status.
+    pub(crate) refused: BTreeMap<u16, u32>,
+    /// Requests without an answer: nobody knows whether they count.
+    pub(crate) failed: u32,
+    pub(crate) elapsed: Duration,
+    /// Of every answer; sorted.
+    latencies_us: Vec<u32>,
+}
+
+/// Pause after a failed request, so that a dead server is not hammered.
+const FAILURE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Offers load to `target` until the end of `offer`, then waits for the answers still on their way.
+pub(crate) async fn run(target: &Target, templates: Arc<Vec<Template>>, offer: Offer) -> Result<Load> {
+    let schedule = Arc::new(Schedule { start: Instant::now(), offer, next: AtomicU32::new(0) });
+    let mut connections = JoinSet::new();
+    for _ in 0..offer.connections {
+        connections.spawn(connection(Wire::new(target.address), templates.clone(), schedule.clone()));
+    }
+    let mut load = Load::default();
+    while let Some(one) = connections.join_next().await {
+        load.add(one.context("a connection's task ended early")?);
+    }
+    load.elapsed = schedule.start.elapsed();
+    load.latencies_us.sort_unstable();
+    Ok(load)
+}
+
+impl Load {
+    pub(crate) fn accepted_per_s(&self) -> f64 {
+        f64::from(self.accepted) / self.elapsed.as_secs_f64()
+    }
+
+    /// The latency that so many thousandths of the answers stayed within. 1000 is the slowest.
+    pub(crate) fn latency_ms(&self, permille: usize) -> f64 {
+        let rank = (self.latencies_us.len() * permille).div_ceil(1000).saturating_sub(1);
+        self.latencies_us.get(rank).map_or(f64::NAN, |&micros| f64::from(micros) / 1000.0)
+    }
+
+    pub(crate) fn fastest_ms(&self) -> f64 {
+        self.latencies_us.first().map_or(f64::NAN, |&micros| f64::from(micros) / 1000.0)
+    }
+
+    fn record(&mut self, status: u16, latency: Duration) {
+        self.latencies_us.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
+        if (200..300).contains(&status) {
+            self.accepted += 1;
+        } else {
+            *self.refused.entry(status).or_default() += 1;
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.failed += other.failed;
+        self.latencies_us.extend(other.latencies_us);
+        for (status, count) in other.refused {
+            *self.refused.entry(status).or_default() += count;
+        }
+    }
+}
+
+/// Hands out the requests of a run, one at a time, to the connections.
+struct Schedule {
+    start: Instant,
+    offer: Offer,
+    next: AtomicU32,
+}
+
+impl Schedule {
+    /// When the next request is due; `None` at the end of the run.
+    fn next_due(&self) -> Option<Instant> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let due = match self.offer.pace {
+            Pace::AsAnswered => Instant::now(),
+            Pace::PerSecond(rate) => self.start + Duration::from_secs(1) * number / rate,
+        };
+        let goes_on = match self.offer.end {
+            End::After(duration) => due < self.start + duration,
+            End::Requests(count) => number < count,
+        };
+        goes_on.then_some(due)
+    }
+}
+
+async fn connection(mut wire: Wire, templates: Arc<Vec<Template>>, schedule: Arc<Schedule>) -> Load {
+    let (mut random, clock) = (fastrand::Rng::new(), Clock::system());
+    let (mut load, mut request) = (Load::default(), Vec::new());
+    while let Some(due) = schedule.next_due() {
+        let Some(template) = random.choice(templates.iter()) else { break };
+        if due > Instant::now() {
+            tokio::time::sleep_until(due).await;
+        }
+        template.write(&mut request, &mut random, clock.now());
+        let start = match schedule.offer.pace {
+            Pace::AsAnswered => Instant::now(),
+            Pace::PerSecond(_) => due,
+        };
+        if let Ok(reply) = wire.exchange(&request).await {
+            load.record(reply.status, start.elapsed());
+        } else {
+            load.failed += 1;
+            tokio::time::sleep(FAILURE_PAUSE).await;
+        }
+    }
+    load
+}
