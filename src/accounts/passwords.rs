@@ -1,6 +1,6 @@
 //! Passwords: what is accepted, how they are hashed, and a check that takes the same time for everybody.
 //!
-//! Hashing takes tens of milliseconds and 19 MiB: one at a time, on the blocking pool, never in a store closure.
+//! Hashing takes 15 to 50 milliseconds and 19 MiB: one at a time, on the blocking pool, never in a store closure.
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};

@@ -69,6 +69,7 @@ fn a_link_signs_in_once_within_its_hour() {
     assert!(matches!(consume(link, late), Err(Error::LinkSpent)), "an hour is over");
     assert!(matches!(consume(link, NOON), Ok(LinkFor::User(user)) if user.id == ada));
     assert!(matches!(consume(link, NOON), Err(Error::LinkSpent)), "used");
+    assert_eq!(fixture.read(|tx| links::find(tx, &link, NOON)), None, "nor does it show its page again");
     assert!(matches!(consume(voided, NOON), Err(Error::LinkSpent)), "a newer one was made");
     assert!(matches!(consume(TokenHash::of("guess"), NOON), Err(Error::LinkSpent)));
     assert_eq!(fixture.change_at(late, |tx, by, _| links::purge(tx, by.now, 10)).unwrap(), 1);
