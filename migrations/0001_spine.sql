@@ -50,7 +50,9 @@ CREATE TABLE projects (
     name                TEXT NOT NULL,
     created_at          INTEGER NOT NULL,
     first_event_at      INTEGER,
-    archived_at         INTEGER
+    archived_at         INTEGER,
+    environments        INTEGER NOT NULL DEFAULT 0, -- rows in project_names, by kind
+    releases            INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE project_members (

@@ -1,6 +1,7 @@
 //! tocsin hears everything that can go wrong in a small team's product, decides what it means and rings the
 //! right person. One binary, one data folder. ARCHITECTURE.md holds the map and the invariants.
 
+pub mod accounts;
 pub mod base;
 pub mod config;
 pub mod engine;
