@@ -156,6 +156,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "the expected event is data")]
     fn an_event_has_one_shape_whatever_its_client_sent() {
         let view = view(
             r#"{"platform":"python","level":40,"logentry":{"message":"%s x","formatted":"1 x"},
