@@ -17,6 +17,8 @@ pub enum Dialect {
     Python,
     /// Java, Kotlin, Scala, Clojure.
     Jvm,
+    /// C#, F#.
+    Dotnet,
     Ruby,
     Php,
     Go,
@@ -33,6 +35,7 @@ impl Dialect {
             "node" | "deno" | "bun" => Self::Node,
             "python" => Self::Python,
             "java" | "kotlin" | "scala" | "clojure" | "groovy" => Self::Jvm,
+            "csharp" | "fsharp" | "dotnet" => Self::Dotnet,
             "ruby" => Self::Ruby,
             "php" => Self::Php,
             "go" => Self::Go,

@@ -13,11 +13,11 @@ pub mod parameterize;
 pub mod sample;
 pub mod sketch;
 pub mod title;
-//X pub mod view;
+pub mod view;
 
 pub use classify::Class;
 pub use grouping::{Grouping, GroupingReason, group};
 pub use head::{EventHead, HeadError, Level, Warning};
 pub use sample::{SampleDecision, SampleState};
 pub use sketch::{UserCount, UserSet};
-//X pub use view::EventView;
+pub use view::EventView;

@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn the_days_first_and_a_releases_first_are_always_stored() {
         assert_eq!(keep(&state(99), 100, u64::MAX), SampleDecision::Store(StoreReason::UnderFloor));
-        assert_eq!(keep(&state(100), 100, u64::MAX), SampleDecision::Sample(SampleReason::NotDrawn));
+        assert_eq!(keep(&state(101), 100, u64::MAX), SampleDecision::Sample(SampleReason::NotDrawn));
         assert_eq!(keep(&state(0), 0, u64::MAX), SampleDecision::Store(StoreReason::UnderFloor));
         let release = SampleState { stored_today: 5_000, first_of_release: true };
         assert_eq!(keep(&release, 100, u64::MAX), SampleDecision::Store(StoreReason::FirstOfRelease));

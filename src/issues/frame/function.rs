@@ -11,6 +11,7 @@ pub(super) fn of<'a>(frame: &'a Frame<'a>, dialect: Dialect) -> Cow<'a, str> {
         Dialect::Node => Cow::Borrowed(javascript(name)),
         Dialect::Python => Cow::Borrowed(python(name)),
         Dialect::Jvm => jvm_name(name),
+        Dialect::Dotnet => dotnet_name(name),
         Dialect::Ruby => Cow::Borrowed(ruby(name)),
         Dialect::Php => php(name),
         Dialect::Go => without_closure_numbers(name),
@@ -95,6 +96,14 @@ pub(super) fn jvm_name(name: &str) -> Cow<'_, str> {
     }
     out.push_str(rest);
     Cow::Owned(out)
+}
+
+/// Without the numbers that the compiler gives to lambdas and state machines: `<Pay>d__12` as `<Pay>d__`.
+pub(super) fn dotnet_name(name: &str) -> Cow<'_, str> {
+    if name.contains('<') && name.bytes().any(|byte| byte.is_ascii_digit()) {
+        return Cow::Owned(name.chars().filter(|c| !c.is_ascii_digit()).collect());
+    }
+    Cow::Borrowed(name)
 }
 
 /// `block (2 levels) in Shop::Cart#pay` as `pay`; templates without the numbers of their compilation.
@@ -217,6 +226,8 @@ mod tests {
             (Dialect::Jvm, "sun.reflect.GeneratedMethodAccessor12", "sun.reflect.GeneratedMethodAccessor"),
             (Dialect::Jvm, "user$fn__1234", "user$fn__"),
             (Dialect::Jvm, "com.acme.Base64Codec", "com.acme.Base64Codec"),
+            (Dialect::Dotnet, "<>c__DisplayClass3_0.<Pay>b__1", "<>c__DisplayClass_.<Pay>b__"),
+            (Dialect::Dotnet, "Base64.Decode", "Base64.Decode"),
             (Dialect::Ruby, "block (2 levels) in Cart#pay", "pay"),
             (Dialect::Ruby, "rescue in pay", "pay"),
             (

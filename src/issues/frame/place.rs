@@ -18,6 +18,7 @@ pub(super) fn of<'a>(frame: &'a Frame<'a>, dialect: Dialect) -> Cow<'a, str> {
             None => path(file),
         },
         Dialect::Jvm => module.map_or_else(|| path(file), super::function::jvm_name),
+        Dialect::Dotnet => module.map_or_else(|| path(file), super::function::dotnet_name),
         Dialect::Native => native(frame, file),
         Dialect::Php => path(file),
         Dialect::Node | Dialect::Python | Dialect::Ruby | Dialect::Go | Dialect::Other => {

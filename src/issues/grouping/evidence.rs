@@ -218,9 +218,27 @@ fn type_of<'a>(exception: &'a Exception<'a>, has_better: bool) -> Cow<'a, str> {
 }
 
 /// The template, unless it is only a place for a value (`%s`); then the text.
+///
+/// Codes that an operator tells apart (`returned %s` with 502 or 429) stay, though the template hides them.
 fn message_pattern<'a>(head: &'a EventHead<'a>) -> Option<Cow<'a, str>> {
-    let template = head.message.template.as_deref().filter(|template| says_something(template));
-    template.or(head.message.formatted.as_deref()).or(head.message.template.as_deref()).map(pattern)
+    let (template, formatted) = (head.message.template.as_deref(), head.message.formatted.as_deref());
+    let Some(template) = template.filter(|template| says_something(template)) else {
+        return formatted.or(template).map(pattern);
+    };
+    let shown = pattern(template);
+    let codes = formatted.filter(|text| *text != template).map(|text| codes_beyond(&shown, &pattern(text)));
+    Some(match codes {
+        Some(codes) if !codes.is_empty() => Cow::Owned(format!("{shown} ({codes})")),
+        Some(_) | None => shown,
+    })
+}
+
+/// The whole numbers that parameterising left in `text` and that `template` does not hold.
+fn codes_beyond(template: &str, text: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
+    let words = text.split(|c: char| !is_word(c)).filter(|word| !word.is_empty());
+    let codes = words.filter(|word| word.bytes().all(|b| b.is_ascii_digit()) && !template.contains(word));
+    codes.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether more than placeholders is in a template: `%s`, `{}`, `%(error)s`, `{error!r}` hold nothing.

@@ -135,3 +135,8 @@ fn pattern(text: &str) -> Cow<'_, str> {
     }
     super::parameterize::parameterize(text[..end].trim_end())
 }
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod tests;

@@ -132,8 +132,11 @@ impl GroupingReason {
 fn frames_phrase(in_app: bool, frames: &[String]) -> String {
     /// The page lists the others.
     const NAMED_MAX: usize = 3;
-    let names: Vec<&str> =
-        frames.iter().take(NAMED_MAX).map(|f| f.split(" in ").next().unwrap_or(f)).collect();
+    /// A source line in place of a name is shown by its beginning.
+    const NAME_CHARS_MAX: usize = 60;
+    let names =
+        frames.iter().take(NAMED_MAX).map(|f| f.rsplit_once(" in ").map_or(f.as_str(), |(name, _)| name));
+    let names: Vec<_> = names.map(|name| clip(name, NAME_CHARS_MAX)).collect();
     let more = if frames.len() > NAMED_MAX { ", …" } else { "" };
     let kind = if in_app { "in-app frames" } else { "frames" };
     format!(" {kind} {}{more}", names.join(", "))
