@@ -96,10 +96,19 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment,
         Command::Sql(sql) => sql.run(&mut session),
     };
     done.unwrap_or_else(|error| {
+        if is_broken_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
         // As above: the exit code says it all the same.
         session.output.note(&format!("error: {error:#}")).ok();
         ExitCode::FAILURE
     })
+}
+
+/// Whoever read the answer had enough of it, as `head` has.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

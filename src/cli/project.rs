@@ -38,7 +38,7 @@ impl Project {
                 }
                 DONE
             }
-            other => Err(unexpected(&other)),
+            other => Err(unexpected(other)),
         }
     }
 }

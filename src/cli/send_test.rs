@@ -51,7 +51,7 @@ impl SendTest {
                 let all = !items.is_empty() && items.iter().all(|item| item.ok);
                 Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
-            other => Err(unexpected(&other)),
+            other => Err(unexpected(other)),
         }
     }
 }

@@ -1,6 +1,9 @@
+use std::future::ready;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -8,7 +11,9 @@ use clap::Args;
 use super::session::Session;
 use crate::base::{Clock, Entropy};
 use crate::config::{BaseUrl, Loaded};
-use crate::lifecycle::control::{self, ControlSocket, Desk};
+use crate::lifecycle::control::{
+    self, Answer, ControlSocket, Desk, Health, Live, PartHealth, StatusOf, StatusReport,
+};
 use crate::lifecycle::{Ended, Lifecycle, ServiceManager, Signals, prepare_folder, watch};
 use crate::store::{FolderLock, Options, Store};
 use crate::telemetry::{self, Destination, Format, Logging};
@@ -51,12 +56,19 @@ async fn serve(folder: &Path, loaded: &Loaded) -> anyhow::Result<ExitCode> {
     let closing = store.clone();
     lifecycle.at_end("store", move || closing.stop());
     let server = &loaded.config.server;
+    let started = Instant::now();
+    let proving = store.clone();
+    let live = Live {
+        status: Arc::new(move |of| Box::pin(status(proving.clone(), of, started.elapsed()))),
+        send_test: Arc::new(|_| Box::pin(ready(no_channel()))),
+        forget: Arc::new(|| {}),
+    };
     let desk = Desk {
         store: store.clone(),
         clock: Clock::system(),
         entropy: Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?,
         base_url: server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(server.listen)),
-        live: None,
+        live: Some(live),
     };
     let socket = ControlSocket::bind(folder).context("cannot open the control socket")?;
     let answer = move |command| control::carry_out(desk.clone(), command);
@@ -77,6 +89,27 @@ async fn serve(folder: &Path, loaded: &Loaded) -> anyhow::Result<ExitCode> {
         Ended::Hurried(tasks) => tracing::warn!(tasks, "stopped; tasks were dropped at a second signal"),
     }
     Ok(if reason.is_failure() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn no_channel() -> Answer {
+    Answer::Refused { text: "there is no channel to send to: set one up first".to_owned() }
+}
+
+/// What this process can prove about itself; nothing is watched yet.
+async fn status(store: Store, of: StatusOf, uptime: Duration) -> StatusReport {
+    let parts = match of {
+        StatusOf::Services => Vec::new(),
+        StatusOf::Itself => {
+            let (status, text) = match prove_work(store).await {
+                Ok(text) => (Health::Healthy, text),
+                Err(why) => (Health::Unhealthy, why),
+            };
+            vec![PartHealth { name: "store".to_owned(), status, text }]
+        }
+    };
+    let status = parts.iter().map(|part| part.status).max().unwrap_or(Health::Healthy);
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    StatusReport { status, version, uptime_s: uptime.as_secs(), parts }
 }
 
 /// The writer commits and the readers read.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
+use rustix::fs::Mode;
 
 use super::Output;
 use crate::base::{Clock, Entropy};
@@ -26,6 +27,8 @@ impl Session<'_> {
         let loaded = config::load(&self.flags, self.environment)?;
         self.output.note(&format!("data folder: {}", loaded.folder))?;
         become_owner(&loaded.folder.path)?;
+        // Whatever this process makes is for its owner alone.
+        rustix::process::umask(Mode::from_raw_mode(0o077));
         Ok(loaded)
     }
 
@@ -38,10 +41,7 @@ impl Session<'_> {
             Err(AskError::NotRunning) => carry_out_here(folder, &loaded, command)?,
             answered => answered?,
         };
-        match answer {
-            Answer::Refused { text } | Answer::Failed { text } => Err(anyhow!(text)),
-            done => Ok(done),
-        }
+        Ok(answer)
     }
 }
 
@@ -70,9 +70,12 @@ fn carry_out_here(folder: &Path, loaded: &Loaded, command: Command) -> anyhow::R
     Ok(answer)
 }
 
-/// The server answered with something that is no answer to what was asked.
-pub(super) fn unexpected(answer: &Answer) -> anyhow::Error {
-    anyhow!("the running server is of another version; restart it (it answered {answer:?})")
+/// Why an answer is not the one that was asked for.
+pub(super) fn unexpected(answer: Answer) -> anyhow::Error {
+    match answer {
+        Answer::Refused { text } | Answer::Failed { text } => anyhow!(text),
+        _ => anyhow!("the running server is of another version: restart it"),
+    }
 }
 
 pub(super) const DONE: anyhow::Result<ExitCode> = Ok(ExitCode::SUCCESS);

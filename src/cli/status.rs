@@ -34,7 +34,7 @@ impl Status {
         log_quietly()?;
         let report = match control::ask(&loaded.folder.path, &Command::Status { of }) {
             Ok(Answer::Status(report)) => report,
-            Ok(other) => return Err(unexpected(&other)),
+            Ok(other) => return Err(unexpected(other)),
             Err(AskError::NotRunning) => not_running(),
             Err(error) => return Err(error.into()),
         };

@@ -45,7 +45,7 @@ impl Token {
                 }
                 DONE
             }
-            other => Err(unexpected(&other)),
+            other => Err(unexpected(other)),
         }
     }
 }

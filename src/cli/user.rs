@@ -116,7 +116,7 @@ fn show(output: &mut Output, answer: Answer, format: AsJson) -> anyhow::Result<E
             output.say(&link)?;
         }
         Answer::Done { text } => output.say(&text)?,
-        other => return Err(unexpected(&other)),
+        other => return Err(unexpected(other)),
     }
     DONE
 }
