@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod base;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod issues;

@@ -4,11 +4,13 @@
 //! deadline (or at a second signal) is dropped by the *hard* token; then the closing steps run, last built first.
 
 pub mod control;
+mod folder;
 mod owner;
 mod sockets;
 mod stop;
 mod systemd;
 
+pub use folder::{SEALING_KEY_FILE, prepare_folder, sealing_key};
 pub use owner::{Became, OwnerError, become_owner};
 pub use sockets::{InheritedSockets, SocketError};
 pub use stop::{Ended, Lifecycle, Signals, StopReason};

@@ -3,10 +3,13 @@
 //!
 //! The protocol is one line of JSON each way, a [`Command`] and an [`Answer`]. Both ways end in the same function.
 
+mod accounts;
 mod command;
+mod desk;
 mod socket;
 
 pub use command::{
     Answer, Command, Delivered, Health, PartHealth, StatusOf, StatusReport, TestKind, UserLine,
 };
+pub use desk::{Desk, Later, Live, carry_out};
 pub use socket::{AskError, ControlSocket, ask};

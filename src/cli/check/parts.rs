@@ -1,0 +1,303 @@
+//! The parts that are looked at, in the order in which a person would put them right.
+
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::{Facts, Finding, Part};
+use crate::base::Timestamp;
+use crate::cli::sql;
+use crate::config::{Mode, Origin};
+use crate::lifecycle::SEALING_KEY_FILE;
+use crate::lifecycle::control::{self, Answer, AskError, Command, Health, StatusOf};
+
+pub(super) const PARTS: &[Part] = &[
+    Part { name: "configuration", look: configuration },
+    Part { name: "data folder", look: data_folder },
+    Part { name: "disk", look: disk },
+    Part { name: "database", look: database },
+    Part { name: "clock", look: clock },
+    Part { name: "server", look: server },
+    Part { name: "listen address", look: listen_address },
+    Part { name: "base URL", look: base_url },
+    Part { name: "first owner", look: first_owner },
+    Part { name: "channels", look: channels },
+];
+
+/// Less than this and the next hour of a storm does not fit.
+const FREE_BYTES_MIN: u64 = 200_000_000;
+/// Reading a large database takes longer than a person waits; what was read by then is told.
+const DATABASE_TIME: Duration = Duration::from_secs(8);
+/// This program is younger than any right clock (2026-01-01).
+const EARLIEST: Timestamp = Timestamp::from_secs(1_767_225_600);
+/// A database written this far in the future means that the clock went back.
+const CLOCK_SLACK: Duration = Duration::from_mins(5);
+
+fn configuration(facts: &Facts) -> Finding {
+    let loaded = &facts.loaded;
+    let holds_secret = loaded.settings.iter().any(|setting| {
+        let plain = setting.value.as_deref() == Some("••••");
+        plain && matches!(setting.origin, Origin::File { .. })
+    });
+    if let Some(file) = &loaded.file
+        && holds_secret
+        && mode_of(file).is_some_and(|mode| mode & 0o044 != 0)
+    {
+        let shown = file.display();
+        return Finding::warn(
+            format!("{shown} holds secrets and others may read it"),
+            format!("chmod 600 {shown}, or move the secrets to file:PATH or cred:NAME"),
+        );
+    }
+    if !loaded.notes.is_empty() {
+        return Finding::warn(
+            loaded.notes.join("; "),
+            "use the names that `tocsin config check --keys` lists",
+        );
+    }
+    let file = loaded.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
+    let mode = match loaded.config.server.mode {
+        Mode::Production => "production",
+        Mode::Development => "development",
+    };
+    Finding::pass(format!("valid ({file}, mode {mode})"))
+}
+
+fn data_folder(facts: &Facts) -> Finding {
+    let folder = &facts.loaded.folder.path;
+    let shown = folder.display();
+    let Some(mode) = mode_of(folder) else {
+        return Finding::warn(format!("{shown} is not there yet"), "`tocsin serve` makes it");
+    };
+    if !folder.is_dir() {
+        return Finding::fail(format!("{shown} is no folder"), "choose another one with --data");
+    }
+    if mode & 0o077 != 0 {
+        let text = format!("{shown} is open to other users (mode {mode:o})");
+        return Finding::warn(text, format!("chmod 700 {shown}"));
+    }
+    let key = folder.join(SEALING_KEY_FILE);
+    if mode_of(&key).is_some_and(|mode| mode & 0o077 != 0) {
+        let shown = key.display();
+        return Finding::warn(format!("{shown} is open to other users"), format!("chmod 600 {shown}"));
+    }
+    if rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err() {
+        let text = format!("{shown} cannot be written by this user");
+        return Finding::fail(text, "run this as the folder's owner or as root");
+    }
+    Finding::pass(format!("{shown}, for its owner alone"))
+}
+
+fn mode_of(path: &Path) -> Option<u32> {
+    std::fs::metadata(path).ok().map(|metadata| metadata.mode() & 0o777)
+}
+
+fn disk(facts: &Facts) -> Finding {
+    let folder = &facts.loaded.folder.path;
+    // Before the first start the folder is missing; its parent is on the same disk.
+    let existing = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+    let Ok(stat) = rustix::fs::statvfs(existing) else {
+        return Finding::warn("free space cannot be read", "look with `df`");
+    };
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let used: u64 = ["tocsin.db", "tocsin.db-wal"]
+        .iter()
+        .filter_map(|name| std::fs::metadata(folder.join(name)).ok())
+        .map(|metadata| metadata.len())
+        .sum();
+    let budget_left = facts.loaded.config.retention.bytes_max.saturating_sub(used);
+    judge_disk(free, budget_left)
+}
+
+fn judge_disk(free: u64, budget_left: u64) -> Finding {
+    let (free_mb, budget_mb) = (free / 1_000_000, budget_left / 1_000_000);
+    if free < FREE_BYTES_MIN {
+        let cure = "free some space: nothing can be stored on a full disk";
+        return Finding::fail(format!("{free_mb} MB free"), cure);
+    }
+    if free < budget_left {
+        return Finding::warn(
+            format!("{free_mb} MB free, but retention.max_gb lets the database grow by {budget_mb} MB"),
+            "lower retention.max_gb or enlarge the disk",
+        );
+    }
+    Finding::pass(format!("{free_mb} MB free, the database may grow by {budget_mb} MB"))
+}
+
+fn database(facts: &Facts) -> Finding {
+    let Some(connection) = open(facts) else {
+        return Finding::warn("there is none yet", "`tocsin serve` makes it");
+    };
+    let checked = connection.and_then(|connection| {
+        sql::limit_time(&connection, DATABASE_TIME)?;
+        Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?)
+    });
+    match checked {
+        Ok(answer) if answer == "ok" => Finding::pass("no damage found"),
+        Ok(damage) => Finding::fail(damage, "stop tocsin and restore a backup"),
+        Err(error) if was_interrupted(&error) => {
+            Finding::pass(format!("no damage found in {} s; the rest was not read", DATABASE_TIME.as_secs()))
+        }
+        Err(error) => Finding::fail(format!("{error:#}"), "stop tocsin and restore a backup"),
+    }
+}
+
+fn was_interrupted(error: &anyhow::Error) -> bool {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    code == Some(ErrorCode::OperationInterrupted)
+}
+
+/// `None` before the first start.
+fn open(facts: &Facts) -> Option<anyhow::Result<Connection>> {
+    let path = facts.loaded.folder.path.join("tocsin.db");
+    path.exists().then(|| sql::open(&path))
+}
+
+/// A number from the database; `None` where there is no database or it cannot be read (`database` tells that).
+fn count(facts: &Facts, sql: &str) -> Option<i64> {
+    open(facts)?.ok()?.query_row(sql, [], |row| row.get(0)).ok()
+}
+
+fn clock(facts: &Facts) -> Finding {
+    let database = std::fs::metadata(facts.loaded.folder.path.join("tocsin.db"));
+    let written = database.ok().map(|metadata| Timestamp::from_secs(metadata.mtime()));
+    judge_clock(facts.now, written)
+}
+
+fn judge_clock(now: Timestamp, database_written: Option<Timestamp>) -> Finding {
+    let cure = "set it, and keep it set with systemd-timesyncd or chrony";
+    if now < EARLIEST {
+        return Finding::fail(format!("it says {now}"), cure);
+    }
+    match database_written {
+        Some(written) if written > now + CLOCK_SLACK => {
+            Finding::warn(format!("it says {now}, but the database was written at {written}"), cure)
+        }
+        Some(_) | None => Finding::pass(now.to_string()),
+    }
+}
+
+fn server(facts: &Facts) -> Finding {
+    let start = "`tocsin serve` or `systemctl start tocsin`";
+    match control::ask(&facts.loaded.folder.path, &Command::Status { of: StatusOf::Itself }) {
+        Ok(Answer::Status(report)) => {
+            let text = format!("{} (tocsin {})", report.status.as_str(), report.version);
+            let cure = "`tocsin status` tells more";
+            match report.status {
+                Health::Healthy => Finding::pass(text),
+                Health::Degraded | Health::Unknown => Finding::warn(text, cure),
+                Health::Unhealthy => Finding::fail(text, cure),
+            }
+        }
+        Ok(_) => Finding::warn("it is of another version", "restart it"),
+        Err(AskError::NotRunning) => Finding::warn("it does not run", start),
+        Err(error @ (AskError::Forbidden | AskError::Broken(_) | AskError::Unintelligible)) => {
+            Finding::fail(error.to_string(), "look into its log, or restart it")
+        }
+    }
+}
+
+fn listen_address(facts: &Facts) -> Finding {
+    let server = &facts.loaded.config.server;
+    let address = server.listen;
+    match TcpListener::bind(address) {
+        Ok(_) => {}
+        // Our own server, most likely: `server` tells whether it answers.
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+        Err(error) => {
+            return Finding::fail(
+                format!("{address}: {error}"),
+                "choose another address or port with --listen, TOCSIN_LISTEN or `listen`",
+            );
+        }
+    }
+    let is_https = server.base_url.as_ref().is_some_and(crate::config::BaseUrl::is_https);
+    if !address.ip().is_loopback() && !is_https {
+        return Finding::warn(
+            format!("{address} is open to the network without HTTPS: passwords travel in the clear"),
+            "put a proxy with HTTPS in front and set base_url to https://…",
+        );
+    }
+    Finding::pass(address.to_string())
+}
+
+fn base_url(facts: &Facts) -> Finding {
+    let cure = "set base_url (TOCSIN_BASE_URL) to the address that browsers and applications use";
+    match &facts.loaded.config.server.base_url {
+        None => Finding::warn("not set: messages carry no links, and only this machine can reach it", cure),
+        Some(url) if url.is_loopback() => {
+            Finding::warn(format!("{url} is reached from this machine only: messages carry no links"), cure)
+        }
+        Some(url) if !url.is_https() => Finding::warn(
+            format!("{url} is not encrypted: passwords and events travel in the clear"),
+            "put a proxy with HTTPS in front and set base_url to https://…",
+        ),
+        Some(url) => Finding::pass(url.as_str()),
+    }
+}
+
+fn first_owner(facts: &Facts) -> Finding {
+    let link = "`tocsin user link` makes a sign-in link for the first owner";
+    match count(facts, "SELECT count(*) FROM users WHERE disabled_at IS NULL") {
+        Some(0) => Finding::warn("nobody can sign in yet", link),
+        Some(1) => Finding::pass("1 person can sign in"),
+        Some(people) => Finding::pass(format!("{people} people can sign in")),
+        None => Finding::warn("there is no database yet", "`tocsin serve` makes it"),
+    }
+}
+
+fn channels(facts: &Facts) -> Finding {
+    let alerts = &facts.loaded.config.alerts;
+    let cure = "set one up on the page, or with TOCSIN_SMTP__… and TOCSIN_ALERTS__…";
+    if !alerts.email.is_empty() && facts.loaded.config.smtp.is_none() {
+        return Finding::fail("alerts.email is set, but no mail server", "set smtp.host and what it needs");
+    }
+    let configured = [!alerts.email.is_empty(), alerts.slack.is_some(), alerts.webhook.is_some()];
+    let configured = configured.iter().filter(|set| **set).count();
+    let usable = count(facts, "SELECT count(*) FROM channels WHERE state = 'ready'").unwrap_or(0);
+    let broken = count(facts, "SELECT count(*) FROM channels WHERE state = 'broken'").unwrap_or(0);
+    if broken > 0 {
+        return Finding::fail(format!("{broken} refused for good"), "look at the channel on the page");
+    }
+    if usable == 0 && configured == 0 {
+        return Finding::warn("nobody can be rung: there is no channel", cure);
+    }
+    if usable == 0 {
+        return Finding::pass(format!("{configured} in the configuration; they are made at the next start"));
+    }
+    Finding::pass(format!("{usable} ready; `tocsin send-test` proves it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_disk_is_judged_by_what_may_still_come() {
+        for (free, budget, expected) in [
+            (100_000_000, 0, Verdict::Fail),
+            (1_000_000_000, 5_000_000_000, Verdict::Warn),
+            (6_000_000_000, 5_000_000_000, Verdict::Pass),
+            (1_000_000_000, 0, Verdict::Pass),
+        ] {
+            assert_eq!(judge_disk(free, budget).verdict, expected, "{free} {budget}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_went_back_is_noticed() {
+        let now = EARLIEST + Duration::from_hours(24);
+        for (now, written, expected) in [
+            (Timestamp::from_secs(1000), None, Verdict::Fail),
+            (now, None, Verdict::Pass),
+            (now, Some(now), Verdict::Pass),
+            (now, Some(now + Duration::from_hours(1)), Verdict::Warn),
+        ] {
+            assert_eq!(judge_clock(now, written).verdict, expected);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+use super::*;
+use crate::config::{Environment, Flags};
+
+fn facts(folder: &std::path::Path) -> Arc<Facts> {
+    let flags = Flags { data: Some(folder.to_owned()), ..Flags::default() };
+    let loaded = config::load(&flags, &Environment::new()).unwrap();
+    Arc::new(Facts { loaded, now: Clock::system().now() })
+}
+
+#[test]
+fn a_part_that_is_late_or_panics_fails_and_the_others_keep_their_order() {
+    const ODD: &[Part] = &[
+        Part {
+            name: "late",
+            look: |_| {
+                std::thread::park();
+                Finding::pass("never")
+            },
+        },
+        Part { name: "panics", look: |_| panic!("on purpose") },
+        Part { name: "fine", look: |_| Finding::pass("fine") },
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let found = look_at_all(ODD, &facts(folder.path()), Duration::from_millis(300));
+    let verdicts: Vec<_> = found.iter().map(|(name, finding)| (*name, finding.verdict)).collect();
+    assert_eq!(verdicts, [("late", Verdict::Fail), ("panics", Verdict::Fail), ("fine", Verdict::Pass)]);
+}
+
+#[test]
+fn whatever_is_not_a_pass_names_a_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = look_at_all(PARTS, &facts(&folder.path().join("missing")), TIME_MAX);
+    assert_eq!(found.len(), PARTS.len());
+    for (name, finding) in &found {
+        assert_eq!(finding.cure.is_some(), finding.verdict != Verdict::Pass, "{name}");
+    }
+    let verdict_of = |part: &str| found.iter().find(|(name, _)| *name == part).unwrap().1.verdict;
+    assert_eq!(verdict_of("base URL"), Verdict::Warn);
+    assert_eq!(verdict_of("channels"), Verdict::Warn);
+    assert_eq!(verdict_of("configuration"), Verdict::Pass);
+}

@@ -1,0 +1,81 @@
+//! What every command does first: find the data folder, become its owner, and reach whoever may write.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use rustix::fs::Mode;
+
+use super::Output;
+use crate::base::{Clock, Entropy};
+use crate::config::{self, BaseUrl, Environment, Flags, Loaded};
+use crate::lifecycle::control::{self, Answer, AskError, Command, Desk};
+use crate::lifecycle::{become_owner, prepare_folder};
+use crate::store::{FolderLock, Options, Store};
+use crate::telemetry::{Destination, Format, Level, Logging};
+
+/// One run of the program.
+pub(super) struct Session<'e> {
+    pub(super) flags: Flags,
+    pub(super) environment: &'e Environment,
+    pub(super) output: Output,
+}
+
+impl Session<'_> {
+    /// Reads the configuration, says which folder it is about, and becomes the folder's owner.
+    pub(super) fn open(&mut self) -> anyhow::Result<Loaded> {
+        let loaded = config::load(&self.flags, self.environment)?;
+        self.output.note(&format!("data folder: {}", loaded.folder))?;
+        become_owner(&loaded.folder.path)?;
+        // Whatever this process makes is for its owner alone.
+        rustix::process::umask(Mode::from_raw_mode(0o077));
+        Ok(loaded)
+    }
+
+    /// Has `command` carried out: by the running server, else here under the folder's lock.
+    pub(super) fn command(&mut self, command: Command) -> anyhow::Result<Answer> {
+        let loaded = self.open()?;
+        log_quietly()?;
+        let folder = &loaded.folder.path;
+        let answer = match control::ask(folder, &command) {
+            Err(AskError::NotRunning) => carry_out_here(folder, &loaded, command)?,
+            answered => answered?,
+        };
+        Ok(answer)
+    }
+}
+
+/// Warnings and worse on standard error, so that they never mix with the answer.
+pub(super) fn log_quietly() -> anyhow::Result<()> {
+    let logging = Logging { level: Level::WARN, format: Format::Text, to: Destination::Stderr };
+    Ok(crate::telemetry::init(&logging)?)
+}
+
+fn carry_out_here(folder: &Path, loaded: &Loaded, command: Command) -> anyhow::Result<Answer> {
+    prepare_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let _lock = FolderLock::take(folder)?;
+    let store = Store::open(folder, &Options::default())?.start()?;
+    let server = &loaded.config.server;
+    let base_url = server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(server.listen));
+    let desk = Desk {
+        store: store.clone(),
+        clock: Clock::system(),
+        entropy: Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?,
+        base_url,
+        live: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(control::carry_out(desk, command));
+    store.stop();
+    Ok(answer)
+}
+
+/// Why an answer is not the one that was asked for.
+pub(super) fn unexpected(answer: Answer) -> anyhow::Error {
+    match answer {
+        Answer::Refused { text } | Answer::Failed { text } => anyhow!(text),
+        _ => anyhow!("the running server is of another version: restart it"),
+    }
+}
+
+pub(super) const DONE: anyhow::Result<ExitCode> = Ok(ExitCode::SUCCESS);
