@@ -48,7 +48,6 @@ pub(crate) fn serve(address: SocketAddr, folder: &Path) -> Result<()> {
     actix_web::rt::System::new().block_on(async move {
         let app = move || {
             App::new()
-                .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
                 .app_data(web::Data::new(rows.clone()))
                 .route("/health/ready", web::get().to(async || HttpResponse::Ok()))
                 .route("/api/{project}/envelope/", web::post().to(envelope))
@@ -111,7 +110,11 @@ thread_local! {
     static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
 }
 
-async fn envelope(body: web::Bytes, rows: web::Data<Sender<Row>>) -> HttpResponse {
+async fn envelope(body: web::Payload, rows: web::Data<Sender<Row>>) -> HttpResponse {
+    // `web::Bytes` would unpack the body by itself, in pieces and on another thread.
+    let Ok(Ok(body)) = body.to_bytes_limited(BODY_BYTES_MAX).await else {
+        return HttpResponse::BadRequest().finish();
+    };
     let (committed, answer) = oneshot::channel();
     let row = WORKER.with_borrow_mut(|worker| prepare(worker, &body, committed));
     let Ok(row) = row else { return HttpResponse::BadRequest().finish() };

@@ -100,6 +100,7 @@ pub(crate) async fn small(report: &mut Report, extent: Extent) -> Result<()> {
         both("small machine: ack p99, ms", Goal::AtMost(60.0), |load| load.latency_ms(990)),
         both("small machine: refused or failed", Goal::AtMost(0.0), not_accepted),
         own("small machine: accepted, not counted", Goal::AtMost(0.0), not_counted),
+        own("small machine: most MB", Goal::AtMost(512.0), |run| run.peak_mb),
         own("small machine: page p95, ms", Goal::AtMost(50.0), page_ms),
     ]);
     Ok(())

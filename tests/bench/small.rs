@@ -56,12 +56,12 @@ impl SmallMachine {
             fs::write(group.join("memory.max"), MEMORY_BYTES)?;
             return Ok(());
         }
+        // Version 1: the processor alone, for its memory tree is often another program's. The run's peak is
+        // held against the 512 MB instead.
         let own = fs::read_to_string("/proc/self/cgroup")?;
-        let cpu = self.make(version_1(root, &own, "cpu")?.join(&name))?;
-        fs::write(cpu.join("cpu.cfs_period_us"), CPU_PERIOD_US)?;
-        fs::write(cpu.join("cpu.cfs_quota_us"), CPU_PERIOD_US)?;
-        let memory = self.make(version_1(root, &own, "memory")?.join(&name))?;
-        fs::write(memory.join("memory.limit_in_bytes"), MEMORY_BYTES)?;
+        let group = self.make(version_1(root, &own, "cpu")?.join(name))?;
+        fs::write(group.join("cpu.cfs_period_us"), CPU_PERIOD_US)?;
+        fs::write(group.join("cpu.cfs_quota_us"), CPU_PERIOD_US)?;
         Ok(())
     }
 
