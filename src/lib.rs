@@ -2,4 +2,5 @@
 //! right person. One binary, one data folder. ARCHITECTURE.md holds the map and the invariants.
 
 pub mod base;
+pub mod incidents;
 pub mod store;
