@@ -178,15 +178,15 @@ CREATE TABLE incidents (
     recovered_at       INTEGER,
     resolved_at        INTEGER,
     resolve_reason     TEXT,
-    last_signal_at     INTEGER NOT NULL,
     witness_count      INTEGER NOT NULL DEFAULT 0,  -- also those not listed
-    signal_count       INTEGER NOT NULL DEFAULT 0,
     silenced           INTEGER NOT NULL DEFAULT 0,
     rings              INTEGER NOT NULL DEFAULT 0,
     next_ring_at       INTEGER                      -- NULL: nothing more will ring by itself
 ) STRICT;
 CREATE INDEX incidents_unresolved ON incidents (project_id, impact_started_at) WHERE state <> 'resolved';
 CREATE INDEX incidents_by_project ON incidents (project_id, id);
+CREATE INDEX incidents_by_service ON incidents (service, impact_started_at) WHERE state <> 'resolved' AND service IS NOT NULL;
+CREATE INDEX incidents_by_end ON incidents (resolved_at) WHERE state = 'resolved';
 CREATE INDEX incidents_ringing ON incidents (next_ring_at) WHERE next_ring_at IS NOT NULL;
 
 CREATE TABLE witnesses (
@@ -210,6 +210,7 @@ CREATE TABLE witnesses (
 CREATE UNIQUE INDEX witnesses_live ON witnesses (key) WHERE live = 1;
 CREATE INDEX witnesses_by_incident ON witnesses (incident_id);
 CREATE INDEX witnesses_holding ON witnesses (ok_since) WHERE live = 1 AND state = 'holding';
+CREATE INDEX witnesses_quiet ON witnesses (last_bad_at) WHERE live = 1 AND kind = 'occurrence' AND state = 'firing';
 
 CREATE TABLE incident_events (
     id          INTEGER PRIMARY KEY,
@@ -232,7 +233,7 @@ CREATE TABLE silences (
     ends_at    INTEGER NOT NULL,
     ended_at   INTEGER
 ) STRICT;
-CREATE INDEX silences_by_end ON silences (ends_at);
+CREATE INDEX silences_by_end ON silences (ends_at) WHERE ended_at IS NULL;
 
 -- New issues of a project's first day, waiting for one digest.
 CREATE TABLE digest_entries (
@@ -270,9 +271,10 @@ CREATE TABLE deliveries (
     last_error      TEXT,
     remote_id       TEXT                            -- Slack ts, mail Message-ID: what a thread hangs on
 ) STRICT;
-CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE state = 'pending';
+CREATE INDEX deliveries_due ON deliveries (channel_id, next_attempt_at) WHERE state = 'pending';
 CREATE INDEX deliveries_sending ON deliveries (lease_until) WHERE state = 'sending';
-CREATE INDEX deliveries_waiting ON deliveries (id) WHERE state = 'waiting';
+CREATE INDEX deliveries_by_state ON deliveries (state, id);
+CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
 -- One first message per incident and channel.
 CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, ifnull(channel_id, 0)) WHERE purpose = 'opened';

@@ -6,6 +6,7 @@ pub mod base;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod incidents;
 pub mod issues;
 pub mod ledger;
 pub mod lifecycle;

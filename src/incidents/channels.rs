@@ -1,0 +1,393 @@
+//! The channels that messages go out on: rows of settings, sealed secrets, state and pacing.
+
+use serde_json::Value;
+
+use crate::base::{Timestamp, Uid};
+use crate::store::{self, ReadTx, WriteTx, params};
+
+use super::rows::{self, ChannelId};
+use super::{DELIVERIES, Error, Incidents};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelKind {
+    Email,
+    Slack,
+    Webhook,
+}
+
+/// Where a channel is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelOwner {
+    Page,
+    Environment,
+    File,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelState {
+    Ready,
+    /// By a person; its messages go to other channels.
+    Paused,
+    /// It refused for good (wrong password, deleted hook); stays so until it is changed or a test succeeds.
+    Broken,
+}
+
+/// A channel as it is stored. Its secrets are sealed with the context `channel:{uid}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Channel {
+    pub id: ChannelId,
+    pub uid: Uid,
+    pub name: String,
+    pub kind: ChannelKind,
+    pub settings: Value,
+    pub sealed: Option<Vec<u8>>,
+    pub owner: ChannelOwner,
+    /// Unanswered alarms climb from low to high.
+    pub position: i64,
+    pub state: ChannelState,
+    pub state_reason: Option<String>,
+    pub health: ChannelHealth,
+    pub created_at: Timestamp,
+    /// The last proof that it works.
+    pub delivered_at: Option<Timestamp>,
+}
+
+/// What the worker remembers of a channel between attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelHealth {
+    /// Failures in a row.
+    pub failures: u32,
+    /// The breaker is open: no attempt before.
+    pub open_until: Option<Timestamp>,
+    /// `Retry-After` and pacing: no attempt before.
+    pub paced_until: Option<Timestamp>,
+}
+
+/// What a person, the environment or a file says of a channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewChannel {
+    /// Chosen before the secrets are sealed.
+    pub uid: Uid,
+    pub name: String,
+    pub kind: ChannelKind,
+    /// A JSON object without secrets.
+    pub settings: Value,
+    pub sealed: Option<Vec<u8>>,
+    pub owner: ChannelOwner,
+}
+
+/// More than a small team has ways to be reached; every incident may write one message to each.
+pub const CHANNELS_MAX: i64 = 100;
+const NAME_CHARS_MAX: usize = 80;
+
+impl ChannelKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Slack => "slack",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Email, Self::Slack, Self::Webhook].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl ChannelOwner {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Environment => "environment",
+            Self::File => "file",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Page, Self::Environment, Self::File].into_iter().find(|owner| owner.as_str() == text)
+    }
+}
+
+impl ChannelState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Paused => "paused",
+            Self::Broken => "broken",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Ready, Self::Paused, Self::Broken].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+impl Incidents {
+    /// Adds a ready channel at the end of the climbing order. What waited for a first channel becomes one message.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an empty or long name or settings that are no object, or more than [`CHANNELS_MAX`];
+    /// [`Error::NameTaken`].
+    pub fn create_channel(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        channel: &NewChannel,
+    ) -> Result<ChannelId, Error> {
+        check(tx, channel, None)?;
+        let count = tx.one("SELECT count(*) FROM channels", [], |row| row.get::<_, i64>(0))?;
+        if count >= CHANNELS_MAX {
+            return Err(Error::Invalid(format!("at most {CHANNELS_MAX} channels")));
+        }
+        let id = tx.insert(
+            "INSERT INTO channels (uid, name, kind, settings, sealed, owner, position, state, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT ifnull(max(position), 0) + 1 FROM channels), 'ready', ?7)",
+            params![
+                channel.uid.as_bytes(),
+                channel.name,
+                channel.kind.as_str(),
+                channel.settings.to_string(),
+                channel.sealed,
+                channel.owner.as_str(),
+                now.as_micros()
+            ],
+        )?;
+        let id = ChannelId(id);
+        self.adopt_waiting(tx, now, id)?;
+        Ok(id)
+    }
+
+    /// Changes name, settings and secrets of a channel of the page, and makes it ready again. Its uid, kind and
+    /// owner stay.
+    ///
+    /// # Errors
+    /// As [`Incidents::create_channel`]; [`Error::NotFound`]; [`Error::OwnedElsewhere`].
+    pub fn update_channel(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        id: ChannelId,
+        channel: &NewChannel,
+    ) -> Result<(), Error> {
+        owned_by_page(tx, id)?;
+        check(tx, channel, Some(id))?;
+        self.overwrite(tx, now, id, channel)
+    }
+
+    /// Makes a paused or broken channel ready: it is told what waited.
+    pub fn resume_channel(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
+        let resumed = tx.execute(
+            "UPDATE channels SET state = 'ready', state_reason = NULL, failures = 0, open_until = NULL
+             WHERE id = ?1",
+            [id.0],
+        )?;
+        if resumed == 0 {
+            return Err(Error::NotFound("channel"));
+        }
+        tx.touch(DELIVERIES);
+        Ok(self.adopt_waiting(tx, now, id)?)
+    }
+
+    /// Pauses a channel, by hand; what it has not sent goes to the next one.
+    pub fn pause_channel(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        id: ChannelId,
+        reason: &str,
+    ) -> Result<(), Error> {
+        self.stop_channel(tx, now, id, (ChannelState::Paused, reason))
+    }
+
+    /// Marks a channel as broken, because it refused for good; what it has not sent goes to the next one.
+    pub fn break_channel(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        id: ChannelId,
+        reason: &str,
+    ) -> Result<(), Error> {
+        self.stop_channel(tx, now, id, (ChannelState::Broken, reason))
+    }
+
+    /// Removes a channel of the page; what it has not sent goes to the next one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::OwnedElsewhere`].
+    pub fn remove_channel(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
+        owned_by_page(tx, id)?;
+        self.drop_channel(tx, now, id)
+    }
+
+    /// Makes the channels of the environment exactly these, matched by name. Those no longer named are removed.
+    /// A channel that did not change keeps its state.
+    pub fn upsert_environment(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        channels: &[NewChannel],
+    ) -> Result<(), Error> {
+        for known in list(tx)?.iter().filter(|known| known.owner == ChannelOwner::Environment) {
+            if !channels.iter().any(|channel| channel.name == known.name) {
+                self.drop_channel(tx, now, known.id)?;
+            }
+        }
+        for channel in channels {
+            let known = list(tx)?
+                .into_iter()
+                .find(|known| known.owner == ChannelOwner::Environment && known.name == channel.name);
+            match known {
+                Some(known) if known.kind != channel.kind => {
+                    self.drop_channel(tx, now, known.id)?;
+                    self.create_channel(tx, now, channel)?;
+                }
+                Some(known) => self.overwrite(tx, now, known.id, channel)?,
+                None => {
+                    self.create_channel(tx, now, channel)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn overwrite(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        id: ChannelId,
+        channel: &NewChannel,
+    ) -> Result<(), Error> {
+        tx.execute(
+            "UPDATE channels SET uid = ?2, name = ?3, settings = ?4, sealed = ?5 WHERE id = ?1",
+            params![id.0, channel.uid.as_bytes(), channel.name, channel.settings.to_string(), channel.sealed],
+        )?;
+        self.resume_channel(tx, now, id)
+    }
+
+    fn stop_channel(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        id: ChannelId,
+        (state, reason): (ChannelState, &str),
+    ) -> Result<(), Error> {
+        let stopped = tx.execute(
+            "UPDATE channels SET state = ?2, state_reason = ?3 WHERE id = ?1",
+            params![id.0, state.as_str(), reason],
+        )?;
+        if stopped == 0 {
+            return Err(Error::NotFound("channel"));
+        }
+        self.hand_over_stranded(tx, now, HANDED_OVER_AT_ONCE)?;
+        Ok(())
+    }
+
+    fn drop_channel(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
+        self.stop_channel(tx, now, id, (ChannelState::Paused, "removed"))?;
+        tx.execute("DELETE FROM channels WHERE id = ?1", [id.0])?;
+        Ok(())
+    }
+}
+
+/// What a stopping channel hands on in the same commit; the background task takes the rest.
+const HANDED_OVER_AT_ONCE: u32 = 200;
+
+/// Moves a channel to another place of the climbing order, 0 first.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn move_to(tx: &WriteTx<'_>, id: ChannelId, place: usize) -> Result<(), Error> {
+    let mut order: Vec<_> = list(tx)?.into_iter().map(|channel| channel.id).collect();
+    let from = order.iter().position(|known| *known == id).ok_or(Error::NotFound("channel"))?;
+    order.remove(from);
+    order.insert(place.min(order.len()), id);
+    for (position, id) in (1_i64..).zip(order) {
+        tx.execute("UPDATE channels SET position = ?2 WHERE id = ?1", params![id.0, position])?;
+    }
+    Ok(())
+}
+
+/// Stores what the worker learned from an attempt.
+pub fn record_health(tx: &WriteTx<'_>, id: ChannelId, health: &ChannelHealth) -> Result<(), store::Error> {
+    tx.execute(
+        "UPDATE channels SET failures = ?2, open_until = ?3, paced_until = ?4 WHERE id = ?1",
+        params![
+            id.0,
+            health.failures,
+            health.open_until.map(Timestamp::as_micros),
+            health.paced_until.map(Timestamp::as_micros)
+        ],
+    )?;
+    Ok(())
+}
+
+/// All channels in climbing order.
+pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Channel>, store::Error> {
+    tx.all(
+        "SELECT id, uid, name, kind, settings, sealed, owner, position, state, state_reason, failures, open_until,
+                paced_until, created_at, delivered_at
+         FROM channels ORDER BY position, id LIMIT ?1",
+        [CHANNELS_MAX],
+        read,
+    )
+}
+
+pub fn find(tx: &ReadTx<'_>, id: ChannelId) -> Result<Option<Channel>, store::Error> {
+    tx.first(
+        "SELECT id, uid, name, kind, settings, sealed, owner, position, state, state_reason, failures, open_until,
+                paced_until, created_at, delivered_at
+         FROM channels WHERE id = ?1",
+        [id.0],
+        read,
+    )
+}
+
+pub fn find_by_uid(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<ChannelId>, store::Error> {
+    tx.first("SELECT id FROM channels WHERE uid = ?1", [uid.as_bytes()], |row| row.get(0).map(ChannelId))
+}
+
+fn read(row: &store::Row<'_>) -> rusqlite::Result<Channel> {
+    Ok(Channel {
+        id: ChannelId(row.get(0)?),
+        uid: rows::uid(row, 1)?,
+        name: row.get(2)?,
+        kind: rows::word(row, 3, ChannelKind::parse)?,
+        settings: rows::json(row, 4)?,
+        sealed: row.get(5)?,
+        owner: rows::word(row, 6, ChannelOwner::parse)?,
+        position: row.get(7)?,
+        state: rows::word(row, 8, ChannelState::parse)?,
+        state_reason: row.get(9)?,
+        health: ChannelHealth {
+            failures: row.get(10)?,
+            open_until: rows::maybe_time(row, 11)?,
+            paced_until: rows::maybe_time(row, 12)?,
+        },
+        created_at: rows::time(row, 13)?,
+        delivered_at: rows::maybe_time(row, 14)?,
+    })
+}
+
+fn check(tx: &ReadTx<'_>, channel: &NewChannel, own: Option<ChannelId>) -> Result<(), Error> {
+    let chars = channel.name.trim().chars().count();
+    if chars == 0 || chars > NAME_CHARS_MAX {
+        return Err(Error::Invalid(format!("name: 1 to {NAME_CHARS_MAX} characters")));
+    }
+    if !channel.settings.is_object() {
+        return Err(Error::Invalid("settings: an object".to_owned()));
+    }
+    let holder = tx
+        .first("SELECT id FROM channels WHERE name = ?1", [&channel.name], |row| row.get(0).map(ChannelId))?;
+    match holder {
+        Some(holder) if Some(holder) != own => Err(Error::NameTaken),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn owned_by_page(tx: &ReadTx<'_>, id: ChannelId) -> Result<(), Error> {
+    match find(tx, id)?.ok_or(Error::NotFound("channel"))?.owner {
+        ChannelOwner::Page => Ok(()),
+        ChannelOwner::Environment => Err(Error::OwnedElsewhere("environment")),
+        ChannelOwner::File => Err(Error::OwnedElsewhere("file")),
+    }
+}

@@ -1,0 +1,174 @@
+//! How witnesses and incidents end.
+
+use serde_json::json;
+
+use crate::base::Timestamp;
+use crate::store::{self, WriteTx, params};
+
+use super::decide::{LiveWitness, WitnessKind};
+use super::outbox::NewDelivery;
+use super::rows::{self, IncidentRow};
+use super::timeline::{Event, EventKind, note};
+use super::{DELIVERIES, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose};
+
+/// Why a witness, and with the last one its incident, is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The condition was well for as long as the hold asks.
+    Recovered,
+    /// The occurrence was not seen again for the quiet time.
+    Quiet,
+    SubjectResolved,
+    SubjectIgnored,
+    /// A person closed the incident.
+    ByHand,
+}
+
+/// Why something ends and who ended it; `None`: tocsin itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending<'a> {
+    pub(super) reason: CloseReason,
+    pub(super) actor: Option<&'a str>,
+}
+
+impl CloseReason {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recovered => "recovered",
+            Self::Quiet => "quiet",
+            Self::SubjectResolved => "subject_resolved",
+            Self::SubjectIgnored => "subject_ignored",
+            Self::ByHand => "by_hand",
+        }
+    }
+
+    pub(super) const fn of_lapse(kind: WitnessKind) -> Self {
+        match kind {
+            WitnessKind::Condition => Self::Recovered,
+            WitnessKind::Occurrence => Self::Quiet,
+        }
+    }
+}
+
+impl Incidents {
+    /// Ends what fires under `key`, because its subject was resolved, ignored or removed; closes the incident where
+    /// this was its last. Answers the incident that the key belonged to.
+    pub fn close_key(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        key: &str,
+        reason: CloseReason,
+        by: &str,
+    ) -> Result<Option<IncidentId>, Error> {
+        let Some(witness) = rows::find_live_witness(tx, key)? else { return Ok(None) };
+        let incident = witness.incident.id;
+        self.end_witness(tx, now, &witness, now, Ending { reason, actor: Some(by) })?;
+        Ok(Some(incident))
+    }
+
+    /// Closes an incident by hand, whatever still fires. What fires on opens a new one with its next signal.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Over`] where it is closed already.
+    pub fn resolve(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        incident: IncidentId,
+        by: &str,
+    ) -> Result<(), Error> {
+        let row = rows::find_incident(tx, incident)?.ok_or(Error::NotFound("incident"))?;
+        if row.state == IncidentState::Resolved {
+            return Err(Error::Over);
+        }
+        tx.execute(
+            "UPDATE witnesses SET state = 'ok', ok_since = ifnull(ok_since, ?2)
+             WHERE incident_id = ?1 AND state <> 'ok'",
+            params![incident.0, now.as_micros()],
+        )?;
+        self.close(tx, now, &row, now, Ending { reason: CloseReason::ByHand, actor: Some(by) })
+    }
+
+    /// Marks a witness as over since `over_since`, and closes its incident if it was the last.
+    pub(super) fn end_witness(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        witness: &LiveWitness,
+        over_since: Timestamp,
+        ending: Ending<'_>,
+    ) -> Result<(), Error> {
+        tx.execute(
+            "UPDATE witnesses SET state = 'ok', ok_since = ?2 WHERE id = ?1",
+            params![witness.id.0, over_since.as_micros()],
+        )?;
+        let incident = witness.incident.id;
+        let detail = json!({"key": witness.key, "reason": ending.reason.as_str()});
+        note(tx, now, incident, &Event { kind: EventKind::WitnessOver, actor: ending.actor, detail })?;
+        tx.touch(INCIDENTS);
+        self.close_if_over(tx, now, incident, ending)
+    }
+
+    /// Closes an incident none of whose witnesses fires or holds.
+    pub(super) fn close_if_over(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        incident: IncidentId,
+        ending: Ending<'_>,
+    ) -> Result<(), Error> {
+        let (unwell, over_since) = tx.one(
+            "SELECT count(*) FILTER (WHERE state <> 'ok'), max(ok_since) FROM witnesses WHERE incident_id = ?1",
+            [incident.0],
+            |row| Ok((row.get::<_, i64>(0)?, rows::maybe_time(row, 1)?)),
+        )?;
+        if unwell > 0 {
+            return Ok(());
+        }
+        match rows::find_incident(tx, incident)? {
+            Some(row) if row.state != IncidentState::Resolved => {
+                self.close(tx, now, &row, over_since.unwrap_or(now), ending)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn close(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        incident: &IncidentRow,
+        recovered_at: Timestamp,
+        ending: Ending<'_>,
+    ) -> Result<(), Error> {
+        tx.execute(
+            "UPDATE incidents SET state = 'resolved', recovered_at = ?2, resolved_at = ?3, resolve_reason = ?4,
+                    next_ring_at = NULL
+             WHERE id = ?1",
+            params![incident.id.0, recovered_at.as_micros(), now.as_micros(), ending.reason.as_str()],
+        )?;
+        tx.execute("UPDATE witnesses SET live = 0 WHERE incident_id = ?1", [incident.id.0])?;
+        let detail = json!({"reason": ending.reason.as_str()});
+        note(tx, now, incident.id, &Event { kind: EventKind::Resolved, actor: ending.actor, detail })?;
+        cancel_rings(tx, incident.id, "the incident was over before it was sent")?;
+        let content = json!({"reason": ending.reason.as_str(), "by": ending.actor});
+        let mut message = NewDelivery::of(incident, Purpose::Recovered, content);
+        self.post_to_thread(tx, now, &mut message, &[])?;
+        tx.touch(INCIDENTS);
+        Ok(())
+    }
+}
+
+/// Takes back the repetitions that were not sent yet. First messages and news of the thread are still sent.
+pub(super) fn cancel_rings(tx: &WriteTx<'_>, incident: IncidentId, reason: &str) -> Result<(), store::Error> {
+    let cancelled = tx.execute(
+        "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, last_error = ?2
+         WHERE incident_id = ?1 AND state = 'pending' AND purpose = 'ring_again'",
+        params![incident.0, reason],
+    )?;
+    if cancelled > 0 {
+        tx.touch(DELIVERIES);
+    }
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! Claiming messages to send and recording what became of them: at least once, one at a time per channel.
+
+use serde_json::Value;
+use std::time::Duration;
+
+use crate::base::{ProjectId, Severity, Timestamp, Uid};
+use crate::store::{self, WriteTx, params};
+
+use super::rows::{self, ChannelId, DeliveryId, IncidentId};
+use super::{Cause, DELIVERIES, Error, Fallback, INCIDENTS, Incidents, Purpose};
+
+/// A message that this process sends now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claimed {
+    pub id: DeliveryId,
+    /// The same over all attempts: an idempotency key.
+    pub uid: Uid,
+    pub project: Option<ProjectId>,
+    pub incident: Option<IncidentId>,
+    pub incident_uid: Option<Uid>,
+    pub cause: Cause,
+    pub purpose: Purpose,
+    pub severity: Severity,
+    pub channel: ChannelId,
+    pub recipient: Option<String>,
+    pub content: Value,
+    pub quantity: i64,
+    /// Counts from 1.
+    pub attempt: u32,
+    pub created_at: Timestamp,
+    /// What the incident's first message on this channel was called by the other side.
+    pub thread: Option<String>,
+}
+
+/// One try, for the proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub started_at: Timestamp,
+    pub duration: Duration,
+    /// The answer, or the dialogue with its secrets masked; cut to [`DETAIL_CHARS_MAX`].
+    pub detail: String,
+}
+
+pub const DETAIL_CHARS_MAX: usize = 2_000;
+/// Attempts kept per message, the newest; the counter goes on.
+const ATTEMPTS_KEPT: u32 = 50;
+
+#[derive(Clone, Copy)]
+enum AttemptOutcome {
+    Delivered,
+    Retryable,
+    Permanent,
+}
+
+impl Incidents {
+    /// Claims due messages: at most `limit`, one per channel, none of a channel that is sending, paced, open or not
+    /// ready, and none before an earlier message of the same incident on the same channel.
+    ///
+    /// A lease of another boot is void; one of this boot runs out after `policy.lease`.
+    pub fn claim_due(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        boot: Uid,
+        limit: u32,
+    ) -> Result<Vec<Claimed>, store::Error> {
+        release_void_leases(tx, now, boot)?;
+        let due = tx.all(
+            "SELECT c.id, (
+                 SELECT d.id FROM deliveries d
+                 WHERE d.state = 'pending' AND d.channel_id = c.id AND d.next_attempt_at <= ?1
+                   AND NOT EXISTS (SELECT 1 FROM deliveries earlier
+                                   WHERE earlier.incident_id = d.incident_id AND earlier.channel_id = d.channel_id
+                                     AND earlier.id < d.id AND earlier.state IN ('pending', 'sending'))
+                 ORDER BY d.next_attempt_at, d.id LIMIT 1) AS due_id
+             FROM channels c
+             WHERE c.state = 'ready' AND ifnull(c.open_until, 0) <= ?1 AND ifnull(c.paced_until, 0) <= ?1
+               AND NOT EXISTS (SELECT 1 FROM deliveries s WHERE s.state = 'sending' AND s.channel_id = c.id)
+               AND due_id IS NOT NULL
+             ORDER BY due_id LIMIT ?2",
+            params![now.as_micros(), limit],
+            |row| row.get(1).map(DeliveryId),
+        )?;
+        due.into_iter().map(|id| self.claim(tx, now, boot, id)).collect()
+    }
+
+    /// Claims one message whatever its channel's state: a test that a person waits for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where it is not pending.
+    pub fn claim_one(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        boot: Uid,
+        delivery: DeliveryId,
+    ) -> Result<Claimed, Error> {
+        tx.first(
+            "SELECT id FROM deliveries WHERE id = ?1 AND state = 'pending' AND channel_id IS NOT NULL",
+            [delivery.0],
+            |row| row.get(0).map(DeliveryId),
+        )?
+        .ok_or(Error::NotFound("pending delivery"))?;
+        Ok(self.claim(tx, now, boot, delivery)?)
+    }
+
+    fn claim(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        boot: Uid,
+        id: DeliveryId,
+    ) -> Result<Claimed, store::Error> {
+        let until = now + self.policy.lease;
+        tx.execute(
+            "UPDATE deliveries SET state = 'sending', lease_until = ?2, lease_boot = ?3, attempts = attempts + 1
+             WHERE id = ?1",
+            params![id.0, until.as_micros(), boot.as_bytes()],
+        )?;
+        tx.touch(DELIVERIES);
+        tx.one(
+            "SELECT d.id, d.uid, d.project_id, d.incident_id, i.uid, d.cause, d.purpose, d.severity, d.channel_id,
+                    d.recipient, d.content, d.quantity, d.attempts, d.created_at,
+                    (SELECT remote_id FROM deliveries first
+                     WHERE first.incident_id = d.incident_id AND first.channel_id = d.channel_id
+                       AND first.purpose = 'opened' AND first.id <> d.id)
+             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id WHERE d.id = ?1",
+            [id.0],
+            read_claimed,
+        )
+    }
+
+    /// The channel took the message: the proof, the clocks of its incident or of those it bundles.
+    pub fn record_delivered(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        delivery: DeliveryId,
+        attempt: &Attempt,
+        remote_id: Option<&str>,
+    ) -> Result<(), Error> {
+        record_attempt(tx, delivery, attempt, AttemptOutcome::Delivered)?;
+        let channel = tx
+            .first(
+                "UPDATE deliveries SET state = 'delivered', delivered_at = ?2, remote_id = ?3, last_error = NULL,
+                        next_attempt_at = NULL, lease_until = NULL, lease_boot = NULL
+                 WHERE id = ?1 RETURNING channel_id",
+                params![delivery.0, now.as_micros(), remote_id],
+                |row| row.get::<_, Option<i64>>(0),
+            )?
+            .ok_or(Error::NotFound("delivery"))?;
+        tx.execute("UPDATE channels SET delivered_at = ?2 WHERE id = ?1", params![channel, now.as_micros()])?;
+        tx.execute(
+            "UPDATE incidents SET first_sent_at = ifnull(first_sent_at, ?2),
+                    first_delivered_at = ifnull(first_delivered_at, ?3)
+             WHERE first_delivered_at IS NULL AND id IN (
+                 SELECT incident_id FROM deliveries WHERE id = ?1
+                 UNION SELECT incident_id FROM deliveries WHERE bundle_id = ?1)",
+            params![delivery.0, attempt.started_at.as_micros(), now.as_micros()],
+        )?;
+        tx.touch(DELIVERIES);
+        tx.touch(INCIDENTS);
+        Ok(())
+    }
+
+    /// It did not go out this time; it is tried again at `next_at`.
+    pub fn record_retry(
+        &self,
+        tx: &WriteTx<'_>,
+        delivery: DeliveryId,
+        attempt: &Attempt,
+        next_at: Timestamp,
+        error: &str,
+    ) -> Result<(), Error> {
+        record_attempt(tx, delivery, attempt, AttemptOutcome::Retryable)?;
+        tx.execute(
+            "UPDATE deliveries SET state = 'pending', next_attempt_at = ?2, last_error = ?3, lease_until = NULL,
+                    lease_boot = NULL
+             WHERE id = ?1 AND state = 'sending'",
+            params![delivery.0, next_at.as_micros(), error],
+        )?;
+        tx.touch(DELIVERIES);
+        Ok(())
+    }
+
+    /// It will never go out on this channel; says where it goes instead.
+    pub fn record_failed(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        delivery: DeliveryId,
+        attempt: &Attempt,
+        reason: &str,
+    ) -> Result<Fallback, Error> {
+        record_attempt(tx, delivery, attempt, AttemptOutcome::Permanent)?;
+        tx.touch(INCIDENTS);
+        self.give_up(tx, now, delivery, reason)
+    }
+}
+
+/// When the next message becomes due, for the worker's sleep; `None` where none is pending. Messages of channels
+/// that wait count with the channel's own time.
+pub fn next_due_at(tx: &store::ReadTx<'_>) -> Result<Option<Timestamp>, store::Error> {
+    tx.one(
+        "SELECT min(max(d.next_attempt_at, ifnull(c.open_until, 0), ifnull(c.paced_until, 0)))
+         FROM deliveries d JOIN channels c ON c.id = d.channel_id
+         WHERE d.state = 'pending' AND c.state = 'ready'",
+        [],
+        |row| rows::maybe_time(row, 0),
+    )
+}
+
+/// What a process that died, or a worker that hangs, had claimed is due at once.
+fn release_void_leases(tx: &WriteTx<'_>, now: Timestamp, boot: Uid) -> Result<(), store::Error> {
+    tx.execute(
+        "UPDATE deliveries SET state = 'pending', next_attempt_at = ?1, lease_until = NULL, lease_boot = NULL
+         WHERE state = 'sending' AND (lease_boot <> ?2 OR lease_until <= ?1)",
+        params![now.as_micros(), boot.as_bytes()],
+    )?;
+    Ok(())
+}
+
+fn record_attempt(
+    tx: &WriteTx<'_>,
+    delivery: DeliveryId,
+    attempt: &Attempt,
+    outcome: AttemptOutcome,
+) -> Result<(), store::Error> {
+    let outcome = match outcome {
+        AttemptOutcome::Delivered => "delivered",
+        AttemptOutcome::Retryable => "retryable",
+        AttemptOutcome::Permanent => "permanent",
+    };
+    let duration_us = i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX);
+    let detail = crate::base::text::clip(&attempt.detail, DETAIL_CHARS_MAX);
+    tx.execute(
+        "INSERT INTO delivery_attempts (delivery_id, number, at, duration_us, outcome, detail)
+         SELECT id, attempts, ?2, ?3, ?4, ?5 FROM deliveries WHERE id = ?1",
+        params![delivery.0, attempt.started_at.as_micros(), duration_us, outcome, detail],
+    )?;
+    tx.execute(
+        "DELETE FROM delivery_attempts
+         WHERE delivery_id = ?1 AND number <= (SELECT attempts FROM deliveries WHERE id = ?1) - ?2",
+        params![delivery.0, ATTEMPTS_KEPT],
+    )?;
+    Ok(())
+}
+
+fn read_claimed(row: &store::Row<'_>) -> rusqlite::Result<Claimed> {
+    Ok(Claimed {
+        id: DeliveryId(row.get(0)?),
+        uid: rows::uid(row, 1)?,
+        project: row.get::<_, Option<i64>>(2)?.map(ProjectId),
+        incident: row.get::<_, Option<i64>>(3)?.map(IncidentId),
+        incident_uid: row.get::<_, Option<[u8; 16]>>(4)?.map(Uid::from_bytes),
+        cause: rows::word(row, 5, Cause::parse)?,
+        purpose: rows::word(row, 6, Purpose::parse)?,
+        severity: rows::severity(row, 7)?,
+        channel: ChannelId(row.get(8)?),
+        recipient: row.get(9)?,
+        content: rows::json(row, 10)?,
+        quantity: row.get(11)?,
+        attempt: row.get(12)?,
+        created_at: rows::time(row, 13)?,
+        thread: row.get(14)?,
+    })
+}

@@ -1,0 +1,140 @@
+//! Questions that pages and the API ask about messages: the outbox and the proof of delivery.
+
+use crate::base::{ProjectId, Timestamp, Uid};
+use crate::store::{Error, ReadTx, Row, params};
+
+use super::queries::{Page, PageOf, Scope, bounds, sees};
+use super::rows::{self, IncidentId};
+use super::views::{AttemptView, DeliveryProof, DeliveryView};
+
+/// Messages on an incident's page.
+const OF_INCIDENT_MAX: i64 = 200;
+
+/// The outbox, newest first; `state` is one of the words of [`DeliveryView::state`].
+pub fn list(
+    tx: &ReadTx<'_>,
+    scope: Scope<'_>,
+    state: Option<&str>,
+    page: PageOf,
+) -> Result<Page<DeliveryView>, Error> {
+    let (before, limit) = bounds(page);
+    let projects = match scope {
+        Scope::All => None,
+        Scope::Projects(projects) => Some(serde_json::to_string(projects).unwrap_or_default()),
+    };
+    let mut items = match state {
+        Some(state) => tx.all(
+            "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
+                    d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
+             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
+                  LEFT JOIN channels c ON c.id = d.channel_id
+             WHERE d.state = ?1 AND d.id < ?2
+               AND (?3 IS NULL OR d.project_id IN (SELECT value FROM json_each(?3)))
+             ORDER BY d.id DESC LIMIT ?4",
+            params![state, before, projects, limit + 1],
+            read_delivery,
+        )?,
+        None => tx.all(
+            "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
+                    d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
+             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
+                  LEFT JOIN channels c ON c.id = d.channel_id
+             WHERE d.id < ?1 AND (?2 IS NULL OR d.project_id IN (SELECT value FROM json_each(?2)))
+             ORDER BY d.id DESC LIMIT ?3",
+            params![before, projects, limit + 1],
+            read_delivery,
+        )?,
+    };
+    let more = items.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+    if more {
+        items.pop();
+    }
+    let next = items.last().filter(|_| more).map(|delivery| delivery.row);
+    Ok(Page { items, next })
+}
+
+/// A message by its outside id, with its proof.
+pub fn find(tx: &ReadTx<'_>, scope: Scope<'_>, uid: Uid) -> Result<Option<DeliveryProof>, Error> {
+    let found = tx.first(
+        "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
+                d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
+         FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id LEFT JOIN channels c ON c.id = d.channel_id
+         WHERE d.uid = ?1",
+        [uid.as_bytes()],
+        read_delivery,
+    )?;
+    match found.filter(|delivery| sees(scope, delivery.project_id)) {
+        Some(delivery) => with_proof(tx, delivery).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// When the oldest message was written that a channel should have sent by now; messages without a channel are not
+/// counted. For the alarm about the outbox itself.
+pub fn find_oldest_undelivered(tx: &ReadTx<'_>) -> Result<Option<Timestamp>, Error> {
+    let oldest = |state: &str| {
+        tx.first("SELECT created_at FROM deliveries WHERE state = ?1 ORDER BY id LIMIT 1", [state], |row| {
+            rows::time(row, 0)
+        })
+    };
+    Ok([oldest("pending")?, oldest("sending")?].into_iter().flatten().min())
+}
+
+/// The messages of an incident, the oldest first, with the proof of each; where there are very many, the newest.
+pub(super) fn list_of_incident(tx: &ReadTx<'_>, incident: IncidentId) -> Result<Vec<DeliveryProof>, Error> {
+    let mut messages = tx.all(
+        "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
+                d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
+         FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id LEFT JOIN channels c ON c.id = d.channel_id
+         WHERE d.incident_id = ?1 ORDER BY d.id DESC LIMIT ?2",
+        params![incident.0, OF_INCIDENT_MAX],
+        read_delivery,
+    )?;
+    messages.reverse();
+    messages.into_iter().map(|delivery| with_proof(tx, delivery)).collect()
+}
+
+fn with_proof(tx: &ReadTx<'_>, delivery: DeliveryView) -> Result<DeliveryProof, Error> {
+    let proof = find_attempts(tx, delivery.row)?;
+    Ok(DeliveryProof { delivery, proof })
+}
+
+fn find_attempts(tx: &ReadTx<'_>, delivery: i64) -> Result<Vec<AttemptView>, Error> {
+    tx.all(
+        "SELECT number, at, duration_us, outcome, detail FROM delivery_attempts
+         WHERE delivery_id = ?1 ORDER BY number LIMIT 100",
+        [delivery],
+        |row| {
+            Ok(AttemptView {
+                number: row.get(0)?,
+                at: rows::time(row, 1)?,
+                duration_us: row.get(2)?,
+                outcome: row.get(3)?,
+                detail: row.get(4)?,
+            })
+        },
+    )
+}
+
+fn read_delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
+    Ok(DeliveryView {
+        id: rows::uid(row, 0)?,
+        row: row.get(1)?,
+        project_id: row.get::<_, Option<i64>>(2)?.map(ProjectId),
+        project: None,
+        incident_id: row.get::<_, Option<[u8; 16]>>(3)?.map(Uid::from_bytes),
+        cause: row.get(4)?,
+        purpose: row.get(5)?,
+        severity: rows::severity(row, 6)?,
+        channel: row.get(7)?,
+        recipient: row.get(8)?,
+        state: row.get(9)?,
+        attempts: row.get(10)?,
+        quantity: row.get(11)?,
+        created_at: rows::time(row, 12)?,
+        next_attempt_at: rows::maybe_time(row, 13)?,
+        delivered_at: rows::maybe_time(row, 14)?,
+        last_error: row.get(15)?,
+        remote_id: row.get(16)?,
+    })
+}

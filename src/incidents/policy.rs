@@ -1,0 +1,32 @@
+use std::time::Duration;
+
+use super::ring::RingPolicy;
+
+/// How long things may take before they mean something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// A signal that began this close to an open incident's start belongs to it.
+    pub join_within: Duration,
+    /// A condition must stay well this long before it counts as over: flapping is one incident.
+    pub hold: Duration,
+    /// An occurrence that was not seen again for this long is over.
+    pub quiet: Duration,
+    pub ring: RingPolicy,
+    /// A claimed message whose worker says nothing for this long is due again; longer than any send takes.
+    pub lease: Duration,
+    /// More incident messages than this, due at one time on one channel, become one bundle.
+    pub bundle_over: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            join_within: Duration::from_mins(5),
+            hold: Duration::from_mins(1),
+            quiet: Duration::from_mins(30),
+            ring: RingPolicy::default(),
+            lease: Duration::from_mins(2),
+            bundle_over: 5,
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Questions that pages and the API ask about incidents. Read only, indexed, bounded.
+
+use crate::base::{ProjectId, Severity, Uid};
+use crate::store::{Error, ReadTx, Row, params};
+
+use super::rows::{self, IncidentId, IncidentState, WitnessId};
+use super::views::{Counts, EventView, IncidentPage, IncidentView, WitnessView};
+use super::{messages, witnesses};
+
+/// What the asker may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Every project and tocsin's own.
+    All,
+    Projects(&'a [ProjectId]),
+}
+
+/// Which incidents are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateFilter {
+    Any,
+    /// Open or acknowledged.
+    Unresolved,
+    Only(IncidentState),
+}
+
+/// A page of a list: newest first, those with a number below `before`, at most 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageOf {
+    pub before: Option<i64>,
+    pub limit: u32,
+}
+
+/// Items and, where there are more, the number to ask `before` next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<i64>,
+}
+
+pub const LIMIT_MAX: u32 = 100;
+/// More than the timeline of one incident holds.
+const EVENTS_MAX: i64 = 600;
+
+/// Incidents in scope, newest first.
+pub fn list(
+    tx: &ReadTx<'_>,
+    scope: Scope<'_>,
+    filter: StateFilter,
+    page: PageOf,
+) -> Result<Page<IncidentView>, Error> {
+    let (before, limit) = bounds(page);
+    let mut ids = match scope {
+        Scope::All => find_ids(tx, filter, before, limit)?,
+        Scope::Projects(projects) => {
+            let mut ids = Vec::new();
+            for project in projects {
+                ids.extend(find_project_ids(tx, *project, filter, (before, limit))?);
+            }
+            ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
+            ids.dedup();
+            ids
+        }
+    };
+    let next = cut(&mut ids, limit);
+    let items =
+        ids.into_iter().filter_map(|id| find_view(tx, id).transpose()).collect::<Result<Vec<_>, Error>>()?;
+    Ok(Page { items, next })
+}
+
+/// An incident with its listed witnesses; `None` where there is none or it is out of scope.
+pub fn find(tx: &ReadTx<'_>, scope: Scope<'_>, uid: Uid) -> Result<Option<IncidentView>, Error> {
+    let Some(id) = rows::find_incident_by_uid(tx, uid)? else { return Ok(None) };
+    Ok(find_view(tx, id)?.filter(|view| sees(scope, view.project_id)))
+}
+
+/// An incident by its number, for those who send its messages.
+pub fn find_by_number(tx: &ReadTx<'_>, id: IncidentId) -> Result<Option<IncidentView>, Error> {
+    find_view(tx, id)
+}
+
+/// The number of an incident by its outside id.
+pub fn find_number(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<IncidentId>, Error> {
+    rows::find_incident_by_uid(tx, uid)
+}
+
+/// The incident that `key` belongs to while it is unresolved.
+pub fn find_live(tx: &ReadTx<'_>, key: &str) -> Result<Option<IncidentId>, Error> {
+    Ok(rows::find_live_witness(tx, key)?.map(|witness| witness.incident.id))
+}
+
+/// The incident of a witness.
+pub fn find_incident_of(tx: &ReadTx<'_>, witness: WitnessId) -> Result<Option<IncidentId>, Error> {
+    tx.first("SELECT incident_id FROM witnesses WHERE id = ?1", [witness.0], |row| row.get(0).map(IncidentId))
+}
+
+/// An incident with its timeline and the proof of each message.
+pub fn find_page(tx: &ReadTx<'_>, scope: Scope<'_>, uid: Uid) -> Result<Option<IncidentPage>, Error> {
+    let Some(incident) = find(tx, scope, uid)? else { return Ok(None) };
+    let timeline = tx.all(
+        "SELECT at, kind, actor, detail FROM incident_events WHERE incident_id = ?1 ORDER BY id LIMIT ?2",
+        params![incident.number, EVENTS_MAX],
+        |row| {
+            Ok(EventView {
+                at: rows::time(row, 0)?,
+                kind: row.get(1)?,
+                actor: row.get(2)?,
+                detail: rows::json(row, 3)?,
+            })
+        },
+    )?;
+    let deliveries = messages::list_of_incident(tx, IncidentId(incident.number))?;
+    Ok(Some(IncidentPage { incident, timeline, deliveries }))
+}
+
+/// Unresolved incidents in scope, and messages that are on their way or wait.
+pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<Counts, Error> {
+    let projects = match scope {
+        Scope::All => None,
+        Scope::Projects(projects) => Some(serde_json::to_string(projects).unwrap_or_default()),
+    };
+    let mut counts = tx.one(
+        "SELECT count(*) FILTER (WHERE state = 'open'), count(*) FILTER (WHERE state = 'acknowledged'),
+                count(*) FILTER (WHERE state = 'open' AND severity = 'critical'),
+                count(*) FILTER (WHERE state = 'open' AND severity = 'high'),
+                count(*) FILTER (WHERE state = 'open' AND severity = 'medium')
+         FROM incidents
+         WHERE state <> 'resolved' AND (?1 IS NULL OR project_id IN (SELECT value FROM json_each(?1)))",
+        [projects],
+        |row| {
+            let open: i64 = row.get(0)?;
+            let mut worst = Severity::ALL.first().copied().filter(|_| open > 0);
+            for (at, severity) in [(4, Severity::Medium), (3, Severity::High), (2, Severity::Critical)] {
+                if row.get::<_, i64>(at)? > 0 {
+                    worst = Some(severity);
+                }
+            }
+            Ok(Counts { open, acknowledged: row.get(1)?, worst, undelivered: 0, waiting: 0 })
+        },
+    )?;
+    let of = |state: &str| {
+        tx.one("SELECT count(*) FROM deliveries WHERE state = ?1", [state], |row| row.get::<_, i64>(0))
+    };
+    counts.undelivered = of("pending")? + of("sending")?;
+    counts.waiting = of("waiting")?;
+    Ok(counts)
+}
+
+pub(super) fn bounds(page: PageOf) -> (i64, u32) {
+    (page.before.unwrap_or(i64::MAX), page.limit.clamp(1, LIMIT_MAX))
+}
+
+pub(super) fn sees(scope: Scope<'_>, project: Option<ProjectId>) -> bool {
+    match scope {
+        Scope::All => true,
+        Scope::Projects(projects) => project.is_some_and(|project| projects.contains(&project)),
+    }
+}
+
+/// Cuts a list that was asked for one more than `limit`, and tells where the next page begins.
+fn cut(ids: &mut Vec<IncidentId>, limit: u32) -> Option<i64> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = ids.len() > limit;
+    ids.truncate(limit);
+    ids.last().filter(|_| more).map(|id| id.0)
+}
+
+fn find_ids(tx: &ReadTx<'_>, filter: StateFilter, before: i64, limit: u32) -> Result<Vec<IncidentId>, Error> {
+    let read = |row: &Row<'_>| row.get(0).map(IncidentId);
+    match filter {
+        StateFilter::Any => tx.all(
+            "SELECT id FROM incidents WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+            params![before, limit + 1],
+            read,
+        ),
+        StateFilter::Only(IncidentState::Resolved) => tx.all(
+            "SELECT id FROM incidents WHERE state = 'resolved' AND id < ?1 ORDER BY id DESC LIMIT ?2",
+            params![before, limit + 1],
+            read,
+        ),
+        StateFilter::Unresolved | StateFilter::Only(IncidentState::Open | IncidentState::Acknowledged) => tx
+            .all(
+                "SELECT id FROM incidents INDEXED BY incidents_unresolved
+                 WHERE state <> 'resolved' AND (?3 IS NULL OR state = ?3) AND id < ?1 ORDER BY id DESC LIMIT ?2",
+                params![before, limit + 1, word(filter)],
+                read,
+            ),
+    }
+}
+
+fn find_project_ids(
+    tx: &ReadTx<'_>,
+    project: ProjectId,
+    filter: StateFilter,
+    (before, limit): (i64, u32),
+) -> Result<Vec<IncidentId>, Error> {
+    let read = |row: &Row<'_>| row.get(0).map(IncidentId);
+    match filter {
+        StateFilter::Any | StateFilter::Only(IncidentState::Resolved) => tx.all(
+            "SELECT id FROM incidents INDEXED BY incidents_by_project
+             WHERE project_id = ?1 AND (?4 IS NULL OR state = ?4) AND id < ?2 ORDER BY id DESC LIMIT ?3",
+            params![project.0, before, limit + 1, word(filter)],
+            read,
+        ),
+        StateFilter::Unresolved | StateFilter::Only(IncidentState::Open | IncidentState::Acknowledged) => tx
+            .all(
+                "SELECT id FROM incidents INDEXED BY incidents_unresolved
+                 WHERE state <> 'resolved' AND project_id = ?1 AND (?4 IS NULL OR state = ?4) AND id < ?2
+                 ORDER BY id DESC LIMIT ?3",
+                params![project.0, before, limit + 1, word(filter)],
+                read,
+            ),
+    }
+}
+
+const fn word(filter: StateFilter) -> Option<&'static str> {
+    match filter {
+        StateFilter::Any | StateFilter::Unresolved => None,
+        StateFilter::Only(state) => Some(state.as_str()),
+    }
+}
+
+fn find_view(tx: &ReadTx<'_>, id: IncidentId) -> Result<Option<IncidentView>, Error> {
+    let found = tx.first(
+        "SELECT uid, id, project_id, service, severity, state, summary, silenced, witness_count, impact_started_at,
+                detected_at, first_sent_at, first_delivered_at, acknowledged_at, acknowledged_by, recovered_at,
+                resolved_at, resolve_reason, next_ring_at
+         FROM incidents WHERE id = ?1",
+        [id.0],
+        read_incident,
+    )?;
+    let Some(mut view) = found else { return Ok(None) };
+    view.witnesses = tx.all(
+        "SELECT id, key, source, kind, severity, summary, detail, state, first_bad_at, detected_at, last_bad_at,
+                ok_since, signal_count
+         FROM witnesses WHERE incident_id = ?1 ORDER BY id LIMIT ?2",
+        params![id.0, witnesses::LISTED_MAX],
+        read_witness,
+    )?;
+    view.keys = view.witnesses.iter().map(|witness| witness.key.clone()).collect();
+    Ok(Some(view))
+}
+
+fn read_incident(row: &Row<'_>) -> rusqlite::Result<IncidentView> {
+    Ok(IncidentView {
+        id: rows::uid(row, 0)?,
+        number: row.get(1)?,
+        project_id: row.get::<_, Option<i64>>(2)?.map(ProjectId),
+        project: None,
+        service: row.get(3)?,
+        keys: Vec::new(),
+        severity: rows::severity(row, 4)?,
+        state: row.get(5)?,
+        summary: row.get(6)?,
+        silenced: row.get(7)?,
+        witnesses: Vec::new(),
+        witness_count: row.get(8)?,
+        impact_started_at: rows::time(row, 9)?,
+        detected_at: rows::time(row, 10)?,
+        first_sent_at: rows::maybe_time(row, 11)?,
+        first_delivered_at: rows::maybe_time(row, 12)?,
+        acknowledged_at: rows::maybe_time(row, 13)?,
+        acknowledged_by: row.get(14)?,
+        recovered_at: rows::maybe_time(row, 15)?,
+        resolved_at: rows::maybe_time(row, 16)?,
+        resolve_reason: row.get(17)?,
+        next_ring_at: rows::maybe_time(row, 18)?,
+    })
+}
+
+fn read_witness(row: &Row<'_>) -> rusqlite::Result<WitnessView> {
+    Ok(WitnessView {
+        number: row.get(0)?,
+        key: row.get(1)?,
+        source: row.get(2)?,
+        kind: row.get(3)?,
+        severity: rows::severity(row, 4)?,
+        summary: row.get(5)?,
+        detail: rows::json(row, 6)?,
+        state: row.get(7)?,
+        first_bad_at: rows::time(row, 8)?,
+        detected_at: rows::time(row, 9)?,
+        last_bad_at: rows::time(row, 10)?,
+        ok_since: rows::maybe_time(row, 11)?,
+        signal_count: row.get(12)?,
+    })
+}

@@ -1,0 +1,358 @@
+//! Applies a decision: the incident, its witness, its timeline and its messages, in the caller's transaction.
+
+use serde_json::json;
+
+use crate::base::{Severity, Timestamp};
+use crate::store::{self, WriteTx, params};
+
+use super::close::Ending;
+use super::decide::{LiveWitness, OpenIncident, RingReason, Situation, WitnessKind, decide};
+use super::outbox::NewDelivery;
+use super::ring::{Alarm, next_ring_at};
+use super::rows::{self, IncidentRow};
+use super::timeline::{Event, EventKind, note};
+use super::{
+    CloseReason, Decision, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, Signal,
+    SilenceId, WitnessId, silences, witnesses,
+};
+
+/// What became of a raised signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    pub decision: Decision,
+    /// `None` where the signal was ignored.
+    pub incident: Option<IncidentId>,
+}
+
+/// Open incidents of one project that began within the same ten minutes; the nearest of these is joined.
+const CANDIDATES_MAX: i64 = 50;
+
+impl Incidents {
+    /// Decides what `signal` means and writes its consequences, messages included.
+    ///
+    /// A signal that changes nothing costs one read and one update.
+    pub fn raise(&self, tx: &WriteTx<'_>, now: Timestamp, signal: &Signal) -> Result<Recorded, Error> {
+        let signal = &signal.bounded(now);
+        let witness = self.find_settled(tx, now, &signal.key)?;
+        if let Some(witness) = witness.as_ref().filter(|witness| witness.continues(signal)) {
+            witnesses::continues(tx, witness, signal)?;
+            let incident = witness.incident.id;
+            return Ok(Recorded { decision: Decision::Continued { incident }, incident: Some(incident) });
+        }
+        let bad = signal.kind.is_bad();
+        let candidates =
+            if bad && witness.is_none() { self.find_candidates(tx, signal)? } else { Vec::new() };
+        let silence = if bad { silences::find_active(tx, now, signal.project, &signal.key)? } else { None };
+        let situation = Situation { witness: witness.as_ref(), candidates: &candidates, silence };
+        let decision = decide(&self.policy, situation, signal, now);
+        let incident = self.apply(tx, now, signal, witness.as_ref(), decision)?;
+        Ok(Recorded { decision, incident })
+    }
+
+    /// Keeps the incident of `key` awake: `count` more occurrences, the last at `now`. One update.
+    ///
+    /// Answers false where nothing fires under this key any more: then the caller raises a signal.
+    pub fn touch(&self, tx: &WriteTx<'_>, key: &str, now: Timestamp, count: i64) -> Result<bool, Error> {
+        let awake_since = now - self.policy.quiet;
+        let touched = tx.execute(
+            "UPDATE witnesses SET last_bad_at = max(last_bad_at, ?2), signal_count = signal_count + ?3
+             WHERE key = ?1 AND live = 1 AND state = 'firing' AND (kind = 'condition' OR last_bad_at > ?4)",
+            params![key, now.as_micros(), count, awake_since.as_micros()],
+        )?;
+        Ok(touched > 0)
+    }
+
+    /// The live witness of `key`, after what time alone has ended is ended: decisions do not depend on when the
+    /// background task last ran.
+    fn find_settled(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        key: &str,
+    ) -> Result<Option<LiveWitness>, Error> {
+        let Some(witness) = rows::find_live_witness(tx, key)? else { return Ok(None) };
+        let Some(over_since) = witness.lapsed_at(&self.policy, now) else { return Ok(Some(witness)) };
+        let reason = CloseReason::of_lapse(witness.kind);
+        self.end_witness(tx, now, &witness, over_since, Ending { reason, actor: None })?;
+        Ok(rows::find_live_witness(tx, key)?)
+    }
+
+    fn find_candidates(&self, tx: &WriteTx<'_>, signal: &Signal) -> Result<Vec<OpenIncident>, store::Error> {
+        let from = (signal.first_bad_at - self.policy.join_within).as_micros();
+        let to = (signal.first_bad_at + self.policy.join_within).as_micros();
+        let mut candidates = tx.all(
+            "SELECT id, project_id, service, severity, state, silenced, impact_started_at FROM incidents
+             WHERE state <> 'resolved' AND project_id IS ?1 AND impact_started_at BETWEEN ?2 AND ?3
+             ORDER BY id LIMIT ?4",
+            params![signal.project.map(|project| project.0), from, to, CANDIDATES_MAX],
+            |row| rows::open_incident(row, 0),
+        )?;
+        if let Some(service) = &signal.service {
+            candidates.extend(tx.all(
+                "SELECT id, project_id, service, severity, state, silenced, impact_started_at FROM incidents
+                 WHERE state <> 'resolved' AND service = ?1 AND impact_started_at BETWEEN ?2 AND ?3
+                 ORDER BY id LIMIT ?4",
+                params![service, from, to, CANDIDATES_MAX],
+                |row| rows::open_incident(row, 0),
+            )?);
+        }
+        Ok(candidates)
+    }
+
+    fn apply(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        signal: &Signal,
+        witness: Option<&LiveWitness>,
+        decision: Decision,
+    ) -> Result<Option<IncidentId>, Error> {
+        let incident = match decision {
+            Decision::Ignored(_) => return Ok(None),
+            Decision::Opened { silence } => self.open(tx, now, signal, silence)?,
+            Decision::Joined { incident, rings, silence } => {
+                self.join(tx, now, signal, incident, News { kind: EventKind::Joined, rings, silence })?;
+                incident
+            }
+            Decision::Refired { incident, rings, silence } => {
+                self.worsen(tx, now, signal, witness, News { kind: EventKind::Refired, rings, silence })?;
+                incident
+            }
+            Decision::Raised { incident, rings, silence, .. } => {
+                self.worsen(tx, now, signal, witness, News { kind: EventKind::Raised, rings, silence })?;
+                incident
+            }
+            Decision::Continued { incident } => {
+                if let Some(witness) = witness {
+                    witnesses::continues(tx, witness, signal)?;
+                }
+                incident
+            }
+            Decision::BeganHolding { incident, .. } => {
+                witnesses::begins_holding(tx, witness, signal.observed_at)?;
+                incident
+            }
+            Decision::Recovered { incident } => {
+                if let Some(witness) = witness {
+                    let ending = Ending { reason: CloseReason::Recovered, actor: None };
+                    self.end_witness(tx, now, witness, signal.observed_at, ending)?;
+                }
+                incident
+            }
+        };
+        tx.touch(INCIDENTS);
+        Ok(Some(incident))
+    }
+
+    fn open(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        signal: &Signal,
+        silence: Option<SilenceId>,
+    ) -> Result<IncidentId, Error> {
+        let id = tx.insert(
+            "INSERT INTO incidents
+                 (uid, project_id, service, severity, state, summary, impact_started_at, detected_at, silenced)
+             VALUES (?1, ?2, ?3, ?4, 'open', ?5, ?6, ?7, ?8)",
+            params![
+                self.entropy.uid(now).as_bytes(),
+                signal.project.map(|project| project.0),
+                signal.service,
+                signal.severity.as_str(),
+                signal.summary,
+                signal.first_bad_at.as_micros(),
+                now.as_micros(),
+                silence.is_some()
+            ],
+        )?;
+        let incident = IncidentRow {
+            id: IncidentId(id),
+            project: signal.project,
+            severity: signal.severity,
+            state: IncidentState::Open,
+            silenced: silence.is_some(),
+            rings: 0,
+        };
+        witnesses::insert(tx, now, incident.id, signal)?;
+        let detail =
+            json!({"key": signal.key, "source": signal.source.as_str(), "silenced": silence.is_some()});
+        note(tx, now, incident.id, &Event { kind: EventKind::Opened, actor: None, detail })?;
+        if silence.is_none() {
+            self.tell_all(tx, now, &incident)?;
+            self.schedule_ring(tx, now, &incident)?;
+        }
+        Ok(incident.id)
+    }
+
+    fn join(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        signal: &Signal,
+        incident: IncidentId,
+        news: News,
+    ) -> Result<(), Error> {
+        let (witness, listed) = witnesses::insert(tx, now, incident, signal)?;
+        tx.execute(
+            "UPDATE incidents SET impact_started_at = min(impact_started_at, ?2), service = ifnull(service, ?3)
+             WHERE id = ?1",
+            params![incident.0, signal.first_bad_at.as_micros(), signal.service],
+        )?;
+        let subject = Subject { incident, witness, heard: listed };
+        self.announce(tx, now, signal, subject, news)
+    }
+
+    /// A known witness that is worse than its incident, or fires again after it was over.
+    fn worsen(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        signal: &Signal,
+        witness: Option<&LiveWitness>,
+        news: News,
+    ) -> Result<(), Error> {
+        let Some(witness) = witness else { return Ok(()) };
+        witnesses::continues(tx, witness, signal)?;
+        tx.execute(
+            "UPDATE witnesses SET summary = ?2, detail = ?3 WHERE id = ?1",
+            params![witness.id.0, signal.summary, signal.detail.to_string()],
+        )?;
+        let heard = witness.kind == WitnessKind::Occurrence;
+        let subject = Subject { incident: witness.incident.id, witness: witness.id, heard };
+        self.announce(tx, now, signal, subject, news)
+    }
+
+    /// Notes on the timeline, raises the incident's severity, and posts where somebody should hear of it.
+    fn announce(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        signal: &Signal,
+        subject: Subject,
+        news: News,
+    ) -> Result<(), Error> {
+        let Subject { incident, witness, heard } = subject;
+        let News { kind, rings, silence } = news;
+        let detail = json!({
+            "key": signal.key,
+            "source": signal.source.as_str(),
+            "severity": signal.severity.as_str(),
+            "rings": rings.map(RingReason::as_str),
+            "silenced": silence.is_some(),
+        });
+        note(tx, now, incident, &Event { kind, actor: None, detail })?;
+        let row = rows::find_incident(tx, incident)?.ok_or(Error::NotFound("incident"))?;
+        if silence.is_some() && !row.silenced {
+            // What is silenced must not make an audible incident louder.
+            return Ok(());
+        }
+        let risen = signal.severity > row.severity;
+        let row = if risen { raise_severity(tx, &row, signal.severity, silence.is_some())? } else { row };
+        if silence.is_some() {
+            return Ok(());
+        }
+        if rings == Some(RingReason::NotSilenced) {
+            return self.unsilence(tx, now, &row);
+        }
+        let newly_told = if risen { self.tell_all(tx, now, &row)? } else { Vec::new() };
+        if risen {
+            self.schedule_ring(tx, now, &row)?;
+        }
+        if heard || rings.is_some() {
+            let purpose = if risen { Purpose::Raised } else { Purpose::Witness };
+            let content = json!({"witness": witness.0, "rings": rings.map(RingReason::as_str)});
+            let mut message = NewDelivery::of(&row, purpose, content);
+            self.post_to_thread(tx, now, &mut message, &newly_told)?;
+        }
+        Ok(())
+    }
+
+    /// Tells people of an incident that was kept silent, and starts its rings.
+    pub(super) fn unsilence(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        incident: &IncidentRow,
+    ) -> Result<(), Error> {
+        tx.execute("UPDATE incidents SET silenced = 0 WHERE id = ?1", [incident.id.0])?;
+        let row = IncidentRow { silenced: false, ..incident.clone() };
+        let event = Event { kind: EventKind::Unsilenced, actor: None, detail: json!({}) };
+        note(tx, now, row.id, &event)?;
+        let newly_told = self.tell_all(tx, now, &row)?;
+        let content = json!({"rings": RingReason::NotSilenced.as_str()});
+        let mut message = NewDelivery::of(&row, Purpose::RingAgain, content);
+        if row.state == IncidentState::Open {
+            self.post_to_thread(tx, now, &mut message, &newly_told)?;
+        }
+        self.schedule_ring(tx, now, &row)?;
+        tx.touch(INCIDENTS);
+        Ok(())
+    }
+
+    /// Starts the waits anew: the incident rang now for another reason than a repetition.
+    pub(super) fn schedule_ring(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        incident: &IncidentRow,
+    ) -> Result<(), store::Error> {
+        let alarm = Alarm {
+            severity: incident.severity,
+            state: incident.state,
+            silenced: incident.silenced,
+            rings: 0,
+        };
+        let next = next_ring_at(&self.policy.ring, alarm, now).map(Timestamp::as_micros);
+        tx.execute(
+            "UPDATE incidents SET rings = 0, next_ring_at = ?2 WHERE id = ?1",
+            params![incident.id.0, next],
+        )?;
+        Ok(())
+    }
+}
+
+/// How a change of a known incident is told.
+#[derive(Clone, Copy)]
+struct News {
+    kind: EventKind,
+    rings: Option<RingReason>,
+    silence: Option<SilenceId>,
+}
+
+#[derive(Clone, Copy)]
+struct Subject {
+    incident: IncidentId,
+    witness: WitnessId,
+    /// Whether the thread hears of it even though it does not ring.
+    heard: bool,
+}
+
+impl RingReason {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SeverityRaised => "severity_raised",
+            Self::AfterAcknowledgement => "after_acknowledgement",
+            Self::NotSilenced => "not_silenced",
+        }
+    }
+}
+
+/// Who acknowledged something lesser is asked again when it turns critical, unless it is silenced.
+pub(super) fn raise_severity(
+    tx: &WriteTx<'_>,
+    incident: &IncidentRow,
+    to: Severity,
+    silenced: bool,
+) -> Result<IncidentRow, store::Error> {
+    let reopens = to == Severity::Critical && !silenced && incident.state == IncidentState::Acknowledged;
+    if reopens {
+        tx.execute(
+            "UPDATE incidents SET state = 'open', acknowledged_at = NULL, acknowledged_by = NULL WHERE id = ?1",
+            [incident.id.0],
+        )?;
+    }
+    tx.execute("UPDATE incidents SET severity = ?2 WHERE id = ?1", params![incident.id.0, to.as_str()])?;
+    let state = if reopens { IncidentState::Open } else { incident.state };
+    Ok(IncidentRow { severity: to, state, ..incident.clone() })
+}

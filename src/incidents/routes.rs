@@ -1,0 +1,76 @@
+//! Which channels a project's incidents ring.
+
+use crate::base::ProjectId;
+use crate::store::{self, ReadTx, WriteTx, params};
+
+use super::channels::CHANNELS_MAX;
+use super::{ChannelId, Error};
+
+/// The channels that a project chose, in climbing order; empty where it rings all.
+pub fn find_chosen(tx: &ReadTx<'_>, project: ProjectId) -> Result<Vec<ChannelId>, Error> {
+    Ok(tx.all(
+        "SELECT c.id FROM routes r JOIN channels c ON c.id = r.channel_id
+         WHERE r.project_id = ?1 ORDER BY c.position, c.id LIMIT ?2",
+        params![project.0, CHANNELS_MAX],
+        |row| row.get(0).map(ChannelId),
+    )?)
+}
+
+/// Makes `channels` the only ones of a project; an empty list means all channels, those of the future too.
+///
+/// # Errors
+/// [`Error::NotFound`] where a channel does not exist.
+pub fn choose(tx: &WriteTx<'_>, project: ProjectId, channels: &[ChannelId]) -> Result<(), Error> {
+    tx.execute("DELETE FROM routes WHERE project_id = ?1", [project.0])?;
+    for channel in channels {
+        let known = tx.execute(
+            "INSERT INTO routes (project_id, channel_id) SELECT ?1, id FROM channels WHERE id = ?2
+             ON CONFLICT (project_id, channel_id) DO UPDATE SET channel_id = channel_id",
+            params![project.0, channel.0],
+        )?;
+        if known == 0 {
+            return Err(Error::NotFound("channel"));
+        }
+    }
+    Ok(())
+}
+
+/// The ready channels to tell first: the project's choice, else all; where no chosen one is ready, the first that is.
+pub(super) fn ready_channels(
+    tx: &ReadTx<'_>,
+    project: Option<ProjectId>,
+) -> Result<Vec<ChannelId>, store::Error> {
+    let chosen = tx.all(
+        "SELECT id FROM channels
+         WHERE state = 'ready'
+           AND (NOT EXISTS (SELECT 1 FROM routes WHERE project_id = ?1)
+                OR id IN (SELECT channel_id FROM routes WHERE project_id = ?1))
+         ORDER BY position, id LIMIT ?2",
+        params![project.map(|project| project.0), CHANNELS_MAX],
+        |row| row.get(0).map(ChannelId),
+    )?;
+    if !chosen.is_empty() {
+        return Ok(chosen);
+    }
+    tx.all("SELECT id FROM channels WHERE state = 'ready' ORDER BY position, id LIMIT 1", [], |row| {
+        row.get(0).map(ChannelId)
+    })
+}
+
+/// The ready channels that do not know of `incident` yet, in the order in which it climbs: the project's choice
+/// first, by position.
+pub(super) fn untold_channels(
+    tx: &ReadTx<'_>,
+    project: Option<ProjectId>,
+    incident: super::IncidentId,
+) -> Result<Vec<ChannelId>, store::Error> {
+    tx.all(
+        "SELECT id FROM channels
+         WHERE state = 'ready' AND NOT EXISTS (
+             SELECT 1 FROM deliveries d
+             WHERE d.incident_id = ?1 AND d.channel_id = channels.id AND d.purpose = 'opened')
+         ORDER BY id IN (SELECT channel_id FROM routes WHERE project_id = ?2) DESC, position, id LIMIT ?3",
+        params![incident.0, project.map(|project| project.0), CHANNELS_MAX],
+        |row| row.get(0).map(ChannelId),
+    )
+}

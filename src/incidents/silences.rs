@@ -1,0 +1,230 @@
+//! Silences: for a while, what matches opens and closes incidents without a message.
+
+use serde_json::json;
+
+use crate::base::{ProjectId, Timestamp, Uid};
+use crate::store::{self, ReadTx, WriteTx, params};
+
+use super::rows::{self, IncidentRow};
+use super::timeline::{Event, EventKind, note};
+use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, SilenceId, close};
+
+/// What is kept silent, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSilence {
+    /// `None`: every project and tocsin itself.
+    pub project: Option<ProjectId>,
+    /// A key, or a prefix ending in `*`; `None`: every key.
+    pub key: Option<String>,
+    pub reason: String,
+    pub created_by: String,
+    pub starts_at: Timestamp,
+    pub ends_at: Timestamp,
+}
+
+/// A silence as it is stored; ended early where `ended_at` lies before `ends_at`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    pub id: SilenceId,
+    pub uid: Uid,
+    pub project: Option<ProjectId>,
+    pub key: Option<String>,
+    pub reason: String,
+    pub created_by: String,
+    pub starts_at: Timestamp,
+    pub ends_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Silences that a page lists, and that a signal is compared with.
+const SILENCES_MAX: i64 = 1_000;
+/// Witnesses looked at when a silence begins or ends; the rest follows in the next run.
+const WITNESSES_PER_RUN: i64 = 1_000;
+
+impl Incidents {
+    /// Begins a silence. Open incidents all of whose witnesses it covers fall silent at once.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it ends before it starts, or its key is empty.
+    pub fn silence(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        silence: &NewSilence,
+    ) -> Result<SilenceId, Error> {
+        if silence.ends_at <= silence.starts_at || silence.ends_at <= now {
+            return Err(Error::Invalid("a silence ends after it starts, and in the future".to_owned()));
+        }
+        if silence.key.as_deref().is_some_and(str::is_empty) {
+            return Err(Error::Invalid("key: a key, a prefix ending in *, or nothing".to_owned()));
+        }
+        let id = tx.insert(
+            "INSERT INTO silences (uid, project_id, key, reason, created_by, starts_at, ends_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                self.entropy.uid(now).as_bytes(),
+                silence.project.map(|project| project.0),
+                silence.key,
+                silence.reason,
+                silence.created_by,
+                silence.starts_at.as_micros(),
+                silence.ends_at.as_micros()
+            ],
+        )?;
+        let id = SilenceId(id);
+        for (_, incident) in find_covered(tx, id)? {
+            if let Some(row) = rows::find_incident(tx, incident)? {
+                silence_if_covered(tx, now, &row)?;
+            }
+        }
+        tx.touch(INCIDENTS);
+        Ok(id)
+    }
+
+    /// Ends a silence early. What still fires and nothing else silences is told now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none or it has ended.
+    pub fn end_silence(&self, tx: &WriteTx<'_>, now: Timestamp, silence: SilenceId) -> Result<(), Error> {
+        let ended = tx.execute(
+            "UPDATE silences SET ends_at = min(ends_at, ?2) WHERE id = ?1 AND ended_at IS NULL",
+            params![silence.0, now.as_micros()],
+        )?;
+        if ended == 0 {
+            return Err(Error::NotFound("silence"));
+        }
+        self.tell_what_was_silent(tx, now, silence)
+    }
+
+    /// Tells what `silence`, which has run out, kept back; marks it as ended once nothing is left.
+    pub(super) fn tell_what_was_silent(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        silence: SilenceId,
+    ) -> Result<(), Error> {
+        let covered = find_covered(tx, silence)?;
+        let complete = i64::try_from(covered.len()).unwrap_or(i64::MAX) < WITNESSES_PER_RUN;
+        for (key, incident) in covered {
+            let Some(row) = rows::find_incident(tx, incident)? else { continue };
+            if find_active(tx, now, row.project, &key)?.is_some() {
+                continue;
+            }
+            let severity = rows::find_live_witness(tx, &key)?.map_or(row.severity, |w| w.severity);
+            let risen = severity > row.severity;
+            let row = if risen { super::record::raise_severity(tx, &row, severity, false)? } else { row };
+            if row.silenced || risen {
+                self.unsilence(tx, now, &row)?;
+            }
+        }
+        if complete {
+            tx.execute(
+                "UPDATE silences SET ended_at = ?2 WHERE id = ?1",
+                params![silence.0, now.as_micros()],
+            )?;
+        }
+        tx.touch(INCIDENTS);
+        Ok(())
+    }
+}
+
+/// The silence that covers a key of a project at `now`, if any.
+pub fn find_active(
+    tx: &ReadTx<'_>,
+    now: Timestamp,
+    project: Option<ProjectId>,
+    key: &str,
+) -> Result<Option<SilenceId>, store::Error> {
+    tx.first(
+        "SELECT id FROM silences
+         WHERE ended_at IS NULL AND ends_at > ?1 AND starts_at <= ?1
+           AND (project_id IS NULL OR project_id IS ?2)
+           AND (key IS NULL OR key = ?3
+                OR (substr(key, -1) = '*' AND substr(?3, 1, length(key) - 1) = substr(key, 1, length(key) - 1)))
+         ORDER BY ends_at DESC LIMIT 1",
+        params![now.as_micros(), project.map(|project| project.0), key],
+        |row| row.get(0).map(SilenceId),
+    )
+}
+
+/// All silences, those that have not ended first, then the newest.
+pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Silence>, store::Error> {
+    tx.all(
+        "SELECT id, uid, project_id, key, reason, created_by, starts_at, ends_at, ended_at FROM silences
+         ORDER BY ended_at IS NULL DESC, id DESC LIMIT ?1",
+        [SILENCES_MAX],
+        |row| {
+            Ok(Silence {
+                id: SilenceId(row.get(0)?),
+                uid: rows::uid(row, 1)?,
+                project: row.get::<_, Option<i64>>(2)?.map(ProjectId),
+                key: row.get(3)?,
+                reason: row.get(4)?,
+                created_by: row.get(5)?,
+                starts_at: rows::time(row, 6)?,
+                ends_at: rows::time(row, 7)?,
+                ended_at: rows::maybe_time(row, 8)?,
+            })
+        },
+    )
+}
+
+/// The id of a silence by its outside id.
+pub fn find(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<SilenceId>, store::Error> {
+    tx.first("SELECT id FROM silences WHERE uid = ?1", [uid.as_bytes()], |row| row.get(0).map(SilenceId))
+}
+
+/// Silences that have run out and whose incidents were not told yet.
+pub(super) fn find_ended(
+    tx: &ReadTx<'_>,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<SilenceId>, store::Error> {
+    tx.all(
+        "SELECT id FROM silences WHERE ended_at IS NULL AND ends_at <= ?1 ORDER BY ends_at LIMIT ?2",
+        params![now.as_micros(), limit],
+        |row| row.get(0).map(SilenceId),
+    )
+}
+
+/// Makes an incident silent where active silences cover every witness that is not over.
+pub(super) fn silence_if_covered(
+    tx: &WriteTx<'_>,
+    now: Timestamp,
+    incident: &IncidentRow,
+) -> Result<bool, Error> {
+    if incident.silenced || incident.state == IncidentState::Resolved {
+        return Ok(incident.silenced);
+    }
+    let keys = tx.all(
+        "SELECT key FROM witnesses WHERE incident_id = ?1 AND state <> 'ok' LIMIT ?2",
+        params![incident.id.0, WITNESSES_PER_RUN],
+        |row| row.get::<_, String>(0),
+    )?;
+    for key in &keys {
+        if find_active(tx, now, incident.project, key)?.is_none() {
+            return Ok(false);
+        }
+    }
+    tx.execute("UPDATE incidents SET silenced = 1, next_ring_at = NULL WHERE id = ?1", [incident.id.0])?;
+    note(tx, now, incident.id, &Event { kind: EventKind::Silenced, actor: None, detail: json!({}) })?;
+    close::cancel_rings(tx, incident.id, "silenced before it was sent")?;
+    tx.touch(INCIDENTS);
+    Ok(true)
+}
+
+/// Keys that a silence covers and that are not over, with their incidents.
+fn find_covered(tx: &ReadTx<'_>, silence: SilenceId) -> Result<Vec<(String, IncidentId)>, store::Error> {
+    tx.all(
+        "SELECT w.key, w.incident_id
+         FROM witnesses w JOIN incidents i ON i.id = w.incident_id JOIN silences s ON s.id = ?1
+         WHERE w.live = 1 AND w.state <> 'ok'
+           AND (s.project_id IS NULL OR s.project_id IS i.project_id)
+           AND (s.key IS NULL OR s.key = w.key
+                OR (substr(s.key, -1) = '*'
+                    AND substr(w.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1)))
+         ORDER BY w.id LIMIT ?2",
+        params![silence.0, WITNESSES_PER_RUN],
+        |row| Ok((row.get(0)?, IncidentId(row.get(1)?))),
+    )
+}
