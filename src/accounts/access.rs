@@ -247,6 +247,10 @@ impl FromStr for Scope {
 pub struct Scopes(BTreeSet<Scope>);
 
 impl Scopes {
+    pub fn only(scope: Scope) -> Self {
+        Self(BTreeSet::from([scope]))
+    }
+
     pub fn contains(&self, scope: Scope) -> bool {
         self.0.contains(&scope)
     }

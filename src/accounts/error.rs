@@ -66,3 +66,13 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
 }
+
+/// For transactions in which an account's step is one among others.
+impl From<Error> for store::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error,
+            other => Self::Refused(other.to_string().into()),
+        }
+    }
+}

@@ -87,3 +87,13 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
 }
+
+/// For transactions in which raising a signal is one step among others.
+impl From<Error> for store::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error,
+            other => Self::Refused(other.to_string().into()),
+        }
+    }
+}

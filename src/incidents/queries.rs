@@ -5,7 +5,7 @@ use crate::store::{Error, ReadTx, Row, params};
 
 use super::rows::{self, IncidentId, IncidentState, WitnessId};
 use super::views::{Counts, EventView, IncidentPage, IncidentView, WitnessView};
-use super::{messages, witnesses};
+use super::{Source, messages, witnesses};
 
 /// What the asker may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,15 @@ pub fn find_number(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<IncidentId>, Erro
 /// The incident that `key` belongs to while it is unresolved.
 pub fn find_live(tx: &ReadTx<'_>, key: &str) -> Result<Option<IncidentId>, Error> {
     Ok(rows::find_live_witness(tx, key)?.map(|witness| witness.incident.id))
+}
+
+/// The keys of one source that fire now, for a task that looks whether they still should.
+pub fn firing_keys(tx: &ReadTx<'_>, source: Source) -> Result<Vec<String>, Error> {
+    tx.all(
+        "SELECT key FROM witnesses WHERE live = 1 AND state = 'firing' AND source = ?1 LIMIT 1000",
+        [source.as_str()],
+        |row| row.get(0),
+    )
 }
 
 /// The incident of a witness.

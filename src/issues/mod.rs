@@ -5,19 +5,29 @@
 //! [`sketch`] counts users, [`sample`] decides which payloads stay, [`view`] shows a stored one.
 
 pub mod classify;
+pub mod evaluate;
 pub mod frame;
 pub mod grouping;
 pub mod head;
+pub mod ids;
+pub mod incoming;
 mod lenient;
 pub mod parameterize;
+mod payload;
+pub mod queries;
+pub mod record;
+mod rows;
 pub mod sample;
 pub mod sketch;
 pub mod title;
+mod users;
 pub mod view;
 
 pub use classify::Class;
 pub use grouping::{Grouping, GroupingReason, group};
 pub use head::{EventHead, HeadError, Level, Warning};
+pub use payload::Payload;
+pub use rows::Status;
 pub use sample::{SampleDecision, SampleState};
 pub use sketch::{UserCount, UserSet};
 pub use view::EventView;

@@ -17,6 +17,9 @@ pub enum Error {
     Newer { found: i64, known: i64 },
     #[error("a write was abandoned by a fault in the program")]
     Panicked,
+    /// A domain refused what its own transaction asked of it: a fault in the program, told in its words.
+    #[error("{0}")]
+    Refused(Arc<str>),
     #[error("database: {0}")]
     Sqlite(Arc<rusqlite::Error>),
     #[error("database schema: {0}")]

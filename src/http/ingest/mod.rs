@@ -1,0 +1,9 @@
+//! What machines send: Sentry envelopes and events, and the three plain endpoints for apps without an SDK.
+
+pub mod admit;
+pub mod direct;
+pub mod envelope;
+pub mod refusals;
+pub mod sentry;
+
+pub use refusals::Refusals;

@@ -1,0 +1,15 @@
+//! The outside face: routes, intake, JSON API, pages.
+
+pub mod admin;
+pub mod api;
+pub mod auth;
+pub mod ingest;
+pub mod observed;
+pub mod own;
+pub mod problem;
+pub mod request;
+pub mod server;
+mod state;
+
+pub use problem::Problem;
+pub use state::AppState;

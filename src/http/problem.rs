@@ -1,0 +1,184 @@
+//! How refusals look on the machine face: RFC 9457 `application/problem+json`, the same shape everywhere.
+//!
+//! The one place where errors of other modules become statuses. A 5xx never carries detail; its cause is logged.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::accounts;
+use crate::accounts::access::Denial;
+use crate::incidents;
+use crate::store;
+
+/// A refusal. `detail` says what is wrong and what to do; it is shown to whoever asked.
+#[derive(Debug)]
+pub struct Problem {
+    pub status: StatusCode,
+    pub detail: String,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+/// What a full queue asks clients to wait.
+const BUSY_RETRY_S: u16 = 2;
+/// A full disk is not mended in seconds.
+const DISK_FULL_RETRY_S: u16 = 30;
+
+impl Problem {
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), headers: Vec::new() }
+    }
+
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, detail);
+        let bearer = HeaderValue::from_static("Bearer");
+        problem.headers.push((actix_web::http::header::WWW_AUTHENTICATE, bearer));
+        problem
+    }
+
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// `what` such as "issue": the answer reads "There is no such issue."
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
+        self
+    }
+
+    /// A failure that is not the caller's: logged here, told without detail.
+    pub fn internal(error: &dyn fmt::Display) -> Self {
+        tracing::error!(%error, "a request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong here. The log has the cause under this request id.",
+        )
+    }
+
+    /// The answer, with the request's id in it.
+    pub fn response(&self, request_id: Option<&str>) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        for (name, value) in &self.headers {
+            response.insert_header((name.clone(), value.clone()));
+        }
+        response.content_type("application/problem+json").json(Body {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            request_id,
+        })
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.response(None)
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        let unavailable = |detail: &str, after: u16| {
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(after.into())
+        };
+        match error {
+            store::Error::Busy | store::Error::ReadersBusy => {
+                unavailable("Too much is waiting. Try again shortly.", BUSY_RETRY_S)
+            }
+            store::Error::Stopped => unavailable("tocsin is restarting. Try again shortly.", BUSY_RETRY_S),
+            store::Error::DiskFull => {
+                unavailable("The disk is full. Nothing of this was stored.", DISK_FULL_RETRY_S)
+            }
+            store::Error::Newer { .. }
+            | store::Error::Panicked
+            | store::Error::Refused(_)
+            | store::Error::Sqlite(_)
+            | store::Error::Migration(_)
+            | store::Error::Io(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Self {
+        let status = match denial {
+            Denial::NotVisible => StatusCode::NOT_FOUND,
+            Denial::NeedsRole(_) | Denial::NeedsScope(_) | Denial::OneProjectOnly | Denial::NotForPeople => {
+                StatusCode::FORBIDDEN
+            }
+        };
+        Self::new(status, sentence(&denial.to_string()))
+    }
+}
+
+impl From<accounts::Error> for Problem {
+    fn from(error: accounts::Error) -> Self {
+        let text = sentence(&error.to_string());
+        match error {
+            accounts::Error::Store(error) => error.into(),
+            accounts::Error::Hashing(_) => Self::internal(&text),
+            accounts::Error::UnknownUser
+            | accounts::Error::UnknownProject
+            | accounts::Error::UnknownKey
+            | accounts::Error::UnknownToken
+            | accounts::Error::UnknownSession => Self::new(StatusCode::NOT_FOUND, text),
+            _ => Self::bad_request(text),
+        }
+    }
+}
+
+impl From<incidents::Error> for Problem {
+    fn from(error: incidents::Error) -> Self {
+        let text = sentence(&error.to_string());
+        match error {
+            incidents::Error::Store(error) => error.into(),
+            incidents::Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, text),
+            incidents::Error::Invalid(_) => Self::bad_request(text),
+            incidents::Error::Over
+            | incidents::Error::LastWitness
+            | incidents::Error::OwnedElsewhere(_)
+            | incidents::Error::NameTaken => Self::new(StatusCode::CONFLICT, text),
+        }
+    }
+}
+
+/// Error texts begin small and end without a stop; answers are sentences.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    format!("{first}{}{stop}", chars.as_str())
+}

@@ -1,0 +1,298 @@
+//! Lists of issues and one issue.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::Search;
+use crate::accounts::Visible;
+use crate::base::{ProjectId, Timestamp, Uid};
+use crate::store::{Error, ReadTx, Row, Value};
+
+/// An issue in full. Names and order are the outside face and stay.
+#[derive(Clone, Debug, Serialize)]
+pub struct IssueView {
+    pub id: Uid,
+    pub short_id: String,
+    /// The project's slug.
+    pub project: String,
+    pub title: String,
+    pub culprit: String,
+    pub level: String,
+    pub severity: String,
+    pub class: String,
+    pub status: String,
+    pub count: i64,
+    pub stored: i64,
+    pub users: i64,
+    /// `users` is an estimate.
+    pub users_estimated: bool,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    pub first_release: Option<String>,
+    pub last_release: Option<String>,
+    pub environments: Vec<String>,
+    pub platform: String,
+    pub regressed_at: Option<Timestamp>,
+    pub grouping: GroupingView,
+    #[serde(skip)]
+    pub row_id: i64,
+    #[serde(skip)]
+    pub project_id: ProjectId,
+}
+
+/// Why the events of an issue are together.
+#[derive(Clone, Debug, Serialize)]
+pub struct GroupingView {
+    pub algorithm: String,
+    /// 32 hex digits.
+    pub key: String,
+    pub reason: Json,
+}
+
+/// What a list is sorted by, always the greatest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    #[default]
+    LastSeen,
+    FirstSeen,
+    Count,
+    Users,
+}
+
+impl Sort {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "last_seen" => Some(Self::LastSeen),
+            "first_seen" => Some(Self::FirstSeen),
+            "count" => Some(Self::Count),
+            "users" => Some(Self::Users),
+            _ => None,
+        }
+    }
+
+    const fn column(self) -> &'static str {
+        match self {
+            Self::LastSeen => "issue_stats.last_seen",
+            Self::FirstSeen => "issues.first_seen",
+            Self::Count => "issue_stats.count",
+            Self::Users => "issue_stats.users",
+        }
+    }
+}
+
+/// Which issues a list shows.
+#[derive(Clone, Debug)]
+pub struct IssueFilter {
+    pub visible: Visible,
+    pub project: Option<ProjectId>,
+    pub search: Search,
+    pub sort: Sort,
+    pub after: Option<Cursor>,
+    /// At most 100.
+    pub limit: u32,
+}
+
+/// Where the next page begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub sort_value: i64,
+    pub row_id: i64,
+}
+
+impl Cursor {
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (sort_value, rest) = bytes.split_first_chunk::<8>()?;
+        let row_id = rest.first_chunk::<8>()?;
+        Some(Self { sort_value: i64::from_le_bytes(*sort_value), row_id: i64::from_le_bytes(*row_id) })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = [self.sort_value.to_le_bytes(), self.row_id.to_le_bytes()].concat();
+        f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct IssuePage {
+    pub items: Vec<IssueView>,
+    pub next: Option<Cursor>,
+}
+
+const COLUMNS: &str = "issues.id, issues.uid, projects.slug, issues.number, issues.title, issues.culprit, \
+     issues.level, issues.severity, issues.class, issues.status, issue_stats.count, issue_stats.stored, \
+     issue_stats.users, issue_stats.users_exact, issues.first_seen, issue_stats.last_seen, first_release.name, \
+     last_release.name, issues.platform, issues.regressed_at, issues.algorithm, issues.reason, issues.project_id, \
+     (SELECT json_group_array(name) FROM (SELECT project_names.name FROM issue_environments \
+        JOIN project_names ON project_names.id = issue_environments.environment_id \
+        WHERE issue_environments.issue_id = issues.id ORDER BY project_names.name LIMIT 20)), \
+     (SELECT lower(hex(key)) FROM issue_keys WHERE issue_keys.issue_id = issues.id LIMIT 1)";
+
+const TABLES: &str = "issue_stats CROSS JOIN issues ON issues.id = issue_stats.issue_id \
+     JOIN projects ON projects.id = issues.project_id \
+     LEFT JOIN project_names AS first_release ON first_release.id = issues.first_release_id \
+     LEFT JOIN project_names AS last_release ON last_release.id = issue_stats.last_release_id";
+
+/// One page of issues, the greatest by the chosen measure first.
+pub fn list_issues(tx: &ReadTx<'_>, filter: &IssueFilter) -> Result<IssuePage, Error> {
+    let mut clauses = Clauses::default();
+    clauses.scope(&filter.visible, filter.project);
+    clauses.search(&filter.search);
+    let column = filter.sort.column();
+    if let Some(after) = filter.after {
+        let (value, row) = (clauses.bind(after.sort_value), clauses.bind(after.row_id));
+        clauses.and(&format!("({column}, issues.id) < ({value}, {row})"));
+    }
+    let limit = filter.limit.clamp(1, 100);
+    let more = clauses.bind(i64::from(limit) + 1);
+    let sql = format!(
+        "SELECT {COLUMNS}, {column} FROM {TABLES} WHERE {} ORDER BY {column} DESC, issues.id DESC LIMIT {more}",
+        clauses.text
+    );
+    let mut rows = tx.all(&sql, rusqlite::params_from_iter(clauses.values), |row| {
+        Ok((read_issue(row)?, row.get::<_, i64>(25)?))
+    })?;
+    let has_more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let last =
+        rows.last().map(|(issue, sort_value)| Cursor { sort_value: *sort_value, row_id: issue.row_id });
+    let next = if has_more { last } else { None };
+    Ok(IssuePage { items: rows.into_iter().map(|(issue, _)| issue).collect(), next })
+}
+
+/// One issue among those that the caller may see.
+pub fn find_issue(tx: &ReadTx<'_>, visible: &Visible, uid: Uid) -> Result<Option<IssueView>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE issues.uid = ?1");
+    let found = tx.first(&sql, [uid.as_bytes()], read_issue)?;
+    Ok(found.filter(|issue| visible.contains(issue.project_id)))
+}
+
+/// Unresolved issues that the caller may see, for the navigation.
+pub fn count_unresolved(tx: &ReadTx<'_>, visible: &Visible) -> Result<i64, Error> {
+    let mut clauses = Clauses::default();
+    clauses.scope_of("issues.project_id", visible, None);
+    let sql = format!("SELECT count(*) FROM issues WHERE status = 'unresolved' AND {}", clauses.text);
+    tx.one(&sql, rusqlite::params_from_iter(clauses.values), |row| row.get(0))
+}
+
+/// The conditions of a list, with their values.
+struct Clauses {
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Default for Clauses {
+    fn default() -> Self {
+        Self { text: "1".to_owned(), values: Vec::new() }
+    }
+}
+
+impl Clauses {
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("?{}", self.values.len())
+    }
+
+    fn and(&mut self, clause: &str) {
+        self.text.push_str(" AND ");
+        self.text.push_str(clause);
+    }
+
+    fn scope(&mut self, visible: &Visible, project: Option<ProjectId>) {
+        self.scope_of("issue_stats.project_id", visible, project);
+    }
+
+    fn scope_of(&mut self, column: &str, visible: &Visible, project: Option<ProjectId>) {
+        if let Some(project) = project {
+            let project = self.bind(project.0);
+            self.and(&format!("{column} = {project}"));
+        }
+        if let Visible::Only(projects) = visible {
+            let ids: Vec<String> = projects.iter().map(|project| project.0.to_string()).collect();
+            self.and(&format!("{column} IN ({})", ids.join(", ")));
+        }
+    }
+
+    fn search(&mut self, search: &Search) {
+        if let Some(status) = search.status {
+            let status = self.bind(status.as_str().to_owned());
+            self.and(&format!("issues.status = {status}"));
+        }
+        if let Some(level) = search.level {
+            let level = self.bind(level.as_str().to_owned());
+            self.and(&format!("issues.level = {level}"));
+        }
+        if let Some(environment) = &search.environment {
+            let name = self.bind(environment.clone());
+            self.and(&format!(
+                "EXISTS (SELECT 1 FROM issue_environments JOIN project_names
+                   ON project_names.id = issue_environments.environment_id
+                 WHERE issue_environments.issue_id = issues.id AND project_names.name = {name})"
+            ));
+        }
+        if let Some(release) = &search.release {
+            let name = self.bind(release.clone());
+            self.and(&format!("({name} = last_release.name OR {name} = first_release.name)"));
+        }
+        if let Some(pattern) = search.like() {
+            let pattern = self.bind(pattern);
+            self.and(&format!(
+                "(issues.title LIKE {pattern} ESCAPE '\\' OR issues.culprit LIKE {pattern} ESCAPE '\\')"
+            ));
+        }
+    }
+}
+
+fn read_issue(row: &Row<'_>) -> rusqlite::Result<IssueView> {
+    let project: String = row.get(2)?;
+    let number: i64 = row.get(3)?;
+    let reason: String = row.get(21)?;
+    let environments: String = row.get(23)?;
+    Ok(IssueView {
+        row_id: row.get(0)?,
+        id: Uid::from_bytes(row.get(1)?),
+        short_id: format!("{}-{number}", project.to_uppercase()),
+        project,
+        title: row.get(4)?,
+        culprit: row.get(5)?,
+        level: row.get(6)?,
+        severity: row.get(7)?,
+        class: row.get(8)?,
+        status: row.get(9)?,
+        count: row.get(10)?,
+        stored: row.get(11)?,
+        users: row.get(12)?,
+        users_estimated: !row.get::<_, bool>(13)?,
+        first_seen: Timestamp::from_micros(row.get(14)?),
+        last_seen: Timestamp::from_micros(row.get(15)?),
+        first_release: row.get(16)?,
+        last_release: row.get(17)?,
+        platform: row.get(18)?,
+        regressed_at: row.get::<_, Option<i64>>(19)?.map(Timestamp::from_micros),
+        grouping: GroupingView {
+            algorithm: row.get(20)?,
+            key: row.get::<_, Option<String>>(24)?.unwrap_or_default(),
+            reason: serde_json::from_str(&reason).unwrap_or_default(),
+        },
+        project_id: ProjectId(row.get(22)?),
+        environments: serde_json::from_str(&environments).unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_a_url() {
+        let cursor = Cursor { sort_value: -5, row_id: i64::MAX };
+        assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+        for text in ["", "x", "====", "AAAA"] {
+            assert_eq!(Cursor::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Questions that pages and the API ask about issues and their events.
+
+mod events;
+mod hours;
+mod list;
+mod search;
+mod status;
+
+pub use events::{EventSummary, Found, Neighbours, find_event, list_events, neighbours};
+pub use hours::hourly;
+pub use list::{Cursor, IssueFilter, IssuePage, IssueView, Sort, count_unresolved, find_issue, list_issues};
+pub use search::Search;
+pub use status::{StatusChange, set_status};

@@ -1,0 +1,75 @@
+//! The search line: `is:unresolved environment:production payment failed`.
+
+use super::super::{Level, rows::Status};
+
+/// What a search line asks for. Words that are no known filter are looked for in title and culprit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    pub status: Option<Status>,
+    pub environment: Option<String>,
+    pub release: Option<String>,
+    pub level: Option<Level>,
+    pub text: String,
+}
+
+/// A search line is typed by a person.
+pub const SEARCH_CHARS_MAX: usize = 200;
+
+impl Search {
+    pub fn parse(line: &str) -> Self {
+        let mut search = Self::default();
+        let mut words = Vec::new();
+        let line: String = line.chars().take(SEARCH_CHARS_MAX).collect();
+        for word in line.split_whitespace() {
+            let known = match word.split_once(':') {
+                Some(("is" | "status", name)) => {
+                    Status::parse(name).map(|status| search.status = Some(status)).is_some()
+                }
+                Some(("environment" | "env", name)) if !name.is_empty() => {
+                    search.environment = Some(name.to_owned());
+                    true
+                }
+                Some(("release", name)) if !name.is_empty() => {
+                    search.release = Some(name.to_owned());
+                    true
+                }
+                Some(("level", name)) => Level::parse(name).map(|level| search.level = Some(level)).is_some(),
+                Some(_) | None => false,
+            };
+            if !known {
+                words.push(word);
+            }
+        }
+        search.text = words.join(" ");
+        search
+    }
+
+    /// The text as a LIKE pattern, its own wildcards escaped with `\`; `None` where there is no text.
+    pub(super) fn like(&self) -> Option<String> {
+        if self.text.is_empty() {
+            return None;
+        }
+        let escaped = self.text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        Some(format!("%{escaped}%"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_taken_out_and_the_rest_is_text() {
+        let search = Search::parse("is:resolved  env:staging payment failed: 50%");
+        assert_eq!(search.status, Some(Status::Resolved));
+        assert_eq!(search.environment.as_deref(), Some("staging"));
+        assert_eq!(search.text, "payment failed: 50%");
+        assert_eq!(search.like().as_deref(), Some(r"%payment failed: 50\%%"));
+    }
+
+    #[test]
+    fn what_looks_like_a_filter_but_is_none_stays_text() {
+        assert_eq!(Search::parse("TypeError: is:odd level:9x").text, "TypeError: is:odd level:9x");
+        assert_eq!(Search::parse("").like(), None);
+    }
+}

@@ -1,0 +1,279 @@
+//! The intake lane: all events that wait are recorded in one commit, counters aggregated per issue.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::evaluate::{self, Seen};
+use super::ids::{self, Entry, Place, RecentIds};
+use super::incoming::Incoming;
+use super::rows::{self, IssueRow, Stats, Status};
+use super::sample::{SampleDecision, SampleState};
+use super::users::{KnownUsers, Users};
+use crate::accounts::names::{self, NameKind};
+use crate::base::{Entropy, EventId, ProjectId, Uid};
+use crate::incidents::Incidents;
+use crate::ledger::{self, Category, Outcome, Reason};
+use crate::store::{Error, ReadTx, Record, Topic, WriteTx};
+
+/// Issues or their counts changed.
+pub const ISSUES: Topic = Topic("issues");
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    Stored(Uid),
+    /// Counted in its issue; the payload was not kept.
+    Sampled(Uid),
+    /// An event with this id was counted before.
+    Duplicate,
+}
+
+/// Records events. Lives on the writer thread.
+pub struct EventRecord {
+    pub incidents: Arc<Incidents>,
+    pub entropy: Entropy,
+    pub recent: RecentIds,
+    /// Payloads kept per issue and UTC day whatever happens.
+    pub sample_floor: u32,
+    users: KnownUsers,
+    seen: Seen,
+}
+
+/// What the lane remembers once a batch is on disk.
+#[derive(Clone, Default)]
+pub struct Staged {
+    entries: Vec<Entry>,
+    users: HashMap<i64, Users>,
+    seen: evaluate::StagedSeen,
+}
+
+/// The events of one batch that belong to one issue, in order of arrival.
+struct Group<'a> {
+    events: Vec<&'a Incoming>,
+    /// Their places in the batch.
+    slots: Vec<usize>,
+}
+
+/// What a group did to its issue, for the rules.
+pub(super) struct Change<'a> {
+    pub(super) issue: IssueRow,
+    pub(super) stats: Stats,
+    pub(super) events: Vec<&'a Incoming>,
+    pub(super) is_new: bool,
+    pub(super) regressed: bool,
+}
+
+impl EventRecord {
+    pub fn load(
+        tx: &ReadTx<'_>,
+        incidents: Arc<Incidents>,
+        entropy: Entropy,
+        sample_floor: u32,
+    ) -> Result<Self, Error> {
+        let recent = RecentIds::load(tx)?;
+        Ok(Self {
+            incidents,
+            entropy,
+            recent,
+            sample_floor,
+            users: KnownUsers::default(),
+            seen: Seen::default(),
+        })
+    }
+
+    fn record_group<'a>(
+        &self,
+        tx: &WriteTx<'_>,
+        group: &Group<'a>,
+        names: &mut Names,
+        staged: &mut Staged,
+    ) -> Result<(Change<'a>, Vec<Recorded>), Error> {
+        let Some(first) = group.events.first() else { return Err(Error::Panicked) };
+        let found = rows::find_by_key(tx, first.project, &first.grouping.key)?;
+        let is_new = found.is_none();
+        let issue = match found {
+            Some(issue) => issue,
+            None => {
+                let release = names.release(tx, first)?;
+                rows::create(tx, self.entropy.uid(first.received_at), first, release)?
+            }
+        };
+        let mut stats = Stats::load(tx, issue.id)?;
+        let mut recorded = Vec::with_capacity(group.events.len());
+        let mut environments = HashSet::new();
+        for event in &group.events {
+            let (environment, release) = (names.environment(tx, event)?, names.release(tx, event)?);
+            environments.extend(environment);
+            let kept = self.count(&mut stats, event, release);
+            let place = if kept {
+                Place::Stored(rows::insert_event(tx, issue.id, event, environment, release)?)
+            } else {
+                Place::Sampled
+            };
+            staged.entries.push(Entry { project: event.project, event: event.event, place });
+            recorded.push(if kept { Recorded::Stored(issue.uid) } else { Recorded::Sampled(issue.uid) });
+        }
+        for environment in environments {
+            rows::seen_in(tx, first.project, issue.id, environment)?;
+        }
+        self.users.count(tx, issue.id, &mut stats, &group.events, &mut staged.users)?;
+        stats.save(tx, first.project, issue.id)?;
+        let count = i64::try_from(group.events.len()).unwrap_or(i64::MAX);
+        rows::add_to_hour(tx, first.project, issue.id, first.received_at, count)?;
+        let regressed = issue.status == Status::Resolved
+            && group.events.iter().any(|event| event.timestamp > issue.status_at);
+        if regressed {
+            rows::regress(tx, &issue, first.received_at)?;
+        }
+        Ok((Change { issue, stats, events: group.events.clone(), is_new, regressed }, recorded))
+    }
+
+    /// Counts one event and decides whether its payload is kept.
+    fn count(&self, stats: &mut Stats, event: &Incoming, release: Option<i64>) -> bool {
+        stats.enter_day(event.received_at);
+        let state = SampleState {
+            stored_today: u32::try_from(stats.stored_today).unwrap_or(u32::MAX),
+            first_of_release: release.is_some() && release != stats.last_release,
+        };
+        let kept = match super::sample::keep(&state, self.sample_floor, draw(event.event)) {
+            SampleDecision::Store(_) => true,
+            SampleDecision::Sample(_) => false,
+        };
+        stats.count += 1;
+        stats.stored += i64::from(kept);
+        stats.stored_today += i64::from(kept);
+        stats.sampled += i64::from(!kept);
+        stats.last_seen = stats.last_seen.max(event.timestamp);
+        stats.last_release = release.or(stats.last_release);
+        kept
+    }
+}
+
+impl Record for EventRecord {
+    type Item = Incoming;
+    type Outcome = Recorded;
+    type Staged = Staged;
+
+    fn record(
+        &self,
+        tx: &WriteTx<'_>,
+        items: &[Incoming],
+        staged: &mut Staged,
+    ) -> Result<Vec<Recorded>, Error> {
+        let Some(now) = items.iter().map(|event| event.received_at).max() else { return Ok(Vec::new()) };
+        let mut outcomes = vec![Recorded::Duplicate; items.len()];
+        let already = staged.entries.len();
+        let mut names = Names::default();
+        let mut changes = Vec::new();
+        for group in self.fresh_groups(tx, items, staged)? {
+            let (change, recorded) = self.record_group(tx, &group, &mut names, staged)?;
+            for (slot, outcome) in group.slots.iter().zip(recorded) {
+                outcomes[*slot] = outcome;
+            }
+            changes.push(change);
+        }
+        ids::append(tx, now, &staged.entries[already..])?;
+        ledger::add(tx, now, &not_kept(items, &outcomes))?;
+        evaluate::raise(tx, &self.incidents, now, &changes, &self.seen, &mut staged.seen)?;
+        tx.touch(ISSUES);
+        Ok(outcomes)
+    }
+
+    fn apply(&mut self, staged: Staged) {
+        self.recent.remember(&staged.entries);
+        self.users.remember(staged.users);
+        self.seen.apply(staged.seen);
+    }
+}
+
+impl EventRecord {
+    /// Leaves duplicates out and sorts the rest by issue, first seen first.
+    fn fresh_groups<'a>(
+        &self,
+        tx: &ReadTx<'_>,
+        items: &'a [Incoming],
+        staged: &Staged,
+    ) -> Result<Vec<Group<'a>>, Error> {
+        let mut ids: HashSet<(ProjectId, EventId)> =
+            staged.entries.iter().map(|entry| (entry.project, entry.event)).collect();
+        let mut groups: Vec<Group<'a>> = Vec::new();
+        let mut by_key = HashMap::new();
+        for (slot, event) in items.iter().enumerate() {
+            let fresh = ids.insert((event.project, event.event));
+            if !fresh || ids::find(tx, &self.recent, event.project, event.event)?.is_some() {
+                continue;
+            }
+            let index = *by_key.entry((event.project, event.grouping.key)).or_insert_with(|| {
+                groups.push(Group { events: Vec::new(), slots: Vec::new() });
+                groups.len() - 1
+            });
+            groups[index].events.push(event);
+            groups[index].slots.push(slot);
+        }
+        Ok(groups)
+    }
+}
+
+/// Environments and releases of one batch, looked up once each.
+#[derive(Default)]
+struct Names {
+    known: HashMap<(ProjectId, NameKind, String), Option<i64>>,
+}
+
+impl Names {
+    fn environment(&mut self, tx: &WriteTx<'_>, event: &Incoming) -> Result<Option<i64>, Error> {
+        self.id(tx, event, NameKind::Environment, &event.environment)
+    }
+
+    fn release(&mut self, tx: &WriteTx<'_>, event: &Incoming) -> Result<Option<i64>, Error> {
+        match &event.release {
+            Some(name) => self.id(tx, event, NameKind::Release, name),
+            None => Ok(None),
+        }
+    }
+
+    fn id(
+        &mut self,
+        tx: &WriteTx<'_>,
+        event: &Incoming,
+        kind: NameKind,
+        name: &str,
+    ) -> Result<Option<i64>, Error> {
+        let key = (event.project, kind, name.to_owned());
+        if let Some(id) = self.known.get(&key) {
+            return Ok(*id);
+        }
+        let id = names::intern(tx, event.project, kind, name, event.received_at)?.map(|id| id.0);
+        self.known.insert(key, id);
+        Ok(id)
+    }
+}
+
+/// The ledger's lines of a batch: what was sampled and what came twice.
+fn not_kept(items: &[Incoming], outcomes: &[Recorded]) -> Vec<Outcome> {
+    let mut counts: HashMap<(ProjectId, Reason), u64> = HashMap::new();
+    for (event, outcome) in items.iter().zip(outcomes) {
+        let reason = match outcome {
+            Recorded::Stored(_) => continue,
+            Recorded::Sampled(_) => Reason::Sampled,
+            Recorded::Duplicate => Reason::Duplicate,
+        };
+        *counts.entry((event.project, reason)).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .map(|((project, reason), quantity)| Outcome {
+            project: Some(project),
+            reason,
+            category: Category::Error,
+            quantity,
+        })
+        .collect()
+}
+
+/// The same draw for the same event, so that a retry after a crash decides alike.
+fn draw(event: EventId) -> u64 {
+    let (head, tail) = event.0.split_at(8);
+    let word = |bytes: &[u8]| bytes.iter().fold(0_u64, |word, byte| (word << 8) | u64::from(*byte));
+    word(head) ^ word(tail).rotate_left(32)
+}

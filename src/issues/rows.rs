@@ -1,0 +1,261 @@
+//! The rows of one issue as the recorder reads and writes them.
+
+use std::time::Duration;
+
+use super::incoming::Incoming;
+use crate::base::{ProjectId, Timestamp, Uid};
+use crate::store::{Error, ReadTx, WriteTx, params};
+
+/// Whether somebody has dealt with an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Unresolved,
+    Resolved,
+    Ignored,
+}
+
+impl Status {
+    pub const ALL: [Self; 3] = [Self::Unresolved, Self::Resolved, Self::Ignored];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unresolved => "unresolved",
+            Self::Resolved => "resolved",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// What the recorder needs of an issue.
+#[derive(Clone, Debug)]
+pub(super) struct IssueRow {
+    pub(super) id: i64,
+    pub(super) uid: Uid,
+    pub(super) title: String,
+    pub(super) culprit: String,
+    pub(super) status: Status,
+    pub(super) status_at: Timestamp,
+}
+
+pub(super) fn find_by_key(
+    tx: &ReadTx<'_>,
+    project: ProjectId,
+    key: &[u8; 16],
+) -> Result<Option<IssueRow>, Error> {
+    tx.first(
+        "SELECT issues.id, issues.uid, issues.title, issues.culprit, issues.status, issues.status_at
+         FROM issue_keys JOIN issues ON issues.id = issue_keys.issue_id
+         WHERE issue_keys.project_id = ?1 AND issue_keys.key = ?2",
+        params![project.0, key],
+        |row| {
+            let status: String = row.get(4)?;
+            Ok(IssueRow {
+                id: row.get(0)?,
+                uid: Uid::from_bytes(row.get(1)?),
+                title: row.get(2)?,
+                culprit: row.get(3)?,
+                status: Status::parse(&status).unwrap_or(Status::Unresolved),
+                status_at: Timestamp::from_micros(row.get(5)?),
+            })
+        },
+    )
+}
+
+/// Makes the issue that `event` is the first of.
+pub(super) fn create(
+    tx: &WriteTx<'_>,
+    uid: Uid,
+    event: &Incoming,
+    release: Option<i64>,
+) -> Result<IssueRow, Error> {
+    let (project, now) = (event.project.0, event.received_at.as_micros());
+    let reason = serde_json::to_string(&event.grouping.reason).unwrap_or_else(|_| "{}".to_owned());
+    let id = tx.insert(
+        "INSERT INTO issues (uid, project_id, number, algorithm, reason, title, culprit, level, severity, class,
+             platform, status, status_at, first_seen, first_release_id)
+         SELECT ?1, ?2, ifnull(max(number), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'unresolved', ?11, ?12, ?13
+         FROM issues WHERE project_id = ?2",
+        params![
+            uid.as_bytes(),
+            project,
+            event.grouping.algorithm,
+            reason,
+            event.title,
+            event.culprit,
+            event.level.as_str(),
+            event.severity.as_str(),
+            event.class.as_str(),
+            event.platform,
+            now,
+            event.timestamp.as_micros(),
+            release,
+        ],
+    )?;
+    tx.execute(
+        "INSERT INTO issue_keys (project_id, key, algorithm, issue_id) VALUES (?1, ?2, ?3, ?4)",
+        params![project, event.grouping.key, event.grouping.algorithm, id],
+    )?;
+    Ok(IssueRow {
+        id,
+        uid,
+        title: event.title.clone(),
+        culprit: event.culprit.clone(),
+        status: Status::Unresolved,
+        status_at: event.received_at,
+    })
+}
+
+/// Opens a resolved issue again.
+pub(super) fn regress(tx: &WriteTx<'_>, issue: &IssueRow, now: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE issues SET status = 'unresolved', status_at = ?2, status_by = NULL, regressed_at = ?2
+         WHERE id = ?1",
+        params![issue.id, now.as_micros()],
+    )?;
+    Ok(())
+}
+
+/// The counters of an issue: `count = stored + sampled + evicted`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stats {
+    pub(super) count: i64,
+    pub(super) stored: i64,
+    pub(super) sampled: i64,
+    /// The UTC day (since 1970) that `stored_today` belongs to.
+    pub(super) day: i64,
+    pub(super) stored_today: i64,
+    pub(super) users: i64,
+    pub(super) users_exact: bool,
+    pub(super) users_tail: Vec<u8>,
+    pub(super) last_seen: Timestamp,
+    pub(super) last_release: Option<i64>,
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+pub(super) fn day_of(at: Timestamp) -> i64 {
+    at.floor_to(DAY).as_secs() / 86_400
+}
+
+impl Stats {
+    pub(super) fn load(tx: &ReadTx<'_>, issue: i64) -> Result<Self, Error> {
+        let found = tx.first(
+            "SELECT count, stored, sampled, day, stored_today, users, users_exact, users_tail,
+                 last_seen, last_release_id
+             FROM issue_stats WHERE issue_id = ?1",
+            [issue],
+            |row| {
+                Ok(Self {
+                    count: row.get(0)?,
+                    stored: row.get(1)?,
+                    sampled: row.get(2)?,
+                    day: row.get(3)?,
+                    stored_today: row.get(4)?,
+                    users: row.get(5)?,
+                    users_exact: row.get(6)?,
+                    users_tail: row.get(7)?,
+                    last_seen: Timestamp::from_micros(row.get(8)?),
+                    last_release: row.get(9)?,
+                })
+            },
+        )?;
+        Ok(found.unwrap_or(Self { users_exact: true, ..Self::default() }))
+    }
+
+    /// Starts a new day's count where `at` is of another day.
+    pub(super) fn enter_day(&mut self, at: Timestamp) {
+        let day = day_of(at);
+        if day != self.day {
+            (self.day, self.stored_today) = (day, 0);
+        }
+    }
+
+    /// Writes the counters; `evicted` belongs to retention and is left alone.
+    pub(super) fn save(&self, tx: &WriteTx<'_>, project: ProjectId, issue: i64) -> Result<(), Error> {
+        tx.execute(
+            "INSERT INTO issue_stats (issue_id, project_id, count, stored, sampled, evicted, day, stored_today,
+                 users, users_exact, users_tail, last_seen, last_release_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             ON CONFLICT (issue_id) DO UPDATE SET count = excluded.count, stored = excluded.stored,
+                 sampled = excluded.sampled, day = excluded.day, stored_today = excluded.stored_today,
+                 users = excluded.users, users_exact = excluded.users_exact,
+                 users_tail = excluded.users_tail, last_seen = excluded.last_seen,
+                 last_release_id = excluded.last_release_id",
+            params![
+                issue,
+                project.0,
+                self.count,
+                self.stored,
+                self.sampled,
+                self.day,
+                self.stored_today,
+                self.users,
+                self.users_exact,
+                self.users_tail,
+                self.last_seen.as_micros(),
+                self.last_release,
+            ],
+        )?;
+        Ok(())
+    }
+}
+
+/// Stores a payload and returns its sequence number.
+pub(super) fn insert_event(
+    tx: &WriteTx<'_>,
+    issue: i64,
+    event: &Incoming,
+    environment: Option<i64>,
+    release: Option<i64>,
+) -> Result<i64, Error> {
+    tx.insert(
+        "INSERT INTO events (project_id, issue_id, event_id, timestamp, received_at, level, environment_id,
+             release_id, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            event.project.0,
+            issue,
+            event.event.0,
+            event.timestamp.as_micros(),
+            event.received_at.as_micros(),
+            event.level.as_str(),
+            environment,
+            release,
+            event.payload.0,
+        ],
+    )
+}
+
+pub(super) fn add_to_hour(
+    tx: &WriteTx<'_>,
+    project: ProjectId,
+    issue: i64,
+    now: Timestamp,
+    count: i64,
+) -> Result<(), Error> {
+    let hour = now.as_secs() / 3600;
+    tx.execute(
+        "INSERT INTO issue_hours (project_id, hour, issue_id, count) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (project_id, hour, issue_id) DO UPDATE SET count = count + excluded.count",
+        params![project.0, hour, issue, count],
+    )?;
+    Ok(())
+}
+
+pub(super) fn seen_in(
+    tx: &WriteTx<'_>,
+    project: ProjectId,
+    issue: i64,
+    environment: i64,
+) -> Result<(), Error> {
+    tx.execute(
+        "INSERT OR IGNORE INTO issue_environments (project_id, environment_id, issue_id) VALUES (?1, ?2, ?3)",
+        params![project.0, environment, issue],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Numbers that apps report: durable points, and the rule over slow ones.
+
+mod point;
+mod record;
+mod slow;
+
+pub use point::{Point, PointError, parse_points};
+pub use record::{METRICS, MetricRecord, list, purge};
+pub use slow::expire_slow;

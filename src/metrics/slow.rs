@@ -1,0 +1,156 @@
+//! The rule over slow points: more than five `database_query` points over 1000 ms in an hour, by default.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Point;
+use crate::base::text::clip;
+use crate::base::{ProjectId, Timestamp};
+use crate::incidents::rules::{self, Rule, RuleKind};
+use crate::incidents::{Incidents, Signal, SignalKind, Source, queries::firing_keys};
+use crate::store::{Error, ReadTx, WriteTx, params};
+
+/// Queries named in a message; the rest is counted.
+const QUERIES_MAX: u32 = 5;
+const QUERY_CHARS_MAX: usize = 200;
+
+/// Notes a point that is over its project's bound, so that the window is a small range.
+pub(super) fn note(tx: &WriteTx<'_>, point: &Point, id: i64) -> Result<(), Error> {
+    let rules = rules::effective(tx, Some(point.project))?;
+    let rule = rules.get(RuleKind::SlowMetrics);
+    if rule.enabled && counts(rule, point) {
+        tx.execute(
+            "INSERT OR IGNORE INTO slow_points (project_id, at, point_id) VALUES (?1, ?2, ?3)",
+            params![point.project.0, point.at.as_micros(), id],
+        )?;
+    }
+    Ok(())
+}
+
+/// Raises the projects of a batch whose window is over its threshold.
+pub(super) fn evaluate(tx: &WriteTx<'_>, incidents: &Incidents, items: &[Vec<Point>]) -> Result<(), Error> {
+    let points = items.iter().flatten();
+    let projects: BTreeSet<ProjectId> = points.clone().map(|point| point.project).collect();
+    let Some(now) = points.map(|point| point.received_at).max() else { return Ok(()) };
+    for project in projects {
+        let rules = rules::effective(tx, Some(project))?;
+        let rule = rules.get(RuleKind::SlowMetrics);
+        let window = window(tx, now, project, rule)?;
+        if rule.enabled && window.is_over(rule) {
+            incidents.raise(tx, now, &signal(tx, now, project, rule, &window)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says where a window that was over its threshold has emptied, and forgets old marks. A task's body.
+pub fn expire_slow(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<u64, Error> {
+    let mut fell = 0;
+    for key in firing_keys(tx, Source::SlowMetrics)? {
+        let Some(project) = key.strip_prefix("slow:").and_then(|id| id.parse().ok()).map(ProjectId) else {
+            continue;
+        };
+        let rules = rules::effective(tx, Some(project))?;
+        let rule = rules.get(RuleKind::SlowMetrics);
+        let window = window(tx, now, project, rule)?;
+        if !rule.enabled || !window.is_over(rule) {
+            let kind = SignalKind::Ok;
+            incidents.raise(tx, now, &Signal { kind, ..signal(tx, now, project, rule, &window)? })?;
+            fell += 1;
+        }
+    }
+    let forget_before = now - Duration::from_hours(24);
+    tx.execute("DELETE FROM slow_points WHERE at < ?1", [forget_before.as_micros()])?;
+    Ok(fell)
+}
+
+fn counts(rule: &Rule, point: &Point) -> bool {
+    point.kind == metric_of(rule) && point.value > bound_of(rule)
+}
+
+fn metric_of(rule: &Rule) -> &str {
+    rule.params.metric.as_deref().unwrap_or("database_query")
+}
+
+fn bound_of(rule: &Rule) -> f64 {
+    rule.params.above_ms.unwrap_or(1000.0)
+}
+
+fn window_of(rule: &Rule) -> Duration {
+    rule.window.unwrap_or(Duration::from_hours(1))
+}
+
+struct Window {
+    points: i64,
+    began: Timestamp,
+}
+
+impl Window {
+    fn is_over(&self, rule: &Rule) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a threshold is a small number")]
+        let points = self.points as f64;
+        rule.threshold.is_some_and(|threshold| points > threshold)
+    }
+}
+
+fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Window, Error> {
+    tx.one(
+        "SELECT count(*), ifnull(min(at), ?3) FROM slow_points WHERE project_id = ?1 AND at > ?2",
+        params![project.0, (now - window_of(rule)).as_micros(), now.as_micros()],
+        |row| Ok(Window { points: row.get(0)?, began: Timestamp::from_micros(row.get(1)?) }),
+    )
+}
+
+fn signal(
+    tx: &ReadTx<'_>,
+    now: Timestamp,
+    project: ProjectId,
+    rule: &Rule,
+    window: &Window,
+) -> Result<Signal, Error> {
+    let (kind, bound) = (metric_of(rule), bound_of(rule));
+    Ok(Signal {
+        project: Some(project),
+        service: None,
+        key: format!("slow:{project}"),
+        source: Source::SlowMetrics,
+        severity: rule.severity,
+        summary: format!(
+            "{} {kind} over {bound} ms in {} minutes",
+            window.points,
+            window_of(rule).as_secs() / 60
+        ),
+        detail: json!({
+            "points": window.points,
+            "type": kind,
+            "over_ms": bound,
+            "queries": slowest(tx, now, project, rule)?,
+        }),
+        first_bad_at: window.began.min(now),
+        observed_at: now,
+        kind: SignalKind::Firing,
+    })
+}
+
+/// The slowest points of the window, for the message.
+fn slowest(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Vec<Value>, Error> {
+    tx.all(
+        "SELECT metric_points.value, metric_points.metadata, metric_points.at
+         FROM slow_points JOIN metric_points ON metric_points.id = slow_points.point_id
+         WHERE slow_points.project_id = ?1 AND slow_points.at > ?2
+         ORDER BY metric_points.value DESC LIMIT ?3",
+        params![project.0, (now - window_of(rule)).as_micros(), QUERIES_MAX],
+        |row| {
+            let metadata: String = row.get(1)?;
+            let metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();
+            let named = ["query", "sql", "name", "statement"].iter().find_map(|key| metadata[*key].as_str());
+            Ok(json!({
+                "query": clip(named.unwrap_or("unnamed"), QUERY_CHARS_MAX),
+                "duration_ms": row.get::<_, f64>(0)?,
+                "at": Timestamp::from_micros(row.get(2)?),
+            }))
+        },
+    )
+}
