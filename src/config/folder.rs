@@ -143,7 +143,7 @@ fn read(path: &Path) -> Result<Option<ConfigFile>, Problem> {
     let shown = path.display().to_string();
     let failed = |error: std::io::Error| {
         let cure = match error.kind() {
-            ErrorKind::PermissionDenied => "; run this as root or as the user that owns it",
+            ErrorKind::PermissionDenied => "; the data folder's owner must be able to read it",
             _ => "",
         };
         Problem::new(shown.clone(), format!("cannot be read: {error}{cure}"))
