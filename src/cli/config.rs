@@ -32,6 +32,7 @@ impl Config {
         if list {
             return show_keys(session, format);
         }
+        session.enter()?;
         match config::load(&session.flags, session.environment) {
             Ok(loaded) => show(session, &loaded, format),
             Err(invalid) if format.json => {
@@ -60,7 +61,6 @@ fn show(session: &mut Session<'_>, loaded: &Loaded, format: AsJson) -> anyhow::R
         }))?;
         return DONE;
     }
-    session.output.note(&format!("data folder: {}", loaded.folder))?;
     session.output.note(&format!("file: {}", file.as_deref().unwrap_or("none")))?;
     for note in &loaded.notes {
         session.output.note(&format!("note: {note}"))?;

@@ -22,14 +22,20 @@ pub(super) struct Session<'e> {
 }
 
 impl Session<'_> {
-    /// Reads the configuration, says which folder it is about, and becomes the folder's owner.
+    /// As [`Session::enter`], then reads the configuration.
     pub(super) fn open(&mut self) -> anyhow::Result<Loaded> {
-        let loaded = config::load(&self.flags, self.environment)?;
-        self.output.note(&format!("data folder: {}", loaded.folder))?;
-        become_owner(&loaded.folder.path)?;
+        self.enter()?;
+        Ok(config::load(&self.flags, self.environment)?)
+    }
+
+    /// Says which folder it is about and becomes the folder's owner, before anything in it is read.
+    pub(super) fn enter(&mut self) -> anyhow::Result<()> {
+        let folder = config::find_folder(&self.flags, self.environment)?;
+        self.output.note(&format!("data folder: {folder}"))?;
+        become_owner(&folder.path)?;
         // Whatever this process makes is for its owner alone.
         rustix::process::umask(Mode::from_raw_mode(0o077));
-        Ok(loaded)
+        Ok(())
     }
 
     /// Has `command` carried out: by the running server, else here under the folder's lock.

@@ -53,15 +53,18 @@ pub(super) struct ConfigFile {
     data: Option<PathBuf>,
 }
 
+/// What is known before the data folder is looked into.
 #[derive(Debug)]
 pub(super) struct Choice {
     pub(super) folder: Folder,
-    pub(super) file: Option<ConfigFile>,
+    /// The file of `--config`, else the system's.
+    file: Option<ConfigFile>,
+    /// The file was named with `--config`.
+    is_named: bool,
     pub(super) notes: Vec<String>,
 }
 
-/// Chooses the folder (`--data`, `TOCSIN_DATA`, the file's `data`, `./tocsin-data`), then the one file that
-/// counts: `--config`, else `tocsin.toml` in the folder, else the system's unless that one is about another folder.
+/// Chooses the folder: `--data`, `TOCSIN_DATA`, the file's `data`, `./tocsin-data`. Reads nothing inside it.
 ///
 /// # Errors
 /// A file that was asked for or is needed for the choice cannot be read.
@@ -74,10 +77,10 @@ pub(super) fn choose(
     if let Some(path) = &flags.config {
         let file = read(path)?.ok_or_else(|| Problem::new("--config", missing(path)))?;
         let folder = explicit.unwrap_or_else(|| folder_of(Some(&file)));
-        return Ok(Choice { folder, file: Some(file), notes: Vec::new() });
+        return Ok(Choice { folder, file: Some(file), is_named: true, notes: Vec::new() });
     }
     let mut notes = Vec::new();
-    let system = match read(system_file) {
+    let file = match read(system_file) {
         Ok(system) => system,
         // The folder is known without it; its owner will read it.
         Err(problem) if explicit.is_some() => {
@@ -86,19 +89,28 @@ pub(super) fn choose(
         }
         Err(problem) => return Err(problem.into()),
     };
-    let folder = explicit.unwrap_or_else(|| folder_of(system.as_ref()));
-    let own = read(&folder.path.join("tocsin.toml"))?;
-    let file = own.or_else(|| {
-        system.filter(|system| {
-            let about_this = system.data.as_ref().is_none_or(|data| same_folder(data, &folder.path));
-            if !about_this {
-                notes
-                    .push(format!("{} is about another data folder; it was not used", system.path.display()));
-            }
-            about_this
-        })
-    });
-    Ok(Choice { folder, file, notes })
+    let folder = explicit.unwrap_or_else(|| folder_of(file.as_ref()));
+    Ok(Choice { folder, file, is_named: false, notes })
+}
+
+impl Choice {
+    /// The one file that counts: `--config`, else `tocsin.toml` in the folder, else the system's unless that one
+    /// is about another folder.
+    pub(super) fn settle_file(&mut self) -> Result<Option<ConfigFile>, Invalid> {
+        if self.is_named {
+            return Ok(self.file.take());
+        }
+        if let Some(own) = read(&self.folder.path.join("tocsin.toml"))? {
+            return Ok(Some(own));
+        }
+        let Some(system) = self.file.take() else { return Ok(None) };
+        if system.data.as_ref().is_none_or(|data| same_folder(data, &self.folder.path)) {
+            return Ok(Some(system));
+        }
+        let shown = system.path.display();
+        self.notes.push(format!("{shown} is about another data folder; it was not used"));
+        Ok(None)
+    }
 }
 
 fn explicit_folder(flags: &Flags, environment: &Environment) -> Option<Folder> {
@@ -131,7 +143,7 @@ fn read(path: &Path) -> Result<Option<ConfigFile>, Problem> {
     let shown = path.display().to_string();
     let failed = |error: std::io::Error| {
         let cure = match error.kind() {
-            ErrorKind::PermissionDenied => "; run this as root or as the user that owns it",
+            ErrorKind::PermissionDenied => "; the data folder's owner must be able to read it",
             _ => "",
         };
         Problem::new(shown.clone(), format!("cannot be read: {error}{cure}"))

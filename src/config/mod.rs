@@ -87,6 +87,15 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
+/// Chooses the data folder without looking into it: a command run as root becomes its owner first, so that
+/// nothing the owner wrote there is read with root's rights.
+///
+/// # Errors
+/// As [`load`], for the file that the choice needs.
+pub fn find_folder(flags: &Flags, environment: &Environment) -> Result<Folder, Invalid> {
+    Ok(folder::choose(flags, environment, SYSTEM_FILE.as_ref())?.folder)
+}
+
 /// Reads and checks everything.
 ///
 /// # Errors
@@ -101,9 +110,10 @@ fn load_from(
     system_file: &std::path::Path,
 ) -> Result<Loaded, Invalid> {
     let mut problems = Vec::new();
-    let choice = folder::choose(flags, environment, system_file)?;
+    let mut choice = folder::choose(flags, environment, system_file)?;
+    let file = choice.settle_file()?;
     let mut values = Values::of_defaults(&mut problems);
-    if let Some(file) = &choice.file {
+    if let Some(file) = &file {
         values.overlay_file(file, &mut problems);
     }
     values.overlay_environment(environment, &mut problems);
@@ -115,7 +125,7 @@ fn load_from(
         Some(config) if problems.is_empty() => Ok(Loaded {
             config,
             folder: choice.folder,
-            file: choice.file.map(|file| file.path),
+            file: file.map(|file| file.path),
             settings: values.settings(),
             notes: values.notes,
         }),

@@ -261,6 +261,15 @@ fn the_data_folder_is_chosen_with_its_reason() {
 }
 
 #[test]
+fn the_folder_is_found_without_reading_anything_in_it() {
+    let place = Place::new();
+    place.write("data/tocsin.toml", "this is not TOML");
+    let choice = folder::choose(&place.data(), &Environment::new(), &place.path("etc/tocsin.toml")).unwrap();
+    assert_eq!(choice.folder.path, place.path("data"));
+    assert!(place.load(&place.data(), &[]).is_err());
+}
+
+#[test]
 fn what_belongs_together_is_asked_for_together() {
     let place = Place::new();
     let cases: [(Pairs<'_>, &str); 9] = [

@@ -15,7 +15,6 @@ use super::AsJson;
 use super::session::Session;
 use crate::base::{Clock, Timestamp};
 use crate::config::{self, Loaded};
-use crate::lifecycle::become_owner;
 use parts::PARTS;
 
 /// Check that everything is ready: PASS, WARN or FAIL for each part, with a cure
@@ -72,10 +71,9 @@ impl Finding {
 
 impl Check {
     pub(super) fn run(self, session: &mut Session<'_>) -> anyhow::Result<ExitCode> {
+        session.enter()?;
         let findings = match config::load(&session.flags, session.environment) {
             Ok(loaded) => {
-                session.output.note(&format!("data folder: {}", loaded.folder))?;
-                become_owner(&loaded.folder.path)?;
                 let now = Clock::system().now();
                 look_at_all(PARTS, &Arc::new(Facts { loaded, now }), TIME_MAX)
             }
