@@ -1,48 +1,265 @@
-//! The commands that change accounts.
+//! The commands that change accounts. What they do stands in the audit log as done by the command line.
 
-use std::future::{Ready, ready};
+use super::{Answer, Desk, UserLine};
+use crate::accounts::keys::{self, KeySettings};
+use crate::accounts::links::{self, LINK_LIFETIME};
+use crate::accounts::passwords::{self, NewPassword, PasswordHash};
+use crate::accounts::projects::{self, NewProject, ProjectRef};
+use crate::accounts::tokens::{self, NewToken};
+use crate::accounts::users::{self, NewUser, USERS_MAX, User, UserId};
+use crate::accounts::{By, Email, Error, KeyKind, Origins, Role, Scopes, Visible};
+use crate::base::{Entropy, Secret};
+use crate::store::WriteTx;
 
-use super::{Answer, Desk};
-use crate::base::Secret;
+/// The label of the key that a project is born with.
+const FIRST_KEY_LABEL: &str = "first key";
+/// Where sign-in links lead.
+const SIGN_IN_PATH: &str = "/sign-in/";
 
-pub(super) fn create_project(_desk: &Desk, _name: String) -> Ready<Answer> {
-    without_accounts()
+pub(super) async fn create_project(desk: &Desk, name: String) -> Answer {
+    let (by, entropy) = (now(desk), desk.entropy.clone());
+    let made = desk.store.write("project create", move |tx| {
+        let project = projects::create(tx, &by, &NewProject { name, slug: None })?;
+        let settings = KeySettings {
+            kind: KeyKind::Server,
+            label: FIRST_KEY_LABEL.to_owned(),
+            origins: Origins::default(),
+            events_per_minute: None,
+            allow_critical: false,
+        };
+        let key = keys::create(tx, &by, &entropy, project.id, &settings)?;
+        Ok((project, key.public_key))
+    });
+    answer(made.await.map(|(project, key)| Answer::Project {
+        id: project.id.0,
+        slug: project.slug.to_string(),
+        dsn: keys::dsn(desk.base_url.as_str(), key, project.id),
+        public_key: key.to_string(),
+    }))
 }
 
-pub(super) fn create_token(
-    _desk: &Desk,
-    _name: String,
-    _scopes: Vec<String>,
-    _project: Option<String>,
-) -> Ready<Answer> {
-    without_accounts()
+pub(super) async fn create_token(
+    desk: &Desk,
+    name: String,
+    scopes: Vec<String>,
+    project: Option<String>,
+) -> Answer {
+    let (by, entropy) = (now(desk), desk.entropy.clone());
+    let made = desk.store.write("token create", move |tx| {
+        let scopes: Scopes = scopes.join(",").parse()?;
+        let project = match project {
+            Some(text) => {
+                let found = projects::find_visible(tx, &text.parse::<ProjectRef>()?, &Visible::All)?;
+                Some(found.ok_or(Error::UnknownProject)?.id)
+            }
+            None => None,
+        };
+        Ok(tokens::create(tx, &by, &entropy, &NewToken { name, scopes, project })?.1)
+    });
+    answer(made.await.map(|token: Secret| Answer::Token { token: token.expose().to_owned() }))
 }
 
-pub(super) fn create_user(
-    _desk: &Desk,
-    _email: String,
-    _role: String,
-    _password: Option<Secret>,
-) -> Ready<Answer> {
-    without_accounts()
+pub(super) async fn create_user(
+    desk: &Desk,
+    email: String,
+    role: String,
+    password: Option<Secret>,
+) -> Answer {
+    answer(try_create_user(desk, &email, &role, password).await)
 }
 
-pub(super) fn list_users(_desk: &Desk) -> Ready<Answer> {
-    without_accounts()
+/// With a password, or with a one-use link in its place.
+async fn try_create_user(
+    desk: &Desk,
+    email: &str,
+    role: &str,
+    password: Option<Secret>,
+) -> Result<Answer, Error> {
+    let (email, role): (Email, Role) = (email.parse()?, role.parse()?);
+    let password = match password {
+        Some(text) => Some(hashed(desk.entropy.clone(), NewPassword::parse(text, &email)?).await?),
+        None => None,
+    };
+    let (by, entropy) = (now(desk), desk.entropy.clone());
+    let expires_at = by.now + LINK_LIFETIME;
+    let (user, link) = desk
+        .store
+        .write("user create", move |tx| {
+            let needs_link = password.is_none();
+            let user = users::create(tx, &by, &entropy, &NewUser { email, role, password })?;
+            let link = if needs_link { Some(links::create(tx, &by, &entropy, user.id)?) } else { None };
+            Ok::<_, Error>((user, link))
+        })
+        .await?;
+    Ok(Answer::User {
+        email: user.email.to_string(),
+        role: user.role.to_string(),
+        link_expires_at: link.as_ref().map(|_| expires_at),
+        link: link.as_ref().map(|token| link_of(desk, token)),
+    })
 }
 
-pub(super) fn create_link(_desk: &Desk, _email: Option<String>) -> Ready<Answer> {
-    without_accounts()
+/// Slow on purpose, and therefore not on the thread that answers.
+async fn hashed(entropy: Entropy, password: NewPassword) -> Result<PasswordHash, Error> {
+    let hashing = tokio::task::spawn_blocking(move || passwords::hash(&password, &entropy));
+    hashing.await.unwrap_or_else(|error| Err(Error::Hashing(error.to_string())))
 }
 
-pub(super) fn disable_user(_desk: &Desk, _email: String) -> Ready<Answer> {
-    without_accounts()
+pub(super) async fn list_users(desk: &Desk) -> Answer {
+    let listed = desk.store.read(users::list).await;
+    answer(listed.map(|users| Answer::Users {
+        more: u32::try_from(users.len()).is_ok_and(|count| count >= USERS_MAX),
+        items: users.iter().map(line).collect(),
+    }))
 }
 
-pub(super) fn remove_user(_desk: &Desk, _email: String) -> Ready<Answer> {
-    without_accounts()
+fn line(user: &User) -> UserLine {
+    UserLine {
+        email: user.email.to_string(),
+        role: user.role.to_string(),
+        created_at: user.created_at,
+        last_seen_at: user.last_seen_at,
+        disabled: user.disabled_at.is_some(),
+    }
 }
 
-fn without_accounts() -> Ready<Answer> {
-    ready(Answer::Failed { text: "this program was built without accounts".to_owned() })
+pub(super) async fn create_link(desk: &Desk, email: Option<String>) -> Answer {
+    let (by, entropy) = (now(desk), desk.entropy.clone());
+    let expires_at = by.now + LINK_LIFETIME;
+    let made = desk.store.write("user link", move |tx| match email {
+        Some(email) => {
+            let user = named(tx, &email)?;
+            links::create(tx, &by, &entropy, user)
+        }
+        None => links::create_for_first_owner(tx, &by, &entropy),
+    });
+    match made.await {
+        Err(Error::NotFirst) => {
+            Answer::Refused { text: "there are users already: say for whom the link is".to_owned() }
+        }
+        made => answer(made.map(|token| Answer::Link { link: link_of(desk, &token), expires_at })),
+    }
+}
+
+pub(super) async fn disable_user(desk: &Desk, email: String) -> Answer {
+    let (by, text) = (now(desk), format!("{email} is signed out everywhere and cannot sign in"));
+    let done = desk.store.write("user disable", move |tx| users::disable(tx, &by, named(tx, &email)?));
+    answer(done.await.map(|()| Answer::Done { text }))
+}
+
+pub(super) async fn remove_user(desk: &Desk, email: String) -> Answer {
+    let (by, text) = (now(desk), format!("{email} is removed"));
+    let done = desk.store.write("user remove", move |tx| users::remove(tx, &by, named(tx, &email)?));
+    answer(done.await.map(|()| Answer::Done { text }))
+}
+
+fn named(tx: &WriteTx<'_>, email: &str) -> Result<UserId, Error> {
+    Ok(users::find_by_email(tx, &email.parse()?)?.ok_or(Error::UnknownUser)?.id)
+}
+
+fn now(desk: &Desk) -> By {
+    By::command_line(desk.clock.now())
+}
+
+fn link_of(desk: &Desk, token: &Secret) -> String {
+    format!("{}{SIGN_IN_PATH}{}", desk.base_url, token.expose())
+}
+
+/// A fault of the store is told as a failure; everything else is for the person to put right.
+fn answer(done: Result<Answer, Error>) -> Answer {
+    match done {
+        Ok(answer) => answer,
+        Err(error @ (Error::Store(_) | Error::Hashing(_))) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a command failed");
+            Answer::Failed { text: error.to_string() }
+        }
+        Err(error) => Answer::Refused { text: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Command, carry_out};
+    use super::*;
+    use crate::base::{Clock, Timestamp};
+    use crate::config::BaseUrl;
+    use crate::store::{Options, Store};
+
+    const NOON: Timestamp = Timestamp::from_secs(1_790_000_000);
+
+    fn desk() -> (tempfile::TempDir, Desk) {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = Desk {
+            store: Store::open(folder.path(), &Options::default()).unwrap().start().unwrap(),
+            clock: Clock::manual(NOON),
+            entropy: Entropy::seeded(1),
+            base_url: BaseUrl::parse("https://tocsin.example.com").unwrap(),
+            live: None,
+        };
+        (folder, desk)
+    }
+
+    async fn done(desk: &Desk, json: &str) -> Answer {
+        carry_out(desk.clone(), serde_json::from_str::<Command>(json).unwrap()).await
+    }
+
+    async fn refused(desk: &Desk, json: &str) -> String {
+        match done(desk, json).await {
+            Answer::Refused { text } => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_project_comes_with_a_dsn_and_a_token_may_be_bound_to_it() {
+        let (_folder, desk) = desk();
+        let Answer::Project { id, slug, dsn, public_key } =
+            done(&desk, r#"{"do":"project_create","name":"My Shop"}"#).await
+        else {
+            panic!("no project");
+        };
+        assert_eq!(slug, "my-shop");
+        assert_eq!(dsn, format!("https://{public_key}@tocsin.example.com/{id}"));
+        let token = r#"{"do":"token_create","name":"ci","scopes":["read","write"],"project":"my-shop"}"#;
+        assert!(matches!(done(&desk, token).await, Answer::Token { token } if token.starts_with("toc_")));
+        let wrong = r#"{"do":"token_create","name":"ci","scopes":["root"],"project":null}"#;
+        assert!(refused(&desk, wrong).await.contains("read, write, admin"));
+        let wrong = r#"{"do":"token_create","name":"ci","scopes":["read"],"project":"shop"}"#;
+        assert_eq!(refused(&desk, wrong).await, "no such project");
+    }
+
+    #[tokio::test]
+    async fn people_come_by_link_or_password_and_the_last_owner_stays() {
+        let (_folder, desk) = desk();
+        let first = done(&desk, r#"{"do":"user_link","email":null}"#).await;
+        let starts = "https://tocsin.example.com/sign-in/";
+        assert!(matches!(first, Answer::Link { link, expires_at }
+            if link.starts_with(starts) && expires_at == NOON + LINK_LIFETIME));
+        let owner = done(&desk, r#"{"do":"user_create","email":"a@example.com","role":"owner"}"#).await;
+        assert!(matches!(owner, Answer::User { link: Some(link), .. } if link.starts_with(starts)));
+        let member = r#"{"do":"user_create","email":"b@example.com","role":"member","password":"four unrelated words"}"#;
+        assert!(matches!(done(&desk, member).await, Answer::User { link: None, .. }));
+        assert!(refused(&desk, member).await.contains("already"));
+        assert!(refused(&desk, r#"{"do":"user_link","email":null}"#).await.contains("for whom"));
+        assert!(
+            refused(&desk, r#"{"do":"user_remove","email":"a@example.com"}"#).await.contains("last owner")
+        );
+        assert!(matches!(
+            done(&desk, r#"{"do":"user_disable","email":"b@example.com"}"#).await,
+            Answer::Done { .. }
+        ));
+        let Answer::Users { items, more } = done(&desk, r#"{"do":"user_list"}"#).await else {
+            panic!("no list");
+        };
+        let seen: Vec<_> = items.iter().map(|user| (user.email.as_str(), user.disabled)).collect();
+        assert_eq!((seen, more), (vec![("a@example.com", false), ("b@example.com", true)], false));
+    }
+
+    #[tokio::test]
+    async fn what_needs_a_server_says_so() {
+        let (_folder, desk) = desk();
+        for json in [r#"{"do":"send_test","what":"email"}"#, r#"{"do":"status","of":"itself"}"#] {
+            assert!(refused(&desk, json).await.contains("`tocsin serve`"));
+        }
+    }
 }
