@@ -2,6 +2,7 @@
 //! right person. One binary, one data folder. ARCHITECTURE.md holds the map and the invariants.
 
 pub mod accounts;
+pub mod app;
 pub mod base;
 pub mod cli;
 pub mod config;

@@ -1,5 +1,6 @@
 use std::future::ready;
 use std::io::IsTerminal as _;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,13 +10,16 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 
 use super::session::Session;
+use crate::app::{App, Surroundings};
 use crate::base::{Clock, Entropy};
-use crate::config::{BaseUrl, Loaded};
+use crate::config::Loaded;
 use crate::lifecycle::control::{
     self, Answer, ControlSocket, Desk, Health, Live, PartHealth, StatusOf, StatusReport,
 };
-use crate::lifecycle::{Ended, Lifecycle, ServiceManager, Signals, prepare_folder, watch};
-use crate::store::{FolderLock, Options, Store};
+use crate::lifecycle::{
+    Ended, InheritedSockets, Lifecycle, ServiceManager, Signals, prepare_folder, sealing_key, watch,
+};
+use crate::store::{FolderLock, Store};
 use crate::telemetry::{self, Destination, Format, Logging};
 
 /// Run everything
@@ -52,25 +56,16 @@ async fn serve(folder: &Path, loaded: &Loaded) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::default();
     let mut signals = Signals::listen()?;
     let manager = ServiceManager;
-    let store = Store::open(folder, &Options::default())?.start()?;
-    let closing = store.clone();
-    lifecycle.at_end("store", move || closing.stop());
-    let server = &loaded.config.server;
-    let started = Instant::now();
-    let proving = store.clone();
-    let live = Live {
-        status: Arc::new(move |of| Box::pin(status(proving.clone(), of, started.elapsed()))),
-        send_test: Arc::new(|_| Box::pin(ready(no_channel()))),
-        forget: Arc::new(|| {}),
-    };
-    let desk = Desk {
-        store: store.clone(),
-        clock: Clock::system(),
-        entropy: Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?,
-        base_url: server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(server.listen)),
-        live: Some(live),
-    };
+    let clock = Clock::system();
+    let entropy = Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?;
+    let listener = listen(loaded.config.server.listen)?;
+    let sealing_key = sealing_key(folder, &entropy)?;
+    let config = loaded.config.clone();
+    let app = App::build(Surroundings { folder, config, clock, entropy, sealing_key }).await?;
+    let store = app.state.store.clone();
+    app.start(&lifecycle, listener)?;
     let socket = ControlSocket::bind(folder).context("cannot open the control socket")?;
+    let desk = desk(&app);
     let answer = move |command| control::carry_out(desk.clone(), command);
     lifecycle.spawn("control socket", socket.serve(lifecycle.soft(), answer));
     if let Some(period) = manager.watchdog() {
@@ -78,7 +73,7 @@ async fn serve(folder: &Path, loaded: &Loaded) -> anyhow::Result<ExitCode> {
         lifecycle.spawn("watchdog", watch(period, lifecycle.soft(), prove, move |fed| manager.tell(&fed)));
     }
     manager.ready("ready");
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %app.state.base_url, "ready");
     let reason = lifecycle.wait(&mut signals).await;
     tracing::info!(reason = ?reason, "stopping");
     manager.stopping();
@@ -89,6 +84,42 @@ async fn serve(folder: &Path, loaded: &Loaded) -> anyhow::Result<ExitCode> {
         Ended::Hurried(tasks) => tracing::warn!(tasks, "stopped; tasks were dropped at a second signal"),
     }
     Ok(if reason.is_failure() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The service manager's socket where there is one, else one of our own.
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let names = std::env::var("LISTEN_FDNAMES").ok();
+    if let Some(inherited) = InheritedSockets::take(names.as_deref())?.http() {
+        return Ok(inherited);
+    }
+    TcpListener::bind(address).with_context(|| {
+        format!(
+            "cannot listen on {address}: is another program there, or is it not an address of this machine?"
+        )
+    })
+}
+
+/// What the control socket's commands work with.
+fn desk(app: &App) -> Desk {
+    let state = app.state.clone();
+    let (proving, started) = (state.store.clone(), Instant::now());
+    let cache = Arc::clone(&state.cache);
+    let live = Live {
+        status: Arc::new(move |of| Box::pin(status(proving.clone(), of, started.elapsed()))),
+        send_test: Arc::new(|_| Box::pin(ready(no_channel()))),
+        forget: Arc::new(move || {
+            cache.keys.forget_all();
+            cache.sessions.forget_all();
+            cache.tokens.forget_all();
+        }),
+    };
+    Desk {
+        store: state.store.clone(),
+        clock: state.clock.clone(),
+        entropy: state.entropy.clone(),
+        base_url: state.base_url.clone(),
+        live: Some(live),
+    }
 }
 
 fn no_channel() -> Answer {

@@ -7,7 +7,6 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::{Report, Task, Wake};
 use crate::base::{Clock, Timestamp};
@@ -80,13 +79,19 @@ impl Engine {
         Self { tasks: Arc::new(tasks), store, clock }
     }
 
-    /// Starts one loop per task. They end when `stop` is cancelled, after the run that is under way.
-    pub fn start(&self, tracker: &TaskTracker, stop: &CancellationToken) {
-        for index in 0..self.tasks.len() {
-            let engine = self.clone();
-            let stop = stop.clone();
-            tracker.spawn(async move { engine.drive(index, stop).await });
-        }
+    /// One loop per task, to be spawned by the caller. Each ends when `stop` is cancelled, after the run that is
+    /// under way.
+    pub fn loops(
+        &self,
+        stop: &CancellationToken,
+    ) -> impl Iterator<Item = (&'static str, impl Future<Output = ()> + Send + use<>)> {
+        let loops: Vec<_> = (0..self.tasks.len())
+            .map(|index| {
+                let (engine, stop) = (self.clone(), stop.clone());
+                (self.tasks[index].task.name, async move { engine.drive(index, stop).await })
+            })
+            .collect();
+        loops.into_iter()
     }
 
     /// Runs a task now, waiting for a run that is under way. `None` where there is no such task.
@@ -252,6 +257,8 @@ impl Running {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use tokio_util::task::TaskTracker;
+
     use super::*;
     use crate::engine::Schedule;
     use crate::store::{Options, Topic};
@@ -302,7 +309,9 @@ mod tests {
         let house = house();
         let (task, mut ran) = counting(&Arc::default(), Wake::OnCommit(TOPIC));
         let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
-        engine.start(&house.tracker, &house.stop);
+        for (_, running) in engine.loops(&house.stop) {
+            house.tracker.spawn(running);
+        }
         assert_eq!(ran.recv().await, Some(1));
         settled(&engine, 1).await;
         house.clock.advance(Duration::from_mins(1));

@@ -1,1 +1,67 @@
-//! Every route in one place.
+//! Every route in one place, grouped by who calls it.
+
+use std::net::TcpListener;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer, middleware, web};
+use tokio_util::sync::CancellationToken;
+
+use super::ingest::{direct, envelope, sentry};
+use super::{AppState, own, request};
+
+/// Sockets that may wait for `accept` while the workers are busy or the process restarts.
+const BACKLOG: u32 = 1024;
+
+/// Serves on `listener` until `stop`, then finishes the requests that are under way.
+pub fn run(
+    state: web::Data<AppState>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> std::io::Result<Server> {
+    let limits = state.config.limits.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .wrap(middleware::from_fn(request::identify))
+            .configure(machines)
+            .configure(itself)
+    })
+    .workers(limits.http_threads)
+    .max_connections(limits.connections_max)
+    .backlog(BACKLOG)
+    .shutdown_timeout(limits.stop_timeout.as_secs())
+    .shutdown_signal(stop.cancelled_owned())
+    .listen(listener)?;
+    Ok(server.run())
+}
+
+/// SDKs and apps.
+fn machines(config: &mut web::ServiceConfig) {
+    for path in ["/api/{project}/envelope", "/api/{project}/envelope/"] {
+        let resource = web::resource(path).route(web::post().to(envelope::envelope));
+        config.service(resource.route(web::method(actix_web::http::Method::OPTIONS).to(sentry::preflight)));
+    }
+    for path in ["/api/{project}/store", "/api/{project}/store/"] {
+        let resource = web::resource(path)
+            .route(web::post().to(envelope::store_event))
+            .route(web::get().to(envelope::store_pixel));
+        config.service(resource.route(web::method(actix_web::http::Method::OPTIONS).to(sentry::preflight)));
+    }
+    let preflight = || web::method(actix_web::http::Method::OPTIONS).to(sentry::preflight);
+    config
+        .service(web::resource("/api/v1/errors").route(web::post().to(direct::errors)).route(preflight()))
+        .service(web::resource("/api/v1/metrics").route(web::post().to(direct::metrics)).route(preflight()))
+        .service(web::resource("/api/v1/deploys").route(web::post().to(direct::deploys)).route(preflight()));
+}
+
+/// systemd, probes, Prometheus.
+fn itself(config: &mut web::ServiceConfig) {
+    config
+        .route("/api/ping", web::get().to(own::ping))
+        .route("/health/live", web::get().to(own::live))
+        .route("/health/ready", web::get().to(own::ready))
+        .route("/health/startup", web::get().to(own::ready))
+        .route("/health", web::get().to(own::health))
+        .route("/metrics", web::get().to(own::metrics))
+        .route("/metrics/prometheus", web::get().to(own::metrics));
+}

@@ -46,3 +46,10 @@ pub struct AppState {
     /// Signs acknowledge links.
     pub link_key: [u8; 32],
 }
+
+impl AppState {
+    /// `healthy`, or `degraded` while commits fail.
+    pub fn own_status(&self) -> &'static str {
+        if self.store.stats().is_failing() { "degraded" } else { "healthy" }
+    }
+}

@@ -16,6 +16,7 @@ pub mod parameterize;
 mod payload;
 pub mod queries;
 pub mod record;
+pub mod retention;
 mod rows;
 pub mod sample;
 pub mod sketch;

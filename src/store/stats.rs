@@ -1,6 +1,6 @@
 //! Counters of the store itself, for /metrics, the page and tocsin's own alarms.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Running totals since start. Written by the writer and the checkpointer, read by anyone.
@@ -18,6 +18,7 @@ pub struct Stats {
     pub(super) checkpoints: AtomicU64,
     pub(super) truncations: AtomicU64,
     pub(super) disk_full: AtomicU64,
+    pub(super) failing: AtomicBool,
 }
 
 /// [`Stats`] at one moment.
@@ -63,6 +64,11 @@ impl Stats {
             truncations: read(&self.truncations),
             disk_full: read(&self.disk_full),
         }
+    }
+
+    /// Whether the last commit failed.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
     }
 
     /// The slowest batch since the last call; starts anew.

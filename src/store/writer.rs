@@ -196,6 +196,7 @@ impl Writer {
             answer(&outcome);
         }
         self.changes.announce(&touched);
+        self.stats.failing.store(outcome.is_err(), Ordering::Relaxed);
         Stats::add(&self.stats.commits, u64::from(outcome.is_ok()));
         Stats::add(&self.stats.jobs, batch.jobs);
         self.stats.wal_pages.store(WAL_PAGES.get(), Ordering::Relaxed);

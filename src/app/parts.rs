@@ -1,0 +1,178 @@
+//! The parts of a running tocsin.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use actix_web::web;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::tasks;
+use crate::accounts::sign_in::SignInGate;
+use crate::accounts::{By, Cache, Email, projects, users};
+use crate::base::seal::Sealer;
+use crate::base::{Clock, Entropy};
+use crate::config::{BaseUrl, Config};
+use crate::engine::Engine;
+use crate::http::ingest::Refusals;
+use crate::http::observed::Observed;
+use crate::http::{AppState, server};
+use crate::incidents::{Incidents, Policy, ring::RingPolicy};
+use crate::issues::record::EventRecord;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::MetricRecord;
+use crate::resilience::Limiter;
+use crate::scrub::{ScrubRules, Scrubber};
+use crate::store::{self, Options, Store};
+use crate::telemetry::{Registry, RegistryError};
+
+/// Every part, built and ready to listen.
+pub struct App {
+    pub state: web::Data<AppState>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Metrics(#[from] RegistryError),
+    #[error("the first owner could not be created: {0}")]
+    FirstOwner(String),
+    #[error("a task's schedule is wrong: {0}")]
+    Schedule(String),
+}
+
+/// Events that may wait for the writer: two seconds of the heaviest load that was measured.
+const EVENTS_WAITING_MAX: usize = 4096;
+const POINTS_WAITING_MAX: usize = 1024;
+/// Keys whose quota is counted apart; each takes a kilobyte when it is busy.
+const KEYS_LIMITED_MAX: usize = 10_000;
+
+/// What is decided before anything is built.
+pub struct Surroundings<'a> {
+    pub folder: &'a Path,
+    pub config: Config,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub sealing_key: [u8; 32],
+}
+
+impl App {
+    /// Opens the store, sets up what a first start needs and builds the rest around it.
+    pub async fn build(around: Surroundings<'_>) -> Result<Self, BuildError> {
+        let Surroundings { folder, config, clock, entropy, sealing_key } = around;
+        let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
+        let mut opened = Store::open(folder, &Options::default())?;
+        let floor = config.issues.sample_floor;
+        let record =
+            opened.prepare(|tx| EventRecord::load(tx, Arc::clone(&incidents), entropy.clone(), floor))?;
+        let recent = record.recent.clone();
+        let events = opened.lane("events", EVENTS_WAITING_MAX, record);
+        let points =
+            opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord { incidents: Arc::clone(&incidents) });
+        let store = opened.start()?;
+        first_start(&store, &config, &clock, &entropy).await?;
+        let registry = Registry::new()?;
+        let observed = Observed::register(&registry)?;
+        let base_url =
+            config.server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(config.server.listen));
+        let refusals = Arc::new(Refusals::default());
+        let work = tasks::Work {
+            store: store.clone(),
+            clock: clock.clone(),
+            incidents: Arc::clone(&incidents),
+            recent: recent.clone(),
+            refusals: Arc::clone(&refusals),
+            retention: config.retention.clone(),
+        };
+        let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
+        let state = AppState {
+            base_url,
+            started_at: clock.now(),
+            engine: Engine::new(store.clone(), clock.clone(), tasks),
+            clock,
+            entropy,
+            store,
+            events,
+            points,
+            recent,
+            incidents,
+            cache: Arc::new(Cache::default()),
+            key_limits: Arc::new(Limiter::new(KEYS_LIMITED_MAX)),
+            sign_in: Arc::new(SignInGate::default()),
+            hashing: tokio::sync::Semaphore::new(1),
+            scrubber: Scrubber::new(&ScrubRules::default()),
+            refusals,
+            registry,
+            observed,
+            sealer: Sealer::new(&sealing_key),
+            link_key: derive_key(&sealing_key, b"acknowledge links"),
+            config: Arc::new(config),
+        };
+        Ok(Self { state: web::Data::new(state) })
+    }
+
+    /// Starts the background tasks and serves HTTP on `listener` until the soft stop.
+    pub fn start(&self, lifecycle: &Lifecycle, listener: TcpListener) -> std::io::Result<()> {
+        for (name, running) in self.state.engine.loops(&lifecycle.soft()) {
+            lifecycle.spawn(name, running);
+        }
+        let store = self.state.store.clone();
+        lifecycle.at_end("store", move || store.stop());
+        let server = server::run(self.state.clone(), listener, lifecycle.soft())?;
+        lifecycle.spawn("http", async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        Ok(())
+    }
+}
+
+/// A first start makes the project `default`, and the first owner where the environment names one.
+async fn first_start(
+    store: &Store,
+    config: &Config,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> Result<(), BuildError> {
+    let by = By::tocsin(clock.now());
+    store.write("start.project", move |tx| Ok::<_, store::Error>(projects::ensure_default(tx, &by)?)).await?;
+    let Some(owner) = config.server.first_owner.clone() else { return Ok(()) };
+    if store.read(users::exist).await.map_err(store::Error::from)? {
+        return Ok(());
+    }
+    let refuse = |error: crate::accounts::Error| BuildError::FirstOwner(error.to_string());
+    let email: Email = owner.email.parse().map_err(refuse)?;
+    let (by, entropy) = (By::tocsin(clock.now()), entropy.clone());
+    let password = crate::accounts::passwords::NewPassword::parse(owner.password, &email).map_err(refuse)?;
+    let hash = crate::accounts::passwords::hash(&password, &entropy).map_err(refuse)?;
+    store
+        .write("start.owner", move |tx| users::create_first_owner(tx, &by, &entropy, email, hash))
+        .await
+        .map_err(refuse)?;
+    Ok(())
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        join_within: config.incidents.join_within,
+        hold: config.incidents.hold,
+        quiet: config.issues.quiet,
+        ring: RingPolicy {
+            again_after: config.alerts.ring_again_after,
+            climb_after: config.alerts.ring_next_channel_after,
+            then_every: config.alerts.ring_every,
+        },
+        ..Policy::default()
+    }
+}
+
+/// One key in a file serves several purposes without any of them knowing the others' (HMAC-SHA256 as a KDF).
+fn derive_key(key: &[u8; 32], purpose: &[u8]) -> [u8; 32] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return *key };
+    mac.update(purpose);
+    mac.finalize().into_bytes().into()
+}

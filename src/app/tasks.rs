@@ -1,0 +1,221 @@
+//! The one table of background tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::accounts::{links, sessions};
+use crate::base::Clock;
+use crate::config::Retention;
+use crate::engine::{Report, Schedule, Task, Wake};
+use crate::http::ingest::Refusals;
+use crate::incidents::{INCIDENTS, Incidents};
+use crate::issues::evaluate::expire_rates;
+use crate::issues::ids::{Merge, RecentIds};
+use crate::issues::retention::{Cut, STEP_ROWS, evict, forget_issues};
+use crate::metrics;
+use crate::releases;
+use crate::store::{Error, Store};
+
+/// What tasks work with.
+#[derive(Clone)]
+pub(super) struct Work {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) incidents: Arc<Incidents>,
+    pub(super) recent: RecentIds,
+    pub(super) refusals: Arc<Refusals>,
+    pub(super) retention: Retention,
+}
+
+/// Rows that one run of `incidents.expire` handles per step.
+const EXPIRE_ROWS: u32 = 100;
+/// Pages given back to the file system in one step.
+const VACUUM_PAGES: u32 = 256;
+
+pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
+    let every = |seconds| Schedule::Every(Duration::from_secs(seconds));
+    let task = |name, does, schedule, wake, run: fn(Work) -> Run| {
+        let work = work.clone();
+        Task::new(name, does, schedule, wake, move || run(work.clone()))
+    };
+    Ok(vec![
+        task(
+            "incidents.expire",
+            "Ends holds and quiet incidents, rings what nobody acknowledged, writes digests",
+            every(1),
+            Wake::OnCommit(INCIDENTS),
+            |work| Box::pin(expire(work)),
+        ),
+        task(
+            "rules.windows",
+            "Notices that an error rate or the number of slow queries fell again",
+            every(10),
+            Wake::ScheduleOnly,
+            |work| Box::pin(windows(work)),
+        ),
+        task(
+            "ledger.refusals",
+            "Writes what was turned away into the ledger",
+            every(10),
+            Wake::ScheduleOnly,
+            |work| Box::pin(refusals(work)),
+        ),
+        task("issues.merge_ids", "Sorts event ids into their index", every(5), Wake::ScheduleOnly, |work| {
+            Box::pin(merge_ids(work))
+        }),
+        task(
+            "retention.age",
+            "Lets go of what is past its age",
+            Schedule::cron("0 7 * * * *")?,
+            Wake::ScheduleOnly,
+            |work| Box::pin(retention_age(work)),
+        ),
+        task("retention.bytes", "Keeps the disk inside its budget", every(60), Wake::ScheduleOnly, |work| {
+            Box::pin(retention_bytes(work))
+        }),
+        task(
+            "store.give_back",
+            "Gives free pages back to the file system",
+            every(300),
+            Wake::ScheduleOnly,
+            |work| Box::pin(give_back(work)),
+        ),
+        task(
+            "accounts.expire",
+            "Forgets sessions and links that are over",
+            Schedule::cron("0 17 * * * *")?,
+            Wake::ScheduleOnly,
+            |work| Box::pin(accounts_expire(work)),
+        ),
+    ])
+}
+
+type Run = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Report>> + Send>>;
+
+async fn expire(work: Work) -> anyhow::Result<Report> {
+    let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
+    let did = work.store.write("incidents.expire", move |tx| incidents.expire(tx, now, EXPIRE_ROWS)).await?;
+    let total = did.witnesses_over + did.silences_ended + did.rang + did.digests + did.handed_over;
+    if total == 0 {
+        return Ok(Report::Idle);
+    }
+    let text = format!(
+        "{} over, {} rang again, {} digests, {} handed over",
+        did.witnesses_over, did.rang, did.digests, did.handed_over
+    );
+    Ok(if did.more { Report::More(text) } else { Report::Did(text) })
+}
+
+async fn windows(work: Work) -> anyhow::Result<Report> {
+    let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
+    let fell = work
+        .store
+        .write("rules.windows", move |tx| {
+            let rates = expire_rates(tx, &incidents, now)?;
+            Ok::<_, Error>(rates + metrics::expire_slow(tx, &incidents, now)?)
+        })
+        .await?;
+    Ok(if fell == 0 { Report::Idle } else { Report::Did(format!("{fell} fell below their bound")) })
+}
+
+async fn refusals(work: Work) -> anyhow::Result<Report> {
+    let written = work.refusals.flush(&work.store, work.clock.now()).await?;
+    Ok(if written == 0 { Report::Idle } else { Report::Did(format!("{written} refusals written")) })
+}
+
+async fn merge_ids(work: Work) -> anyhow::Result<Report> {
+    let Some(merge) = work.store.read(Merge::plan).await? else { return Ok(Report::Idle) };
+    let merge = Arc::new(std::sync::Mutex::new(merge));
+    loop {
+        let step = Arc::clone(&merge);
+        let write = move |tx: &crate::store::WriteTx<'_>| {
+            step.lock().unwrap_or_else(std::sync::PoisonError::into_inner).step(tx)
+        };
+        work.store.write("issues.merge_ids", write).await?;
+        if !merge.lock().unwrap_or_else(std::sync::PoisonError::into_inner).advance() {
+            break;
+        }
+    }
+    let merge = merge.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    work.recent.forget(merge.entries());
+    Ok(Report::More(format!("{} ids merged", merge.entries().len())))
+}
+
+async fn retention_age(work: Work) -> anyhow::Result<Report> {
+    let now = work.clock.now();
+    let before = now - work.retention.age;
+    let evicted = work.store.write("retention.age", move |tx| evict(tx, now, Cut::Before(before))).await?;
+    work.recent.forget(&evicted);
+    let incidents = Arc::clone(&work.incidents);
+    let others = work
+        .store
+        .write("retention.age", move |tx| {
+            let issues = if evicted.is_empty() { forget_issues(tx, before)? } else { 0 };
+            let points = metrics::purge(tx, before, STEP_ROWS)?;
+            let deploys = releases::purge(tx, before, STEP_ROWS)?;
+            let closed = incidents.purge(tx, before, STEP_ROWS)?;
+            let lines = crate::ledger::purge(tx, None, before, STEP_ROWS)?;
+            Ok::<_, Error>(evicted.len() + issues + points + deploys + closed + lines)
+        })
+        .await?;
+    Ok(if others == 0 { Report::Idle } else { Report::More(format!("{others} rows past their age")) })
+}
+
+async fn retention_bytes(work: Work) -> anyhow::Result<Report> {
+    let budget = work.retention.bytes_max;
+    let used = work.store.read(used_bytes).await?;
+    if used <= budget {
+        return Ok(Report::Idle);
+    }
+    let now = work.clock.now();
+    let evicted = work.store.write("retention.bytes", move |tx| evict(tx, now, Cut::OverBudget)).await?;
+    work.recent.forget(&evicted);
+    anyhow::ensure!(
+        !evicted.is_empty(),
+        "over the byte budget, and no payload is left to let go of: raise retention.max_gb"
+    );
+    Ok(Report::More(format!("{} payloads over the budget", evicted.len())))
+}
+
+/// Bytes of the database that hold something: pages that are free will be given back.
+fn used_bytes(tx: &crate::store::ReadTx<'_>) -> Result<u64, Error> {
+    let pages: i64 = tx.one(
+        "SELECT (SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count)",
+        [],
+        |row| row.get(0),
+    )?;
+    let bytes: i64 = tx.one("SELECT page_size FROM pragma_page_size", [], |row| row.get(0))?;
+    Ok(u64::try_from(pages.saturating_mul(bytes)).unwrap_or(0))
+}
+
+async fn give_back(work: Work) -> anyhow::Result<Report> {
+    let free: i64 = work
+        .store
+        .read(|tx| tx.one("SELECT freelist_count FROM pragma_freelist_count", [], |row| row.get(0)))
+        .await
+        .map_err(|error: Error| error)?;
+    // A few free pages are soon used again.
+    if free < i64::from(VACUUM_PAGES) {
+        return Ok(Report::Idle);
+    }
+    let vacuum = |tx: &crate::store::WriteTx<'_>| -> Result<(), Error> {
+        let mut statement = tx.connection().prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(())
+    };
+    work.store.write("store.give_back", vacuum).await?;
+    Ok(Report::More(format!("{free} pages were free")))
+}
+
+async fn accounts_expire(work: Work) -> anyhow::Result<Report> {
+    let now = work.clock.now();
+    let gone = work
+        .store
+        .write("accounts.expire", move |tx| {
+            let sessions = sessions::purge(tx, now, STEP_ROWS)?;
+            Ok::<_, crate::accounts::Error>(sessions + links::purge(tx, now, STEP_ROWS)?)
+        })
+        .await?;
+    Ok(if gone == 0 { Report::Idle } else { Report::Did(format!("{gone} sessions and links")) })
+}
