@@ -2,6 +2,7 @@
 //! right person. One binary, one data folder. ARCHITECTURE.md holds the map and the invariants.
 
 pub mod base;
+pub mod notify;
 pub mod outbound;
 pub mod resilience;
 pub mod store;
