@@ -188,18 +188,20 @@ fn reply_cure(stage: Stage, code: u16, text: &str, email: &Email) -> Option<Stri
         _ if code == 530 && email.credentials.is_none() => {
             "The server wants a user name and a password.".to_owned()
         }
-        Stage::Auth if code >= 500 => {
+        Stage::Auth => {
             let hint = PRESETS.iter().find(|preset| email.host.ends_with(host_tail(preset.host)));
             match hint {
                 Some(preset) => format!("User name or password is wrong. {}: {}", preset.name, preset.hint),
                 None => "User name or password is wrong. Many providers want an app password or an API key here.".to_owned(),
             }
         }
+        // A temporary refusal needs time, not a cure.
+        _ if code < 500 => return None,
         Stage::Sender => format!("The provider does not let this account send as {}. Use an address that is verified there.", email.from.email),
         Stage::Recipient => "The server refuses the recipient. Check the address; a relay may also refuse strangers without a password.".to_owned(),
         Stage::Data if failure_is_broken(stage, code, text) => "Verify the sender (and, in a sandbox, the recipient) at the provider.".to_owned(),
         Stage::Greeting => "The server refuses this machine's address. Use your provider's submission server.".to_owned(),
-        Stage::Connect | Stage::Tls | Stage::Auth | Stage::Data => return None,
+        Stage::Connect | Stage::Tls | Stage::Data => return None,
     };
     Some(text)
 }

@@ -4,7 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters, TlsParametersBuilder,
 };
@@ -39,7 +41,9 @@ pub(super) async fn deliver(email: &Email, transport: &Transport, mail: &Mail) -
     match ended.unwrap_or(Err(Trouble::TimedOut { stage })) {
         Ok(()) => Ok(dialogue.text()),
         Err(trouble) => {
-            dialogue.note(&trouble.to_string());
+            if !matches!(trouble, Trouble::Reply { .. }) {
+                dialogue.note(&trouble.to_string());
+            }
             Err(judge(&trouble, email, dialogue.text()))
         }
     }
@@ -226,30 +230,49 @@ impl Dialogue<'_> {
 
     /// lettre reads greeting and EHLO itself; their substance is the server's name and what it offers.
     fn greeted(&mut self, connection: &AsyncSmtpConnection) {
-        let line = self.masked(&format!("server: {}", connection.server_info()));
+        let info = connection.server_info();
+        let offers = [
+            (connection.can_starttls(), "STARTTLS"),
+            (info.supports_auth_mechanism(Mechanism::Plain), "AUTH PLAIN"),
+            (info.supports_auth_mechanism(Mechanism::Login), "AUTH LOGIN"),
+            (info.supports_feature(Extension::SmtpUtfEight), "SMTPUTF8"),
+        ];
+        let offers: Vec<&str> =
+            offers.iter().filter(|(offered, _)| *offered).map(|(_, name)| *name).collect();
+        let offers = if offers.is_empty() { "nothing that is needed".to_owned() } else { offers.join(", ") };
+        let line = self.masked(&format!("server: I am {} and offer {offers}", info.name()));
         self.lines.push(line);
         self.stage = Stage::Greeting;
     }
 
     fn trouble(&mut self, error: &lettre::transport::smtp::Error) -> Trouble {
-        let trouble = Trouble::from_smtp(error, self.stage);
-        if let Trouble::Reply { code, text, .. } = &trouble {
-            let line = self.masked(&format!("server: {code} {text}"));
-            self.lines.push(line);
+        match Trouble::from_smtp(error, self.stage) {
+            Trouble::Reply { stage, code, text } => {
+                let text = self.masked(&text);
+                self.lines.push(format!("server: {code} {text}"));
+                Trouble::Reply { stage, code, text }
+            }
+            other => other,
         }
-        trouble
     }
 
-    /// Without the password, should a server repeat it.
+    /// One line, without the password in any form we send it, should a server repeat it.
     fn masked(&self, text: &str) -> String {
         let one_line = text.replace(['\r', '\n'], " ");
-        match &self.email.credentials {
-            Some(known) if !known.password.is_empty() => one_line.replace(known.password.expose(), "••••"),
-            Some(_) | None => one_line,
-        }
+        let Some(known) = self.email.credentials.as_ref().filter(|known| !known.password.is_empty()) else {
+            return one_line;
+        };
+        let password = known.password.expose();
+        let plain = STANDARD.encode(format!("\0{}\0{password}", known.username));
+        [plain.as_str(), &STANDARD.encode(password), password]
+            .iter()
+            .fold(one_line, |line, secret| line.replace(secret, "••••"))
     }
 
     fn text(&self) -> String {
         clip(&self.lines.join("\n"), DETAIL_CHARS_MAX).into_owned()
     }
 }
+
+#[cfg(test)]
+mod tests;
