@@ -211,38 +211,43 @@ pub struct Change {
     pub what: String,
 }
 
-/// What was collected instead of told one by one.
+/// New errors of a project's first 24 hours, collected.
 #[derive(Clone, Debug)]
 pub struct DigestFacts {
-    pub occasion: DigestOccasion,
     pub entries: Vec<Entry>,
     /// All, also those not listed.
     pub total: u64,
-    pub since: Timestamp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DigestOccasion {
-    /// New errors of a project's first 24 hours.
-    FirstDay,
-    /// Messages from the time before there was a channel.
-    NoChannel,
-}
-
-/// Messages that came too fast to send one by one.
+/// Messages that were not sent one by one.
 #[derive(Clone, Debug)]
 pub struct BundleFacts {
+    pub occasion: BundleOccasion,
     pub entries: Vec<Entry>,
+    /// All, also those not listed.
     pub total: u64,
+    /// When the first of them was written.
     pub since: Timestamp,
 }
 
+/// Why messages were bundled; the words of `content.reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BundleOccasion {
+    /// They came too fast.
+    Burst,
+    /// They waited while there was no channel.
+    NoChannel,
+    /// As [`BundleOccasion::NoChannel`], and more than are kept one by one.
+    WaitingFull,
+}
+
+/// One collected message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    pub at: Timestamp,
     pub severity: Severity,
-    pub summary: String,
+    /// `None` where its incident is no longer kept.
+    pub summary: Option<String>,
 }
 
 #[derive(Clone, Debug)]

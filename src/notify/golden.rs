@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::channel::{Channel, ChannelKind, Outgoing};
 use super::facts::{
-    AccountFacts, AccountMatter, Alert, BundleFacts, Change, Detail, DigestFacts, DigestOccasion, Entry,
+    AccountFacts, AccountMatter, Alert, BundleFacts, BundleOccasion, Change, Detail, DigestFacts, Entry,
     Facts, Frame, IncidentFacts, Moment, SlowQuery, Story, TestFacts, WitnessFacts,
 };
 use super::message::Message;
@@ -432,22 +432,13 @@ fn a_recovered_incident_offers_nothing_to_acknowledge() {
 fn entries(quantity: usize) -> Vec<Entry> {
     let summaries = ["TypeError in cart", "KeyError in checkout", "ValueError in search"];
     (0..quantity)
-        .map(|n| Entry {
-            at: at("02:10:00") + Duration::from_mins(u64::try_from(n).unwrap()),
-            severity: Severity::High,
-            summary: summaries[n % 3].to_owned(),
-        })
+        .map(|n| Entry { severity: Severity::High, summary: Some(summaries[n % 3].to_owned()) })
         .collect()
 }
 
 #[test]
 fn a_digest_of_one_is_in_the_singular() {
-    let digest = DigestFacts {
-        occasion: DigestOccasion::FirstDay,
-        entries: entries(1),
-        total: 1,
-        since: at("02:10:00"),
-    };
+    let digest = DigestFacts { entries: entries(1), total: 1 };
     let facts = Facts { severity: Severity::High, ..facts(Story::Digest(digest)) };
     insta::assert_snapshot!(text_of(&facts), @r#"
     Subject: [tocsin] shop: 1 new error in the first day
@@ -455,11 +446,10 @@ fn a_digest_of_one_is_in_the_singular() {
     1 new error in the first day
 
     What    In a project's first day new errors are collected. From now on each rings by itself.
-    Since   02:10 UTC, 56 min ago
     Do      Resolve what is fixed and ignore what does not matter
 
     In the order they came
-    - 02:10 UTC  high  TypeError in cart
+    - high  TypeError in cart
 
     Open the errors: https://tocsin.example.com/issues
 
@@ -467,7 +457,7 @@ fn a_digest_of_one_is_in_the_singular() {
     "#);
     insta::assert_json_snapshot!(slack_of(&facts)["blocks"][2]["text"], @r#"
     {
-      "text": "*In the order they came*\n• 02:10 UTC  high  TypeError in cart",
+      "text": "*In the order they came*\n• high  TypeError in cart",
       "type": "mrkdwn",
       "verbatim": true
     }
@@ -487,53 +477,45 @@ fn a_digest_of_one_is_in_the_singular() {
     "#);
 }
 
-#[test]
-fn what_waited_for_a_channel_comes_in_one_message() {
-    let digest = DigestFacts {
-        occasion: DigestOccasion::NoChannel,
-        entries: entries(3),
-        total: 3,
-        since: at("02:10:00"),
-    };
-    let text = text_of(&facts(Story::Digest(digest)));
-    assert!(text.starts_with("Subject: [tocsin] shop: 3 messages waited for a channel\n"), "{text}");
+fn bundle(occasion: BundleOccasion) -> Facts {
+    let story = BundleFacts { occasion, entries: entries(14), total: 1_203, since: at("02:10:00") };
+    Facts { project: None, ..facts(Story::Bundle(story)) }
 }
 
 #[test]
 fn a_bundle_lists_ten_and_counts_the_rest() {
-    let bundle = BundleFacts { entries: entries(14), total: 1_203, since: at("02:10:00") };
-    let facts = Facts { project: None, ..facts(Story::Bundle(bundle)) };
+    let facts = bundle(BundleOccasion::Burst);
     insta::assert_snapshot!(text_of(&facts), @r#"
     Subject: [tocsin] tocsin: 1,203 alarms in one message
 
     1,203 alarms in one message
 
-    What    Alarms came faster than one message each. None is lost; all are listed or counted here.
+    What    Alarms came faster than one message each. All are listed or counted here.
     Since   02:10 UTC, 56 min ago
     Do      Acknowledge each incident that you take
 
-    The alarms
-    - 02:10 UTC  high  TypeError in cart
-    - 02:11 UTC  high  KeyError in checkout
-    - 02:12 UTC  high  ValueError in search
-    - 02:13 UTC  high  TypeError in cart
-    - 02:14 UTC  high  KeyError in checkout
-    - 02:15 UTC  high  ValueError in search
-    - 02:16 UTC  high  TypeError in cart
-    - 02:17 UTC  high  KeyError in checkout
-    - 02:18 UTC  high  ValueError in search
-    - 02:19 UTC  high  TypeError in cart
+    The worst first
+    - high  TypeError in cart
+    - high  KeyError in checkout
+    - high  ValueError in search
+    - high  TypeError in cart
+    - high  KeyError in checkout
+    - high  ValueError in search
+    - high  TypeError in cart
+    - high  KeyError in checkout
+    - high  ValueError in search
+    - high  TypeError in cart
       and 1,193 more
 
     Open the incidents: https://tocsin.example.com/incidents
 
     tocsin
     "#);
-    insta::assert_json_snapshot!(slack_of(&facts)["text"], @r#""1,203 alarms in one message (tocsin)\nAlarms came faster than one message each. None is lost; all are listed or counted here.""#);
+    insta::assert_json_snapshot!(slack_of(&facts)["text"], @r#""1,203 alarms in one message (tocsin)\nAlarms came faster than one message each. All are listed or counted here.""#);
     insta::assert_json_snapshot!(webhook_of(&facts), @r#"
     {
       "attempt": 1,
-      "context": "Alarms came faster than one message each. None is lost; all are listed or counted here.",
+      "context": "Alarms came faster than one message each. All are listed or counted here.",
       "incident_id": null,
       "message": "1,203 alarms in one message",
       "project": "tocsin",
@@ -543,6 +525,12 @@ fn a_bundle_lists_ten_and_counts_the_rest() {
       "url": "https://tocsin.example.com/"
     }
     "#);
+}
+
+#[test]
+fn what_waited_for_a_channel_comes_in_one_message() {
+    let text = text_of(&bundle(BundleOccasion::NoChannel));
+    assert!(text.starts_with("Subject: [tocsin] tocsin: 1,203 alarms waited for a channel\n"), "{text}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! what changed before, what to do, one link.
 
 use super::facts::{
-    AccountMatter, Alert, DigestFacts, DigestOccasion, Entry, Facts, IncidentFacts, Moment, Purpose, Story,
+    AccountMatter, Alert, BundleFacts, BundleOccasion, DigestFacts, Entry, Facts, IncidentFacts, Moment,
+    Purpose, Story,
 };
 use super::plain::clean;
 use super::wording::{ago, clock_time, count, grouped, lasting, span};
@@ -64,20 +65,8 @@ impl Message {
         let purpose = facts.purpose();
         match &facts.story {
             Story::Incident(incident) => about_incident(facts, incident, purpose, now),
-            Story::Digest(digest) => digest_message(facts, digest, now),
-            Story::Bundle(bundle) => Self {
-                lines: vec![
-                    line(
-                        "What",
-                        "Alarms came faster than one message each. None is lost; all are listed or counted here.",
-                    ),
-                    line("Since", &ago(bundle.since, now)),
-                    line("Do", "Acknowledge each incident that you take"),
-                ],
-                lists: listed("The alarms", &bundle.entries, bundle.total, now),
-                link: link(facts, "Open the incidents", "/incidents"),
-                ..Self::plain(facts, &format!("{} in one message", count(bundle.total, "alarm", "alarms")))
-            },
+            Story::Digest(digest) => digest_message(facts, digest),
+            Story::Bundle(bundle) => bundle_message(facts, bundle, now),
             Story::Test(test) => Self {
                 lines: vec![
                     line("What", &format!("{} asked for a test of channel {}.", test.asked_by, test.channel)),
@@ -134,26 +123,42 @@ fn about_incident(facts: &Facts, incident: &IncidentFacts, purpose: Purpose, now
     }
 }
 
-fn digest_message(facts: &Facts, digest: &DigestFacts, now: Timestamp) -> Message {
-    let total = digest.total;
-    let (title, what) = match digest.occasion {
-        DigestOccasion::FirstDay => (
-            format!("{} in the first day", count(total, "new error", "new errors")),
-            "In a project's first day new errors are collected. From now on each rings by itself.",
+fn digest_message(facts: &Facts, digest: &DigestFacts) -> Message {
+    let title = format!("{} in the first day", count(digest.total, "new error", "new errors"));
+    Message {
+        lines: vec![
+            line(
+                "What",
+                "In a project's first day new errors are collected. From now on each rings by itself.",
+            ),
+            line("Do", "Resolve what is fixed and ignore what does not matter"),
+        ],
+        lists: listed("In the order they came", &digest.entries, digest.total),
+        link: link(facts, "Open the errors", "/issues"),
+        ..Message::plain(facts, &title)
+    }
+}
+
+fn bundle_message(facts: &Facts, bundle: &BundleFacts, now: Timestamp) -> Message {
+    let alarms = count(bundle.total, "alarm", "alarms");
+    let (title, what) = match bundle.occasion {
+        BundleOccasion::Burst => (
+            format!("{alarms} in one message"),
+            "Alarms came faster than one message each. All are listed or counted here.",
         ),
-        DigestOccasion::NoChannel => (
-            format!("{} waited for a channel", count(total, "message", "messages")),
+        BundleOccasion::NoChannel | BundleOccasion::WaitingFull => (
+            format!("{alarms} waited for a channel"),
             "They were kept while nobody could be reached. From now on alarms come here.",
         ),
     };
     Message {
         lines: vec![
             line("What", what),
-            line("Since", &ago(digest.since, now)),
-            line("Do", "Resolve what is fixed and ignore what does not matter"),
+            line("Since", &ago(bundle.since, now)),
+            line("Do", "Acknowledge each incident that you take"),
         ],
-        lists: listed("In the order they came", &digest.entries, total, now),
-        link: link(facts, "Open the errors", "/issues"),
+        lists: listed("The worst first", &bundle.entries, bundle.total),
+        link: link(facts, "Open the incidents", "/incidents"),
         ..Message::plain(facts, &title)
     }
 }
@@ -312,13 +317,13 @@ fn slow_queries(incident: &IncidentFacts) -> Vec<List> {
     }]
 }
 
-fn listed(title: &str, entries: &[Entry], total: u64, now: Timestamp) -> Vec<List> {
+fn listed(title: &str, entries: &[Entry], total: u64) -> Vec<List> {
     let items: Vec<String> = entries
         .iter()
         .take(ITEMS_MAX)
         .map(|entry| {
-            let summary = clean(&entry.summary, ITEM_CHARS_MAX);
-            format!("{}  {}  {summary}", clock_time(entry.at, now), entry.severity)
+            let summary = entry.summary.as_deref().unwrap_or("no longer kept");
+            format!("{}  {}", entry.severity, clean(summary, ITEM_CHARS_MAX))
         })
         .collect();
     let total = usize::try_from(total).unwrap_or(usize::MAX).max(entries.len());
