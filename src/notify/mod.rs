@@ -15,3 +15,5 @@ pub mod worker;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod stand_in;
