@@ -13,6 +13,7 @@ pub mod issues;
 pub mod ledger;
 pub mod lifecycle;
 pub mod metrics;
+pub mod notify;
 pub mod outbound;
 pub mod releases;
 pub mod resilience;

@@ -58,16 +58,31 @@ impl Error {
     }
 }
 
-/// rustls' complaint, which the standard I/O error hides from `source`.
+/// rustls' complaint, which standard I/O errors wrap, some twice, and hide from `source`.
 fn certificate_trouble(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let io = error.downcast_ref::<std::io::Error>()?;
-    match io.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(trouble) => Some(trouble.to_string()),
-        _ => None,
+    if let Some(rustls::Error::InvalidCertificate(trouble)) = error.downcast_ref() {
+        return Some(trouble.to_string());
     }
+    certificate_trouble(error.downcast_ref::<std::io::Error>()?.get_ref()?)
 }
 
 /// `https://hooks.example.com/…`: enough to know whom, too little to call it.
 pub(super) fn masked(url: &Url) -> String {
     format!("{}/…", url.origin().ascii_serialization())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_named_however_deep_it_is_wrapped() {
+        let trouble = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let once = io::Error::new(io::ErrorKind::InvalidData, trouble);
+        assert!(certificate_trouble(&once).is_some());
+        assert!(certificate_trouble(&io::Error::other(once)).is_some());
+        assert_eq!(certificate_trouble(&io::Error::other("no")), None);
+    }
 }

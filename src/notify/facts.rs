@@ -1,0 +1,325 @@
+//! What is known when a message is rendered: loaded from rows in one read transaction, told by `message`.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{EventId, Severity, Timestamp, Uid};
+use crate::outbound::Url;
+
+/// Why a message is sent; the column `deliveries.purpose`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Opened,
+    Witness,
+    Raised,
+    RingAgain,
+    Recovered,
+    Digest,
+    Bundle,
+    Test,
+    Account,
+}
+
+impl Purpose {
+    pub const ALL: [Self; 9] = [
+        Self::Opened,
+        Self::Witness,
+        Self::Raised,
+        Self::RingAgain,
+        Self::Recovered,
+        Self::Digest,
+        Self::Bundle,
+        Self::Test,
+        Self::Account,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Witness => "witness",
+            Self::Raised => "raised",
+            Self::RingAgain => "ring_again",
+            Self::Recovered => "recovered",
+            Self::Digest => "digest",
+            Self::Bundle => "bundle",
+            Self::Test => "test",
+            Self::Account => "account",
+        }
+    }
+}
+
+/// The text names no purpose of a message.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a purpose of a message")]
+pub struct UnknownPurpose;
+
+impl FromStr for Purpose {
+    type Err = UnknownPurpose;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|purpose| purpose.as_str() == text).ok_or(UnknownPurpose)
+    }
+}
+
+/// Everything one message may say.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Slug; `None` is tocsin itself.
+    pub project: Option<String>,
+    pub severity: Severity,
+    pub base_url: Url,
+    pub story: Story,
+}
+
+#[derive(Clone, Debug)]
+pub enum Story {
+    Incident(Box<IncidentFacts>),
+    Digest(DigestFacts),
+    Bundle(BundleFacts),
+    Test(TestFacts),
+    Account(AccountFacts),
+}
+
+/// The five moments of an incident that are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    Opened,
+    Witness,
+    Raised,
+    RingAgain,
+    Recovered,
+}
+
+#[derive(Clone, Debug)]
+pub struct IncidentFacts {
+    pub moment: Moment,
+    pub uid: Uid,
+    /// The number that people say.
+    pub number: i64,
+    /// Constant through the incident: the subject of every mail.
+    pub summary: String,
+    pub impact_started_at: Timestamp,
+    pub recovered_at: Option<Timestamp>,
+    pub acknowledged_by: Option<String>,
+    /// The listed witnesses, the oldest first.
+    pub witnesses: Vec<WitnessFacts>,
+    /// All witnesses, also those not listed.
+    pub witness_count: u64,
+    /// Index of the witness that this message is about, else the first.
+    pub about: usize,
+    /// Deploys and changed settings in the hour before the impact, the newest first.
+    pub changes: Vec<Change>,
+    /// `/ack/{signed}`; `None` where nothing is left to acknowledge.
+    pub acknowledge_path: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct WitnessFacts {
+    /// `errors`, `error_rate`, `slow_metrics`, `self`, `probe` …
+    pub source: String,
+    pub summary: String,
+    pub detail: Detail,
+}
+
+/// The facts that a domain puts into a signal's `detail`. All optional; unknown keys are ignored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Detail {
+    /// Which of its rules spoke, where a source has several: `critical_error`, `new_issue`, `regression`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<Alert>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<EventId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<u64>,
+    /// `users` is an estimate, shown as ≈.
+    pub users_estimated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<SlowQuery>,
+    /// The top frame in the application's own code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame: Option<Frame>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlowQuery {
+    pub query: String,
+    pub duration_ms: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Frame {
+    pub function: Option<String>,
+    pub file: Option<String>,
+    pub line: Option<u64>,
+}
+
+/// What kind of alarm; the `type` of a webhook's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alert {
+    CriticalError,
+    NewIssue,
+    Regression,
+    HighErrorRate,
+    PerformanceDegradation,
+    /// Trouble of tocsin's own.
+    MonitorTrouble,
+    /// Any other source, said in the words of its summary.
+    Incident,
+}
+
+impl WitnessFacts {
+    pub fn alert(&self) -> Alert {
+        self.detail.alert.unwrap_or(match self.source.as_str() {
+            "errors" => Alert::NewIssue,
+            "error_rate" => Alert::HighErrorRate,
+            "slow_metrics" => Alert::PerformanceDegradation,
+            "self" => Alert::MonitorTrouble,
+            _ => Alert::Incident,
+        })
+    }
+}
+
+impl Alert {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CriticalError => "critical_error",
+            Self::NewIssue => "new_issue",
+            Self::Regression => "regression",
+            Self::HighErrorRate => "high_error_rate",
+            Self::PerformanceDegradation => "performance_degradation",
+            Self::MonitorTrouble => "monitor_trouble",
+            Self::Incident => "incident",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub at: Timestamp,
+    pub what: String,
+}
+
+/// New errors of a project's first 24 hours, collected.
+#[derive(Clone, Debug)]
+pub struct DigestFacts {
+    pub entries: Vec<Entry>,
+    /// All, also those not listed.
+    pub total: u64,
+}
+
+/// Messages that were not sent one by one.
+#[derive(Clone, Debug)]
+pub struct BundleFacts {
+    pub occasion: BundleOccasion,
+    pub entries: Vec<Entry>,
+    /// All, also those not listed.
+    pub total: u64,
+    /// When the first of them was written.
+    pub since: Timestamp,
+}
+
+/// Why messages were bundled; the words of `content.reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BundleOccasion {
+    /// They came too fast.
+    Burst,
+    /// They waited while there was no channel.
+    NoChannel,
+    /// As [`BundleOccasion::NoChannel`], and more than are kept one by one.
+    WaitingFull,
+}
+
+/// One collected message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub severity: Severity,
+    /// `None` where its incident is no longer kept.
+    pub summary: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TestFacts {
+    pub channel: String,
+    /// Who asked for it: an email address, `command line`.
+    pub asked_by: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct AccountFacts {
+    pub matter: AccountMatter,
+    /// `/sign-in/…`
+    pub link_path: String,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountMatter {
+    Invitation,
+    SignInLink,
+}
+
+impl Facts {
+    pub const fn purpose(&self) -> Purpose {
+        match &self.story {
+            Story::Incident(incident) => match incident.moment {
+                Moment::Opened => Purpose::Opened,
+                Moment::Witness => Purpose::Witness,
+                Moment::Raised => Purpose::Raised,
+                Moment::RingAgain => Purpose::RingAgain,
+                Moment::Recovered => Purpose::Recovered,
+            },
+            Story::Digest(_) => Purpose::Digest,
+            Story::Bundle(_) => Purpose::Bundle,
+            Story::Test(_) => Purpose::Test,
+            Story::Account(_) => Purpose::Account,
+        }
+    }
+
+    /// The slug, or `tocsin` for its own trouble.
+    pub fn project_name(&self) -> &str {
+        self.project.as_deref().unwrap_or("tocsin")
+    }
+
+    /// An address that the reader's device can open; `None` where the base URL leads to their own machine.
+    pub fn link(&self, path: &str) -> Option<String> {
+        let base = self.base_url.as_str().trim_end_matches('/');
+        (!self.is_local()).then(|| format!("{base}{path}"))
+    }
+
+    /// The base URL means this machine only.
+    pub fn is_local(&self) -> bool {
+        let host = self.base_url.host_str().unwrap_or_default().trim_end_matches('.');
+        let bare = host.trim_matches(['[', ']']);
+        host.is_empty()
+            || host == "localhost"
+            || host.ends_with(".localhost")
+            || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback() || ip.is_unspecified())
+    }
+}
+
+impl IncidentFacts {
+    /// The witness that the message is about.
+    pub fn subject_witness(&self) -> Option<&WitnessFacts> {
+        self.witnesses.get(self.about).or_else(|| self.witnesses.first())
+    }
+
+    /// The first fact that any witness knows, the one that the message is about asked first.
+    pub fn known<'a, T>(&'a self, fact: impl Fn(&'a Detail) -> Option<T>) -> Option<T> {
+        let about = self.subject_witness().into_iter();
+        about.chain(&self.witnesses).find_map(|witness| fact(&witness.detail))
+    }
+}

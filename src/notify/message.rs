@@ -1,0 +1,356 @@
+//! What a message says, whatever carries it: calm, short, in one order. What happened, since when, who is hit,
+//! what changed before, what to do, one link.
+
+use super::facts::{
+    AccountMatter, Alert, BundleFacts, BundleOccasion, DigestFacts, Entry, Facts, IncidentFacts, Moment,
+    Purpose, Story,
+};
+use super::plain::clean;
+use super::wording::{ago, clock_time, count, grouped, lasting, span};
+use crate::base::{Severity, Timestamp, Uid};
+
+/// A subject longer than this is cut by phones anyway.
+const TITLE_CHARS_MAX: usize = 120;
+/// One fact; more than this is read on the page.
+const LINE_CHARS_MAX: usize = 400;
+/// One entry of a list.
+const ITEM_CHARS_MAX: usize = 200;
+/// Entries that a message lists; the rest is counted.
+pub const ITEMS_MAX: usize = 10;
+/// Changes named in the line `Before`.
+const CHANGES_MAX: usize = 3;
+
+/// A message in words. Every text is one clean line (see `plain::clean`), not escaped for any channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub purpose: Purpose,
+    pub severity: Severity,
+    /// `[tocsin] {project}: {title}`, the same through an incident.
+    pub subject: String,
+    /// The first line: the state and the title.
+    pub headline: String,
+    pub lines: Vec<Line>,
+    pub lists: Vec<List>,
+    pub link: Option<Link>,
+    /// Why there is no link, where there is none.
+    pub note: Option<String>,
+    /// The incident whose thread this belongs to.
+    pub thread: Option<Uid>,
+    /// Where it comes from, for the last line: `tocsin, shop, incident 7`.
+    pub sender: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub label: &'static str,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    pub title: String,
+    pub items: Vec<String>,
+    /// `and 3 more`.
+    pub more: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub label: &'static str,
+    pub url: String,
+}
+
+impl Message {
+    pub fn new(facts: &Facts, now: Timestamp) -> Self {
+        let purpose = facts.purpose();
+        match &facts.story {
+            Story::Incident(incident) => about_incident(facts, incident, purpose, now),
+            Story::Digest(digest) => digest_message(facts, digest),
+            Story::Bundle(bundle) => bundle_message(facts, bundle, now),
+            Story::Test(test) => Self {
+                lines: vec![
+                    line("What", &format!("{} asked for a test of channel {}.", test.asked_by, test.channel)),
+                    line("Do", "Nothing. If you read this, alarms reach you here."),
+                ],
+                note: None,
+                ..Self::plain(facts, "this is a test")
+            },
+            Story::Account(account) => about_account(facts, account.matter, account, now),
+        }
+    }
+
+    fn plain(facts: &Facts, title: &str) -> Self {
+        Self {
+            purpose: facts.purpose(),
+            severity: facts.severity,
+            subject: subject(facts, title),
+            headline: capitalised(&clean(title, TITLE_CHARS_MAX)),
+            lines: Vec::new(),
+            lists: Vec::new(),
+            link: None,
+            note: local_note(facts),
+            thread: None,
+            sender: match &facts.project {
+                Some(project) => format!("tocsin, {}", clean(project, 60)),
+                None => "tocsin".to_owned(),
+            },
+        }
+    }
+}
+
+fn about_incident(facts: &Facts, incident: &IncidentFacts, purpose: Purpose, now: Timestamp) -> Message {
+    let link = match &incident.acknowledge_path {
+        Some(path) if incident.moment != Moment::Recovered => link(facts, "Acknowledge", path),
+        Some(_) | None => link(facts, "Open the incident", &format!("/incidents/{}", incident.uid)),
+    };
+    Message {
+        purpose,
+        severity: facts.severity,
+        subject: subject(facts, &incident.summary),
+        headline: headline(facts.severity, incident, now),
+        lines: vec![
+            line("What", &what(incident)),
+            line("Since", &since(incident, now)),
+            line("Who", &who(incident)),
+            line("Before", &before(incident, now)),
+            line("Do", &advice(incident)),
+        ],
+        lists: slow_queries(incident),
+        link,
+        note: local_note(facts),
+        thread: Some(incident.uid),
+        sender: format!("tocsin, {}, incident {}", clean(facts.project_name(), 60), incident.number),
+    }
+}
+
+fn digest_message(facts: &Facts, digest: &DigestFacts) -> Message {
+    let title = format!("{} in the first day", count(digest.total, "new error", "new errors"));
+    Message {
+        lines: vec![
+            line(
+                "What",
+                "In a project's first day new errors are collected. From now on each rings by itself.",
+            ),
+            line("Do", "Resolve what is fixed and ignore what does not matter"),
+        ],
+        lists: listed("In the order they came", &digest.entries, digest.total),
+        link: link(facts, "Open the errors", "/issues"),
+        ..Message::plain(facts, &title)
+    }
+}
+
+fn bundle_message(facts: &Facts, bundle: &BundleFacts, now: Timestamp) -> Message {
+    let alarms = count(bundle.total, "alarm", "alarms");
+    let (title, what) = match bundle.occasion {
+        BundleOccasion::Burst => (
+            format!("{alarms} in one message"),
+            "Alarms came faster than one message each. All are listed or counted here.",
+        ),
+        BundleOccasion::NoChannel | BundleOccasion::WaitingFull => (
+            format!("{alarms} waited for a channel"),
+            "They were kept while nobody could be reached. From now on alarms come here.",
+        ),
+    };
+    Message {
+        lines: vec![
+            line("What", what),
+            line("Since", &ago(bundle.since, now)),
+            line("Do", "Acknowledge each incident that you take"),
+        ],
+        lists: listed("The worst first", &bundle.entries, bundle.total),
+        link: link(facts, "Open the incidents", "/incidents"),
+        ..Message::plain(facts, &title)
+    }
+}
+
+fn about_account(
+    facts: &Facts,
+    matter: AccountMatter,
+    account: &super::facts::AccountFacts,
+    now: Timestamp,
+) -> Message {
+    let (title, what, label) = match matter {
+        AccountMatter::Invitation => {
+            ("you are invited", "Somebody on your team made an account for you.", "Set your password")
+        }
+        AccountMatter::SignInLink => ("your sign-in link", "A link to sign in was asked for.", "Sign in"),
+    };
+    let until = clock_time(account.expires_at, now);
+    let advice = if facts.is_local() {
+        "Ask for a link on the machine itself: tocsin user link".to_owned()
+    } else {
+        format!("Open the link once, before {until}. If you expected no such mail, delete it.")
+    };
+    Message {
+        lines: vec![line("What", what), line("Do", &advice)],
+        link: link(facts, label, &account.link_path),
+        ..Message::plain(facts, title)
+    }
+}
+
+fn subject(facts: &Facts, title: &str) -> String {
+    format!("[tocsin] {}: {}", clean(facts.project_name(), 60), clean(title, TITLE_CHARS_MAX))
+}
+
+fn headline(severity: Severity, incident: &IncidentFacts, now: Timestamp) -> String {
+    let title = clean(&incident.summary, TITLE_CHARS_MAX);
+    let passed = lasting(now.since(incident.impact_started_at));
+    match incident.moment {
+        Moment::Opened => format!("{}: {title}", capitalised(severity.as_str())),
+        Moment::Witness => {
+            let seen = incident.subject_witness().map_or(title.as_str(), |witness| &witness.summary);
+            format!("Also seen: {}", clean(seen, TITLE_CHARS_MAX))
+        }
+        Moment::Raised => format!("Now {severity}: {title}"),
+        Moment::RingAgain => format!("Unanswered for {passed}: {title}"),
+        Moment::Recovered => {
+            let end = incident.recovered_at.unwrap_or(now);
+            format!("Recovered after {}: {title}", lasting(end.since(incident.impact_started_at)))
+        }
+    }
+}
+
+fn what(incident: &IncidentFacts) -> String {
+    let told = incident.subject_witness().map_or_else(
+        || incident.summary.clone(),
+        |witness| match alert_words(witness.alert()) {
+            Some(words) => format!("{words}: {}", witness.summary),
+            None => witness.summary.clone(),
+        },
+    );
+    let others = incident.witness_count.saturating_sub(1);
+    if others == 0 {
+        return told;
+    }
+    // The count must survive a long summary.
+    let told = clean(&told, LINE_CHARS_MAX - 40);
+    format!("{told} ({} of the same trouble)", count(others, "other sign", "other signs"))
+}
+
+const fn alert_words(alert: Alert) -> Option<&'static str> {
+    match alert {
+        Alert::CriticalError => Some("Critical error"),
+        Alert::NewIssue => Some("New error"),
+        Alert::Regression => Some("Resolved error is back"),
+        Alert::HighErrorRate => Some("Many errors"),
+        Alert::PerformanceDegradation => Some("Slow queries"),
+        Alert::MonitorTrouble => Some("Trouble of tocsin's own"),
+        Alert::Incident => None,
+    }
+}
+
+fn since(incident: &IncidentFacts, now: Timestamp) -> String {
+    match (incident.moment, incident.recovered_at) {
+        (Moment::Recovered, Some(end)) => span(incident.impact_started_at, end, now),
+        (_, _) => ago(incident.impact_started_at, now),
+    }
+}
+
+fn who(incident: &IncidentFacts) -> String {
+    let users = incident.known(|detail| detail.users.map(|users| (users, detail.users_estimated)));
+    let facts = [
+        users.map(|(users, estimated)| {
+            format!("{}{}", if estimated { "≈" } else { "" }, count(users, "user", "users"))
+        }),
+        incident.known(|detail| detail.events).map(|events| count(events, "event", "events")),
+        incident.known(|detail| detail.release.as_deref()).map(|r| format!("release {}", clean(r, 80))),
+        incident.known(|detail| detail.environment.as_deref()).map(|environment| clean(environment, 80)),
+    ];
+    let known: Vec<String> = facts.into_iter().flatten().collect();
+    if known.is_empty() { "not known".to_owned() } else { known.join(", ") }
+}
+
+fn before(incident: &IncidentFacts, now: Timestamp) -> String {
+    if incident.changes.is_empty() {
+        return "nothing known to have changed in the hour before".to_owned();
+    }
+    let shown = incident.changes.iter().take(CHANGES_MAX);
+    let mut told: Vec<String> = shown
+        .map(|change| format!("{} at {}", clean(&change.what, 100), clock_time(change.at, now)))
+        .collect();
+    let rest = incident.changes.len().saturating_sub(CHANGES_MAX);
+    if rest > 0 {
+        told.push(format!("{rest} more"));
+    }
+    told.join("; ")
+}
+
+fn advice(incident: &IncidentFacts) -> String {
+    if incident.moment == Moment::Recovered {
+        return format!("Nothing more. Incident {} keeps the record.", incident.number);
+    }
+    if let Some(runbook) = incident.known(|detail| detail.runbook.as_deref()) {
+        return format!("Follow the runbook: {runbook}");
+    }
+    if let Some(frame) = incident.known(|detail| detail.frame.as_ref()) {
+        let file = frame.file.as_deref().map(|file| match frame.line {
+            Some(number) => format!("{file}:{number}"),
+            None => file.to_owned(),
+        });
+        match (frame.function.as_deref(), file) {
+            (Some(function), Some(file)) => return format!("Look at {function} in {file}"),
+            (Some(place), None) => return format!("Look at {place}"),
+            (None, Some(file)) => return format!("Look at {file}"),
+            (None, None) => {}
+        }
+    }
+    format!("Look at incident {} and its newest event", incident.number)
+}
+
+fn slow_queries(incident: &IncidentFacts) -> Vec<List> {
+    let Some(queries) = incident.known(|detail| (!detail.queries.is_empty()).then_some(&detail.queries))
+    else {
+        return Vec::new();
+    };
+    if incident.moment == Moment::Recovered {
+        return Vec::new();
+    }
+    let items = queries.iter().take(ITEMS_MAX).map(|slow| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0…1e12")]
+        let millis = slow.duration_ms.clamp(0.0, 1e12).round() as u64;
+        format!("{} ms  {}", grouped(millis), clean(&slow.query, ITEM_CHARS_MAX))
+    });
+    vec![List {
+        title: "Slow queries".to_owned(),
+        items: items.collect(),
+        more: more(queries.len().saturating_sub(ITEMS_MAX)),
+    }]
+}
+
+fn listed(title: &str, entries: &[Entry], total: u64) -> Vec<List> {
+    let items: Vec<String> = entries
+        .iter()
+        .take(ITEMS_MAX)
+        .map(|entry| {
+            let summary = entry.summary.as_deref().unwrap_or("no longer kept");
+            format!("{}  {}", entry.severity, clean(summary, ITEM_CHARS_MAX))
+        })
+        .collect();
+    let total = usize::try_from(total).unwrap_or(usize::MAX).max(entries.len());
+    let more = more(total - items.len());
+    if items.is_empty() { Vec::new() } else { vec![List { title: title.to_owned(), items, more }] }
+}
+
+fn more(rest: usize) -> Option<String> {
+    (rest > 0).then(|| format!("and {} more", grouped(u64::try_from(rest).unwrap_or(u64::MAX))))
+}
+
+fn line(label: &'static str, text: &str) -> Line {
+    Line { label, text: clean(text, LINE_CHARS_MAX) }
+}
+
+fn link(facts: &Facts, label: &'static str, path: &str) -> Option<Link> {
+    facts.link(path).map(|url| Link { label, url })
+}
+
+fn local_note(facts: &Facts) -> Option<String> {
+    facts.is_local().then(|| {
+        let address = facts.base_url.authority();
+        format!("This message has no links: tocsin is reachable only on its own machine ({address}).")
+    })
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}

@@ -1,0 +1,19 @@
+//! Renders, sends and judges deliveries: what a message says (`facts`, `message`), how each channel carries it
+//! (`email`, `slack`, `webhook`), and what follows from the answer (`verdict`, `worker`). Decides nothing about
+//! incidents; reads their rows and hands back what happened.
+
+pub mod channel;
+pub mod email;
+pub mod facts;
+pub mod message;
+mod plain;
+pub mod slack;
+pub mod verdict;
+pub mod webhook;
+mod wording;
+pub mod worker;
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod stand_in;

@@ -1,0 +1,168 @@
+//! What follows from an attempt: the pure part of delivery.
+
+use std::time::Duration;
+
+use super::channel::{Failure, SendError, Sent};
+use crate::base::Timestamp;
+use crate::resilience::{Backoff, BreakerPolicy, CallOutcome, Next};
+
+/// How stubbornly deliveries are tried.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeliveryPolicy {
+    pub backoff: Backoff,
+    /// A delivery that is still on its way after this asks for a second way, and keeps trying its own.
+    pub fall_back_after: Duration,
+    pub breaker: BreakerPolicy,
+}
+
+impl Default for DeliveryPolicy {
+    fn default() -> Self {
+        Self {
+            backoff: Backoff {
+                base: Duration::from_secs(5),
+                cap: Duration::from_mins(10),
+                // A weekend without uplink must not silence Monday's first message.
+                total: Duration::from_hours(72),
+            },
+            fall_back_after: Duration::from_mins(10),
+            breaker: BreakerPolicy {
+                consecutive: 3,
+                rate: None,
+                open_for: Duration::from_secs(30),
+                open_for_max: Duration::from_mins(10),
+                probe_timeout: Duration::from_mins(1),
+            },
+        }
+    }
+}
+
+/// What to do with a delivery, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Delivered {
+        remote_id: Option<String>,
+    },
+    /// Try again at `at`. `fall_back` asks for the next channel as well, once.
+    Retry {
+        at: Timestamp,
+        reason: String,
+        fall_back: bool,
+    },
+    /// No attempt was made and none is counted: the channel rests, is paced, or the run ended.
+    Deferred {
+        at: Timestamp,
+        reason: &'static str,
+    },
+    /// Never again by this channel. An incident's message goes to the next channel.
+    Failed {
+        reason: String,
+        channel_broken: bool,
+    },
+}
+
+/// Where a delivery stands when an attempt ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// When it first became due.
+    pub due_at: Timestamp,
+    /// Attempts, the one that just ended included.
+    pub attempts: u32,
+    pub now: Timestamp,
+    /// 64 random bits.
+    pub drawn: u64,
+}
+
+/// Judges an attempt.
+pub fn judge(policy: &DeliveryPolicy, progress: Progress, result: &Result<Sent, SendError>) -> Verdict {
+    let error = match result {
+        Ok(sent) => return Verdict::Delivered { remote_id: sent.remote_id.clone() },
+        Err(error) => error,
+    };
+    match error.failure {
+        Failure::ChannelBroken => Verdict::Failed { reason: error.summary.clone(), channel_broken: true },
+        Failure::MessageRefused => Verdict::Failed { reason: error.summary.clone(), channel_broken: false },
+        Failure::Retryable { retry_after } => {
+            let Progress { due_at, attempts, now, drawn } = progress;
+            match policy.backoff.next(due_at, attempts, now, retry_after, drawn) {
+                Next::At(at) => Verdict::Retry {
+                    at,
+                    reason: error.summary.clone(),
+                    fall_back: at.since(due_at) > policy.fall_back_after,
+                },
+                Next::GiveUp => Verdict::Failed {
+                    reason: format!("given up after {attempts} attempts: {}", error.summary),
+                    channel_broken: false,
+                },
+            }
+        }
+    }
+}
+
+/// What the attempt says about the channel's health. A refusal of one message is an answer of a healthy peer, and
+/// so is a request to slow down.
+pub fn breaker_outcome(result: &Result<Sent, SendError>) -> CallOutcome {
+    match result {
+        Ok(_) => CallOutcome::Success,
+        Err(error) => match error.failure {
+            Failure::MessageRefused | Failure::Retryable { retry_after: Some(_) } => CallOutcome::Success,
+            Failure::ChannelBroken | Failure::Retryable { retry_after: None } => CallOutcome::Failure,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn failed(failure: Failure) -> Result<Sent, SendError> {
+        Err(SendError { failure, summary: "no".to_owned(), detail: String::new(), cure: None })
+    }
+
+    fn judged(minutes: u64, attempts: u32, result: &Result<Sent, SendError>) -> Verdict {
+        let now = START + Duration::from_mins(minutes);
+        judge(&DeliveryPolicy::default(), Progress { due_at: START, attempts, now, drawn: 0 }, result)
+    }
+
+    #[test]
+    fn permanent_failures_say_whether_the_channel_is_to_blame() {
+        for (failure, channel_broken) in [(Failure::ChannelBroken, true), (Failure::MessageRefused, false)] {
+            let expected = Verdict::Failed { reason: "no".to_owned(), channel_broken };
+            assert_eq!(judged(0, 1, &failed(failure)), expected);
+        }
+    }
+
+    #[test]
+    fn a_slow_delivery_asks_for_a_second_way_and_keeps_trying() {
+        let later = failed(Failure::Retryable { retry_after: None });
+        assert!(matches!(judged(0, 1, &later), Verdict::Retry { fall_back: false, .. }));
+        assert!(matches!(judged(11, 8, &later), Verdict::Retry { fall_back: true, .. }));
+        let patient = failed(Failure::Retryable { retry_after: Some(Duration::from_mins(30)) });
+        let expected = START + Duration::from_mins(30);
+        assert_eq!(
+            judged(0, 1, &patient),
+            Verdict::Retry { at: expected, reason: "no".to_owned(), fall_back: true }
+        );
+    }
+
+    #[test]
+    fn after_three_days_it_is_given_up_aloud() {
+        let later = failed(Failure::Retryable { retry_after: None });
+        let Verdict::Failed { reason, channel_broken } = judged(72 * 60, 400, &later) else { panic!() };
+        assert_eq!(reason, "given up after 400 attempts: no");
+        assert!(!channel_broken);
+    }
+
+    #[test]
+    fn slowing_down_is_no_sickness() {
+        let wait = Some(Duration::from_secs(1));
+        for (failure, expected) in [
+            (Failure::Retryable { retry_after: wait }, CallOutcome::Success),
+            (Failure::Retryable { retry_after: None }, CallOutcome::Failure),
+            (Failure::MessageRefused, CallOutcome::Success),
+        ] {
+            assert_eq!(breaker_outcome(&failed(failure)), expected);
+        }
+    }
+}
