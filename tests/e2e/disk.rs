@@ -40,7 +40,7 @@ fn a_full_disk_refuses_writes_rings_and_recovers_by_itself() {
         accepted += 1;
     }
 
-    let ballast = server.data().join("ballast");
+    let ballast = server.folder_from_outside().join("ballast");
     fill(&ballast);
     let refused = (0..EVENTS_MAX).find(|_| {
         let status = send_large(&stranger, &project);

@@ -9,4 +9,5 @@ mod corpus;
 mod crash;
 mod delivery;
 mod disk;
+mod outage;
 mod sdk;

@@ -81,7 +81,7 @@ impl Server {
             }
             None => Command::new(binary()),
         };
-        self.set_environment(&mut command, &self.folder());
+        self.set_environment(&mut command);
         command.arg("serve").stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")));
         let api = Api::stranger(self.address);
@@ -118,27 +118,29 @@ impl Server {
         self.child.as_ref().expect("the server runs").id()
     }
 
-    /// The data folder as this process sees it.
-    pub(crate) fn data(&self) -> PathBuf {
-        if self.setup.is_mounted {
-            let inside = self.folder();
-            return Path::new("/proc")
-                .join(self.pid().to_string())
-                .join("root")
-                .join(inside.strip_prefix("/").expect("the folder's path is absolute"));
-        }
-        self.folder()
-    }
-
-    /// The data folder as the server sees it.
+    /// The data folder, by the name that the server knows.
     pub(crate) fn folder(&self) -> PathBuf {
         self.root.path().join("data")
+    }
+
+    /// The data folder as seen from outside the server's mount namespace. Not for SQLite, which resolves it away.
+    pub(crate) fn folder_from_outside(&self) -> PathBuf {
+        let root = Path::new("/proc").join(self.pid().to_string()).join("root");
+        root.join(self.folder().strip_prefix("/").expect("the folder's path is absolute"))
     }
 
     /// Runs `tocsin ARGUMENTS` on the server's folder and reads its JSON.
     pub(crate) fn cli(&self, arguments: &[&str]) -> Value {
         let mut command = Command::new(binary());
-        self.set_environment(&mut command, &self.data());
+        if self.setup.is_mounted {
+            command = Command::new("nsenter");
+            command.args(["--target", &self.pid().to_string(), "--mount"]);
+            if !rustix::process::geteuid().is_root() {
+                command.args(["--user", "--preserve-credentials"]);
+            }
+            command.arg(binary());
+        }
+        self.set_environment(&mut command);
         json_of(command.args(arguments))
     }
 
@@ -176,7 +178,7 @@ impl Server {
     }
 
     /// Nothing of the caller's own configuration reaches the server.
-    fn set_environment(&self, command: &mut Command, folder: &Path) {
+    fn set_environment(&self, command: &mut Command) {
         for (key, _) in env::vars_os() {
             let name = key.to_string_lossy();
             let is_alias = ["TEST_API_KEY", "ADMIN_API_KEY", "SLACK_BOT_TOKEN", "SLACK_ALERTS_CHANNEL"]
@@ -186,7 +188,7 @@ impl Server {
             }
         }
         command
-            .env("TOCSIN_DATA", folder)
+            .env("TOCSIN_DATA", self.folder())
             .env("TOCSIN_LISTEN", self.address.to_string())
             .env("TOCSIN_INGEST__EVENTS_PER_MINUTE", EVENTS_PER_MINUTE)
             .envs(self.setup.settings.iter().map(|(key, value)| (key, value)));

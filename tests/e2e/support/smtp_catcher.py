@@ -84,7 +84,8 @@ class Keeper:
     def sign_in(self, _server, session, _envelope, mechanism, data):
         good = isinstance(data, LoginPassword) and data == LoginPassword(USERNAME.encode(), PASSWORD.encode())
         append(self.folder / "sign_ins.jsonl", {"mechanism": mechanism, "good": good, "tls": bool(session.ssl)})
-        return AuthResult(success=good, auth_data=USERNAME if good else None)
+        # Not handled: the server itself is to say 235 or 535.
+        return AuthResult(success=good, handled=False, auth_data=USERNAME if good else None)
 
     async def handle_DATA(self, _server, session, envelope):
         mode = (self.folder / "mode").read_text().strip()
