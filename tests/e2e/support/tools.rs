@@ -1,0 +1,69 @@
+//! Where `tests/run tools` put Python, Node and their packages, and how their programs are run.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+/// The folder with the installed packages: `TOCSIN_TOOLS`, else `target/tools`.
+pub(crate) fn tools() -> PathBuf {
+    let tools = env::var_os("TOCSIN_TOOLS").map_or_else(
+        || Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies below target").join("tools"),
+        PathBuf::from,
+    );
+    assert!(tools.join("python/.key").exists(), "no tools in {}. Run: tests/run tools", tools.display());
+    tools
+}
+
+pub(crate) fn python() -> Command {
+    Command::new(tools().join("python/bin/python"))
+}
+
+pub(crate) fn node() -> Command {
+    let mut node = Command::new("node");
+    node.env("NODE_PATH", tools().join("node/node_modules"));
+    node
+}
+
+/// A file of the repository's `tests` folder.
+pub(crate) fn tests_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+}
+
+/// The first of `names` on PATH; panics with the cure when there is none.
+pub(crate) fn program(names: &[&str]) -> PathBuf {
+    let folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+    names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{} is missing. Run: tests/run tools", names[0]))
+}
+
+/// Runs to the end; panics with what it printed when it fails.
+#[track_caller]
+pub(crate) fn output_of(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    output
+}
+
+/// Runs to the end and reads the last line of its output as JSON.
+#[track_caller]
+pub(crate) fn json_of(command: &mut Command) -> Value {
+    let output = output_of(command);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let last = text.trim_end().lines().last().unwrap_or_default();
+    serde_json::from_str(last)
+        .or_else(|_| serde_json::from_str(&text))
+        .unwrap_or_else(|error| panic!("{command:?} printed no JSON ({error}): {text}"))
+}
