@@ -164,7 +164,9 @@ impl Incidents {
         tx.touch(DELIVERIES);
         if message.channel.is_none() && written.is_some() {
             // Twice at most: the row that counts is one more, the first time.
-            let _more = self.fold_waiting(tx, now)? && self.fold_waiting(tx, now)?;
+            if self.fold_waiting(tx, now)? {
+                self.fold_waiting(tx, now)?;
+            }
         }
         Ok(written)
     }

@@ -460,7 +460,20 @@ fn removing_a_channel_passes_its_messages_on() {
         let second = add_channel(tx, incidents, T0, "slack");
         routes::choose(tx, ProjectId(1), &[first]).unwrap();
         open(tx, incidents, "rate:1", Severity::High);
+        for n in 1..300_u64 {
+            let mut signal = firing(&format!("k:{n}"), Severity::High);
+            signal.first_bad_at = T0 - Duration::from_hours(n);
+            incidents.raise(tx, T0, &signal).unwrap();
+        }
         incidents.remove_channel(tx, T0, first).unwrap();
+        while incidents.expire(tx, T0, 50).unwrap().more {}
+        let told = messages(tx)
+            .into_iter()
+            .filter(|(purpose, channel, state)| {
+                purpose == "opened" && *channel == Some(second.0) && state == "pending"
+            })
+            .count();
+        assert_eq!(told, 300);
         assert_eq!(
             messages(tx).last().unwrap(),
             &("opened".to_owned(), Some(second.0), "pending".to_owned())
@@ -628,6 +641,11 @@ fn the_channels_of_the_environment_follow_it_and_are_not_changed_elsewhere() {
         incidents.pause_channel(tx, T0, mail, "holiday").unwrap();
         let Channel { state, state_reason, .. } = channels::find(tx, mail).unwrap().unwrap();
         assert_eq!((state, state_reason.as_deref()), (ChannelState::Paused, Some("holiday")));
+        incidents.upsert_environment(tx, T0, &[named("mail")]).unwrap();
+        assert_eq!(channels::find(tx, mail).unwrap().unwrap().state, ChannelState::Paused);
+        incidents.break_channel(tx, T0, mail, "535").unwrap();
+        incidents.upsert_environment(tx, T0, &[named("mail")]).unwrap();
+        assert_eq!(channels::find(tx, mail).unwrap().unwrap().state, ChannelState::Ready);
     });
 }
 
