@@ -95,24 +95,24 @@ impl Incidents {
             quantity,
         };
         let Some(bundle) = self.enqueue(tx, now, &message)? else { return Ok(()) };
-        for member in members {
-            // A waiting first message becomes this channel's, unless it has one already.
-            tx.execute(
-                "UPDATE deliveries SET state = 'bundled', bundle_id = ?2, next_attempt_at = NULL,
-                        channel_id = CASE WHEN channel_id IS NOT NULL THEN channel_id
-                            WHEN EXISTS (SELECT 1 FROM deliveries told
-                                         WHERE told.incident_id = deliveries.incident_id AND told.channel_id = ?3
-                                           AND told.purpose = 'opened') THEN NULL
-                            ELSE ?3 END
-                 WHERE id = ?1",
-                params![member.id.0, bundle.0, channel.0],
-            )?;
-            // What a fold stands for follows into the bundle.
-            tx.execute(
-                "UPDATE deliveries SET bundle_id = ?2 WHERE bundle_id = ?1",
-                params![member.id.0, bundle.0],
-            )?;
-        }
+        let ids = Value::from(members.iter().map(|member| member.id.0).collect::<Vec<_>>()).to_string();
+        // What a fold stands for follows into the bundle.
+        tx.execute(
+            "UPDATE deliveries SET bundle_id = ?2
+             WHERE bundle_id IS NOT NULL AND bundle_id IN (SELECT value FROM json_each(?1))",
+            params![ids, bundle.0],
+        )?;
+        // A waiting first message becomes this channel's, unless it has one already.
+        tx.execute(
+            "UPDATE deliveries SET state = 'bundled', bundle_id = ?2, next_attempt_at = NULL,
+                    channel_id = CASE WHEN channel_id IS NOT NULL THEN channel_id
+                        WHEN EXISTS (SELECT 1 FROM deliveries told
+                                     WHERE told.incident_id = deliveries.incident_id AND told.channel_id = ?3
+                                       AND told.purpose = 'opened') THEN NULL
+                        ELSE ?3 END
+             WHERE id IN (SELECT value FROM json_each(?1))",
+            params![ids, bundle.0, channel.0],
+        )?;
         tx.touch(DELIVERIES);
         Ok(())
     }

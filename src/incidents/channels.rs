@@ -157,8 +157,8 @@ impl Incidents {
         Ok(id)
     }
 
-    /// Changes name, settings and secrets of a channel of the page, and makes it ready again. Its uid, kind and
-    /// owner stay.
+    /// Changes name, settings and secrets of a channel of the page, and makes it ready again. Its kind and owner
+    /// stay; `channel.uid` is the one it has.
     ///
     /// # Errors
     /// As [`Incidents::create_channel`]; [`Error::NotFound`]; [`Error::OwnedElsewhere`].
@@ -171,7 +171,8 @@ impl Incidents {
     ) -> Result<(), Error> {
         owned_by_page(tx, id)?;
         check(tx, channel, Some(id))?;
-        self.overwrite(tx, now, id, channel)
+        overwrite(tx, id, channel)?;
+        self.resume_channel(tx, now, id)
     }
 
     /// Makes a paused or broken channel ready: it is told what waited.
@@ -219,8 +220,10 @@ impl Incidents {
         self.drop_channel(tx, now, id)
     }
 
-    /// Makes the channels of the environment exactly these, matched by name. Those no longer named are removed.
-    /// A channel that did not change keeps its state.
+    /// Makes the channels of the environment exactly these, matched by name; those no longer named are removed. One
+    /// that a person paused stays paused, a broken one gets another chance.
+    ///
+    /// A known channel is given with the uid it has ([`find_by_name`]): its secrets are sealed for it.
     pub fn upsert_environment(
         &self,
         tx: &WriteTx<'_>,
@@ -233,35 +236,25 @@ impl Incidents {
             }
         }
         for channel in channels {
-            let known = list(tx)?
-                .into_iter()
-                .find(|known| known.owner == ChannelOwner::Environment && known.name == channel.name);
+            let known =
+                find_by_name(tx, &channel.name)?.filter(|known| known.owner == ChannelOwner::Environment);
             match known {
                 Some(known) if known.kind != channel.kind => {
                     self.drop_channel(tx, now, known.id)?;
                     self.create_channel(tx, now, channel)?;
                 }
-                Some(known) => self.overwrite(tx, now, known.id, channel)?,
+                Some(known) => {
+                    overwrite(tx, known.id, channel)?;
+                    if known.state != ChannelState::Paused {
+                        self.resume_channel(tx, now, known.id)?;
+                    }
+                }
                 None => {
                     self.create_channel(tx, now, channel)?;
                 }
             }
         }
         Ok(())
-    }
-
-    fn overwrite(
-        &self,
-        tx: &WriteTx<'_>,
-        now: Timestamp,
-        id: ChannelId,
-        channel: &NewChannel,
-    ) -> Result<(), Error> {
-        tx.execute(
-            "UPDATE channels SET uid = ?2, name = ?3, settings = ?4, sealed = ?5 WHERE id = ?1",
-            params![id.0, channel.uid.as_bytes(), channel.name, channel.settings.to_string(), channel.sealed],
-        )?;
-        self.resume_channel(tx, now, id)
     }
 
     fn stop_channel(
@@ -344,6 +337,19 @@ pub fn find(tx: &ReadTx<'_>, id: ChannelId) -> Result<Option<Channel>, store::Er
 
 pub fn find_by_uid(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<ChannelId>, store::Error> {
     tx.first("SELECT id FROM channels WHERE uid = ?1", [uid.as_bytes()], |row| row.get(0).map(ChannelId))
+}
+
+/// A channel by its name, which no other has.
+pub fn find_by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<Channel>, store::Error> {
+    Ok(list(tx)?.into_iter().find(|channel| channel.name == name))
+}
+
+fn overwrite(tx: &WriteTx<'_>, id: ChannelId, channel: &NewChannel) -> Result<(), store::Error> {
+    tx.execute(
+        "UPDATE channels SET uid = ?2, name = ?3, settings = ?4, sealed = ?5 WHERE id = ?1",
+        params![id.0, channel.uid.as_bytes(), channel.name, channel.settings.to_string(), channel.sealed],
+    )?;
+    Ok(())
 }
 
 fn read(row: &store::Row<'_>) -> rusqlite::Result<Channel> {

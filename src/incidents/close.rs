@@ -9,7 +9,7 @@ use super::decide::{LiveWitness, WitnessKind};
 use super::outbox::NewDelivery;
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
-use super::{DELIVERIES, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose};
+use super::{DELIVERIES, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, silences};
 
 /// Why a witness, and with the last one its incident, is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,15 +123,15 @@ impl Incidents {
             [incident.0],
             |row| Ok((row.get::<_, i64>(0)?, rows::maybe_time(row, 1)?)),
         )?;
+        let Some(row) = rows::find_incident(tx, incident)? else { return Ok(()) };
         if unwell > 0 {
+            // What is left may be what a silence covers.
+            return silences::silence_if_covered(tx, now, &row).map(|_| ());
+        }
+        if row.state == IncidentState::Resolved {
             return Ok(());
         }
-        match rows::find_incident(tx, incident)? {
-            Some(row) if row.state != IncidentState::Resolved => {
-                self.close(tx, now, &row, over_since.unwrap_or(now), ending)
-            }
-            Some(_) | None => Ok(()),
-        }
+        self.close(tx, now, &row, over_since.unwrap_or(now), ending)
     }
 
     fn close(

@@ -153,12 +153,17 @@ impl Incidents {
             message.channel = Some(*channel);
             self.enqueue(tx, now, &message)?;
         }
-        if climb || channels.is_empty() {
+        let next = if climb || channels.is_empty() {
+            routes::untold_channels(tx, incident.project, incident.id)?.first().copied()
+        } else {
+            None
+        };
+        if next.is_some() || channels.is_empty() {
             let mut message = NewDelivery::of(incident, Purpose::Opened, json!({"climbed": true}));
-            message.channel = routes::untold_channels(tx, incident.project, incident.id)?.first().copied();
             // Without any channel its first message waits already, and `enqueue` leaves it at one.
-            let written = self.enqueue(tx, now, &message)?;
-            channels.extend(message.channel.filter(|_| written.is_some()));
+            message.channel = next;
+            self.enqueue(tx, now, &message)?;
+            channels.extend(next);
         }
         Ok(channels)
     }

@@ -73,7 +73,7 @@ impl Incidents {
         Ok(fallback)
     }
 
-    /// Gives up what waits at channels that are not ready. At most `limit` messages.
+    /// Gives up what waits at channels that are not ready or were removed. At most `limit` messages.
     pub(super) fn hand_over_stranded(
         &self,
         tx: &WriteTx<'_>,
@@ -81,8 +81,9 @@ impl Incidents {
         limit: u32,
     ) -> Result<usize, Error> {
         let stranded = tx.all(
-            "SELECT d.id FROM deliveries d JOIN channels c ON c.id = d.channel_id
-             WHERE d.state = 'pending' AND d.cause <> 'test' AND c.state <> 'ready' ORDER BY d.id LIMIT ?1",
+            "SELECT d.id FROM deliveries d LEFT JOIN channels c ON c.id = d.channel_id
+             WHERE d.state = 'pending' AND (c.id IS NULL OR (c.state <> 'ready' AND d.cause <> 'test'))
+             ORDER BY d.id LIMIT ?1",
             [limit],
             |row| row.get(0).map(DeliveryId),
         )?;

@@ -163,7 +163,10 @@ impl Incidents {
         )?;
         tx.touch(DELIVERIES);
         if message.channel.is_none() && written.is_some() {
-            self.fold_waiting(tx, now)?;
+            // Twice at most: the row that counts is one more, the first time.
+            if self.fold_waiting(tx, now)? {
+                self.fold_waiting(tx, now)?;
+            }
         }
         Ok(written)
     }
@@ -207,15 +210,16 @@ impl Incidents {
         Ok(())
     }
 
-    /// Keeps at most [`WAITING_MAX`] messages waiting one by one: the oldest goes into a row that counts them.
-    fn fold_waiting(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<(), store::Error> {
+    /// Keeps at most [`WAITING_MAX`] messages waiting: the oldest goes into a row that counts such. Says whether one
+    /// went.
+    fn fold_waiting(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<bool, store::Error> {
         let over = tx.first(
             "SELECT 1 FROM deliveries WHERE state = 'waiting' LIMIT 1 OFFSET ?1",
             [WAITING_MAX],
             |_| Ok(()),
         )?;
         if over.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         let fold = match find_waiting_fold(tx)? {
             Some(fold) => fold,
@@ -232,7 +236,7 @@ impl Incidents {
                  SELECT id FROM deliveries WHERE state = 'waiting' AND purpose <> 'bundle' ORDER BY id LIMIT 1)",
             [fold.0],
         )?;
-        Ok(())
+        Ok(true)
     }
 
     fn open_waiting_fold(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<DeliveryId, store::Error> {

@@ -6,7 +6,7 @@ use crate::base::{Severity, Timestamp};
 use crate::store::{self, WriteTx, params};
 
 use super::close::Ending;
-use super::decide::{LiveWitness, OpenIncident, RingReason, Situation, WitnessKind, decide};
+use super::decide::{LiveWitness, OpenIncident, RingReason, Situation, WitnessKind, WitnessState, decide};
 use super::outbox::NewDelivery;
 use super::ring::{Alarm, next_ring_at};
 use super::rows::{self, IncidentRow};
@@ -36,6 +36,9 @@ impl Incidents {
         let witness = self.find_settled(tx, now, &signal.key)?;
         if let Some(witness) = witness.as_ref().filter(|witness| witness.continues(signal)) {
             witnesses::continues(tx, witness, signal)?;
+            if witness.state == WitnessState::Holding {
+                tx.touch(INCIDENTS);
+            }
             let incident = witness.incident.id;
             return Ok(Recorded { decision: Decision::Continued { incident }, incident: Some(incident) });
         }

@@ -146,7 +146,7 @@ impl RuleKind {
                 rule(Severity::High, None, None, params)
             }
             Self::ErrorRate => {
-                rule(Severity::Critical, Some(10.0), Some(Duration::from_mins(5)), RuleParams::default())
+                rule(Severity::High, Some(10.0), Some(Duration::from_mins(5)), RuleParams::default())
             }
             Self::SlowMetrics => {
                 let params = RuleParams {

@@ -22,6 +22,7 @@ pub struct Signal {
     pub detail: Value,
     /// When the trouble began, as far as it is known; never later than `observed_at`.
     pub first_bad_at: Timestamp,
+    /// When tocsin saw it, by its own clock.
     pub observed_at: Timestamp,
     pub kind: SignalKind,
 }
