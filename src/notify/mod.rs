@@ -5,7 +5,9 @@
 pub mod channel;
 pub mod email;
 pub mod facts;
+mod load;
 pub mod message;
+pub mod outbox;
 mod plain;
 pub mod slack;
 pub mod verdict;

@@ -1,0 +1,195 @@
+use std::time::Duration;
+
+use super::*;
+use crate::base::{Clock, Entropy, Severity};
+use crate::incidents::channels::NewChannel;
+use crate::incidents::{Policy, Signal, SignalKind, Source};
+use crate::notify::channel::Transport;
+use crate::notify::stand_in::{Peer, answer, peer};
+use crate::notify::verdict::DeliveryPolicy;
+use crate::outbound::{self, Url};
+use crate::store::Options;
+
+const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+struct House {
+    outbox: Outbox,
+    clock: Clock,
+    _folder: tempfile::TempDir,
+}
+
+fn house() -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+    let (clock, entropy) = (Clock::manual(START), Entropy::seeded(1));
+    let http = outbound::Client::new(&outbound::Options::default()).unwrap();
+    let outbox = Outbox {
+        store,
+        incidents: Incidents { policy: Policy::default(), entropy: entropy.clone() },
+        worker: Worker {
+            transport: Transport { http, authorities: None },
+            policy: DeliveryPolicy::default(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        },
+        sealer: Sealer::new(&[7; 32]),
+        links: LinkMaker { base_url: Url::parse("https://tocsin.example.com").unwrap(), key: [8; 32] },
+        boot: entropy.uid(START),
+    };
+    House { outbox, clock, _folder: folder }
+}
+
+impl House {
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&WriteTx<'_>, &Incidents) -> Result<T, incidents::Error> + Send + 'static,
+    ) -> impl Future<Output = T> {
+        let (store, incidents) = (self.outbox.store.clone(), self.outbox.incidents.clone());
+        async move { store.write("test", move |tx| work(tx, &incidents)).await.unwrap() }
+    }
+
+    async fn webhook(&self, name: &'static str, peer: &Peer) -> ChannelId {
+        let secrets = Secret::new(serde_json::json!({ "url": format!("{}/hook", peer.url) }).to_string());
+        let channel = Channel::parse(ChannelKind::Webhook, "{}", Some(&secrets), Reach::Private).unwrap();
+        let uid = self.outbox.worker.entropy.uid(START);
+        let (settings, sealed) = self.outbox.seal(&channel, uid).unwrap();
+        let channel = NewChannel {
+            uid,
+            name: name.to_owned(),
+            kind: channels::ChannelKind::Webhook,
+            settings,
+            sealed,
+            owner: ChannelOwner::Environment,
+        };
+        self.write(move |tx, incidents| incidents.create_channel(tx, START, &channel)).await
+    }
+
+    async fn raise(&self, key: &'static str) {
+        let now = self.clock.now();
+        let signal = Signal {
+            project: None,
+            service: None,
+            key: key.to_owned(),
+            source: Source::Own,
+            severity: Severity::Critical,
+            summary: format!("{key} is in trouble"),
+            detail: serde_json::json!({ "users": 3, "runbook": "turn it off and on" }),
+            first_bad_at: now,
+            observed_at: now,
+            kind: SignalKind::Occurrence,
+        };
+        self.write(move |tx, incidents| incidents.raise(tx, now, &signal).map(drop)).await;
+    }
+
+    fn states(&self) -> Vec<(String, String)> {
+        let rows: Result<_, store::Error> = self.outbox.store.read_now(|tx| {
+            tx.all("SELECT purpose, state FROM deliveries ORDER BY id LIMIT 50", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+        });
+        rows.unwrap()
+    }
+}
+
+fn state(purpose: &str, state: &str) -> (String, String) {
+    (purpose.to_owned(), state.to_owned())
+}
+
+#[tokio::test]
+async fn an_incident_rings_once_and_leaves_its_proof() {
+    let house = house();
+    let peer = peer(&house.clock, &[&answer("200 OK", "", "thanks")]).await;
+    house.webhook("hook", &peer).await;
+    house.raise("disk").await;
+    assert_eq!(house.outbox.run().await.unwrap().delivered, 1);
+    assert_eq!(house.outbox.run().await.unwrap(), RunReport::default(), "idempotent");
+    assert_eq!(house.states(), [state("opened", "delivered")]);
+    let request = peer.seen.lock().unwrap()[0].1.clone();
+    assert!(request.contains(r#""message":"Critical: disk is in trouble""#), "{request}");
+    assert!(request.contains(r#""type":"monitor_trouble""#), "{request}");
+    let proof: Result<String, store::Error> = house.outbox.store.read_now(|tx| {
+        tx.one("SELECT outcome || ' ' || detail FROM delivery_attempts", [], |row| row.get(0))
+    });
+    assert_eq!(proof.unwrap(), "delivered 200 thanks");
+}
+
+#[tokio::test]
+async fn a_channel_that_is_gone_is_marked_and_the_next_one_rings() {
+    let house = house();
+    let gone = peer(&house.clock, &[&answer("410 Gone", "", "")]).await;
+    let sound = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
+    let first = house.webhook("first", &gone).await;
+    house.raise("disk").await;
+    house.webhook("second", &sound).await;
+    assert_eq!(house.outbox.run().await.unwrap().failed, 1);
+    assert_eq!(house.outbox.run().await.unwrap().delivered, 1);
+    assert_eq!(house.states(), [state("opened", "failed"), state("opened", "delivered")]);
+    let row = house.outbox.store.read_now(move |tx| channels::find(tx, first)).unwrap().unwrap();
+    assert_eq!(row.state, ChannelState::Broken);
+    assert_eq!(row.state_reason.as_deref(), Some("the receiver answered 410"));
+}
+
+#[tokio::test]
+async fn a_slow_delivery_is_told_to_another_channel_and_keeps_trying() {
+    let house = house();
+    let sick = answer("500 Internal Server Error", "", "");
+    let slow = peer(&house.clock, &[&sick, &sick]).await;
+    let sound = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
+    house.webhook("slow", &slow).await;
+    house.raise("disk").await;
+    house.webhook("sound", &sound).await;
+    assert_eq!(house.outbox.run().await.unwrap().retried, 1);
+    house.clock.advance(Duration::from_mins(11));
+    assert_eq!(house.outbox.run().await.unwrap().retried, 1);
+    assert_eq!(house.outbox.run().await.unwrap().delivered, 1);
+    assert_eq!(house.states(), [state("opened", "pending"), state("opened", "delivered")]);
+}
+
+#[tokio::test]
+async fn secrets_that_do_not_open_break_the_channel_aloud() {
+    let mut house = house();
+    let peer = peer(&house.clock, &[]).await;
+    let id = house.webhook("hook", &peer).await;
+    house.raise("disk").await;
+    house.outbox.sealer = Sealer::new(&[9; 32]);
+    assert_eq!(house.outbox.run().await.unwrap().failed, 1);
+    let row = house.outbox.store.read_now(move |tx| channels::find(tx, id)).unwrap().unwrap();
+    assert_eq!(row.state, ChannelState::Broken);
+    assert!(row.state_reason.unwrap().contains("sealed with another key"));
+}
+
+#[tokio::test]
+async fn what_waited_comes_as_one_bundle() {
+    let house = house();
+    for key in ["disk", "clock"] {
+        house.raise(key).await;
+        house.clock.advance(Duration::from_hours(1));
+    }
+    let peer = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
+    house.webhook("hook", &peer).await;
+    house.clock.advance(Duration::from_secs(1));
+    assert_eq!(house.outbox.run().await.unwrap().delivered, 1);
+    let request = peer.seen.lock().unwrap()[0].1.clone();
+    assert!(request.contains("2 alarms waited for a channel"), "{request}");
+}
+
+#[tokio::test]
+async fn a_test_message_names_its_channel_and_its_reader() {
+    let house = house();
+    let peer = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
+    let channel = house.webhook("hook", &peer).await;
+    let message = NewDelivery {
+        project: None,
+        incident: None,
+        cause: Cause::Test,
+        purpose: Purpose::Test,
+        severity: Severity::Low,
+        channel: Some(channel),
+        recipient: None,
+        content: serde_json::json!({ "asked_by": "ann@example.com" }),
+        quantity: 1,
+    };
+    let id = house.write(move |tx, incidents| Ok(incidents.enqueue(tx, START, &message)?)).await.unwrap();
+    assert_eq!(house.outbox.send_now(id).await.unwrap().delivered, 1);
+    assert!(peer.seen.lock().unwrap()[0].1.contains("ann@example.com asked for a test of channel hook."));
+}
