@@ -23,6 +23,9 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(40);
 /// How much of the log a failure shows.
 const LOG_LINES_SHOWN: usize = 40;
+/// Linux gives clients ports from 32768 on.
+const PORT_MIN: u32 = 20_000;
+const PORTS: u32 = 12_000;
 /// No test's load runs into the quota of a key unless it wants to.
 const EVENTS_PER_MINUTE: &str = "1000000";
 
@@ -58,13 +61,16 @@ pub(crate) struct Server {
     address: SocketAddr,
     pub(crate) setup: Setup,
     child: Option<Child>,
+    /// What it last said about being ready, for the report of a failure.
+    last_health: String,
 }
 
 impl Server {
     pub(crate) fn start(setup: Setup) -> Server {
         let root = TempDir::new().expect("a temporary folder can be made");
         fs::create_dir(root.path().join("data")).expect("a temporary folder can be filled");
-        let mut server = Server { root, address: free_address(), setup, child: None };
+        let mut server =
+            Server { root, address: free_address(), setup, child: None, last_health: "nothing".to_owned() };
         server.launch();
         server
     }
@@ -88,13 +94,20 @@ impl Server {
         wait_until("the server is ready", READY_WITHIN, || {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
             assert!(ended.is_none(), "the server ended with {ended:?}:\n{}", self.log_tail());
-            api.try_get("/health/ready").filter(|answer| answer.status == 200)
+            let answer = api.try_get("/health/ready");
+            let said =
+                answer.as_ref().map_or("nothing".to_owned(), |it| format!("{} {}", it.status, it.text()));
+            self.last_health = said;
+            answer.filter(|answer| answer.status == 200)
         });
     }
 
     /// SIGTERM, then waits for its end; returns whether it ended as asked.
     pub(crate) fn stop(&mut self) -> bool {
         let Some(mut child) = self.child.take() else { return true };
+        if let Some(status) = child.try_wait().expect("its end can be seen") {
+            return status.success();
+        }
         kill_process(pid_of(&child), Signal::TERM).expect("the server can be stopped");
         for _ in 0..STOP_WITHIN.as_millis() / 20 {
             if let Some(status) = child.try_wait().expect("its end can be seen") {
@@ -201,7 +214,8 @@ impl Drop for Server {
         if thread::panicking() {
             self.root.disable_cleanup(true);
             let folder = self.root.path().display();
-            eprintln!("the server's folder stays at {folder}; the end of its log:\n{}", self.log_tail());
+            eprintln!("the server last said {:?} at {}/health/ready", self.last_health, self.address);
+            eprintln!("its folder stays at {folder}; the end of its log:\n{}", self.log_tail());
         } else {
             assert!(ended_as_asked, "the server did not stop on SIGTERM:\n{}", self.log_tail());
         }
@@ -213,9 +227,14 @@ pub(crate) fn binary() -> OsString {
     env::var_os("TOCSIN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_tocsin").into())
 }
 
+/// A free port below those that the system gives to clients: none takes it while the server is down.
 fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("a bound listener has an address")
+    let first = getrandom::u32().expect("the system gives random bytes") % PORTS;
+    (0..PORTS)
+        .map(|step| PORT_MIN + (first + step) % PORTS)
+        .filter_map(|port| TcpListener::bind(("127.0.0.1", u16::try_from(port).ok()?)).ok())
+        .find_map(|listener| listener.local_addr().ok())
+        .expect("a port is free")
 }
 
 fn pid_of(child: &Child) -> Pid {
