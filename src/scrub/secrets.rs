@@ -1,0 +1,512 @@
+//! Finds secrets inside texts by their shape and by what stands before them.
+//!
+//! One look at every byte through a table of classes; only digits, `=`, `:` and the few letters and marks with which
+//! a secret begins cost more. What is found is a span to replace: the text around it survives.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::FILTERED;
+use super::digits::{SSN_BYTES, card_length, iban_length, starts_with_ssn};
+use super::names::{Names, Sensitivity};
+use super::tokens;
+
+/// How much of a text is expected to be prose, code or address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// Messages, values, addresses: every rule.
+    Text,
+    /// Source lines: assigned literals alone, so that `password = ask()` stays readable.
+    Code,
+    /// Where code lies: a file or an URL, of which only credentials and parameters are secret.
+    Location,
+}
+
+/// The text with each secret replaced; `found` as [`find`] left it.
+pub(super) fn replaced<'t>(text: &'t str, found: &[Range<usize>]) -> Cow<'t, str> {
+    if found.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut at = 0;
+    for secret in found {
+        shown.push_str(text.get(at..secret.start).unwrap_or_default());
+        shown.push_str(FILTERED);
+        at = secret.end;
+    }
+    shown.push_str(text.get(at..).unwrap_or_default());
+    Cow::Owned(shown)
+}
+
+/// Whether a whole value hides nothing: it is empty, or an SDK has redacted it.
+pub(super) fn is_hidden_already(value: &str) -> bool {
+    let marked = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let marked = marked.or_else(|| value.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')));
+    let redacted = |mark: &str| ["filtered", "redacted"].iter().any(|word| word.eq_ignore_ascii_case(mark));
+    marked.is_some_and(redacted) || is_masked(value)
+}
+
+/// What a byte may begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Class {
+    Nothing,
+    Digit,
+    /// `:` or `=`: a name may stand before, a secret behind.
+    Assign,
+    /// A letter or mark inside the prefix of a well-known token, or the B of Bearer and Basic.
+    Token,
+}
+
+const CLASSES: [Class; 256] = classes();
+
+const fn classes() -> [Class; 256] {
+    let mut table = [Class::Nothing; 256];
+    let mut digit = b'0';
+    while digit <= b'9' {
+        table[digit as usize] = Class::Digit;
+        digit += 1;
+    }
+    table[b':' as usize] = Class::Assign;
+    table[b'=' as usize] = Class::Assign;
+    let triggers = tokens::TRIGGERS;
+    let mut at = 0;
+    while at < triggers.len() {
+        table[triggers[at] as usize] = Class::Token;
+        at += 1;
+    }
+    table
+}
+
+/// Appends the secrets of `text` to `found`, in order and apart from each other.
+pub(super) fn find(text: &str, style: Style, names: &Names, found: &mut Vec<Range<usize>>) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(step) =
+        bytes.get(at..).and_then(|rest| rest.iter().position(|b| class(*b) != Class::Nothing))
+    {
+        at += step;
+        let floor = found.last().map_or(0, |last| last.end);
+        let secret = match (class(bytes[at]), style) {
+            (Class::Nothing, _) | (Class::Digit | Class::Token, Style::Location) => None,
+            (Class::Digit, Style::Text | Style::Code) => {
+                let (secret, run_end) = number_at(bytes, at);
+                at = run_end - 1;
+                secret
+            }
+            (Class::Token, Style::Text | Style::Code) => tokens::token_at(bytes, at, floor),
+            (Class::Assign, _) => assigned_at(text, at, style, names),
+        };
+        at += 1;
+        if let Some(secret) = secret.filter(|secret| secret.start >= floor && !secret.is_empty()) {
+            at = at.max(secret.end);
+            found.push(secret);
+        }
+    }
+}
+
+const fn class(byte: u8) -> Class {
+    CLASSES[byte as usize]
+}
+
+/// Judges the number whose first digit is at `at`; also tells where the run of digits ends.
+fn number_at(bytes: &[u8], at: usize) -> (Option<Range<usize>>, usize) {
+    let run = bytes.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count();
+    let run_end = at + run;
+    let before = |back: usize| at.checked_sub(back).and_then(|place| bytes.get(place)).copied();
+    let rest = bytes.get(at..).unwrap_or_default();
+    let word_before =
+        before(1).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+    // DE89…: two letters before the digits, and nothing before the letters.
+    let after_country = before(1).is_some_and(|b| b.is_ascii_uppercase())
+        && before(2).is_some_and(|b| b.is_ascii_uppercase())
+        && !before(3).is_some_and(|b| b.is_ascii_alphanumeric());
+    if after_country && run >= 2 {
+        let iban = bytes.get(at - 2..).and_then(iban_length).map(|length| at - 2..at - 2 + length);
+        return (iban, run_end);
+    }
+    if word_before {
+        return (None, run_end);
+    }
+    let after_dash = before(1) == Some(b'-') && before(2).is_some_and(|b| b.is_ascii_digit());
+    if run == 3 && !after_dash && starts_with_ssn(rest) {
+        return (Some(at..at + SSN_BYTES), run_end);
+    }
+    let may_be_card = run >= 13 || (run == 4 && matches!(rest.get(4), Some(b' ' | b'-')));
+    let card = if may_be_card && !after_dash { card_length(rest) } else { None };
+    (card.map(|length| at..at + length), run_end)
+}
+
+/// Judges the `:` or `=` at `at` by the name before it, and returns the value behind it.
+fn assigned_at(text: &str, at: usize, style: Style, names: &Names) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    if bytes.get(at) == Some(&b':') && bytes.get(at + 1..at + 3) == Some(b"//") {
+        return url_password(bytes, at + 3);
+    }
+    let name = name_before(bytes, at)?;
+    if style == Style::Location
+        && !matches!(name.start.checked_sub(1).map(|b| bytes[b]), Some(b'?' | b'&' | b';' | b'#'))
+    {
+        return None;
+    }
+    let written = text.get(name.clone())?;
+    let sensitivity = names.judge(written);
+    if matches!(sensitivity, Sensitivity::Clear | Sensitivity::Safe) {
+        return None;
+    }
+    let quoted_name = bytes.get(name.end).is_some_and(|byte| matches!(byte, b'"' | b'\'' | b'\\'));
+    let value =
+        value_behind(bytes, at, style, quoted_name || name.end < at && bytes[name.end] == b']', written)?;
+    let text = text.get(value.clone())?;
+    let counted = sensitivity == Sensitivity::Uncounted && text.bytes().all(|byte| byte.is_ascii_digit());
+    (!counted && !is_trivial(text)).then_some(value)
+}
+
+/// The longest name that is looked at before `=` or `:`.
+const NAME_BYTES_MAX: usize = 64;
+/// Blanks that may stand around `=` and `:`; aligned assignments use a few.
+const BLANKS_MAX: usize = 8;
+
+/// The name that ends before `at`, its quotes and a closing bracket stepped over.
+fn name_before(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let back = |from: usize, matching: fn(&u8) -> bool, max: usize| {
+        from - bytes
+            .get(..from)
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .take(max)
+            .take_while(|byte| matching(byte))
+            .count()
+    };
+    let mut end = back(at, |byte| *byte == b' ', BLANKS_MAX);
+    // `!=`, `<=`, `>=`, `==` compare.
+    if bytes.get(at) == Some(&b'=')
+        && matches!(bytes.get(at.checked_sub(1)?), Some(b'!' | b'<' | b'>' | b'='))
+    {
+        return None;
+    }
+    end = back(end, |byte| matches!(byte, b']' | b':'), 1);
+    end = back(end, |byte| matches!(byte, b'"' | b'\'' | b'`'), 1);
+    end = back(end, |byte| *byte == b'\\', 3);
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let start = back(end, is_name, NAME_BYTES_MAX);
+    (end - start >= 2).then_some(start..end)
+}
+
+/// The value behind the `:` or `=` at `at`, without its quotes; `None` where nothing there may be hidden.
+fn value_behind(
+    bytes: &[u8],
+    at: usize,
+    style: Style,
+    quoted_name: bool,
+    name: &str,
+) -> Option<Range<usize>> {
+    let is = |place: usize, wanted: u8| bytes.get(place) == Some(&wanted);
+    let mut from = at + 1;
+    // `==` compares.
+    if is(at, b'=') && is(from, b'=') {
+        return None;
+    }
+    // `=>` of Ruby and PHP, `:=` of Go and SQL.
+    from += usize::from((is(at, b'=') && is(from, b'>')) || (is(at, b':') && is(from, b'=')));
+    let blanks = bytes.iter().skip(from).take(BLANKS_MAX).take_while(|byte| **byte == b' ').count();
+    from += blanks;
+    if style == Style::Code
+        && is(at, b':')
+        && let Some(assign) = annotated(bytes, from)
+    {
+        return value_behind(bytes, assign, style, quoted_name, name);
+    }
+    let prefix = usize::from(matches!(bytes.get(from), Some(b'b' | b'u' | b'r' | b'f')));
+    if let Some(content) = quoted_content(bytes, from).or_else(|| quoted_content(bytes, from + prefix)) {
+        return Some(content);
+    }
+    match style {
+        Style::Code => None,
+        Style::Text if is(at, b':') && blanks > 0 && !quoted_name => prose_value(bytes, from, name),
+        Style::Text | Style::Location => bare_value(bytes, from),
+    }
+}
+
+/// The `=` behind a type, as in `password: str = "…"`.
+fn annotated(bytes: &[u8], from: usize) -> Option<usize> {
+    let of_type =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'[' | b']' | b'|' | b' ');
+    let rest = bytes.get(from..)?;
+    let length = rest.iter().take(NAME_BYTES_MAX).take_while(|byte| of_type(byte)).count();
+    (length > 0 && rest.get(length) == Some(&b'=')).then_some(from + length)
+}
+
+/// What stands between the quotes that open at `from`, plain (`"…"`) or escaped (`\"…\"`); to the end of the text
+/// where they do not close.
+fn quoted_content(bytes: &[u8], from: usize) -> Option<Range<usize>> {
+    let slashes = bytes.iter().skip(from).take(3).take_while(|byte| **byte == b'\\').count();
+    let quote = *bytes.get(from + slashes).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'))?;
+    let start = from + slashes + 1;
+    let (mut run, mut place) = (0, start);
+    while let Some(byte) = bytes.get(place) {
+        let doubled = quote == b'\'' && place > start && bytes.get(place + 1) == Some(&quote);
+        if *byte == b'\\' {
+            run += 1;
+        } else if *byte == quote && run == slashes && !doubled {
+            return Some(start..place - slashes);
+        } else {
+            // SQL writes a quote inside as two.
+            place += usize::from(*byte == quote && doubled);
+            run = 0;
+        }
+        place += 1;
+    }
+    Some(start..bytes.len())
+}
+
+/// An unquoted value: up to a blank or what separates values. A call or structure is not a value.
+fn bare_value(bytes: &[u8], from: usize) -> Option<Range<usize>> {
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace()
+            || matches!(
+                byte,
+                b'&' | b';'
+                    | b','
+                    | b')'
+                    | b'}'
+                    | b']'
+                    | b'"'
+                    | b'\''
+                    | b'<'
+                    | b'>'
+                    | b'|'
+                    | b'\\'
+                    | b'('
+                    | b'{'
+            )
+    };
+    let rest = bytes.get(from..)?;
+    let length = rest.iter().position(ends).unwrap_or(rest.len());
+    let word = rest.get(..length)?;
+    if matches!(rest.get(length), Some(b'(')) || matches!(rest.first(), Some(b'[')) {
+        return None;
+    }
+    let scheme = SCHEMES.iter().any(|scheme| scheme.as_bytes().eq_ignore_ascii_case(word));
+    if scheme && rest.get(length) == Some(&b' ') && rest.get(length + 1).is_some_and(|next| !ends(next)) {
+        return bare_value(bytes, from + length + 1);
+    }
+    (length > 0).then_some(from..from + length)
+}
+
+/// Words that stand before the secret in an `Authorization` value.
+const SCHEMES: [&str; 4] = ["bearer", "basic", "token", "digest"];
+
+/// The value of `Name: value` in prose. Headers that hold nothing else lose the rest of their line; elsewhere a
+/// word with a digit is taken for a secret, and `password: must be long` stays.
+fn prose_value(bytes: &[u8], from: usize, name: &str) -> Option<Range<usize>> {
+    const HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+    const SECRET_BYTES_MIN: usize = 6;
+    if HEADERS.iter().any(|header| header.eq_ignore_ascii_case(name)) {
+        let rest = bytes.get(from..)?;
+        let length =
+            rest.iter().position(|byte| matches!(byte, b'\n' | b'\r' | b'"' | b'\'')).unwrap_or(rest.len());
+        return Some(from..from + length);
+    }
+    let value = bare_value(bytes, from)?;
+    let word = bytes.get(value.clone())?;
+    (word.len() >= SECRET_BYTES_MIN && word.iter().any(u8::is_ascii_digit)).then_some(value)
+}
+
+/// Values that hide nothing: empty, a language's nothing, a placeholder, or hidden already.
+fn is_trivial(value: &str) -> bool {
+    const WORDS: [&str; 9] =
+        ["none", "null", "nil", "undefined", "true", "false", "filtered", "redacted", "[]"];
+    let trimmed = value.trim();
+    trimmed.is_empty()
+        || WORDS.iter().any(|word| word.eq_ignore_ascii_case(trimmed))
+        || trimmed.starts_with(['%', '$', '?', '{', '<', '['])
+        || is_masked(trimmed)
+}
+
+/// Stars or dots alone.
+fn is_masked(value: &str) -> bool {
+    value.chars().all(|character| matches!(character, '*' | '•' | '·'))
+}
+
+/// The password of `user:password@` at the start of an URL's authority.
+fn url_password(bytes: &[u8], from: usize) -> Option<Range<usize>> {
+    let rest = bytes.get(from..)?;
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace()
+            || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\')
+    };
+    let authority = rest.get(..rest.iter().position(ends).unwrap_or(rest.len()))?;
+    let end = authority.iter().rposition(|byte| *byte == b'@')?;
+    let start = authority.get(..end)?.iter().position(|byte| *byte == b':')? + 1;
+    let password = str::from_utf8(authority.get(start..end)?).ok()?;
+    (!is_trivial(password)).then_some(from + start..from + end)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scrubbed(text: &str, style: Style) -> String {
+        let mut found = Vec::new();
+        find(text, style, &Names::default(), &mut found);
+        let mut out = String::new();
+        let mut at = 0;
+        for secret in found {
+            out.push_str(&text[at..secret.start]);
+            out.push('█');
+            at = secret.end;
+        }
+        out.push_str(&text[at..]);
+        out
+    }
+
+    fn check(style: Style, table: &[(&str, &str)]) {
+        for (text, expected) in table {
+            assert_eq!(scrubbed(text, style), *expected);
+        }
+    }
+
+    #[test]
+    fn named_values_are_found_in_texts() {
+        check(
+            Style::Text,
+            &[
+                ("password=hunter2", "password=█"),
+                ("user=bob&password=hunter2&x=1", "user=bob&password=█&x=1"),
+                ("/reset?access_token=abc&next=/", "/reset?access_token=█&next=/"),
+                ("{'password': 'hunter2', 'a': 1}", "{'password': '█', 'a': 1}"),
+                (r#"{"apiKey":"x y","b":2}"#, r#"{"apiKey":"█","b":2}"#),
+                (r#""{\"token\":\"abc\\\"d\",\"e\":1}""#, r#""{\"token\":\"█\",\"e\":1}""#),
+                ("{'pin_code': 1, 'password': 12345}", "{'pin_code': 1, 'password': █}"),
+                ("SET password = 'a''b' WHERE id = 1", "SET password = '█' WHERE id = 1"),
+                ("headers['x-api-key'] = \"k\"", "headers['x-api-key'] = \"█\""),
+                (":password => \"p\"", ":password => \"█\""),
+                ("password := 'p'", "password := '█'"),
+                ("Authorization: Basic dXNlcjpwYXNz", "Authorization: █"),
+                ("authorization=Bearer abc", "authorization=Bearer █"),
+                ("Cookie: a=b; c=d\nHost: x", "Cookie: █\nHost: x"),
+                ("api_key: abc123def", "api_key: █"),
+                ("Password=s3cret;Server=db", "Password=█;Server=db"),
+                ("session=abc", "session=█"),
+                ("b'password': b'x'", "b'password': b'█'"),
+                ("password='open", "password='█"),
+            ],
+        );
+    }
+
+    #[test]
+    fn prose_and_placeholders_stay() {
+        for text in [
+            "Unexpected token: punc (",
+            "password: must be at least 8 characters",
+            "Invalid token: unexpected end",
+            "password=None, token=null, secret=''",
+            "WHERE password = %s AND token = $1 AND secret = ? AND otp = {otp}",
+            "password=[Filtered] token=****** secret=<redacted>",
+            "if token == other",
+            "token != 'x'",
+            "max_tokens=4096",
+            "author: J. Doe=1",
+            "token=Token(1)",
+            "12:34:56 and a=b",
+            "The bearer of bad news, basic authentication",
+            "2026-11-21T02:38:40.559409Z",
+            "5066081e73e444c1870ef13faa7234ac",
+            "https://example.com:8080/path?page=2#top",
+            "//cdn.example.com/a@b",
+            "ssh_keys=3 and sk-learn and xoxb- and A K I A",
+            "",
+        ] {
+            assert_eq!(scrubbed(text, Style::Text), text);
+        }
+    }
+
+    #[test]
+    fn secrets_are_found_by_their_shape() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
+        check(
+            Style::Text,
+            &[
+                ("card 4111 1111 1111 1111 declined", "card █ declined"),
+                ("4111111111111111", "█"),
+                ("id4111111111111111", "id4111111111111111"),
+                ("ssn 078-05-1120.", "ssn █."),
+                ("from DE89 3704 0044 0532 0130 00 to", "from █ to"),
+                ("Authorization Bearer abc123def456 ok", "Authorization Bearer █ ok"),
+                ("basic dXNlcjpwYXNz0", "basic █"),
+                ("postgres://shop:s3cr@t@db:5432/shop", "postgres://shop:█@db:5432/shop"),
+                ("redis://:pass@host/0 and https://k@host/1", "redis://:█@host/0 and https://k@host/1"),
+                (&format!("jwt {jwt}!"), "jwt █!"),
+                ("key sk_live_4eC39HqLyjWDarjtT1 used", "key █ used"),
+                ("ghp_0123456789012345678901234567890123456", "█"),
+                ("AKIAIOSFODNN7EXAMPLE", "█"),
+                ("xoxb-1234567890-abcdefghij", "█"),
+                (
+                    "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc=\n-----END RSA PRIVATE KEY-----\nrest",
+                    "-----BEGIN RSA PRIVATE KEY-----█-----END RSA PRIVATE KEY-----\nrest",
+                ),
+                ("-----BEGIN PRIVATE KEY-----\nMIIE cut", "-----BEGIN PRIVATE KEY-----█"),
+            ],
+        );
+    }
+
+    #[test]
+    fn source_lines_lose_their_literals_alone() {
+        check(
+            Style::Code,
+            &[
+                ("password = \"hunter2\"", "password = \"█\""),
+                ("    password: str = 'hunter2'", "    password: str = '█'"),
+                ("const apiKey = `abc`;", "const apiKey = `█`;"),
+                (
+                    "login(user, password=password, token=get_token())",
+                    "login(user, password=password, token=get_token())",
+                ),
+                ("connect(\"postgres://u:p@h/d\")", "connect(\"postgres://u:█@h/d\")"),
+                ("if (token == \"x\") return", "if (token == \"x\") return"),
+                ("def check(token: str) -> None:", "def check(token: str) -> None:"),
+                ("charge(\"4111111111111111\")", "charge(\"█\")"),
+            ],
+        );
+    }
+
+    #[test]
+    fn locations_lose_credentials_and_parameters_alone() {
+        check(
+            Style::Location,
+            &[
+                ("https://u:p@host/app.js?auth_token=abc&v=2", "https://u:█@host/app.js?auth_token=█&v=2"),
+                ("/srv/4111111111111111/token=x/main.py", "/srv/4111111111111111/token=x/main.py"),
+                ("webpack-internal:///./src/password.js", "webpack-internal:///./src/password.js"),
+            ],
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn spans_are_in_order_apart_and_on_character_borders(
+            text in "([a-z]{0,3}|password|token|=|:|//|@|'|\"|\\\\|Bearer |eyJ|ü|4111111111111111| |-----BEGIN |DE89|sk-|\\PC){0,40}",
+        ) {
+            for style in [Style::Text, Style::Code, Style::Location] {
+                let mut found = Vec::new();
+                find(&text, style, &Names::default(), &mut found);
+                let mut floor = 0;
+                for secret in found {
+                    prop_assert!(secret.start >= floor && !secret.is_empty());
+                    prop_assert!(text.get(secret.clone()).is_some());
+                    floor = secret.end;
+                }
+            }
+        }
+
+        #[test]
+        fn a_card_is_found_wherever_it_stands(before in "[a-zäß ,;(\"]{0,20}", after in "[ ,;)\"!][a-z ]{0,20}") {
+            let text = format!("{before} 5555-5555-5555-4444{after}");
+            prop_assert_eq!(scrubbed(&text, Style::Text), format!("{before} █{after}"));
+        }
+    }
+}

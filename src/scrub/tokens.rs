@@ -1,0 +1,141 @@
+//! Tokens that are known by their own shape: prefixes that providers give them, JWTs, PEM blocks, and what follows
+//! `Bearer` and `Basic`.
+
+use std::ops::Range;
+
+/// The bytes at which [`token_at`] has something to look for.
+pub(super) const TRIGGERS: [u8; 6] = [b'A', b'B', b'b', b'J', b'_', b'-'];
+
+/// A provider's token: a prefix and a least number of letters, digits, `_` and `-` behind it.
+struct Known {
+    prefix: &'static [u8],
+    rest_min: usize,
+}
+
+/// The tokens whose prefix ends in `_` or `-`, by that trigger and the two bytes before it.
+const fn ending_in(before: [u8; 2], trigger: u8) -> &'static [Known] {
+    match (&before, trigger) {
+        (b"ve", b'_') => {
+            &[Known { prefix: b"sk_live_", rest_min: 10 }, Known { prefix: b"rk_live_", rest_min: 10 }]
+        }
+        (b"st", b'_') => {
+            &[Known { prefix: b"sk_test_", rest_min: 10 }, Known { prefix: b"rk_test_", rest_min: 10 }]
+        }
+        (b"ec", b'_') => &[Known { prefix: b"whsec_", rest_min: 16 }],
+        (b"hp", b'_') => &[Known { prefix: b"ghp_", rest_min: 30 }],
+        (b"ho", b'_') => &[Known { prefix: b"gho_", rest_min: 30 }],
+        (b"hu", b'_') => &[Known { prefix: b"ghu_", rest_min: 30 }],
+        (b"hs", b'_') => &[Known { prefix: b"ghs_", rest_min: 30 }],
+        (b"hr", b'_') => &[Known { prefix: b"ghr_", rest_min: 30 }],
+        (b"at", b'_') => &[Known { prefix: b"github_pat_", rest_min: 30 }],
+        (b"pm", b'_') => &[Known { prefix: b"npm_", rest_min: 30 }],
+        (b"ys", b'_') => &[Known { prefix: b"sntrys_", rest_min: 20 }],
+        (b"yu", b'_') => &[Known { prefix: b"sntryu_", rest_min: 20 }],
+        (b"at", b'-') => &[Known { prefix: b"glpat-", rest_min: 16 }],
+        (b"xb", b'-') => &[Known { prefix: b"xoxb-", rest_min: 10 }],
+        (b"xp", b'-') => &[Known { prefix: b"xoxp-", rest_min: 10 }],
+        (b"pp", b'-') => &[Known { prefix: b"xapp-", rest_min: 10 }],
+        ([_, b'k'], b'-') => &[Known { prefix: b"sk-", rest_min: 20 }],
+        _ => &[],
+    }
+}
+
+/// Prefixes that begin with their trigger, `A`.
+const PREFIXES_A: [Known; 3] = [
+    Known { prefix: b"AKIA", rest_min: 16 },
+    Known { prefix: b"ASIA", rest_min: 16 },
+    Known { prefix: b"AIza", rest_min: 35 },
+];
+
+/// The secret that the trigger at `at` belongs to. Nothing before `floor` is looked at.
+pub(super) fn token_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
+    match bytes.get(at)? {
+        b'B' | b'b' => credentials_at(bytes, at, floor),
+        b'A' => {
+            let rest = bytes.get(at..)?;
+            let known = PREFIXES_A.iter().find(|known| rest.starts_with(known.prefix))?;
+            known_token(bytes, at, floor, known)
+        }
+        b'J' => jwt_at(bytes, at, floor),
+        b'-' if bytes.get(at..)?.starts_with(PEM_BEGIN) => pem_body(bytes, at),
+        b'_' | b'-' => {
+            let before = bytes.get(at.checked_sub(2)?..at)?.first_chunk()?;
+            let head = bytes.get(floor..=at)?;
+            let known = ending_in(*before, bytes[at]).iter().find(|known| head.ends_with(known.prefix))?;
+            known_token(bytes, at + 1 - known.prefix.len(), floor, known)
+        }
+        _ => None,
+    }
+}
+
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+fn starts_word(bytes: &[u8], at: usize, floor: usize) -> bool {
+    at == floor
+        || !at.checked_sub(1).and_then(|before| bytes.get(before)).is_some_and(u8::is_ascii_alphanumeric)
+}
+
+fn run(bytes: &[u8], from: usize, belongs: impl Fn(u8) -> bool) -> usize {
+    from + bytes.iter().skip(from).take_while(|byte| belongs(**byte)).count()
+}
+
+fn known_token(bytes: &[u8], at: usize, floor: usize, known: &Known) -> Option<Range<usize>> {
+    let from = at + known.prefix.len();
+    let end = run(bytes, from, is_token_byte);
+    (starts_word(bytes, at, floor) && end - from >= known.rest_min).then_some(at..end)
+}
+
+/// `eyJ….eyJ….…`: header, payload and signature, all base64url; the trigger is the J.
+fn jwt_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
+    /// `{"alg":""}` in base64 has 14 digits.
+    const HEADER_BYTES_MIN: usize = 12;
+    let start = at.checked_sub(2).filter(|start| *start >= floor)?;
+    if bytes.get(start..at) != Some(b"ey") || !starts_word(bytes, start, floor) {
+        return None;
+    }
+    let header_end = run(bytes, at, is_token_byte);
+    if header_end - at < HEADER_BYTES_MIN || bytes.get(header_end) != Some(&b'.') {
+        return None;
+    }
+    Some(start..run(bytes, header_end, |byte| is_token_byte(byte) || byte == b'.'))
+}
+
+/// `Bearer TOKEN` and `Basic BASE64`, where what follows looks like a secret and not like a word.
+fn credentials_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
+    let word =
+        |text: &[u8]| bytes.get(at..at + text.len()).is_some_and(|found| found.eq_ignore_ascii_case(text));
+    let scheme_bytes = match (word(b"bearer "), word(b"basic ")) {
+        (true, _) => 7,
+        (_, true) => 6,
+        (false, false) => return None,
+    };
+    let from = run(bytes, at + scheme_bytes, |byte| byte == b' ');
+    let end =
+        run(bytes, from, |byte| is_token_byte(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'='));
+    let secret = bytes.get(from..end)?;
+    let has_digit = secret.iter().any(u8::is_ascii_digit);
+    let enough = secret.len() >= LONG_SECRET_BYTES_MIN
+        || (secret.len() >= SECRET_BYTES_MIN && (has_digit || secret.ends_with(b"=")));
+    (starts_word(bytes, at, floor) && enough).then_some(from..end)
+}
+
+const SECRET_BYTES_MIN: usize = 6;
+/// Longer than the words that follow "bearer" and "basic" in prose.
+const LONG_SECRET_BYTES_MIN: usize = 20;
+
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+const PEM_END: &[u8] = b"-----END ";
+
+/// What stands between the BEGIN and END lines, to the end of the text where the block is cut.
+fn pem_body(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    /// Labels are short (`OPENSSH PRIVATE KEY`).
+    const LABEL_BYTES_MAX: usize = 40;
+    let label = bytes.get(at + PEM_BEGIN.len()..)?;
+    let label_end = label.windows(5).take(LABEL_BYTES_MAX).position(|dashes| dashes == b"-----")?;
+    let from = at + PEM_BEGIN.len() + label_end + 5;
+    let rest = bytes.get(from..)?;
+    let end = rest.windows(PEM_END.len()).position(|window| window == PEM_END).unwrap_or(rest.len());
+    Some(from..from + end)
+}
