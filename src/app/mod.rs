@@ -1,5 +1,6 @@
 //! Builds every part in the order of what it needs. The only place that knows them all.
 
+mod channels;
 mod parts;
 mod tasks;
 

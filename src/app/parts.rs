@@ -8,7 +8,7 @@ use actix_web::web;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::tasks;
+use super::{channels, tasks};
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{By, Cache, Email, projects, users};
 use crate::base::seal::Sealer;
@@ -18,10 +18,15 @@ use crate::engine::Engine;
 use crate::http::ingest::Refusals;
 use crate::http::observed::Observed;
 use crate::http::{AppState, server};
-use crate::incidents::{Incidents, Policy, ring::RingPolicy};
+use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
 use crate::issues::record::EventRecord;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::MetricRecord;
+use crate::notify::channel::Transport;
+use crate::notify::outbox::{LinkMaker, Outbox};
+use crate::notify::verdict::DeliveryPolicy;
+use crate::notify::worker::Worker;
+use crate::outbound;
 use crate::resilience::Limiter;
 use crate::scrub::{ScrubRules, Scrubber};
 use crate::store::{self, Options, Store};
@@ -40,6 +45,10 @@ pub enum BuildError {
     Metrics(#[from] RegistryError),
     #[error("the first owner could not be created: {0}")]
     FirstOwner(String),
+    #[error("a channel of the environment could not be set up: {0}")]
+    Channels(incidents::Error),
+    #[error("the outgoing side could not be set up: {0}")]
+    Outgoing(String),
     #[error("a task's schedule is wrong: {0}")]
     Schedule(String),
 }
@@ -74,12 +83,26 @@ impl App {
             opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord { incidents: Arc::clone(&incidents) });
         let store = opened.start()?;
         first_start(&store, &config, &clock, &entropy).await?;
+        let sealer = Sealer::new(&sealing_key);
+        channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now())
+            .await
+            .map_err(BuildError::Channels)?;
         let registry = Registry::new()?;
         let observed = Observed::register(&registry)?;
         let base_url =
             config.server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(config.server.listen));
         let refusals = Arc::new(Refusals::default());
+        let link_key = derive_key(&sealing_key, b"acknowledge links");
+        let outbox = Outbox {
+            store: store.clone(),
+            incidents: Incidents::clone(&incidents),
+            worker: worker(&config, &clock, &entropy)?,
+            sealer: sealer.clone(),
+            links: LinkMaker { base_url: parsed_url(&base_url)?, key: link_key },
+            boot: entropy.uid(clock.now()),
+        };
         let work = tasks::Work {
+            outbox: outbox.clone(),
             store: store.clone(),
             clock: clock.clone(),
             incidents: Arc::clone(&incidents),
@@ -107,8 +130,9 @@ impl App {
             refusals,
             registry,
             observed,
-            sealer: Sealer::new(&sealing_key),
-            link_key: derive_key(&sealing_key, b"acknowledge links"),
+            outbox,
+            sealer,
+            link_key,
             config: Arc::new(config),
         };
         Ok(Self { state: web::Data::new(state) })
@@ -154,6 +178,28 @@ async fn first_start(
         .await
         .map_err(refuse)?;
     Ok(())
+}
+
+/// What sends: with the certificate authorities of the operator's own relay beside the public ones.
+fn worker(config: &Config, clock: &Clock, entropy: &Entropy) -> Result<Worker, BuildError> {
+    let file = config.smtp.as_ref().and_then(|smtp| smtp.ca_file.as_ref());
+    let read = |path: &std::path::PathBuf| {
+        std::fs::read(path)
+            .map_err(|error| BuildError::Outgoing(format!("smtp.ca_file {}: {error}", path.display())))
+    };
+    let authorities = file.map(read).transpose()?;
+    let options = outbound::Options { authorities: authorities.clone() };
+    let http = outbound::Client::new(&options).map_err(|error| BuildError::Outgoing(error.to_string()))?;
+    Ok(Worker {
+        transport: Transport { http, authorities },
+        policy: DeliveryPolicy::default(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    })
+}
+
+fn parsed_url(base_url: &BaseUrl) -> Result<outbound::Url, BuildError> {
+    outbound::Url::parse(base_url.as_str()).map_err(|error| BuildError::Outgoing(error.to_string()))
 }
 
 fn policy(config: &Config) -> Policy {

@@ -8,11 +8,13 @@ use crate::base::Clock;
 use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
 use crate::http::ingest::Refusals;
-use crate::incidents::{INCIDENTS, Incidents};
+use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
 use crate::issues::evaluate::expire_rates;
 use crate::issues::ids::{Merge, RecentIds};
 use crate::issues::retention::{Cut, STEP_ROWS, evict, forget_issues};
 use crate::metrics;
+use crate::notify::outbox::Outbox;
+use crate::notify::worker::RunReport;
 use crate::releases;
 use crate::store::{Error, Store};
 
@@ -25,6 +27,7 @@ pub(super) struct Work {
     pub(super) recent: RecentIds,
     pub(super) refusals: Arc<Refusals>,
     pub(super) retention: Retention,
+    pub(super) outbox: Outbox,
 }
 
 /// Rows that one run of `incidents.expire` handles per step.
@@ -45,6 +48,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             every(1),
             Wake::OnCommit(INCIDENTS),
             |work| Box::pin(expire(work)),
+        ),
+        task(
+            "notify.deliver",
+            "Sends the messages that are due",
+            every(2),
+            Wake::OnCommit(DELIVERIES),
+            |work| Box::pin(deliver(work)),
         ),
         task(
             "rules.windows",
@@ -104,6 +114,17 @@ async fn expire(work: Work) -> anyhow::Result<Report> {
         did.witnesses_over, did.rang, did.digests, did.handed_over
     );
     Ok(if did.more { Report::More(text) } else { Report::Did(text) })
+}
+
+async fn deliver(work: Work) -> anyhow::Result<Report> {
+    let did = work.outbox.run().await?;
+    if did == RunReport::default() {
+        return Ok(Report::Idle);
+    }
+    Ok(Report::More(format!(
+        "{} delivered, {} to be tried again, {} put off, {} failed",
+        did.delivered, did.retried, did.deferred, did.failed
+    )))
 }
 
 async fn windows(work: Work) -> anyhow::Result<Report> {

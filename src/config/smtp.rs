@@ -1,5 +1,7 @@
 //! `[smtp]`: the mail server that carries alarms.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::key::{Key, Kind};
@@ -35,6 +37,12 @@ pub(super) const KEYS: &[Key] = &[
         None,
         "The sender, `alarm@example.com` or `Tocsin <alarm@example.com>`. Unset: the user name where that is an address.",
     ),
+    Key::new(
+        "smtp.ca_file",
+        Kind::Text,
+        None,
+        "A PEM file of further certificate authorities to trust for mail, for a relay with a certificate of your own.",
+    ),
 ];
 
 /// A mail server.
@@ -45,6 +53,7 @@ pub struct Smtp {
     pub credentials: Option<(String, Secret)>,
     pub tls: SmtpTls,
     pub from: String,
+    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +96,7 @@ struct Raw {
     password: Option<Secret>,
     tls: Option<String>,
     from: Option<String>,
+    ca_file: Option<PathBuf>,
 }
 
 pub(super) fn check(values: &Values, problems: &mut Vec<Problem>) -> Result<Option<Smtp>, Refused> {
@@ -126,7 +136,9 @@ pub(super) fn check(values: &Values, problems: &mut Vec<Problem>) -> Result<Opti
     };
     let port = raw.port.unwrap_or_else(|| tls.port());
     match from {
-        Some(from) if problems.len() == told => Ok(Some(Smtp { host, port, credentials, tls, from })),
+        Some(from) if problems.len() == told => {
+            Ok(Some(Smtp { host, port, credentials, tls, from, ca_file: raw.ca_file }))
+        }
         _ => Err(Refused),
     }
 }

@@ -10,6 +10,7 @@ pub mod problem;
 pub mod request;
 pub mod server;
 mod state;
+pub mod visible;
 
 pub use problem::Problem;
 pub use state::AppState;

@@ -7,7 +7,7 @@ use actix_web::{App, HttpServer, middleware, web};
 use tokio_util::sync::CancellationToken;
 
 use super::ingest::{direct, envelope, sentry};
-use super::{AppState, admin, own, request};
+use super::{AppState, admin, api, own, request};
 
 /// Sockets that may wait for `accept` while the workers are busy or the process restarts.
 const BACKLOG: u32 = 1024;
@@ -28,6 +28,7 @@ pub fn run(
             .wrap(middleware::from_fn(request::identify))
             .configure(machines)
             .configure(itself)
+            .configure(api::routes)
             .configure(admin::routes_a::routes)
     })
     .workers(limits.http_threads)

@@ -14,6 +14,7 @@ use crate::incidents::Incidents;
 use crate::issues::ids::RecentIds;
 use crate::issues::record::EventRecord;
 use crate::metrics::MetricRecord;
+use crate::notify::outbox::Outbox;
 use crate::resilience::Limiter;
 use crate::scrub::Scrubber;
 use crate::store::{Lane, Store};
@@ -41,6 +42,7 @@ pub struct AppState {
     pub engine: Engine,
     pub registry: Registry,
     pub observed: Observed,
+    pub outbox: Outbox,
     /// Seals channel secrets.
     pub sealer: Sealer,
     /// Signs acknowledge links.

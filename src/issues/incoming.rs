@@ -2,6 +2,7 @@
 
 use super::sketch::user_hash;
 use super::{Class, EventHead, Grouping, Level, Payload, classify, title};
+use crate::base::text::clip;
 use crate::base::{EventId, ProjectId, Severity, Timestamp};
 use crate::scrub::Scrubber;
 
@@ -23,8 +24,18 @@ pub struct Incoming {
     pub user: Option<u64>,
     pub title: String,
     pub culprit: String,
+    /// Where a person should look first.
+    pub frame: Option<TopFrame>,
     pub grouping: Grouping,
     pub payload: Payload,
+}
+
+/// The frame that a message names.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct TopFrame {
+    pub function: Option<String>,
+    pub file: Option<String>,
+    pub line: Option<i64>,
 }
 
 /// What the edge knows beside the event itself.
@@ -42,6 +53,8 @@ pub struct Origin {
 
 /// Sentry's rule: an event may be 30 days old, and one minute ahead of the receiver.
 const AGE_MAX: std::time::Duration = std::time::Duration::from_hours(30 * 24);
+/// A message shows a path, not a bundle's whole address.
+const FRAME_TEXT_CHARS_MAX: usize = 200;
 const AHEAD_MAX: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// Why an event could not be taken at all.
@@ -77,10 +90,24 @@ impl Incoming {
             user: user_hash(&head.user),
             title: title::title(head),
             culprit: title::culprit(head),
+            frame: top_frame(head),
             grouping,
             payload: Payload::compress(&scrubbed.json).map_err(PrepareError::Compress)?,
         })
     }
+}
+
+fn top_frame(head: &EventHead<'_>) -> Option<TopFrame> {
+    let frames = head.thrown().map_or(&[][..], |thrown| &thrown.stacktrace.frames);
+    let frame = title::crash_frame(if frames.is_empty() { head.bare_stack() } else { frames })?;
+    let text = |text: &Option<std::borrow::Cow<'_, str>>| {
+        text.as_deref().map(|text| clip(text, FRAME_TEXT_CHARS_MAX).into_owned())
+    };
+    Some(TopFrame {
+        function: text(&frame.function),
+        file: text(&frame.filename),
+        line: frame.lineno.filter(|line| *line > 0),
+    })
 }
 
 fn believable(at: Timestamp, received_at: Timestamp) -> Timestamp {

@@ -123,7 +123,9 @@ fn signal(
             window_of(rule).as_secs() / 60
         ),
         detail: json!({
+            "alert": "performance_degradation",
             "points": window.points,
+            "threshold": rule.threshold,
             "type": kind,
             "over_ms": bound,
             "queries": slowest(tx, now, project, rule)?,

@@ -7,7 +7,7 @@ use super::load::{self, LoadError};
 use super::verdict::Verdict;
 use super::worker::{self, Batch, Letter, Record, RunReport, Worker};
 use crate::base::seal::{SealError, Sealer};
-use crate::base::{Secret, Timestamp, Uid};
+use crate::base::{Entropy, Secret, Timestamp, Uid};
 use crate::incidents::channels::{self, ChannelHealth, ChannelOwner, ChannelState};
 use crate::incidents::deliveries::{Attempt, Claimed};
 use crate::incidents::{self, Cause, ChannelId, DELIVERIES, DeliveryId, Incidents, NewDelivery, Purpose};
@@ -171,7 +171,7 @@ impl Outbox {
     ) -> Result<(serde_json::Value, Option<Vec<u8>>), SealError> {
         let Parts { settings, secrets } = channel.parts();
         let sealed = secrets
-            .map(|secrets| self.sealer.seal(&self.worker.entropy, &secrets, &seal_context(uid)))
+            .map(|secrets| seal_secrets(&self.sealer, &self.worker.entropy, &secrets, uid))
             .transpose()?;
         Ok((serde_json::from_str(&settings).unwrap_or_default(), sealed))
     }
@@ -291,6 +291,16 @@ const fn health(health: worker::ChannelHealth) -> ChannelHealth {
         open_until: health.open_until,
         paced_until: health.paced_until,
     }
+}
+
+/// Seals a channel's secrets (JSON) for its row.
+pub fn seal_secrets(
+    sealer: &Sealer,
+    entropy: &Entropy,
+    secrets: &Secret,
+    uid: Uid,
+) -> Result<Vec<u8>, SealError> {
+    sealer.seal(entropy, secrets, &seal_context(uid))
 }
 
 /// Secrets open only in the channel they were sealed for.

@@ -29,7 +29,7 @@ pub(super) fn card_length(text: &[u8]) -> Option<usize> {
         return None;
     }
     let digits = digits.get(..count)?;
-    let grouped = group == 0 || matches!(groups, [4, 4, 4, 4, 0] | [4, 6, 5, 0, 0] | [4, 4, 4, 4, 3]);
+    let grouped = group == 0 || matches!(groups, [4, 4, 4, 4, 0 | 3] | [4, 6, 5, 0, 0]);
     (grouped && is_card_brand(digits) && passes_luhn(digits)).then_some(at)
 }
 

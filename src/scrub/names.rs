@@ -129,7 +129,7 @@ impl Names {
         }
         let words = Words::of(name);
         let compact = words.compact();
-        if self.safe.iter().any(|safe| compact == *safe) {
+        if self.safe.contains(&compact) {
             return Sensitivity::Safe;
         }
         if self.extra.iter().any(|extra| compact.contains(extra.as_str())) {
@@ -139,45 +139,35 @@ impl Names {
     }
 }
 
-/// Whether the letters of any listed word occur at all. Nearly every innocent name ends here.
+/// Whether three letters in a row belong to any listed word. Nearly every innocent name ends here.
 fn may_be_sensitive(name: &str) -> bool {
-    /// The letters of each listed word, the words with the same letters and more left out.
-    const LETTERS: [u32; 17] = [
-        letters("pasw"),
-        letters("pas"),
-        letters("pwd"),
-        letters("cred"),
-        letters("key"),
-        letters("token"),
-        letters("secrt"),
-        letters("csrf"),
-        letters("xsrf"),
-        letters("sid"),
-        letters("otp"),
-        letters("jwt"),
-        letters("bear"),
-        letters("cv"),
-        letters("sn"),
-        letters("auth"),
-        letters("coki"),
-    ];
-    const MORE: [u32; 5] =
-        [letters("su"), letters("sigature"), letters("twofacr"), letters("symfon"), letters("pin")];
-    let mut seen = 0;
-    for byte in name.bytes() {
-        let letter = (byte | 0x20).wrapping_sub(b'a');
-        if letter < 26 {
-            seen |= 1 << letter;
+    // `su`, the one listed name of two letters.
+    if name.len() == NAME_BYTES_MIN {
+        return name.eq_ignore_ascii_case("su");
+    }
+    let mut three = 0_usize;
+    for byte in name.bytes().filter(u8::is_ascii_alphabetic) {
+        three = ((three << 5) | usize::from(byte & 0x1f)) & 0x7fff;
+        if TRIGRAMS[three >> 6] & (1 << (three & 63)) != 0 {
+            return true;
         }
     }
-    LETTERS.iter().chain(&MORE).any(|needed| seen & needed == *needed)
+    false
 }
 
-const fn letters(word: &str) -> u32 {
-    let bytes = word.as_bytes();
-    let (mut set, mut at) = (0, 0);
-    while at < bytes.len() {
-        set |= 1 << (bytes[at] - b'a');
+/// Three letters of every listed word, chosen to be rare, as a set of 15-bit numbers.
+const TRIGRAMS: [u64; 512] = trigrams(&[
+    b"pas", b"pwd", b"ecr", b"tok", b"aut", b"cre", b"key", b"srf", b"ses", b"sid", b"otp", b"jwt", b"bea",
+    b"cvv", b"cvc", b"ssn", b"ook", b"wof", b"zsi", b"gsi", b"ymf", b"udo", b"pin",
+]);
+
+const fn trigrams(list: &[&[u8; 3]]) -> [u64; 512] {
+    let mut set = [0; 512];
+    let mut at = 0;
+    while at < list.len() {
+        let [a, b, c] = *list[at];
+        let three = ((a & 0x1f) as usize) << 10 | ((b & 0x1f) as usize) << 5 | (c & 0x1f) as usize;
+        set[three >> 6] |= 1 << (three & 63);
         at += 1;
     }
     set
@@ -195,7 +185,7 @@ impl Words {
             from += 1;
         }
         let name = &name[from..];
-        let mut spaced = String::with_capacity(name.len() + 8);
+        let mut spaced = String::with_capacity(2 * name.len() + 1);
         let mut previous = ' ';
         let mut characters = name.chars().peekable();
         while let Some(character) = characters.next() {

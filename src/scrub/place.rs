@@ -215,16 +215,20 @@ impl Place {
     /// The bytes after which no further entry of an object or list here is taken.
     pub(super) const fn tree_bytes_max(self) -> usize {
         match self {
-            Self::Frame => 32 * KIB,
+            Self::Frame | Self::Breadcrumb => 32 * KIB,
             Self::Vars | Self::SourceLines | Self::Mechanism | Self::User => 16 * KIB,
-            Self::Breadcrumb => 32 * KIB,
             Self::Exception => 430 * KIB,
             Self::Stacktrace => 200 * KIB,
             Self::Traces => TRACES.bytes_max,
             Self::Frames => FRAMES.bytes_max,
             Self::Breadcrumbs => BREADCRUMBS.bytes_max,
-            Self::Tags | Self::Fixed | Self::Meta | Self::LogEntry | Self::Message => 64 * KIB,
-            Self::Cookies | Self::Headers => 64 * KIB,
+            Self::Tags
+            | Self::Fixed
+            | Self::Meta
+            | Self::LogEntry
+            | Self::Message
+            | Self::Cookies
+            | Self::Headers => 64 * KIB,
             Self::Request => 128 * KIB,
             Self::Event => EVENT_ENTRIES_BYTES_MAX,
             Self::Contexts | Self::Free | Self::Location | Self::SourceLine => 256 * KIB,
@@ -271,10 +275,9 @@ fn in_frame(key: &str) -> Child {
 
 fn in_request(key: &str) -> Child {
     match key {
-        "headers" => Child::Known(Place::Headers),
+        // Both come as pairs or an object, and a query as `a=b&c=d` too.
+        "headers" | "query_string" => Child::Known(Place::Headers),
         "cookies" => Child::Known(Place::Cookies),
-        // Pairs, an object or `a=b&c=d`.
-        "query_string" => Child::Known(Place::Headers),
         "method" | "api_target" => Child::Known(Place::Fixed),
         _ => Child::Chosen(Place::Free),
     }

@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         match self.byte() {
             Some(byte) if byte == close => {
                 self.at += 1;
-                return Ok(false);
+                Ok(false)
             }
             Some(b',') if !first => {
                 self.at += 1;
@@ -154,11 +154,12 @@ impl<'a> Reader<'a> {
             ("-Infinity", Plain::NotANumber("-Infinity")),
         ];
         let rest = self.text.get(self.at..).unwrap_or_default();
-        if let Some((word, plain)) = WORDS.iter().find(|(word, _)| rest.starts_with(word)) {
+        let bytes = rest.as_bytes();
+        let is_word = !matches!(bytes, [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..]);
+        if is_word && let Some((word, plain)) = WORDS.iter().find(|(word, _)| rest.starts_with(word)) {
             self.at += word.len();
             return Ok(*plain);
         }
-        let bytes = rest.as_bytes();
         let Some(length) = number_length(bytes) else { return Err(self.unexpected()) };
         self.at += length;
         let number = rest.get(..length).unwrap_or_default();

@@ -12,29 +12,34 @@ struct Known {
     rest_min: usize,
 }
 
-/// Prefixes that end in `_` or `-`: the trigger is their last byte.
-const PREFIXES: [Known; 20] = [
-    Known { prefix: b"sk_live_", rest_min: 10 },
-    Known { prefix: b"rk_live_", rest_min: 10 },
-    Known { prefix: b"sk_test_", rest_min: 10 },
-    Known { prefix: b"rk_test_", rest_min: 10 },
-    Known { prefix: b"whsec_", rest_min: 16 },
-    Known { prefix: b"ghp_", rest_min: 30 },
-    Known { prefix: b"gho_", rest_min: 30 },
-    Known { prefix: b"ghu_", rest_min: 30 },
-    Known { prefix: b"ghs_", rest_min: 30 },
-    Known { prefix: b"ghr_", rest_min: 30 },
-    Known { prefix: b"github_pat_", rest_min: 30 },
-    Known { prefix: b"npm_", rest_min: 30 },
-    Known { prefix: b"sntrys_", rest_min: 20 },
-    Known { prefix: b"sntryu_", rest_min: 20 },
-    Known { prefix: b"glpat-", rest_min: 16 },
-    Known { prefix: b"xoxb-", rest_min: 10 },
-    Known { prefix: b"xoxp-", rest_min: 10 },
-    Known { prefix: b"xapp-", rest_min: 10 },
-    Known { prefix: b"sk-", rest_min: 20 },
-    Known { prefix: b"SG-", rest_min: 20 },
-];
+/// The tokens whose prefix ends in `_` or `-`, by that trigger and the two bytes before it.
+const fn ending_in(before: [u8; 2], trigger: u8) -> &'static [Known] {
+    match (&before, trigger) {
+        (b"ve", b'_') => {
+            &[Known { prefix: b"sk_live_", rest_min: 10 }, Known { prefix: b"rk_live_", rest_min: 10 }]
+        }
+        (b"st", b'_') => {
+            &[Known { prefix: b"sk_test_", rest_min: 10 }, Known { prefix: b"rk_test_", rest_min: 10 }]
+        }
+        (b"ec", b'_') => &[Known { prefix: b"whsec_", rest_min: 16 }],
+        (b"hp", b'_') => &[Known { prefix: b"ghp_", rest_min: 30 }],
+        (b"ho", b'_') => &[Known { prefix: b"gho_", rest_min: 30 }],
+        (b"hu", b'_') => &[Known { prefix: b"ghu_", rest_min: 30 }],
+        (b"hs", b'_') => &[Known { prefix: b"ghs_", rest_min: 30 }],
+        (b"hr", b'_') => &[Known { prefix: b"ghr_", rest_min: 30 }],
+        (b"at", b'_') => &[Known { prefix: b"github_pat_", rest_min: 30 }],
+        (b"pm", b'_') => &[Known { prefix: b"npm_", rest_min: 30 }],
+        (b"ys", b'_') => &[Known { prefix: b"sntrys_", rest_min: 20 }],
+        (b"yu", b'_') => &[Known { prefix: b"sntryu_", rest_min: 20 }],
+        (b"at", b'-') => &[Known { prefix: b"glpat-", rest_min: 16 }],
+        (b"xb", b'-') => &[Known { prefix: b"xoxb-", rest_min: 10 }],
+        (b"xp", b'-') => &[Known { prefix: b"xoxp-", rest_min: 10 }],
+        (b"pp", b'-') => &[Known { prefix: b"xapp-", rest_min: 10 }],
+        ([_, b'k'], b'-') => &[Known { prefix: b"sk-", rest_min: 20 }],
+        _ => &[],
+    }
+}
+
 /// Prefixes that begin with their trigger, `A`.
 const PREFIXES_A: [Known; 3] = [
     Known { prefix: b"AKIA", rest_min: 16 },
@@ -54,8 +59,9 @@ pub(super) fn token_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<us
         b'J' => jwt_at(bytes, at, floor),
         b'-' if bytes.get(at..)?.starts_with(PEM_BEGIN) => pem_body(bytes, at),
         b'_' | b'-' => {
+            let before = bytes.get(at.checked_sub(2)?..at)?.first_chunk()?;
             let head = bytes.get(floor..=at)?;
-            let known = PREFIXES.iter().find(|known| head.ends_with(known.prefix))?;
+            let known = ending_in(*before, bytes[at]).iter().find(|known| head.ends_with(known.prefix))?;
             known_token(bytes, at + 1 - known.prefix.len(), floor, known)
         }
         _ => None,

@@ -73,6 +73,15 @@ impl Warnings {
         self.kept.push(Warning { path: written(path), kind, detail });
     }
 
+    /// Puts a warning before the others, of which the last gives way.
+    pub(super) fn add_first(&mut self, path: &[Step<'_>], kind: WarningKind, detail: String) {
+        if self.kept.len() == WARNINGS_MAX {
+            self.kept.pop();
+            self.more += 1;
+        }
+        self.kept.insert(0, Warning { path: written(path), kind, detail });
+    }
+
     pub(super) fn finish(mut self) -> Vec<Warning> {
         if self.more > 0 {
             let detail = format!("{} more warnings", self.more);

@@ -1,9 +1,6 @@
 //! Decodes a request body while it arrives, and stops at its bounds before memory is spent.
 
-use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
-use flate2::{Decompress, FlushDecompress, Status};
-use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, InBuffer, Operation, OutBuffer};
-
+use super::decoder::{Decoder, Fault, Room};
 use crate::base::text::clip;
 
 /// A body in the making: fed with chunks as the network brings them, asked for the whole at the end.
@@ -11,6 +8,7 @@ use crate::base::text::clip;
 /// Memory is bounded by the decompressed limit plus one window of the encoding (at most 16 MiB, brotli). After an
 /// error the body is of no further use.
 pub struct Body {
+    encoding: Encoding,
     decoder: Decoder,
     decoded: Vec<u8>,
     limits: BodyLimits,
@@ -69,16 +67,6 @@ impl BodyError {
     }
 }
 
-/// Event JSON shrinks to a third or less; a guess of four saves most bodies a second allocation.
-const EXPANSION_GUESS: usize = 4;
-/// The least room given to a decompressor, so that tiny chunks do not make tiny steps.
-const ROOM_BYTES_MIN: usize = 1024;
-/// zstd windows above 8 MiB need levels that no SDK uses; a frame may otherwise ask for 128 MiB of memory.
-const ZSTD_WINDOW_LOG_MAX: u32 = 23;
-/// The step in which brotli hands out what it decoded.
-const BROTLI_STEP_BYTES: usize = 8 * 1024;
-/// zlib's largest window, which every gzip writer uses.
-const GZIP_WINDOW_BITS: u8 = 15;
 /// An unknown encoding is quoted in the error up to here.
 const NAME_CHARS_MAX: usize = 32;
 
@@ -126,14 +114,9 @@ impl Encoding {
 
 impl Body {
     pub fn new(encoding: Encoding, limits: BodyLimits) -> Result<Self, BodyError> {
-        let decoder = match encoding {
-            Encoding::Identity => Decoder::Identity,
-            Encoding::Gzip => Decoder::Gzip(Inflate::gzip()),
-            Encoding::Deflate => Decoder::Deflate(Deflate::Undecided { first: None }),
-            Encoding::Brotli => Decoder::Brotli(Box::new(Brotli::new())),
-            Encoding::Zstd => Decoder::Zstd(Zstd::new()?),
-        };
-        Ok(Self { decoder, decoded: Vec::new(), limits, received_bytes: 0 })
+        let name = encoding.as_str();
+        let decoder = Decoder::new(encoding).map_err(|_| BodyError::Corrupt { encoding: name, at: 0 })?;
+        Ok(Self { encoding, decoder, decoded: Vec::new(), limits, received_bytes: 0 })
     }
 
     /// Takes the next chunk and decodes what it completes.
@@ -145,13 +128,7 @@ impl Body {
             return Err(BodyError::CompressedTooLarge(self.limits.compressed_bytes));
         }
         let mut room = Room { bytes: &mut self.decoded, bytes_max: self.limits.decompressed_bytes };
-        let step = match &mut self.decoder {
-            Decoder::Identity => room.append(chunk),
-            Decoder::Gzip(inflate) => inflate.push_members(chunk, &mut room),
-            Decoder::Deflate(deflate) => deflate.push(chunk, &mut room),
-            Decoder::Brotli(brotli) => brotli.push(chunk, &mut room),
-            Decoder::Zstd(zstd) => zstd.push(chunk, &mut room),
-        };
+        let step = self.decoder.push(chunk, &mut room);
         self.received_bytes += chunk.len();
         step.map_err(|fault| self.explain(fault))
     }
@@ -162,254 +139,15 @@ impl Body {
         if self.received_bytes == 0 {
             return Ok(Vec::new());
         }
-        let ended = match &self.decoder {
-            Decoder::Identity => true,
-            Decoder::Gzip(inflate) | Decoder::Deflate(Deflate::Decided(inflate)) => inflate.ended,
-            Decoder::Deflate(Deflate::Undecided { .. }) => false,
-            Decoder::Zstd(zstd) => zstd.at_frame_end,
-            Decoder::Brotli(brotli) => brotli.ended,
-        };
-        if ended { Ok(self.decoded) } else { Err(self.explain(Fault::Truncated)) }
+        if self.decoder.ended() { Ok(self.decoded) } else { Err(self.explain(Fault::Truncated)) }
     }
 
     fn explain(&self, fault: Fault) -> BodyError {
-        let (encoding, at) = (self.decoder.encoding().as_str(), self.received_bytes);
+        let (encoding, at) = (self.encoding.as_str(), self.received_bytes);
         match fault {
             Fault::TooLarge => BodyError::TooLarge(self.limits.decompressed_bytes),
             Fault::Corrupt => BodyError::Corrupt { encoding, at },
             Fault::Truncated => BodyError::Truncated { encoding, at },
-        }
-    }
-}
-
-/// What can go wrong inside a decoder, before the error is given its numbers.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    TooLarge,
-    Corrupt,
-    Truncated,
-}
-
-enum Decoder {
-    Identity,
-    Gzip(Inflate),
-    Deflate(Deflate),
-    Brotli(Box<Brotli>),
-    Zstd(Zstd),
-}
-
-impl Decoder {
-    const fn encoding(&self) -> Encoding {
-        match self {
-            Self::Identity => Encoding::Identity,
-            Self::Gzip(_) => Encoding::Gzip,
-            Self::Deflate(_) => Encoding::Deflate,
-            Self::Brotli(_) => Encoding::Brotli,
-            Self::Zstd(_) => Encoding::Zstd,
-        }
-    }
-}
-
-/// The output with its bound.
-struct Room<'a> {
-    bytes: &'a mut Vec<u8>,
-    bytes_max: usize,
-}
-
-impl Room<'_> {
-    fn append(&mut self, chunk: &[u8]) -> Result<(), Fault> {
-        if chunk.len() > self.bytes_max.saturating_sub(self.bytes.len()) {
-            return Err(Fault::TooLarge);
-        }
-        self.bytes.extend_from_slice(chunk);
-        Ok(())
-    }
-
-    /// Makes room to write into; one byte above the bound is allowed, which tells "full" from "too large".
-    fn reserve(&mut self, guess: usize) -> Result<(), Fault> {
-        if self.bytes.len() > self.bytes_max {
-            return Err(Fault::TooLarge);
-        }
-        if self.bytes.len() == self.bytes.capacity() {
-            let wanted = self.bytes.len() + guess.max(self.bytes.len()).max(ROOM_BYTES_MIN);
-            let capacity = wanted.min(self.bytes_max.saturating_add(1));
-            self.bytes.reserve_exact(capacity - self.bytes.len());
-        }
-        Ok(())
-    }
-
-    const fn check(&self) -> Result<(), Fault> {
-        if self.bytes.len() > self.bytes_max { Err(Fault::TooLarge) } else { Ok(()) }
-    }
-
-    const fn is_full(&self) -> bool {
-        self.bytes.len() == self.bytes.capacity()
-    }
-}
-
-/// One inflate stream: a gzip member, a zlib stream or bare deflate.
-struct Inflate {
-    stream: Decompress,
-    ended: bool,
-}
-
-impl Inflate {
-    fn gzip() -> Self {
-        Self { stream: Decompress::new_gzip(GZIP_WINDOW_BITS), ended: false }
-    }
-
-    fn deflate(zlib_header: bool) -> Self {
-        Self { stream: Decompress::new(zlib_header), ended: false }
-    }
-
-    /// A gzip body may be several members behind each other; they decode to one text.
-    fn push_members(&mut self, mut chunk: &[u8], room: &mut Room<'_>) -> Result<(), Fault> {
-        while !chunk.is_empty() {
-            if self.ended {
-                *self = Self::gzip();
-            }
-            chunk = self.step(chunk, room)?;
-        }
-        Ok(())
-    }
-
-    /// Decodes `chunk` and returns what lies behind the stream's end.
-    fn step<'a>(&mut self, mut chunk: &'a [u8], room: &mut Room<'_>) -> Result<&'a [u8], Fault> {
-        loop {
-            room.reserve(chunk.len().saturating_mul(EXPANSION_GUESS))?;
-            let consumed_before = self.stream.total_in();
-            let status = self
-                .stream
-                .decompress_vec(chunk, room.bytes, FlushDecompress::None)
-                .map_err(|_| Fault::Corrupt)?;
-            let consumed = self.stream.total_in() - consumed_before;
-            chunk = usize::try_from(consumed).ok().and_then(|n| chunk.get(n..)).ok_or(Fault::Corrupt)?;
-            room.check()?;
-            match status {
-                Status::StreamEnd => {
-                    self.ended = true;
-                    return Ok(chunk);
-                }
-                Status::Ok | Status::BufError if room.is_full() => {}
-                Status::Ok | Status::BufError if chunk.is_empty() => return Ok(chunk),
-                // Neither room nor input is short: the stream asks for something that cannot be given.
-                Status::BufError => return Err(Fault::Corrupt),
-                Status::Ok => {}
-            }
-        }
-    }
-}
-
-/// `deflate` means zlib by the standard and bare deflate by habit; the first two bytes decide.
-enum Deflate {
-    Undecided { first: Option<u8> },
-    Decided(Inflate),
-}
-
-impl Deflate {
-    fn push(&mut self, mut chunk: &[u8], room: &mut Room<'_>) -> Result<(), Fault> {
-        if let Self::Undecided { first } = self {
-            let (one, rest) = match (*first, chunk) {
-                (Some(one), rest) => (one, rest),
-                (None, [one, rest @ ..]) => (*one, rest),
-                (None, []) => return Ok(()),
-            };
-            let Some(two) = rest.first() else {
-                *first = Some(one);
-                return Ok(());
-            };
-            let mut inflate = Inflate::deflate(is_zlib_header(one, *two));
-            inflate.step(&[one], room)?;
-            chunk = rest;
-            *self = Self::Decided(inflate);
-        }
-        match self {
-            Self::Undecided { .. } => Ok(()),
-            Self::Decided(inflate) if inflate.ended => Err(Fault::Corrupt),
-            Self::Decided(inflate) => {
-                let behind = inflate.step(chunk, room)?;
-                if behind.is_empty() { Ok(()) } else { Err(Fault::Corrupt) }
-            }
-        }
-    }
-}
-
-/// RFC 1950 §2.2: method 8, window at most 32 KiB, and the pair a multiple of 31.
-fn is_zlib_header(one: u8, two: u8) -> bool {
-    one & 0x0f == 8 && one >> 4 <= 7 && u16::from_be_bytes([one, two]).is_multiple_of(31)
-}
-
-struct Zstd {
-    decoder: ZstdDecoder<'static>,
-    at_frame_end: bool,
-}
-
-impl Zstd {
-    fn new() -> Result<Self, BodyError> {
-        let corrupt = |_| BodyError::Corrupt { encoding: Encoding::Zstd.as_str(), at: 0 };
-        let mut decoder = ZstdDecoder::new().map_err(corrupt)?;
-        decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX)).map_err(corrupt)?;
-        Ok(Self { decoder, at_frame_end: false })
-    }
-
-    fn push(&mut self, chunk: &[u8], room: &mut Room<'_>) -> Result<(), Fault> {
-        let mut input = InBuffer::around(chunk);
-        loop {
-            room.reserve(chunk.len().saturating_mul(EXPANSION_GUESS))?;
-            let filled = room.bytes.len();
-            let mut output = OutBuffer::around_pos(&mut *room.bytes, filled);
-            let hint = self.decoder.run(&mut input, &mut output).map_err(|_| Fault::Corrupt)?;
-            self.at_frame_end = hint == 0;
-            room.check()?;
-            let input_used = input.pos() == chunk.len();
-            if input_used && (self.at_frame_end || !room.is_full()) {
-                return Ok(());
-            }
-        }
-    }
-}
-
-struct Brotli {
-    state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
-    step: [u8; BROTLI_STEP_BYTES],
-    written_bytes: usize,
-    ended: bool,
-}
-
-impl Brotli {
-    fn new() -> Self {
-        let state =
-            BrotliState::new(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
-        Self { state, step: [0; BROTLI_STEP_BYTES], written_bytes: 0, ended: false }
-    }
-
-    fn push(&mut self, chunk: &[u8], room: &mut Room<'_>) -> Result<(), Fault> {
-        if self.ended {
-            return Err(Fault::Corrupt);
-        }
-        let (mut in_left, mut in_at) = (chunk.len(), 0);
-        loop {
-            let (mut out_left, mut out_at) = (self.step.len(), 0);
-            let result = BrotliDecompressStream(
-                &mut in_left,
-                &mut in_at,
-                chunk,
-                &mut out_left,
-                &mut out_at,
-                &mut self.step,
-                &mut self.written_bytes,
-                &mut self.state,
-            );
-            room.append(self.step.get(..out_at).unwrap_or_default())?;
-            match result {
-                BrotliResult::NeedsMoreOutput => {}
-                BrotliResult::NeedsMoreInput => return Ok(()),
-                BrotliResult::ResultFailure => return Err(Fault::Corrupt),
-                BrotliResult::ResultSuccess => {
-                    self.ended = true;
-                    return if in_left == 0 { Ok(()) } else { Err(Fault::Corrupt) };
-                }
-            }
         }
     }
 }
@@ -587,7 +325,7 @@ mod tests {
             }
             let sent = bare_deflate(&data);
             let chunks: Vec<&[u8]> = sent.chunks(step).collect();
-            if !is_zlib_header(sent[0], sent[1]) {
+            if !crate::sentry::decoder::is_zlib_header(sent[0], sent[1]) {
                 prop_assert_eq!(decode(Encoding::Deflate, WIDE, &chunks).unwrap(), data);
             }
         }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::envelope::ItemKind;
+use super::kind::ItemKind;
 
 /// A kind of data as SDKs limit and report it. Names that an SDK does not know it ignores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

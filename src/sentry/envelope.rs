@@ -12,7 +12,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::base::text::clip;
+use super::kind::ItemKind;
 use crate::base::{EventId, Timestamp};
 
 /// One request's content, borrowed from its decoded body.
@@ -48,33 +48,6 @@ pub struct Item<'a> {
     /// Of profile chunks.
     pub platform: Option<Cow<'a, str>>,
     pub payload: &'a [u8],
-}
-
-/// What an item is. Names of legacy and internal items (`statsd`, `nel` …) count as unknown.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ItemKind {
-    Event,
-    Transaction,
-    Span,
-    Log,
-    OtelLog,
-    TraceMetric,
-    Session,
-    Sessions,
-    Attachment,
-    Feedback,
-    UserReport,
-    CheckIn,
-    ClientReport,
-    ReplayEvent,
-    ReplayRecording,
-    ReplayVideo,
-    Profile,
-    ProfileChunk,
-    /// A CSP or other browser report.
-    RawSecurity,
-    /// The name as sent, at most 40 characters.
-    Unknown(String),
 }
 
 /// Why an envelope has no items. All answer 400, except [`EnvelopeError::TooManyItems`] (413).
@@ -120,8 +93,6 @@ pub const ITEMS_MAX: usize = 1000;
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Item headers hold a type, a length and a file name.
 pub const ITEM_HEADER_BYTES_MAX: usize = 8 * 1024;
-/// Names that are kept or shown of what a client sent.
-const NAME_CHARS_MAX: usize = 40;
 
 impl<'a> Envelope<'a> {
     /// Cuts a decoded body into items; nothing is copied but header texts with escapes.
@@ -373,60 +344,6 @@ impl<'de> Visitor<'de> for ItemHeaderVisitor {
     }
 }
 
-impl ItemKind {
-    /// The kind of this `type`, as the protocol writes it.
-    pub fn named(name: &str) -> Self {
-        match name {
-            "event" => Self::Event,
-            "transaction" => Self::Transaction,
-            "span" => Self::Span,
-            "log" => Self::Log,
-            "otel_log" => Self::OtelLog,
-            "trace_metric" | "metric" => Self::TraceMetric,
-            "session" => Self::Session,
-            "sessions" => Self::Sessions,
-            "attachment" => Self::Attachment,
-            "feedback" => Self::Feedback,
-            "user_report" => Self::UserReport,
-            "check_in" => Self::CheckIn,
-            "client_report" => Self::ClientReport,
-            "replay_event" => Self::ReplayEvent,
-            "replay_recording" => Self::ReplayRecording,
-            "replay_video" => Self::ReplayVideo,
-            "profile" => Self::Profile,
-            "profile_chunk" | "profile_chunk_ui" => Self::ProfileChunk,
-            "raw_security" => Self::RawSecurity,
-            other => Self::Unknown(clip(other, NAME_CHARS_MAX).into_owned()),
-        }
-    }
-
-    /// The protocol's name.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Event => "event",
-            Self::Transaction => "transaction",
-            Self::Span => "span",
-            Self::Log => "log",
-            Self::OtelLog => "otel_log",
-            Self::TraceMetric => "trace_metric",
-            Self::Session => "session",
-            Self::Sessions => "sessions",
-            Self::Attachment => "attachment",
-            Self::Feedback => "feedback",
-            Self::UserReport => "user_report",
-            Self::CheckIn => "check_in",
-            Self::ClientReport => "client_report",
-            Self::ReplayEvent => "replay_event",
-            Self::ReplayRecording => "replay_recording",
-            Self::ReplayVideo => "replay_video",
-            Self::Profile => "profile",
-            Self::ProfileChunk => "profile_chunk",
-            Self::RawSecurity => "raw_security",
-            Self::Unknown(name) => name,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -518,7 +435,6 @@ mod tests {
         assert_eq!(item.content_type.as_deref(), Some("application/vnd.sentry.items.log+json"));
         assert_eq!(item.filename.as_deref(), Some("a\"b"));
         assert_eq!(item.attachment_type.as_deref(), Some("event.minidump"));
-        assert_eq!(ItemKind::named(&"x".repeat(100)).as_str().chars().count(), NAME_CHARS_MAX);
     }
 
     proptest! {

@@ -6,10 +6,16 @@ pub mod auth;
 pub mod body;
 pub mod category;
 pub mod client_report;
+mod decoder;
 pub mod envelope;
+pub mod kind;
 pub mod store;
+
+#[cfg(test)]
+mod tests;
 
 pub use auth::{AuthError, AuthSources, Credentials};
 pub use body::{Body, BodyError, BodyLimits, Encoding};
 pub use category::{Category, LimitScope, RateLimit};
-pub use envelope::{Envelope, EnvelopeError, EnvelopeHeader, Item, ItemKind};
+pub use envelope::{Envelope, EnvelopeError, EnvelopeHeader, Item};
+pub use kind::ItemKind;

@@ -100,14 +100,16 @@ impl<R: Record> Lane<R> {
 
     pub(super) fn port(&self, record: R) -> Box<dyn Port> {
         let queue = Arc::clone(&self.queue);
-        let sender = self.sender.clone();
-        Box::new(LanePort { queue, sender, record, staged: R::Staged::default(), open: Vec::new() })
+        Box::new(LanePort { queue, record, staged: R::Staged::default(), open: Vec::new() })
     }
 }
 
 /// The writer's end of a lane, whatever its items are.
 pub(super) trait Port: Send {
     fn name(&self) -> &'static str;
+
+    /// Whether items wait for the next batch.
+    fn is_waiting(&self) -> bool;
 
     /// Records what waits, at most one batch; returns how many items. With `refused` they are only taken out
     /// and remembered for [`Port::settle`].
@@ -119,7 +121,6 @@ pub(super) trait Port: Send {
 
 struct LanePort<R: Record> {
     queue: Arc<Queue<R>>,
-    sender: SyncSender<Message>,
     record: R,
     staged: R::Staged,
     open: Vec<Answered<R>>,
@@ -131,11 +132,7 @@ impl<R: Record> LanePort<R> {
         self.queue.nudged.store(false, Ordering::Release);
         let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let count = waiting.len().min(BATCH_ITEMS_MAX);
-        let taken = waiting.drain(..count).map(|w| (w.item, w.caller)).unzip();
-        if !waiting.is_empty() && !self.queue.nudged.swap(true, Ordering::AcqRel) {
-            self.sender.try_send(Message::Nudge).ok();
-        }
-        taken
+        waiting.drain(..count).map(|w| (w.item, w.caller)).unzip()
     }
 
     fn attempt(&mut self, tx: &WriteTx<'_>, items: &[R::Item]) -> Result<Vec<R::Outcome>, Error> {
@@ -163,6 +160,10 @@ impl<R: Record> LanePort<R> {
 impl<R: Record> Port for LanePort<R> {
     fn name(&self) -> &'static str {
         self.queue.name
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     fn run(&mut self, tx: &WriteTx<'_>, refused: Option<Error>) -> u64 {

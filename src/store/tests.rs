@@ -178,6 +178,26 @@ async fn a_full_lane_refuses_before_anything_is_written() {
     store.stop();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn items_that_come_while_a_batch_is_filled_do_not_wait_for_somebody_else() {
+    let (_folder, mut opened) = open();
+    let lane = opened.lane("names", 1000, Names(Arc::default()));
+    let store = opened.start().unwrap();
+    let submitting = (0..8).map(|client| {
+        let lane = lane.clone();
+        tokio::task::spawn(async move {
+            for n in 0..200 {
+                lane.submit(format!("k{client}-{n}")).await.unwrap();
+            }
+        })
+    });
+    for client in submitting.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    assert_eq!(count(&store), 1600);
+    store.stop();
+}
+
 async fn join_all<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut futures: Vec<_> = futures.into_iter().map(|f| Some(Box::pin(f))).collect();
     let mut out: Vec<Option<T>> = futures.iter().map(|_| None).collect();

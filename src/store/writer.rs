@@ -119,7 +119,13 @@ impl Writer {
     fn run(mut self, checkpointer: Checkpointer) {
         let mut stopping = false;
         while !stopping {
-            match self.receiver.recv() {
+            // A nudge that came while a batch was being filled was taken with it: look before waiting.
+            let first = if self.lanes.iter().any(|lane| lane.is_waiting()) {
+                Ok(Message::Nudge)
+            } else {
+                self.receiver.recv()
+            };
+            match first {
                 Ok(first) => stopping = self.batch(first),
                 Err(_) => break,
             }
@@ -128,6 +134,9 @@ impl Writer {
         // What was queued before the stop was promised nothing yet, but it is cheap to keep.
         while let Ok(message) = self.receiver.try_recv() {
             self.batch(message);
+        }
+        while self.lanes.iter().any(|lane| lane.is_waiting()) {
+            self.batch(Message::Nudge);
         }
         checkpointer.stop();
         self.checkpoint("TRUNCATE");

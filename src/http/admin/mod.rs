@@ -13,6 +13,13 @@ mod link;
 mod sessions;
 mod sign_in;
 
+mod event_blocks;
+mod issue;
+mod issues;
+mod plot;
+mod stack;
+mod values;
+
 pub use form::{Fields, Form, StrangersForm};
 pub use frame::{Frame, Place, page, page_with, see_other};
 pub use problems::for_people;

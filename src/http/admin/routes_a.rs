@@ -2,11 +2,12 @@
 
 use actix_web::{middleware, web};
 
-use super::{frame, link, live, sessions, sign_in, statics};
+use super::{frame, issue, issues, link, live, sessions, sign_in, statics};
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
     everywhere(cfg);
     people(cfg);
+    issue_pages(cfg);
 }
 
 /// What every page loads.
@@ -35,4 +36,11 @@ fn people(cfg: &mut web::ServiceConfig) {
     .route("/account/password", web::post().to(sessions::set_password))
     .route("/account/sessions/end-others", web::post().to(sessions::end_others))
     .route("/account/sessions/{id}/end", web::post().to(sessions::end));
+}
+
+fn issue_pages(cfg: &mut web::ServiceConfig) {
+    cfg.route("/issues", web::get().to(issues::show))
+        .route("/issues/status", web::post().to(issues::set_status))
+        .route("/issues/{id}", web::get().to(issue::show))
+        .route("/issues/{id}/status", web::post().to(issue::set_status));
 }

@@ -1,1 +1,114 @@
-//! The JSON API under `/api/v1`.
+//! The JSON API under `/api/v1`: a file per domain, one table of routes, one document that describes them
+//! (`openapi.json`).
+//!
+//! Lists are `{"items":[…],"next_cursor":…}`, 50 items unless `limit` says otherwise, 100 at most; refusals are
+//! [`Problem`]s. Every question is scoped to the projects that the caller may see.
+
+mod list;
+
+mod deliveries;
+mod events;
+mod incidents;
+mod issues;
+mod openapi;
+mod outcomes;
+mod projects;
+mod silences;
+mod tasks;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, HttpRequest, HttpResponse, Route, web};
+
+use super::Problem;
+use super::request::request_id;
+use crate::base::Uid;
+
+/// Where every path of [`table`] begins.
+const PREFIX: &str = "/api/v1";
+/// A change is a few words.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Adds every route of the API. Must come after the intake routes below the same prefix.
+pub fn routes(config: &mut web::ServiceConfig) {
+    let mut scope = web::scope(PREFIX)
+        .app_data(web::QueryConfig::default().error_handler(|error, _| refuse(&error)))
+        .app_data(
+            web::JsonConfig::default()
+                .limit(BODY_BYTES_MAX)
+                .content_type_required(false)
+                .error_handler(|error, _| refuse(&error)),
+        )
+        .default_service(web::to(unknown))
+        .wrap(from_fn(name_the_request));
+    for (path, methods) in table() {
+        let resource = web::resource(path).default_service(web::to(wrong_method));
+        scope =
+            scope.service(methods.into_iter().fold(resource, |resource, (_, route)| resource.route(route)));
+    }
+    config.service(scope);
+}
+
+/// Every path with what it answers to; `openapi.json` describes exactly these.
+fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
+    let get = |route: Route| vec![("get", route)];
+    let post = |route: Route| vec![("post", route)];
+    vec![
+        ("/openapi.json", get(web::get().to(openapi::document))),
+        ("/projects", get(web::get().to(projects::list))),
+        ("/issues", get(web::get().to(issues::list))),
+        (
+            "/issues/{id}",
+            vec![("get", web::get().to(issues::show)), ("patch", web::patch().to(issues::change))],
+        ),
+        ("/issues/{id}/events", get(web::get().to(events::list))),
+        ("/events/{event_id}", get(web::get().to(events::show))),
+        ("/incidents", get(web::get().to(incidents::list))),
+        ("/incidents/{id}", get(web::get().to(incidents::show))),
+        ("/incidents/{id}/acknowledge", post(web::post().to(incidents::acknowledge))),
+        ("/incidents/{id}/resolve", post(web::post().to(incidents::resolve))),
+        ("/deliveries", get(web::get().to(deliveries::list))),
+        ("/deliveries/{id}", get(web::get().to(deliveries::show))),
+        ("/outcomes", get(web::get().to(outcomes::list))),
+        ("/silences", get(web::get().to(silences::list))),
+        ("/tasks", get(web::get().to(tasks::list))),
+    ]
+}
+
+/// An outside id of a path; what is no id names nothing.
+fn uid(text: &str, what: &'static str) -> Result<Uid, Problem> {
+    text.parse().map_err(|_| Problem::not_found(what))
+}
+
+fn refuse(error: &dyn std::fmt::Display) -> Error {
+    Problem::bad_request(format!("{error}.")).into()
+}
+
+async fn unknown() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(StatusCode::NOT_FOUND, "There is no such path. /api/v1/openapi.json lists all."))
+}
+
+async fn wrong_method(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let detail = format!("{} is not possible here. /api/v1/openapi.json lists what is.", request.method());
+    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail))
+}
+
+/// A refusal is made where the request's id is not known; here it gets it.
+async fn name_the_request(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let answered = next.call(request).await?.map_into_boxed_body();
+    let (request, response) = answered.into_parts();
+    let id = request_id(&request);
+    let named: Option<HttpResponse> = response
+        .error()
+        .and_then(|error| error.as_error::<Problem>())
+        .map(|problem| problem.response(Some(&id)));
+    Ok(ServiceResponse::new(request, named.unwrap_or(response)))
+}
+
+#[cfg(test)]
+mod tests;

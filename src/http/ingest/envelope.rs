@@ -15,7 +15,8 @@ use crate::issues::incoming::{Incoming, Origin, PrepareError};
 use crate::ledger::{self, Category, ClientReason, Outcome, Reason};
 use crate::sentry::answer::PIXEL_GIF;
 use crate::sentry::category::{LimitScope, RateLimit};
-use crate::sentry::envelope::{Envelope, ItemKind};
+use crate::sentry::envelope::Envelope;
+use crate::sentry::kind::ItemKind;
 use crate::sentry::{client_report, store};
 
 /// What an envelope holds, ready for the store.

@@ -1,0 +1,81 @@
+//! What a caller may see, in the words of the modules that are asked for it.
+
+use std::collections::HashMap;
+
+use crate::accounts::access::{Permission, Subject};
+use crate::accounts::{Visible, projects};
+use crate::base::ProjectId;
+use crate::incidents::queries::Scope;
+use crate::incidents::views::{DeliveryView, IncidentView};
+use crate::store::{Error, ReadTx};
+
+use super::Problem;
+use super::auth::Caller;
+
+/// Stands in the ledger for requests that named no project which exists.
+const NO_PROJECT: ProjectId = ProjectId(0);
+
+/// The scope of questions about incidents and messages.
+pub fn scope(visible: &Visible) -> Scope<'_> {
+    match visible {
+        Visible::All => Scope::All,
+        Visible::Only(projects) => Scope::Projects(projects),
+    }
+}
+
+/// Refuses who may not read at all; what is read is scoped by its query.
+pub fn may_read(caller: &Caller) -> Result<(), Problem> {
+    let subject = match caller.visible() {
+        Visible::All => Subject::Instance,
+        Visible::Only(projects) => projects.first().copied().map_or(Subject::Instance, Subject::Project),
+    };
+    caller.may(Permission::Read, subject)
+}
+
+/// What an incident, a silence or a message belongs to: its project, else the installation.
+pub fn subject(project: Option<ProjectId>) -> Subject {
+    project.map_or(Subject::Instance, Subject::Project)
+}
+
+/// The projects whose ledger is read; who sees all sees the lines that belong to none, too.
+pub fn ledger_projects(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<ProjectId>, Error> {
+    match visible {
+        Visible::Only(projects) => Ok(projects.clone()),
+        Visible::All => {
+            let mut all = tx.all("SELECT id FROM projects ORDER BY id LIMIT 10000", [], |row| {
+                row.get(0).map(ProjectId)
+            })?;
+            all.push(NO_PROJECT);
+            Ok(all)
+        }
+    }
+}
+
+/// The slugs of projects, each looked up once.
+#[derive(Default)]
+pub struct Slugs {
+    known: HashMap<ProjectId, Option<String>>,
+}
+
+impl Slugs {
+    /// `None` for no project, and for one that was removed.
+    pub fn of(&mut self, tx: &ReadTx<'_>, project: Option<ProjectId>) -> Result<Option<String>, Error> {
+        let Some(project) = project else { return Ok(None) };
+        if let Some(known) = self.known.get(&project) {
+            return Ok(known.clone());
+        }
+        let slug = projects::find(tx, project)?.map(|project| project.slug.to_string());
+        self.known.insert(project, slug.clone());
+        Ok(slug)
+    }
+
+    pub fn name_incident(&mut self, tx: &ReadTx<'_>, incident: &mut IncidentView) -> Result<(), Error> {
+        incident.project = self.of(tx, incident.project_id)?;
+        Ok(())
+    }
+
+    pub fn name_delivery(&mut self, tx: &ReadTx<'_>, delivery: &mut DeliveryView) -> Result<(), Error> {
+        delivery.project = self.of(tx, delivery.project_id)?;
+        Ok(())
+    }
+}

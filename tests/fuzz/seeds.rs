@@ -1,0 +1,65 @@
+//! Writes the first inputs of every target from the recorded requests: `seeds CORPUS FOLDER`.
+
+use std::error::Error;
+use std::path::Path;
+
+// Brings the runtime that the instrumentation calls.
+use libfuzzer_sys as _;
+use serde_json::Value;
+use tocsin::sentry::{Body, BodyLimits, Encoding, Envelope, ItemKind};
+
+const LIMITS: BodyLimits = BodyLimits { compressed_bytes: 1 << 20, decompressed_bytes: 16 << 20 };
+/// Larger inputs make a fuzzer slow and teach it little.
+const SEED_BYTES_MAX: usize = 64 * 1024;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, corpus, folder] = &arguments[..] else { return Err("usage: seeds CORPUS FOLDER".into()) };
+    for entry in std::fs::read_dir(corpus)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "body") {
+            seed(&path, Path::new(folder))?;
+        }
+    }
+    Ok(())
+}
+
+fn seed(path: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let described: Value = serde_json::from_slice(&std::fs::read(path.with_extension("json"))?)?;
+    let headers = described["headers"].as_array().cloned().unwrap_or_default();
+    let header = headers.iter().find(|pair| pair[0].as_str().is_some_and(|key| key.eq_ignore_ascii_case("content-encoding")));
+    let encoding = Encoding::parse(header.and_then(|pair| pair[1].as_str()).unwrap_or_default())?;
+    let sent = std::fs::read(path)?;
+    let choice: u8 = match encoding {
+        Encoding::Identity => 0,
+        Encoding::Gzip => 1,
+        Encoding::Deflate => 2,
+        Encoding::Brotli => 3,
+        Encoding::Zstd => 4,
+    };
+    write(folder, "body", &name, &[&[choice, 0xff], &sent[..]].concat())?;
+    let mut body = Body::new(encoding, LIMITS)?;
+    body.push(&sent)?;
+    let decoded = body.finish()?;
+    if described["path"].as_str().is_some_and(|path| path.contains("/store/")) {
+        write(folder, "store", &name, &decoded)?;
+        write(folder, "scrub", &name, &decoded)?;
+        return Ok(());
+    }
+    write(folder, "envelope", &name, &decoded)?;
+    for (at, item) in Envelope::parse(&decoded)?.items.iter().enumerate() {
+        if matches!(item.kind, ItemKind::Event | ItemKind::Transaction | ItemKind::Feedback) {
+            write(folder, "scrub", &format!("{name}-{at}"), item.payload)?;
+        }
+    }
+    Ok(())
+}
+
+fn write(folder: &Path, target: &str, name: &str, input: &[u8]) -> Result<(), Box<dyn Error>> {
+    if input.len() <= SEED_BYTES_MAX {
+        std::fs::create_dir_all(folder.join(target))?;
+        std::fs::write(folder.join(target).join(name), input)?;
+    }
+    Ok(())
+}
