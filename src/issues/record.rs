@@ -328,9 +328,18 @@ fn not_kept(items: &[Incoming], outcomes: &[Recorded]) -> Vec<Outcome> {
         .collect()
 }
 
-/// The same draw for the same event, so that a retry after a crash decides alike.
+/// The same draw for the same event, so that a retry after a crash decides alike. Ids are not always random: a
+/// finaliser (SplitMix64's) spreads them.
 fn draw(event: EventId) -> u64 {
-    let (head, tail) = event.0.split_at(8);
-    let word = |bytes: &[u8]| bytes.iter().fold(0_u64, |word, byte| (word << 8) | u64::from(*byte));
-    word(head) ^ word(tail).rotate_left(32)
+    let word = u128::from_be_bytes(event.0);
+    let folded = u64::try_from((word >> 64) ^ (word & u128::from(u64::MAX))).unwrap_or(0);
+    let counted = folded
+        .wrapping_add(u64::try_from(word & u128::from(u64::MAX)).unwrap_or(0))
+        .wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (counted ^ (counted >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
+
+#[cfg(test)]
+mod tests;
