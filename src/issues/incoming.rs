@@ -1,6 +1,7 @@
 //! An event on its way to the writer: everything that can be computed before the commit is.
 
 use super::dictionaries::Dictionaries;
+use super::frame::crash_frame;
 use super::sketch::user_hash;
 use super::{Class, EventHead, Grouping, Level, Payload, classify, title};
 use crate::base::text::clip;
@@ -108,7 +109,7 @@ impl Incoming {
 
 fn top_frame(head: &EventHead<'_>) -> Option<TopFrame> {
     let frames = head.thrown().map_or(&[][..], |thrown| &thrown.stacktrace.frames);
-    let frame = title::crash_frame(if frames.is_empty() { head.bare_stack() } else { frames })?;
+    let frame = crash_frame(if frames.is_empty() { head.bare_stack() } else { frames })?;
     let text = |text: &Option<std::borrow::Cow<'_, str>>| {
         text.as_deref().map(|text| clip(text, FRAME_TEXT_CHARS_MAX).into_owned())
     };
