@@ -93,7 +93,7 @@ impl Incoming {
             culprit: title::culprit(head),
             frame: top_frame(head),
             grouping,
-            payload: Payload::compress(&scrubbed.json).map_err(PrepareError::Compress)?,
+            payload: Payload::of(&scrubbed).map_err(PrepareError::Compress)?,
         })
     }
 }
