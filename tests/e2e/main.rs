@@ -9,5 +9,6 @@ mod corpus;
 mod crash;
 mod delivery;
 mod disk;
+mod intake;
 mod outage;
 mod sdk;
