@@ -11,3 +11,4 @@ mod delivery;
 mod disk;
 mod outage;
 mod sdk;
+mod snippets;
