@@ -1,5 +1,7 @@
 //! An event on its way to the writer: everything that can be computed before the commit is.
 
+use super::dictionaries::Dictionaries;
+use super::frame::crash_frame;
 use super::sketch::user_hash;
 use super::{Class, EventHead, Grouping, Level, Payload, classify, title};
 use crate::base::text::clip;
@@ -57,6 +59,13 @@ const AGE_MAX: std::time::Duration = std::time::Duration::from_hours(30 * 24);
 const FRAME_TEXT_CHARS_MAX: usize = 200;
 const AHEAD_MAX: std::time::Duration = std::time::Duration::from_mins(1);
 
+/// What every event is prepared with.
+#[derive(Default)]
+pub struct Tools {
+    pub scrubber: Scrubber,
+    pub dictionaries: Dictionaries,
+}
+
 /// Why an event could not be taken at all.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
@@ -68,14 +77,15 @@ pub enum PrepareError {
 
 impl Incoming {
     /// Scrubs, reads, groups and compresses the JSON of one event.
-    pub fn prepare(origin: &Origin, scrubber: &Scrubber, json: &[u8]) -> Result<Self, PrepareError> {
-        let scrubbed = scrubber.event(json).map_err(|error| PrepareError::Event(error.to_string()))?;
+    pub fn prepare(origin: &Origin, tools: &Tools, json: &[u8]) -> Result<Self, PrepareError> {
+        let scrubbed = tools.scrubber.event(json).map_err(|error| PrepareError::Event(error.to_string()))?;
         let text =
             std::str::from_utf8(&scrubbed.json).map_err(|error| PrepareError::Event(error.to_string()))?;
         let head = EventHead::parse(text).map_err(|error| PrepareError::Event(error.to_string()))?;
         let head = &head;
         let timestamp = believable(head.timestamp.unwrap_or(origin.received_at), origin.received_at);
         let grouping = super::group(head);
+        let dictionary = tools.dictionaries.find(origin.project, grouping.key);
         Ok(Self {
             project: origin.project,
             event: origin.event.or(head.event_id).unwrap_or(origin.fallback_event),
@@ -92,14 +102,14 @@ impl Incoming {
             culprit: title::culprit(head),
             frame: top_frame(head),
             grouping,
-            payload: Payload::compress(&scrubbed.json).map_err(PrepareError::Compress)?,
+            payload: Payload::compress(&scrubbed.json, dictionary).map_err(PrepareError::Compress)?,
         })
     }
 }
 
 fn top_frame(head: &EventHead<'_>) -> Option<TopFrame> {
     let frames = head.thrown().map_or(&[][..], |thrown| &thrown.stacktrace.frames);
-    let frame = title::crash_frame(if frames.is_empty() { head.bare_stack() } else { frames })?;
+    let frame = crash_frame(if frames.is_empty() { head.bare_stack() } else { frames })?;
     let text = |text: &Option<std::borrow::Cow<'_, str>>| {
         text.as_deref().map(|text| clip(text, FRAME_TEXT_CHARS_MAX).into_owned())
     };

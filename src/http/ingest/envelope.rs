@@ -212,7 +212,7 @@ fn prepare(state: &AppState, grant: &Grant, id: Option<EventId>, json: &[u8]) ->
         fallback_event: EventId(state.entropy.bytes()),
         severity_max: grant.cap(Severity::Critical),
     };
-    Incoming::prepare(&origin, &state.scrubber, json).map_err(|error| match error {
+    Incoming::prepare(&origin, &state.tools, json).map_err(|error| match error {
         PrepareError::Event(_) => invalid(&error).of(grant.project, Category::Error),
         PrepareError::Compress(_) => {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "out of memory", Reason::Busy)
