@@ -125,5 +125,7 @@ fn node_app(dsn: &str) -> TempDir {
 
 fn snippet(name: &str, dsn: &str) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("static/snippets").join(name);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).replace("__TOCSIN_DSN__", dsn)
+    fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .replace("__TOCSIN_DSN__", dsn)
 }

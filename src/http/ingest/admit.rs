@@ -85,9 +85,18 @@ pub async fn find_grant(
         envelope_dsn,
     };
     let credentials = credentials(&sources).map_err(|error| refuse_auth(error, project))?;
-    let key = PublicKey(credentials.public_key);
-    let now = state.clock.now();
-    let grant = look_up(state, key, now).await?;
+    find_grant_of(request, state, PublicKey(credentials.public_key), project).await
+}
+
+/// The grant of `key`, where it may be used from the request's origin and for `project`.
+pub async fn find_grant_of(
+    request: &HttpRequest,
+    state: &AppState,
+    key: PublicKey,
+    project: Option<ProjectId>,
+) -> Result<Arc<Grant>, Refusal> {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let grant = look_up(state, key, state.clock.now()).await?;
     let grant = grant.ok_or_else(|| {
         refuse_key(project, "this key is unknown or revoked: take the DSN from the project's page")
     })?;
