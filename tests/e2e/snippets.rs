@@ -74,12 +74,11 @@ fn a_server_that_never_answers_holds_no_app_up() {
     // Takes connections into its backlog and never answers.
     let deaf = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let dsn = format!("http://00000000000000000000000000000000@{}/1", deaf.local_addr().unwrap());
-    for (mut program, folder) in [
-        (python().arg("app.py").to_owned(), python_app(&dsn)),
-        (node().arg("app.cjs").to_owned(), node_app(&dsn)),
-    ] {
+    for (mut program, file, folder) in
+        [(python(), "app.py", python_app(&dsn)), (node(), "app.cjs", node_app(&dsn))]
+    {
         let began = Instant::now();
-        run(&mut program, folder.path());
+        run(program.arg(file), folder.path());
         assert!(began.elapsed() < ENDS_WITHIN, "{program:?} took {:?}", began.elapsed());
     }
 }
