@@ -1,3 +1,5 @@
 #![cfg(test)]
 
 mod layers;
+mod own;
+mod support;
