@@ -372,6 +372,15 @@ CREATE TABLE error_rate (
     PRIMARY KEY (project_id, step)
 ) STRICT, WITHOUT ROWID;
 
+-- One payload of an issue, against which its later ones are compressed.
+CREATE TABLE payload_dictionaries (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    issue_id   INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    content    BLOB NOT NULL
+) STRICT;
+CREATE INDEX payload_dictionaries_by_issue ON payload_dictionaries (issue_id);
+
 CREATE TABLE events (
     seq            INTEGER PRIMARY KEY,
     project_id     INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
@@ -382,7 +391,7 @@ CREATE TABLE events (
     level          TEXT NOT NULL,
     environment_id INTEGER,
     release_id     INTEGER,
-    dictionary_id  INTEGER,                         -- NULL: plain zstd
+    dictionary_id  INTEGER,                         -- NULL: compressed alone
     payload        BLOB NOT NULL                    -- the scrubbed JSON, compressed
 ) STRICT;
 CREATE INDEX events_by_issue ON events (project_id, issue_id, seq);

@@ -19,6 +19,7 @@ use crate::http::ingest::Refusals;
 use crate::http::observed::Observed;
 use crate::http::{AppState, server};
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
+use crate::issues::incoming::Tools;
 use crate::issues::record::EventRecord;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::MetricRecord;
@@ -28,7 +29,6 @@ use crate::notify::verdict::DeliveryPolicy;
 use crate::notify::worker::Worker;
 use crate::outbound;
 use crate::resilience::Limiter;
-use crate::scrub::{ScrubRules, Scrubber};
 use crate::store::{self, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
 
@@ -78,6 +78,7 @@ impl App {
         let record =
             opened.prepare(|tx| EventRecord::load(tx, Arc::clone(&incidents), entropy.clone(), floor))?;
         let recent = record.recent.clone();
+        let tools = Tools { dictionaries: record.dictionaries.clone(), ..Tools::default() };
         let events = opened.lane("events", EVENTS_WAITING_MAX, record);
         let points =
             opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord { incidents: Arc::clone(&incidents) });
@@ -126,7 +127,7 @@ impl App {
             key_limits: Arc::new(Limiter::new(KEYS_LIMITED_MAX)),
             sign_in: Arc::new(SignInGate::default()),
             hashing: tokio::sync::Semaphore::new(1),
-            scrubber: Scrubber::new(&ScrubRules::default()),
+            tools,
             refusals,
             registry,
             observed,

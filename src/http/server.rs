@@ -7,7 +7,7 @@ use actix_web::{App, HttpServer, middleware, web};
 use tokio_util::sync::CancellationToken;
 
 use super::ingest::{direct, envelope, sentry};
-use super::{AppState, api, own, request};
+use super::{AppState, admin, api, own, request};
 
 /// Sockets that may wait for `accept` while the workers are busy or the process restarts.
 const BACKLOG: u32 = 1024;
@@ -19,13 +19,17 @@ pub fn run(
     stop: CancellationToken,
 ) -> std::io::Result<Server> {
     let limits = state.config.limits.clone();
+    let stopping = web::Data::new(admin::live::Stopping(stop.clone()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
+            .app_data(stopping.clone())
+            .wrap(middleware::from_fn(admin::for_people))
             .wrap(middleware::from_fn(request::identify))
             .configure(machines)
             .configure(itself)
             .configure(api::routes)
+            .configure(admin::routes_a::routes)
     })
     .workers(limits.http_threads)
     .max_connections(limits.connections_max)

@@ -12,11 +12,11 @@ use crate::config::{BaseUrl, Config};
 use crate::engine::Engine;
 use crate::incidents::Incidents;
 use crate::issues::ids::RecentIds;
+use crate::issues::incoming::Tools;
 use crate::issues::record::EventRecord;
 use crate::metrics::MetricRecord;
 use crate::notify::outbox::Outbox;
 use crate::resilience::Limiter;
-use crate::scrub::Scrubber;
 use crate::store::{Lane, Store};
 use crate::telemetry::Registry;
 
@@ -37,7 +37,7 @@ pub struct AppState {
     pub sign_in: Arc<SignInGate>,
     /// Passwords are hashed one at a time: each takes 19 MiB and a core.
     pub hashing: tokio::sync::Semaphore,
-    pub scrubber: Scrubber,
+    pub tools: Tools,
     pub refusals: Arc<Refusals>,
     pub engine: Engine,
     pub registry: Registry,

@@ -1,5 +1,6 @@
 //! An event on its way to the writer: everything that can be computed before the commit is.
 
+use super::dictionaries::Dictionaries;
 use super::frame::crash_frame;
 use super::sketch::user_hash;
 use super::{Class, EventHead, Grouping, Level, Payload, classify, title};
@@ -58,10 +59,17 @@ const AGE_MAX: std::time::Duration = std::time::Duration::from_hours(30 * 24);
 const FRAME_TEXT_CHARS_MAX: usize = 200;
 const AHEAD_MAX: std::time::Duration = std::time::Duration::from_mins(1);
 
-/// What a payload's own `type` may say that is no error; every other name counts as one, lest it be lost. Source:
-/// `EventType` of Sentry's Relay.
-const OTHER_TYPES: [&str; 8] =
-    ["transaction", "feedback", "userreportv2", "replay_event", "csp", "hpkp", "expectct", "expectstaple"];
+/// What a payload's own `type` may say that is no error; every other name counts as one, lest it be lost. Sources:
+/// `EventType` of Sentry's Relay, and recorded traffic for `feedback`.
+const OTHER_TYPES: [&str; 7] =
+    ["transaction", "feedback", "user_report_v2", "csp", "hpkp", "expectct", "expectstaple"];
+
+/// What every event is prepared with.
+#[derive(Default)]
+pub struct Tools {
+    pub scrubber: Scrubber,
+    pub dictionaries: Dictionaries,
+}
 
 /// Why an event could not be taken at all.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +85,8 @@ pub enum PrepareError {
 
 impl Incoming {
     /// Scrubs, reads, groups and compresses the JSON of one event.
-    pub fn prepare(origin: &Origin, scrubber: &Scrubber, json: &[u8]) -> Result<Self, PrepareError> {
-        let scrubbed = scrubber.event(json).map_err(|error| PrepareError::Event(error.to_string()))?;
+    pub fn prepare(origin: &Origin, tools: &Tools, json: &[u8]) -> Result<Self, PrepareError> {
+        let scrubbed = tools.scrubber.event(json).map_err(|error| PrepareError::Event(error.to_string()))?;
         let text =
             std::str::from_utf8(&scrubbed.json).map_err(|error| PrepareError::Event(error.to_string()))?;
         let head = EventHead::parse(text).map_err(|error| PrepareError::Event(error.to_string()))?;
@@ -88,6 +96,7 @@ impl Incoming {
         }
         let timestamp = believable(head.timestamp.unwrap_or(origin.received_at), origin.received_at);
         let grouping = super::group(head);
+        let dictionary = tools.dictionaries.find(origin.project, grouping.key);
         Ok(Self {
             project: origin.project,
             event: origin.event.or(head.event_id).unwrap_or(origin.fallback_event),
@@ -104,7 +113,7 @@ impl Incoming {
             culprit: title::culprit(head),
             frame: top_frame(head),
             grouping,
-            payload: Payload::of(&scrubbed).map_err(PrepareError::Compress)?,
+            payload: Payload::of(&scrubbed, dictionary).map_err(PrepareError::Compress)?,
         })
     }
 }
@@ -134,7 +143,6 @@ fn believable(at: Timestamp, received_at: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scrub::ScrubRules;
 
     fn prepared(json: &str) -> Result<Incoming, PrepareError> {
         let origin = Origin {
@@ -144,7 +152,7 @@ mod tests {
             fallback_event: EventId([7; 16]),
             severity_max: Severity::Critical,
         };
-        Incoming::prepare(&origin, &Scrubber::new(&ScrubRules::default()), json.as_bytes())
+        Incoming::prepare(&origin, &Tools::default(), json.as_bytes())
     }
 
     #[test]

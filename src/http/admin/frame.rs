@@ -1,10 +1,16 @@
 //! What every page stands in: navigation with its counts, who is signed in, the form token.
 
-use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::{HttpResponse, HttpResponseBuilder, web};
 use askama::Template;
+use serde::Deserialize;
 
-use super::super::Problem;
 use super::super::auth::SignedIn;
+use super::super::{AppState, Problem};
+use super::statics;
 use crate::accounts::{Role, Visible};
 use crate::incidents;
 use crate::issues::queries::count_unresolved;
@@ -37,6 +43,8 @@ pub enum Place {
     Projects,
     Channels,
     People,
+    /// One's own sessions and password.
+    Account,
     Elsewhere,
 }
 
@@ -60,13 +68,107 @@ impl Frame {
         })
     }
 
-    pub fn is(&self, place: &Place) -> bool {
-        self.here == *place
+    /// Whether this page stands at the entry of this name.
+    pub fn is_at(&self, name: &str) -> bool {
+        self.here.word() == name
+    }
+
+    /// More than a thousand is a number that nobody reads.
+    pub fn unresolved(&self) -> String {
+        if self.unresolved_issues > 999 { "999+".to_owned() } else { self.unresolved_issues.to_string() }
+    }
+
+    /// The place as its own navigation names it, so that the navigation alone can be loaded again.
+    pub fn here_word(&self) -> &'static str {
+        self.here.word()
+    }
+
+    /// The address of a file of `static/`.
+    pub fn asset(&self, path: &str) -> String {
+        statics::url(path)
     }
 }
 
+impl Place {
+    const ALL: [Self; 10] = [
+        Self::Incidents,
+        Self::Issues,
+        Self::Outbox,
+        Self::Ledger,
+        Self::Tasks,
+        Self::Projects,
+        Self::Channels,
+        Self::People,
+        Self::Account,
+        Self::Elsewhere,
+    ];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Incidents => "incidents",
+            Self::Issues => "issues",
+            Self::Outbox => "outbox",
+            Self::Ledger => "ledger",
+            Self::Tasks => "tasks",
+            Self::Projects => "projects",
+            Self::Channels => "channels",
+            Self::People => "people",
+            Self::Account => "account",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "nav_alone.html", config = "src/http/admin/askama.toml")]
+struct NavAlone {
+    frame: Frame,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NavQuery {
+    here: Option<String>,
+}
+
+/// `GET /nav`: the navigation alone, with fresh counts.
+pub(super) async fn nav(
+    state: web::Data<AppState>,
+    signed_in: SignedIn,
+    query: web::Query<NavQuery>,
+) -> Result<HttpResponse, Problem> {
+    let named = query.into_inner().here.unwrap_or_default();
+    let here = Place::ALL.into_iter().find(|place| place.word() == named).unwrap_or(Place::Elsewhere);
+    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, here)).await?;
+    page(&NavAlone { frame })
+}
+
+/// Everything comes from here, nothing inline, nobody may frame us (CSP level 3). Escaping is the first wall
+/// around what strangers put into events; this is the second.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
 /// Renders a page.
 pub fn page(template: &impl Template) -> Result<HttpResponse, Problem> {
+    page_with(StatusCode::OK, template)
+}
+
+/// Renders a page that answers with another status than 200, such as a form that was refused.
+pub fn page_with(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Problem> {
     let html = template.render().map_err(|error| Problem::internal(&error))?;
-    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html))
+    Ok(guarded(status).content_type("text/html; charset=utf-8").body(html))
+}
+
+/// After a change: the browser loads `place` anew.
+pub fn see_other(place: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
+}
+
+fn guarded(status: StatusCode) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((REFERRER_POLICY, "same-origin"))
+        .insert_header((CACHE_CONTROL, "private, no-cache"));
+    response
 }

@@ -1,5 +1,26 @@
 //! The web admin page: one file per page, its template beside it in `templates/`.
 
+mod form;
 mod frame;
+pub mod live;
+mod passwords;
+mod problems;
+pub mod routes_a;
+pub mod statics;
+mod wording;
 
-pub use frame::{Frame, Place, page};
+mod link;
+mod sessions;
+mod sign_in;
+
+mod event_blocks;
+mod issue;
+mod issues;
+mod plot;
+mod stack;
+mod values;
+
+pub use form::{Fields, Form, StrangersForm};
+pub use frame::{Frame, Place, page, page_with, see_other};
+pub use problems::for_people;
+pub use wording::{When, count, counted, severity_class};

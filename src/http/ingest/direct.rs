@@ -120,7 +120,7 @@ async fn take_error(
         severity_max: sender.grant.as_ref().map_or(Severity::Critical, |grant| grant.cap(Severity::Critical)),
     };
     let json = as_event(reported).to_string();
-    let event = Incoming::prepare(&origin, &state.scrubber, json.as_bytes())
+    let event = Incoming::prepare(&origin, &state.tools, json.as_bytes())
         .map_err(|error| refuse(error.to_string()))?;
     let event_id = event.event;
     let recorded = state.events.submit(event).await.map_err(|error| busy(error, sender.project))?;

@@ -238,7 +238,7 @@ fn prepare(state: &AppState, grant: &Grant, id: Option<EventId>, json: &[u8]) ->
         fallback_event: EventId(state.entropy.bytes()),
         severity_max: grant.cap(Severity::Critical),
     };
-    match Incoming::prepare(&origin, &state.scrubber, json) {
+    match Incoming::prepare(&origin, &state.tools, json) {
         Ok(event) => Ok(Prepared::Event(Box::new(event))),
         Err(PrepareError::OtherType(name)) => Ok(Prepared::Other(kind_of_type(name))),
         Err(error @ PrepareError::Event(_)) => Err(invalid(&error).of(grant.project, Category::Error)),
@@ -253,7 +253,7 @@ fn prepare(state: &AppState, grant: &Grant, id: Option<EventId>, json: &[u8]) ->
 fn kind_of_type(name: &str) -> ItemKind {
     match name {
         "csp" | "hpkp" | "expectct" | "expectstaple" => ItemKind::RawSecurity,
-        "userreportv2" => ItemKind::Feedback,
+        "user_report_v2" => ItemKind::Feedback,
         name => ItemKind::named(name),
     }
 }

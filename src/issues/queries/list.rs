@@ -164,6 +164,19 @@ pub fn list_issues(tx: &ReadTx<'_>, filter: &IssueFilter) -> Result<IssuePage, E
     Ok(IssuePage { items: rows.into_iter().map(|(issue, _)| issue).collect(), next })
 }
 
+/// Issues beyond this are not counted: a list says "10,000+".
+pub const COUNTED_MAX: i64 = 10_000;
+
+/// How many issues `filter` finds in all its pages, at most one more than [`COUNTED_MAX`].
+pub fn count_issues(tx: &ReadTx<'_>, filter: &IssueFilter) -> Result<i64, Error> {
+    let mut clauses = Clauses::default();
+    clauses.scope(&filter.visible, filter.project);
+    clauses.search(&filter.search);
+    let most = clauses.bind(COUNTED_MAX + 1);
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {TABLES} WHERE {} LIMIT {most})", clauses.text);
+    tx.one(&sql, rusqlite::params_from_iter(clauses.values), |row| row.get(0))
+}
+
 /// One issue among those that the caller may see.
 pub fn find_issue(tx: &ReadTx<'_>, visible: &Visible, uid: Uid) -> Result<Option<IssueView>, Error> {
     let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE issues.uid = ?1");

@@ -8,6 +8,9 @@ mod status;
 
 pub use events::{EventSummary, Found, Neighbours, find_event, list_events, neighbours};
 pub use hours::hourly;
-pub use list::{Cursor, IssueFilter, IssuePage, IssueView, Sort, count_unresolved, find_issue, list_issues};
+pub use list::{
+    COUNTED_MAX, Cursor, IssueFilter, IssuePage, IssueView, Sort, count_issues, count_unresolved, find_issue,
+    list_issues,
+};
 pub use search::Search;
 pub use status::{StatusChange, set_status};

@@ -1,0 +1,180 @@
+//! What people send: a form, with the proof that it is one of ours.
+
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use subtle::ConstantTimeEq;
+
+use super::super::Problem;
+use super::super::auth::{Caller, SignedIn};
+use crate::base::Secret;
+
+/// A form of somebody signed in. Its field `csrf`, or the header `X-CSRF-Token`, carries the session's token.
+#[derive(Clone, Debug)]
+pub struct Form {
+    pub signed_in: SignedIn,
+    pub fields: Fields,
+}
+
+/// A form of somebody who is not signed in yet. It was sent from one of our own pages.
+#[derive(Clone, Debug)]
+pub struct StrangersForm {
+    pub fields: Fields,
+}
+
+/// The fields of a form in their order; a name may stand there more than once.
+#[derive(Clone, Default)]
+pub struct Fields(Vec<(String, String)>);
+
+/// A thousand selected lines with their ids, or the longest list of origins.
+const FORM_BYTES_MAX: usize = 256 * 1024;
+
+type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+impl Fields {
+    /// The first field of this name, trimmed; empty where there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.first(name).unwrap_or("").trim()
+    }
+
+    /// A password or token: as it was typed, blanks included.
+    pub fn secret(&self, name: &str) -> Secret {
+        Secret::new(self.first(name).unwrap_or(""))
+    }
+
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    fn first(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a checkbox is ticked.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.first(name).is_some_and(|value| !value.is_empty())
+    }
+}
+
+/// Names only: forms carry passwords.
+impl std::fmt::Debug for Fields {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl From<Vec<(String, String)>> for Fields {
+    fn from(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+}
+
+impl Form {
+    pub fn text(&self, name: &str) -> &str {
+        self.fields.text(name)
+    }
+
+    pub fn caller(&self) -> Caller {
+        self.signed_in.caller()
+    }
+}
+
+impl SignedIn {
+    /// The same person as [`Caller`], for questions of permission and for the audit log.
+    pub fn caller(&self) -> Caller {
+        Caller { actor: self.session.actor(), csrf: Some(self.session.csrf().clone()), address: self.address }
+    }
+}
+
+impl FromRequest for Form {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let signed_in = SignedIn::from_request(request, payload);
+        let header = request.headers().get("x-csrf-token").map(|value| value.as_bytes().to_vec());
+        let fields = read_fields(request, payload);
+        Box::pin(async move {
+            let (signed_in, fields) = (signed_in.await?, fields.await?);
+            let given = header.unwrap_or_else(|| fields.text("csrf").as_bytes().to_vec());
+            if bool::from(given.ct_eq(signed_in.session.csrf().expose().as_bytes())) {
+                Ok(Self { signed_in, fields })
+            } else {
+                Err(Problem::forbidden("This form is too old or not ours: load the page again."))
+            }
+        })
+    }
+}
+
+impl FromRequest for StrangersForm {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_ours = is_same_origin(request);
+        let fields = read_fields(request, payload);
+        Box::pin(async move {
+            if !is_ours {
+                return Err(Problem::forbidden("This form was sent from another site: open the page here."));
+            }
+            Ok(Self { fields: fields.await? })
+        })
+    }
+}
+
+fn read_fields(request: &HttpRequest, payload: &mut Payload) -> Extracted<Fields> {
+    let form = web::UrlEncoded::<Vec<(String, String)>>::new(request, payload).limit(FORM_BYTES_MAX);
+    Box::pin(async move {
+        let fields =
+            form.await.map_err(|error| Problem::bad_request(format!("The form cannot be read: {error}.")))?;
+        Ok(Fields(fields))
+    })
+}
+
+/// Without a session there is no token to compare; the browser says where a form comes from (Fetch Metadata,
+/// else RFC 6454). A client that says nothing is no browser that could be misled.
+fn is_same_origin(request: &HttpRequest) -> bool {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = header("sec-fetch-site") {
+        return matches!(site, "same-origin" | "none");
+    }
+    match (header("origin"), header("host")) {
+        (None, _) => true,
+        (Some(origin), host) => origin.split_once("://").map(|(_, rest)| rest) == host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_strangers_form_must_come_from_our_own_page() {
+        let table: [(&[(&str, &str)], bool); 6] = [
+            (&[], true),
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("sec-fetch-site", "cross-site"), ("origin", "http://t"), ("host", "t")], false),
+            (&[("sec-fetch-site", "same-site")], false),
+            (&[("origin", "https://t:8787"), ("host", "t:8787")], true),
+            (&[("origin", "https://evil"), ("host", "t:8787")], false),
+        ];
+        for (headers, expected) in table {
+            let mut request = TestRequest::post();
+            for header in headers {
+                request = request.insert_header(*header);
+            }
+            assert_eq!(is_same_origin(&request.to_http_request()), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn fields_never_show_their_values() {
+        let fields = Fields(vec![("password".to_owned(), "hunter2".to_owned())]);
+        assert_eq!(format!("{fields:?}"), r#"["password"]"#);
+        assert_eq!(fields.text("password"), "hunter2");
+        assert!(fields.is_on("password") && !fields.is_on("none"));
+    }
+}
