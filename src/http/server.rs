@@ -18,17 +18,21 @@ pub fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> std::io::Result<Server> {
-    let limits = state.config.limits.clone();
+    let limits = state.config.limits;
     let stopping = web::Data::new(admin::live::Stopping(stop.clone()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(stopping.clone())
             .wrap(middleware::from_fn(admin::for_people))
+            .wrap(middleware::from_fn(admin::for_people))
+            .wrap(safe_headers())
             .wrap(middleware::from_fn(request::identify))
             .configure(machines)
             .configure(itself)
             .configure(api::routes)
+            .configure(admin::routes_a::routes)
+            .route("/", web::get().to(admin::home))
             .configure(admin::routes_a::routes)
     })
     .workers(limits.http_threads)
@@ -38,6 +42,19 @@ pub fn run(
     .shutdown_signal(stop.cancelled_owned())
     .listen(listener)?;
     Ok(server.run())
+}
+
+/// What a browser may do with our pages: load from here, send forms here, be framed nowhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+fn safe_headers() -> middleware::DefaultHeaders {
+    middleware::DefaultHeaders::new()
+        .add(("Content-Security-Policy", CONTENT_SECURITY_POLICY))
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("X-Frame-Options", "DENY"))
+        .add(("Referrer-Policy", "same-origin"))
+        .add(("Permissions-Policy", "camera=(), microphone=(), geolocation=()"))
 }
 
 /// SDKs and apps.

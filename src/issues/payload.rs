@@ -125,6 +125,16 @@ mod tests {
     use super::*;
     use crate::scrub::{ScrubRules, Scrubber};
 
+    fn event(n: usize) -> Vec<u8> {
+        let frame = |line: usize| {
+            let (file, lineno) = (line * 7919 % 97, line * 31);
+            format!(r#"{{"function":"f{line}","filename":"shop/views_{file}.py","lineno":{lineno}}},"#)
+        };
+        let frames = (0..40).map(frame).collect::<Vec<_>>().concat();
+        format!(r#"{{"event_id":"{n:032x}","message":"order {n} failed","frames":[{frames}null]}}"#)
+            .into_bytes()
+    }
+
     #[test]
     fn what_was_cut_lies_beside_what_was_sent() {
         let stored = |raw: &str| {
@@ -137,20 +147,6 @@ mod tests {
         assert_eq!((&event["message"], &event["extra"]["rate"]), (&"m".into(), &serde_json::Value::Null));
         assert_eq!(event[WARNINGS_KEY][0]["path"], "extra.rate");
         assert_eq!(stored("{} trailing")[WARNINGS_KEY][0]["kind"], "trailing_bytes");
-    }
-
-    fn event(n: usize) -> Vec<u8> {
-        let frames: String = (0..40)
-            .map(|line| {
-                format!(
-                    r#"{{"function":"f{line}","filename":"shop/views_{}.py","lineno":{}}},"#,
-                    line * 7919 % 97,
-                    line * 31
-                )
-            })
-            .collect();
-        format!(r#"{{"event_id":"{n:032x}","message":"order {n} failed","frames":[{frames}null]}}"#)
-            .into_bytes()
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::super::auth::{bearer, find_project, token_actor};
 use super::super::request::request_id;
 use super::super::{AppState, Problem};
-use super::admit::{Refusal, admit, find_grant, read_body};
+use super::admit::{Refusal, admit, find_grant, grant_of, read_body};
 use super::sentry::with_cors;
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::Grant;
@@ -219,8 +219,9 @@ async fn take_deploy(
 /// An ingest token for one project (or with `?project=`), else a DSN key in any of its forms.
 async fn find_sender(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Sender, Refusal> {
     let Some(token) = bearer(request) else { return by_key(request, state).await };
-    if token.expose().parse::<PublicKey>().is_ok() {
-        return by_key(request, state).await;
+    if let Ok(key) = token.expose().parse::<PublicKey>() {
+        let grant = grant_of(request, state, None, key).await?;
+        return Ok(Sender { project: grant.project, grant: Some(grant) });
     }
     let refuse = |problem: Problem| Refusal {
         problem,
