@@ -12,3 +12,4 @@ mod disk;
 mod intake;
 mod outage;
 mod sdk;
+mod snippets;

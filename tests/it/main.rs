@@ -1,3 +1,4 @@
 #![cfg(test)]
 
 mod layers;
+mod pages;

@@ -20,14 +20,11 @@ mod plot;
 mod stack;
 mod values;
 
+mod project;
+mod projects;
+mod welcome;
+
 pub use form::{Fields, Form, StrangersForm};
 pub use frame::{Frame, Place, page, page_with, see_other};
 pub use problems::for_people;
 pub use wording::{When, count, counted, severity_class};
-
-use actix_web::HttpResponse;
-
-/// `GET /`: issues are where most visits go, until the overview exists.
-pub async fn home(_signed_in: super::auth::SignedIn) -> HttpResponse {
-    see_other("/issues")
-}
