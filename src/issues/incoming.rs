@@ -59,17 +59,17 @@ const AGE_MAX: std::time::Duration = std::time::Duration::from_hours(30 * 24);
 const FRAME_TEXT_CHARS_MAX: usize = 200;
 const AHEAD_MAX: std::time::Duration = std::time::Duration::from_mins(1);
 
+/// What a payload's own `type` may say that is no error; every other name counts as one, lest it be lost. Sources:
+/// `EventType` of Sentry's Relay, and recorded traffic for `feedback`.
+const OTHER_TYPES: [&str; 7] =
+    ["transaction", "feedback", "user_report_v2", "csp", "hpkp", "expectct", "expectstaple"];
+
 /// What every event is prepared with.
 #[derive(Default)]
 pub struct Tools {
     pub scrubber: Scrubber,
     pub dictionaries: Dictionaries,
 }
-
-/// What a payload's own `type` may say that is no error; every other name counts as one, lest it be lost. Source:
-/// `EventType` of Sentry's Relay.
-const OTHER_TYPES: [&str; 8] =
-    ["transaction", "feedback", "userreportv2", "replay_event", "csp", "hpkp", "expectct", "expectstaple"];
 
 /// Why an event could not be taken at all.
 #[derive(Debug, thiserror::Error)]

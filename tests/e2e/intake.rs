@@ -1,12 +1,19 @@
 //! What intake does with what is no clean error event: it counts what it cannot take, and says what it cut.
 
+use std::io::Write as _;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    events::{accept, event, event_id, send},
+    events::{accept, envelope, event, event_id, send},
     server::{Server, Setup},
 };
+
+/// Above the largest body that is read, before decompression.
+const NOISE_BYTES: usize = 40 * 1024 * 1024;
+/// Above what a body may grow to.
+const BOMB_BYTES: usize = 400 * 1024 * 1024;
 
 #[test]
 fn a_feedback_that_stands_among_events_is_counted_and_makes_no_issue() {
@@ -67,4 +74,46 @@ fn an_old_client_gets_the_same_answers() {
     assert_eq!(api.list(&format!("/api/v1/issues?project={}", project.slug)).len(), 1);
     let outcomes = api.list(&format!("/api/v1/outcomes?project={}", project.slug));
     assert!(outcomes.iter().any(|outcome| outcome["category"] == "security"), "{outcomes:?}");
+}
+
+#[test]
+fn bad_input_gets_its_reason_even_when_it_is_large() {
+    let server = Server::start(Setup::default());
+    let (project, stranger) = (server.project("shop"), server.stranger());
+    let path = format!("/api/{}/envelope/?sentry_key={}", project.id, project.public_key);
+    let unknown = format!("/api/{}/envelope/?sentry_key={}", project.id, "0".repeat(32));
+    let whole = envelope(&event(&event_id(), "Payment", "error"));
+    let incompressible = || {
+        let mut noise = vec![0; NOISE_BYTES];
+        getrandom::fill(&mut noise).expect("the system gives random bytes");
+        noise
+    };
+    let mut large = whole.clone();
+    large.extend(incompressible());
+    let cases = [
+        ("no envelope", &path, "", b"{}\nno item\n{}".to_vec(), 400),
+        ("cut off", &path, "", whole[..whole.len() - 9].to_vec(), 400),
+        ("broken gzip", &path, "gzip", b"\x1f\x8b\x08 broken".to_vec(), 400),
+        ("an unknown coding", &path, "lzma", whole.clone(), 415),
+        ("too large", &path, "", large.clone(), 413),
+        ("a bomb", &path, "gzip", gzipped(&vec![b' '; BOMB_BYTES]), 413),
+        ("no key", &format!("/api/{}/envelope/", project.id), "", whole.clone(), 401),
+        ("an unknown key", &unknown, "", whole.clone(), 403),
+        ("an unknown key and a large body", &unknown, "", large, 403),
+        ("nothing wrong", &path, "", whole, 200),
+    ];
+    for (what, path, coding, body, status) in cases {
+        let headers = [("content-encoding".to_owned(), coding.to_owned())];
+        let headers = if coding.is_empty() { &[][..] } else { &headers };
+        let answer = stranger.send(Method::POST, path, headers, body);
+        let answer = answer.unwrap_or_else(|error| panic!("{what}: no answer: {error:?}"));
+        assert_eq!(answer.status, status, "{what}: {}", answer.text());
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{what}");
+        assert_eq!(answer.header("x-sentry-error").is_some(), status != 200, "{what}: {:?}", answer.headers);
+    }
+}
+
+fn gzipped(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(plain).and_then(|()| encoder.finish()).expect("memory takes what is written")
 }

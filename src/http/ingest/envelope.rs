@@ -253,7 +253,7 @@ fn prepare(state: &AppState, grant: &Grant, id: Option<EventId>, json: &[u8]) ->
 fn kind_of_type(name: &str) -> ItemKind {
     match name {
         "csp" | "hpkp" | "expectct" | "expectstaple" => ItemKind::RawSecurity,
-        "userreportv2" => ItemKind::Feedback,
+        "user_report_v2" => ItemKind::Feedback,
         name => ItemKind::named(name),
     }
 }
