@@ -276,7 +276,9 @@ CREATE INDEX deliveries_by_state ON deliveries (state, id);
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
 -- One first message per incident and channel.
-CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, ifnull(channel_id, 0)) WHERE purpose = 'opened';
+-- (A removed channel leaves its messages without one: they no longer count.)
+CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, channel_id) WHERE purpose = 'opened';
+CREATE UNIQUE INDEX deliveries_first_waiting ON deliveries (incident_id) WHERE purpose = 'opened' AND state = 'waiting';
 
 CREATE TABLE delivery_attempts (
     id          INTEGER PRIMARY KEY,

@@ -184,7 +184,8 @@ async fn retention_age(work: Work) -> anyhow::Result<Report> {
 
 async fn retention_bytes(work: Work) -> anyhow::Result<Report> {
     let budget = work.retention.bytes_max;
-    let used = work.store.read(used_bytes).await?;
+    let free = work.store.read(free_bytes).await?;
+    let used = work.store.disk_bytes().saturating_sub(free);
     if used <= budget {
         return Ok(Report::Idle);
     }
@@ -198,15 +199,14 @@ async fn retention_bytes(work: Work) -> anyhow::Result<Report> {
     Ok(Report::More(format!("{} payloads over the budget", evicted.len())))
 }
 
-/// Bytes of the database that hold something: pages that are free will be given back.
-fn used_bytes(tx: &crate::store::ReadTx<'_>) -> Result<u64, Error> {
-    let pages: i64 = tx.one(
-        "SELECT (SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count)",
+/// Bytes of the database's file that hold nothing: they are used again or given back.
+fn free_bytes(tx: &crate::store::ReadTx<'_>) -> Result<u64, Error> {
+    let bytes: i64 = tx.one(
+        "SELECT (SELECT freelist_count FROM pragma_freelist_count) * (SELECT page_size FROM pragma_page_size)",
         [],
         |row| row.get(0),
     )?;
-    let bytes: i64 = tx.one("SELECT page_size FROM pragma_page_size", [], |row| row.get(0))?;
-    Ok(u64::try_from(pages.saturating_mul(bytes)).unwrap_or(0))
+    Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
 async fn give_back(work: Work) -> anyhow::Result<Report> {

@@ -136,11 +136,8 @@ impl Engine {
         let began = Instant::now();
         running.with(|state| state.running = true);
         let outcome = self.turns(running).await;
-        let last = LastRun {
-            at,
-            took: began.elapsed(),
-            outcome: outcome.clone().map(|did| did.unwrap_or_default()),
-        };
+        let last =
+            LastRun { at, took: began.elapsed(), outcome: outcome.clone().map(Option::unwrap_or_default) };
         let idle = matches!(outcome, Ok(None));
         let known = running.with(|state| {
             let known = state.last.is_some();

@@ -18,7 +18,7 @@ pub fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> std::io::Result<Server> {
-    let limits = state.config.limits.clone();
+    let limits = state.config.limits;
     let stopping = web::Data::new(admin::live::Stopping(stop.clone()));
     let server = HttpServer::new(move || {
         App::new()

@@ -66,11 +66,19 @@ pub struct Tools {
     pub dictionaries: Dictionaries,
 }
 
+/// What a payload's own `type` may say that is no error; every other name counts as one, lest it be lost. Source:
+/// `EventType` of Sentry's Relay.
+const OTHER_TYPES: [&str; 8] =
+    ["transaction", "feedback", "userreportv2", "replay_event", "csp", "hpkp", "expectct", "expectstaple"];
+
 /// Why an event could not be taken at all.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     #[error("the event is not usable JSON: {0}")]
     Event(String),
+    /// It stands where errors stand, but says that it is none.
+    #[error("the event is a {0}, not an error")]
+    OtherType(&'static str),
     #[error("the payload could not be compressed: {0}")]
     Compress(#[source] std::io::Error),
 }
@@ -83,6 +91,9 @@ impl Incoming {
             std::str::from_utf8(&scrubbed.json).map_err(|error| PrepareError::Event(error.to_string()))?;
         let head = EventHead::parse(text).map_err(|error| PrepareError::Event(error.to_string()))?;
         let head = &head;
+        if let Some(other) = other_type(head) {
+            return Err(PrepareError::OtherType(other));
+        }
         let timestamp = believable(head.timestamp.unwrap_or(origin.received_at), origin.received_at);
         let grouping = super::group(head);
         let dictionary = tools.dictionaries.find(origin.project, grouping.key);
@@ -102,9 +113,14 @@ impl Incoming {
             culprit: title::culprit(head),
             frame: top_frame(head),
             grouping,
-            payload: Payload::compress(&scrubbed.json, dictionary).map_err(PrepareError::Compress)?,
+            payload: Payload::of(&scrubbed, dictionary).map_err(PrepareError::Compress)?,
         })
     }
+}
+
+fn other_type(head: &EventHead<'_>) -> Option<&'static str> {
+    let named = head.event_type.as_deref()?;
+    OTHER_TYPES.into_iter().find(|other| *other == named)
 }
 
 fn top_frame(head: &EventHead<'_>) -> Option<TopFrame> {
@@ -122,4 +138,33 @@ fn top_frame(head: &EventHead<'_>) -> Option<TopFrame> {
 
 fn believable(at: Timestamp, received_at: Timestamp) -> Timestamp {
     at.clamp(received_at - AGE_MAX, received_at + AHEAD_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepared(json: &str) -> Result<Incoming, PrepareError> {
+        let origin = Origin {
+            project: ProjectId(1),
+            received_at: Timestamp::from_secs(1_700_000_000),
+            event: None,
+            fallback_event: EventId([7; 16]),
+            severity_max: Severity::Critical,
+        };
+        Incoming::prepare(&origin, &Tools::default(), json.as_bytes())
+    }
+
+    #[test]
+    fn only_what_says_that_it_is_no_error_is_none() {
+        for event in
+            ["{}", r#"{"type":"error"}"#, r#"{"type":"event"}"#, r#"{"type":"Boom"}"#, r#"{"type":7}"#]
+        {
+            assert!(prepared(event).is_ok(), "{event}");
+        }
+        for other in ["feedback", "transaction", "csp"] {
+            let refused = prepared(&format!(r#"{{"type":"{other}","message":"m"}}"#));
+            assert!(matches!(refused, Err(PrepareError::OtherType(name)) if name == other), "{other}");
+        }
+    }
 }

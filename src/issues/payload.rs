@@ -1,13 +1,16 @@
-//! How event payloads lie on disk: the scrubbed JSON, compressed with zstd.
+//! How event payloads lie on disk: the scrubbed JSON with what scrubbing cut, compressed with zstd.
 //!
 //! The events of an issue resemble each other, so from its fifth one on an issue has a [`Dictionary`]: one of its
 //! own payloads, against which later ones are compressed to a fraction.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
 use zstd::zstd_safe::{CCtx, CDict, DCtx, get_error_name};
+
+use crate::scrub::Scrubbed;
 
 /// The level with the best bytes per microsecond for payloads of a few kilobytes (ARCHITECTURE.md, decision 5).
 const LEVEL: i32 = 3;
@@ -15,6 +18,10 @@ const LEVEL: i32 = 3;
 const PLAIN_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Larger payloads repeat what their first part holds; the encoder's tables grow with the dictionary.
 const DICTIONARY_BYTES_MAX: usize = 32 * 1024;
+
+/// The top-level key under which the scrubber's warnings stand in a stored payload, beside the client's own keys. A
+/// client that sends it itself can only warn about its own event.
+pub(super) const WARNINGS_KEY: &str = "tocsin.warnings";
 
 thread_local! {
     // A context is half a megabyte of tables: one per thread, not one per event.
@@ -57,6 +64,11 @@ impl std::fmt::Debug for Dictionary {
 }
 
 impl Payload {
+    /// Compresses a scrubbed event with its warnings. Fails only where zstd cannot get memory.
+    pub fn of(scrubbed: &Scrubbed, dictionary: Option<Arc<Dictionary>>) -> io::Result<Self> {
+        Self::compress(&with_warnings(scrubbed)?, dictionary)
+    }
+
     /// Compresses scrubbed JSON. Fails only where zstd cannot get memory.
     pub fn compress(json: &[u8], dictionary: Option<Arc<Dictionary>>) -> io::Result<Self> {
         let mut bytes = Vec::with_capacity(zstd::zstd_safe::compress_bound(json.len()));
@@ -92,6 +104,18 @@ pub fn decompress(bytes: &[u8], dictionary: Option<&[u8]>) -> io::Result<Vec<u8>
     Ok(json)
 }
 
+/// The event's JSON with its warnings as the first member; as it is where there are none.
+fn with_warnings(scrubbed: &Scrubbed) -> io::Result<Cow<'_, [u8]>> {
+    let members = scrubbed.json.trim_ascii_start().strip_prefix(b"{");
+    let Some(members) = members.filter(|_| !scrubbed.warnings.is_empty()) else {
+        return Ok(Cow::Borrowed(&scrubbed.json));
+    };
+    let warnings = serde_json::to_vec(&scrubbed.warnings)?;
+    let comma: &[u8] = if members.trim_ascii_start().starts_with(b"}") { b"" } else { b"," };
+    let key = format!("{{\"{WARNINGS_KEY}\":");
+    Ok(Cow::Owned([key.as_bytes(), &warnings, comma, members].concat()))
+}
+
 fn failure(code: usize) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, get_error_name(code))
 }
@@ -99,19 +123,30 @@ fn failure(code: usize) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scrub::{ScrubRules, Scrubber};
 
     fn event(n: usize) -> Vec<u8> {
-        let frames: String = (0..40)
-            .map(|line| {
-                format!(
-                    r#"{{"function":"f{line}","filename":"shop/views_{}.py","lineno":{}}},"#,
-                    line * 7919 % 97,
-                    line * 31
-                )
-            })
-            .collect();
+        let frame = |line: usize| {
+            let (file, lineno) = (line * 7919 % 97, line * 31);
+            format!(r#"{{"function":"f{line}","filename":"shop/views_{file}.py","lineno":{lineno}}},"#)
+        };
+        let frames = (0..40).map(frame).collect::<Vec<_>>().concat();
         format!(r#"{{"event_id":"{n:032x}","message":"order {n} failed","frames":[{frames}null]}}"#)
             .into_bytes()
+    }
+
+    #[test]
+    fn what_was_cut_lies_beside_what_was_sent() {
+        let stored = |raw: &str| {
+            let scrubbed = Scrubber::new(&ScrubRules::default()).event(raw.as_bytes()).unwrap();
+            let json = Payload::of(&scrubbed, None).unwrap().json().unwrap();
+            serde_json::from_slice::<serde_json::Value>(&json).unwrap()
+        };
+        assert_eq!(stored(r#" {"message":"m"}"#), serde_json::json!({"message": "m"}));
+        let event = stored(r#" {"message":"m","extra":{"rate":NaN}}"#);
+        assert_eq!((&event["message"], &event["extra"]["rate"]), (&"m".into(), &serde_json::Value::Null));
+        assert_eq!(event[WARNINGS_KEY][0]["path"], "extra.rate");
+        assert_eq!(stored("{} trailing")[WARNINGS_KEY][0]["kind"], "trailing_bytes");
     }
 
     #[test]

@@ -114,12 +114,11 @@ impl EventRecord {
         let Some(first) = group.events.first() else { return Err(Error::Panicked) };
         let found = rows::find_by_key(tx, first.project, &first.grouping.key)?;
         let is_new = found.is_none();
-        let issue = match found {
-            Some(issue) => issue,
-            None => {
-                let release = names.release(tx, first)?;
-                rows::create(tx, self.entropy.uid(first.received_at), first, release)?
-            }
+        let issue = if let Some(issue) = found {
+            issue
+        } else {
+            let release = names.release(tx, first)?;
+            rows::create(tx, self.entropy.uid(first.received_at), first, release)?
         };
         let mut stats = Stats::load(tx, issue.id)?;
         let mut recorded = Vec::with_capacity(group.events.len());
@@ -129,8 +128,8 @@ impl EventRecord {
             environments.extend(environment);
             let kept = self.count(&mut stats, event, release);
             let place = if kept {
-                let learns = Learns { stored: stats.stored, staged };
-                Place::Stored(self.store(tx, &issue, event, (environment, release), learns)?)
+                let mut learns = Learns { stored: stats.stored, staged };
+                Place::Stored(self.store(tx, &issue, event, (environment, release), &mut learns)?)
             } else {
                 Place::Sampled
             };
@@ -159,7 +158,7 @@ impl EventRecord {
         issue: &IssueRow,
         event: &Incoming,
         names: (Option<i64>, Option<i64>),
-        learns: Learns<'_>,
+        learns: &mut Learns<'_>,
     ) -> Result<i64, Error> {
         let key = event.grouping.key;
         let payload = match &event.payload.dictionary {
@@ -170,12 +169,11 @@ impl EventRecord {
             Some(_) | None => Cow::Borrowed(&event.payload),
         };
         if event.payload.dictionary.is_none() && learns.stored >= LEARN_AT && !learns.staged.has(event) {
-            let dictionary = match dictionaries::load(tx, issue.id)? {
-                Some(known) => known,
-                None => {
-                    let json = event.payload.json()?;
-                    dictionaries::insert(tx, event.project, issue.id, Dictionary::content_of(&json))?
-                }
+            let dictionary = if let Some(known) = dictionaries::load(tx, issue.id)? {
+                known
+            } else {
+                let json = event.payload.json()?;
+                dictionaries::insert(tx, event.project, issue.id, Dictionary::content_of(&json))?
             };
             learns.staged.dictionaries.insert((event.project, key), Arc::new(dictionary));
         }
@@ -329,7 +327,7 @@ fn not_kept(items: &[Incoming], outcomes: &[Recorded]) -> Vec<Outcome> {
 }
 
 /// The same draw for the same event, so that a retry after a crash decides alike. Ids are not always random: a
-/// finaliser (SplitMix64's) spreads them.
+/// finaliser (that of `SplitMix64`) spreads them.
 fn draw(event: EventId) -> u64 {
     let word = u128::from_be_bytes(event.0);
     let folded = u64::try_from((word >> 64) ^ (word & u128::from(u64::MAX))).unwrap_or(0);

@@ -112,7 +112,7 @@ fn addressed_to(recording: &Recording, project: &Project) -> (String, Vec<(Strin
     (path, headers)
 }
 
-/// The error events of a recording by their ids.
+/// The error events of a recording by their ids; a feedback may stand among them and says so itself.
 fn events_of(recording: &Recording) -> Vec<(String, Value)> {
     let body = decoded(recording);
     let events = if recording.path.contains("/store/") {
@@ -121,7 +121,8 @@ fn events_of(recording: &Recording) -> Vec<(String, Value)> {
         envelope_events(&body)
     };
     let id_of = |event: &Value| event["event_id"].as_str().expect("an event has an id").replace('-', "");
-    events.into_iter().map(|event| (id_of(&event), event)).collect()
+    let is_error = |event: &Value| event["type"] != "feedback";
+    events.into_iter().filter(is_error).map(|event| (id_of(&event), event)).collect()
 }
 
 fn decoded(recording: &Recording) -> Vec<u8> {

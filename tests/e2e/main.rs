@@ -9,6 +9,7 @@ mod corpus;
 mod crash;
 mod delivery;
 mod disk;
+mod intake;
 mod outage;
 mod sdk;
 mod snippets;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::super::auth::{bearer, find_project, token_actor};
 use super::super::request::request_id;
 use super::super::{AppState, Problem};
-use super::admit::{Refusal, admit, find_grant, find_grant_of, read_body};
+use super::admit::{Refusal, admit, find_grant, grant_of, read_body};
 use super::sentry::with_cors;
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::Grant;
@@ -218,12 +218,10 @@ async fn take_deploy(
 
 /// An ingest token for one project (or with `?project=`), else a DSN key in any of its forms.
 async fn find_sender(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Sender, Refusal> {
-    let of_grant = |grant: Arc<Grant>| Sender { project: grant.project, grant: Some(grant) };
-    let Some(token) = bearer(request) else {
-        return find_grant(request, state, None, None).await.map(of_grant);
-    };
+    let Some(token) = bearer(request) else { return by_key(request, state).await };
     if let Ok(key) = token.expose().parse::<PublicKey>() {
-        return find_grant_of(request, state, key, None).await.map(of_grant);
+        let grant = grant_of(request, state, None, key).await?;
+        return Ok(Sender { project: grant.project, grant: Some(grant) });
     }
     let refuse = |problem: Problem| Refusal {
         problem,
@@ -252,6 +250,11 @@ async fn find_sender(request: &HttpRequest, state: &web::Data<AppState>) -> Resu
         Decision::Allowed => Ok(Sender { project, grant: None }),
         Decision::Denied(denial) => Err(refuse(denial.into())),
     }
+}
+
+async fn by_key(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Sender, Refusal> {
+    let grant = find_grant(request, state, None, None).await?;
+    Ok(Sender { project: grant.project, grant: Some(grant) })
 }
 
 fn admit_events(state: &AppState, sender: &Sender, events: u32) -> Result<(), Refusal> {

@@ -128,7 +128,6 @@ fn load(tx: &ReadTx<'_>, seq: i64) -> Result<Option<EventView>, Error> {
                 project: row.get(2)?,
                 timestamp: Timestamp::from_micros(row.get(3)?),
                 received_at: Timestamp::from_micros(row.get(4)?),
-                warnings: Vec::new(),
             };
             Ok((columns, row.get::<_, Vec<u8>>(5)?, row.get::<_, Option<Vec<u8>>>(6)?))
         },

@@ -137,7 +137,7 @@ async fn an_id_counts_once_after_its_batch_was_merged_into_the_index() {
         Ok(places.len())
     });
     assert_eq!(entries, 1);
-    let merge = house.read(|tx| ids::Merge::of_everything(tx)).unwrap();
+    let merge = house.read(ids::Merge::of_everything).unwrap();
     let merged = merge.entries().to_vec();
     house.store.write("merge", move |tx| merge.step(tx)).await.unwrap();
     house.recent.forget(&merged);
