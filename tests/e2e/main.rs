@@ -10,4 +10,5 @@ mod crash;
 mod delivery;
 mod disk;
 mod outage;
+mod own;
 mod sdk;

@@ -8,6 +8,8 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Beyond every promise of an answer; a hanging request fails its test instead of the run.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// Sooner than the server lets an idle connection go, which nobody here would notice.
+const IDLE_WITHIN: Duration = Duration::from_secs(2);
 /// Lists are read to their end; no suite makes more pages than this.
 const PAGES_MAX: usize = 1000;
 
@@ -47,7 +49,11 @@ impl Api {
     pub(crate) fn stranger(address: SocketAddr) -> Api {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let client = Client::builder().timeout(ANSWER_WITHIN).redirect(Policy::none()).no_proxy();
+        let client = Client::builder()
+            .timeout(ANSWER_WITHIN)
+            .pool_idle_timeout(IDLE_WITHIN)
+            .redirect(Policy::none())
+            .no_proxy();
         Api {
             runtime: Builder::new_current_thread().enable_all().build().expect("a runtime can be built"),
             client: client.build().expect("a client can be built"),
