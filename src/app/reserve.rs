@@ -16,7 +16,7 @@ const RESERVE_BYTES: u64 = 4 * 1024 * 1024;
 const FREE_BESIDE_BYTES: u64 = 4 * 1024 * 1024;
 const FILE: &str = "tocsin.reserve";
 /// What is written at once where the file system cannot set room aside.
-const PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
+static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
 
 #[derive(Clone, Debug)]
 pub(super) struct Reserve {

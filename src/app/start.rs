@@ -65,12 +65,10 @@ pub(super) fn default_door(
     };
     let known = keys::list(tx, project.id)?;
     let active = known.iter().find(|key| key.revoked_at.is_none() && key.settings.kind == KeyKind::Server);
-    let key = match active {
-        Some(key) => key.public_key,
-        None => {
-            let settings = KeySettings::new(KeyKind::Server, FIRST_KEY_LABEL);
-            keys::create(tx, by, entropy, project.id, &settings)?.public_key
-        }
-    };
+    if let Some(key) = active {
+        return Ok((project, key.public_key));
+    }
+    let settings = KeySettings::new(KeyKind::Server, FIRST_KEY_LABEL);
+    let key = keys::create(tx, by, entropy, project.id, &settings)?.public_key;
     Ok((project, key))
 }

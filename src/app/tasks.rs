@@ -8,6 +8,7 @@ use crate::accounts::{links, sessions};
 use crate::base::Clock;
 use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
+use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
 use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
 use crate::issues::evaluate::expire_rates;
@@ -66,7 +67,7 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             |work| Box::pin(windows(work)),
         ),
         task(
-            "self.watch",
+            WATCH_TASK,
             "Looks at tocsin itself and raises what is wrong with it",
             every(10),
             Wake::ScheduleOnly,

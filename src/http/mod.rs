@@ -15,4 +15,4 @@ mod state;
 pub mod visible;
 
 pub use problem::Problem;
-pub use state::AppState;
+pub use state::{AppState, WATCH_TASK};

@@ -22,6 +22,9 @@ use crate::resilience::Limiter;
 use crate::store::{Error, Lane, Record, Store};
 use crate::telemetry::Registry;
 
+/// The background task that looks at tocsin itself.
+pub const WATCH_TASK: &str = "self.watch";
+
 /// The parts of a running tocsin, as the HTTP face uses them. Shared by all workers.
 pub struct AppState {
     pub config: Arc<Config>,
@@ -59,7 +62,7 @@ impl AppState {
         if self.own.is_disk_full() {
             return Err(Error::DiskFull);
         }
-        let recorded = self.events.submit(event).await?;
+        let recorded = self.events.submit(event).await.inspect_err(|error| self.look_soon(error))?;
         self.observed.event(recorded);
         Ok(recorded)
     }
@@ -72,7 +75,14 @@ impl AppState {
         if self.own.is_disk_full() {
             return Err(Error::DiskFull);
         }
-        self.points.submit(points).await
+        self.points.submit(points).await.inspect_err(|error| self.look_soon(error))
+    }
+
+    /// A full disk is told at once, not at the next turn.
+    fn look_soon(&self, error: &Error) {
+        if matches!(error, Error::DiskFull) {
+            self.engine.ask(WATCH_TASK);
+        }
     }
 
     /// How tocsin itself is, part by part. From memory: asking costs nothing.

@@ -11,5 +11,6 @@ mod delivery;
 mod disk;
 mod intake;
 mod outage;
+mod own;
 mod sdk;
 mod snippets;

@@ -221,7 +221,7 @@ mod tests {
         ];
         for (channels_ready, channels_off, waiting, expected) in cases {
             let mut look = calm();
-            look.outbox = Some(Outbox { channels_ready, channels_off, waiting, ..Outbox::default() });
+            look.outbox = Some(Outbox { waiting, channels_ready, channels_off, ..Outbox::default() });
             let found = status(&known(look), &live(), "outbox");
             assert_eq!(found.0, expected, "{channels_ready} {channels_off} {waiting}: {}", found.1);
         }

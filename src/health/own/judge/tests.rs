@@ -50,13 +50,14 @@ fn every_limit_has_a_lower_one_at_which_trouble_is_over() {
         let oldest = Some(NOW - seconds(s));
         Look { outbox: Some(Outbox { channels_ready: 1, pending: 1, oldest, ..Outbox::default() }), ..calm() }
     };
-    let cases: [(&dyn Fn(f64) -> Look, Trouble, f64, f64); 4] = [
-        (&proof, Trouble::Queue, 5.0, 1.0),
-        (&lane, Trouble::Queue, 5.0, 1.0),
-        (&batch, Trouble::Latency, 1.0, 0.5),
-        (&outbox, Trouble::Outbox, 600.0, 300.0),
+    let looks: [&dyn Fn(f64) -> Look; 4] = [&proof, &lane, &batch, &outbox];
+    let bounds = [
+        (Trouble::Queue, 5.0, 1.0),
+        (Trouble::Queue, 5.0, 1.0),
+        (Trouble::Latency, 1.0, 0.5),
+        (Trouble::Outbox, 600.0, 300.0),
     ];
-    for (look, trouble, begins, over) in cases {
+    for (look, (trouble, begins, over)) in looks.into_iter().zip(bounds) {
         assert!(found(&look(begins * 0.99), trouble, false).is_none(), "{trouble:?}");
         let bad = found(&look(begins), trouble, false).unwrap();
         assert_eq!((bad.severity, bad.since), (Severity::High, NOW - seconds(begins)), "{trouble:?}");
