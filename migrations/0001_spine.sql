@@ -457,16 +457,23 @@ CREATE TABLE task_runs (
 
 -- For people who ask the database directly: stored samples (see docs/sql.md).
 -- owner: issues
+-- `event_field` is a function of tocsin's own connections (src/issues/sql.rs): `tocsin sql` has it, a bare sqlite3
+-- shell does not.
 CREATE VIEW system_errors AS
-SELECT events.event_id AS id,
-       json_extract(event_json(events.payload, events.dictionary_id), '$.tocsin.error_type') AS error_type,
-       issues.title AS message,
-       events.payload AS context,
-       issues.severity AS severity,
-       NULL AS user_id, NULL AS metadata, NULL AS stack_trace,
-       events.received_at AS created_at
-FROM events JOIN issues ON issues.id = events.issue_id;
+SELECT lower(hex(events.event_id)) AS id,
+       event_field(events.payload, payload_dictionaries.content, 'error_type') AS error_type,
+       ifnull(event_field(events.payload, payload_dictionaries.content, 'message'), issues.title) AS message,
+       event_field(events.payload, payload_dictionaries.content, 'context') AS context,
+       ifnull(event_field(events.payload, payload_dictionaries.content, 'severity'), issues.severity) AS severity,
+       event_field(events.payload, payload_dictionaries.content, 'user_id') AS user_id,
+       event_field(events.payload, payload_dictionaries.content, 'metadata') AS metadata,
+       event_field(events.payload, payload_dictionaries.content, 'stack_trace') AS stack_trace,
+       strftime('%Y-%m-%d %H:%M:%f', events.received_at / 1000000.0, 'unixepoch') AS created_at
+FROM events JOIN issues ON issues.id = events.issue_id
+     LEFT JOIN payload_dictionaries ON payload_dictionaries.id = events.dictionary_id;
 
 -- owner: metrics
 CREATE VIEW system_metrics AS
-SELECT id, type, value, metadata, at AS created_at FROM metric_points;
+SELECT id, type, value, metadata,
+       strftime('%Y-%m-%d %H:%M:%f', at / 1000000.0, 'unixepoch') AS created_at
+FROM metric_points;

@@ -8,6 +8,8 @@ use actix_web::web;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use super::start::default_door;
+use super::watch::Watch;
 use super::{channels, tasks};
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{By, Cache, Email, projects, users};
@@ -15,10 +17,12 @@ use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy};
 use crate::config::{BaseUrl, Config};
 use crate::engine::Engine;
+use crate::health::own::OwnHealth;
 use crate::http::ingest::Refusals;
 use crate::http::observed::Observed;
 use crate::http::{AppState, server};
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
+use crate::issues;
 use crate::issues::incoming::Tools;
 use crate::issues::record::EventRecord;
 use crate::lifecycle::Lifecycle;
@@ -73,7 +77,8 @@ impl App {
     pub async fn build(around: Surroundings<'_>) -> Result<Self, BuildError> {
         let Surroundings { folder, config, clock, entropy, sealing_key } = around;
         let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
-        let mut opened = Store::open(folder, &Options::default())?;
+        let mut opened =
+            Store::open(folder, &Options { prepare: vec![issues::sql::register], ..Options::default() })?;
         let floor = config.issues.sample_floor;
         let record =
             opened.prepare(|tx| EventRecord::load(tx, Arc::clone(&incidents), entropy.clone(), floor))?;
@@ -93,6 +98,7 @@ impl App {
         let base_url =
             config.server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(config.server.listen));
         let refusals = Arc::new(Refusals::default());
+        let own = Arc::new(OwnHealth::default());
         let link_key = derive_key(&sealing_key, b"acknowledge links");
         let outbox = Outbox {
             store: store.clone(),
@@ -110,6 +116,17 @@ impl App {
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
             retention: config.retention,
+            watch: Watch {
+                store: store.clone(),
+                clock: clock.clone(),
+                incidents: Arc::clone(&incidents),
+                events: events.clone(),
+                points: points.clone(),
+                observed: observed.clone(),
+                own: Arc::clone(&own),
+                folder: folder.to_owned(),
+                before: Arc::default(),
+            },
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {
@@ -129,6 +146,7 @@ impl App {
             hashing: tokio::sync::Semaphore::new(1),
             tools,
             refusals,
+            own,
             registry,
             observed,
             outbox,
@@ -144,6 +162,11 @@ impl App {
         for (name, running) in self.state.engine.loops(&lifecycle.soft()) {
             lifecycle.spawn(name, running);
         }
+        self.serve(lifecycle, listener)
+    }
+
+    /// As [`App::start`], without the background tasks: for tests, which run them one by one.
+    pub fn serve(&self, lifecycle: &Lifecycle, listener: TcpListener) -> std::io::Result<()> {
         let store = self.state.store.clone();
         lifecycle.at_end("store", move || store.stop());
         let server = server::run(self.state.clone(), listener, lifecycle.soft())?;
@@ -164,7 +187,15 @@ async fn first_start(
     entropy: &Entropy,
 ) -> Result<(), BuildError> {
     let by = By::tocsin(clock.now());
-    store.write("start.project", move |tx| Ok::<_, store::Error>(projects::ensure_default(tx, &by)?)).await?;
+    let entropy_of_key = entropy.clone();
+    store
+        .write("start.project", move |tx| {
+            if projects::ensure_default(tx, &by)?.is_some() {
+                default_door(tx, &by, &entropy_of_key)?;
+            }
+            Ok::<_, store::Error>(())
+        })
+        .await?;
     let Some(owner) = config.server.first_owner.clone() else { return Ok(()) };
     if store.read(users::exist).await.map_err(store::Error::from)? {
         return Ok(());

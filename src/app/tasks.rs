@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::watch::Watch;
 use crate::accounts::{links, sessions};
 use crate::base::Clock;
 use crate::config::Retention;
@@ -28,6 +29,7 @@ pub(super) struct Work {
     pub(super) refusals: Arc<Refusals>,
     pub(super) retention: Retention,
     pub(super) outbox: Outbox,
+    pub(super) watch: Watch,
 }
 
 /// Rows that one run of `incidents.expire` handles per step.
@@ -62,6 +64,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             every(10),
             Wake::ScheduleOnly,
             |work| Box::pin(windows(work)),
+        ),
+        task(
+            "self.watch",
+            "Looks at tocsin itself and raises what is wrong with it",
+            every(10),
+            Wake::ScheduleOnly,
+            |work| Box::pin(async move { work.watch.run().await }),
         ),
         task(
             "ledger.refusals",

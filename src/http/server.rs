@@ -7,7 +7,7 @@ use actix_web::{App, HttpServer, middleware, web};
 use tokio_util::sync::CancellationToken;
 
 use super::ingest::{direct, envelope, sentry};
-use super::{AppState, admin, api, own, request};
+use super::{AppState, admin, api, own, request, services};
 
 /// Sockets that may wait for `accept` while the workers are busy or the process restarts.
 const BACKLOG: u32 = 1024;
@@ -77,6 +77,9 @@ fn machines(config: &mut web::ServiceConfig) {
 fn itself(config: &mut web::ServiceConfig) {
     config
         .route("/api/ping", web::get().to(own::ping))
+        .route("/api/health", web::get().to(services::overview))
+        .route("/api/health/detailed", web::get().to(services::detailed))
+        .route("/api/health/{service}", web::get().to(services::one))
         .route("/health/live", web::get().to(own::live))
         .route("/health/ready", web::get().to(own::ready))
         .route("/health/startup", web::get().to(own::ready))

@@ -21,6 +21,7 @@ pub mod retention;
 mod rows;
 pub mod sample;
 pub mod sketch;
+pub mod sql;
 pub mod title;
 mod users;
 pub mod view;

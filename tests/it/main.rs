@@ -1,4 +1,5 @@
 #![cfg(test)]
 
 mod layers;
-mod pages;
+mod own;
+mod support;

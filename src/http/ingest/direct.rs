@@ -124,7 +124,7 @@ async fn take_error(
     let event = Incoming::prepare(&origin, &state.tools, json.as_bytes())
         .map_err(|error| refuse_event(&error, sender.project))?;
     let event_id = event.event;
-    let recorded = state.events.submit(event).await.map_err(|error| busy(error, sender.project))?;
+    let recorded = state.take_event(event).await.map_err(|error| busy(error, sender.project))?;
     let issue_id = match recorded {
         Recorded::Stored(issue) | Recorded::Sampled(issue) => Some(issue),
         Recorded::Duplicate => None,
@@ -193,7 +193,7 @@ async fn take_metrics(
         Refusal::new(StatusCode::BAD_REQUEST, error.to_string(), Reason::Invalid)
             .of(sender.project, Category::TraceMetric)
     })?;
-    let taken = state.points.submit(points).await.map_err(|error| busy(error, sender.project))?;
+    let taken = state.take_points(points).await.map_err(|error| busy(error, sender.project))?;
     Ok(with_cors(StatusCode::CREATED).json(json!({ "accepted": taken })))
 }
 

@@ -296,7 +296,7 @@ pub async fn record(
         project: Some(project),
     };
     for event in events {
-        state.events.submit(event).await.map_err(busy)?;
+        state.take_event(event).await.map_err(busy)?;
     }
     if !ledger.is_empty() {
         let now = state.clock.now();
