@@ -6,7 +6,7 @@ use super::sketch::user_hash;
 use super::{Class, EventHead, Grouping, Level, Payload, classify, title};
 use crate::base::text::clip;
 use crate::base::{EventId, ProjectId, Severity, Timestamp};
-use crate::scrub::Scrubber;
+use crate::scrub::{ScrubError, Scrubber};
 
 /// A parsed, scrubbed, grouped and compressed event of one project.
 #[derive(Clone, Debug)]
@@ -79,6 +79,8 @@ pub enum PrepareError {
     /// It stands where errors stand, but says that it is none.
     #[error("the event is a {0}, not an error")]
     OtherType(&'static str),
+    #[error("the event is too large: {0}")]
+    TooLarge(String),
     #[error("the payload could not be compressed: {0}")]
     Compress(#[source] std::io::Error),
 }
@@ -86,7 +88,12 @@ pub enum PrepareError {
 impl Incoming {
     /// Scrubs, reads, groups and compresses the JSON of one event.
     pub fn prepare(origin: &Origin, tools: &Tools, json: &[u8]) -> Result<Self, PrepareError> {
-        let scrubbed = tools.scrubber.event(json).map_err(|error| PrepareError::Event(error.to_string()))?;
+        let scrubbed = tools.scrubber.event(json).map_err(|error| match error {
+            ScrubError::TooLarge { .. } => PrepareError::TooLarge(error.to_string()),
+            ScrubError::Ended { .. } | ScrubError::Syntax { .. } | ScrubError::NotAnObject => {
+                PrepareError::Event(error.to_string())
+            }
+        })?;
         let text =
             std::str::from_utf8(&scrubbed.json).map_err(|error| PrepareError::Event(error.to_string()))?;
         let head = EventHead::parse(text).map_err(|error| PrepareError::Event(error.to_string()))?;
@@ -143,6 +150,7 @@ fn believable(at: Timestamp, received_at: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scrub::RAW_BYTES_MAX;
 
     fn prepared(json: &str) -> Result<Incoming, PrepareError> {
         let origin = Origin {
@@ -156,12 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_says_that_it_is_no_error_is_none() {
+    fn what_is_too_large_or_says_that_it_is_no_error_is_told_apart() {
         for event in
             ["{}", r#"{"type":"error"}"#, r#"{"type":"event"}"#, r#"{"type":"Boom"}"#, r#"{"type":7}"#]
         {
             assert!(prepared(event).is_ok(), "{event}");
         }
+        let large = format!(r#"{{"message":"{}"}}"#, "x".repeat(RAW_BYTES_MAX));
+        assert!(matches!(prepared(&large), Err(PrepareError::TooLarge(_))));
         for other in ["feedback", "transaction", "csp"] {
             let refused = prepared(&format!(r#"{{"type":"{other}","message":"m"}}"#));
             assert!(matches!(refused, Err(PrepareError::OtherType(name)) if name == other), "{other}");

@@ -12,6 +12,8 @@ use crate::support::{
 
 /// Above the largest body that is read, before decompression.
 const NOISE_BYTES: usize = 40 * 1024 * 1024;
+/// Above what is looked at of one event.
+const EVENT_BYTES: usize = 5 * 1024 * 1024;
 /// Above what a body may grow to.
 const BOMB_BYTES: usize = 400 * 1024 * 1024;
 
@@ -90,7 +92,10 @@ fn bad_input_gets_its_reason_even_when_it_is_large() {
     };
     let mut large = whole.clone();
     large.extend(incompressible());
+    let mut bloated = event(&event_id(), "Payment", "error");
+    bloated["extra"] = json!({"dump": "x".repeat(EVENT_BYTES)});
     let cases = [
+        ("an event too large", &path, "gzip", gzipped(&envelope(&bloated)), 413),
         ("no envelope", &path, "", b"{}\nno item\n{}".to_vec(), 400),
         ("cut off", &path, "", whole[..whole.len() - 9].to_vec(), 400),
         ("broken gzip", &path, "gzip", b"\x1f\x8b\x08 broken".to_vec(), 400),

@@ -13,6 +13,7 @@ use super::super::auth::{bearer, find_project, token_actor};
 use super::super::request::request_id;
 use super::super::{AppState, Problem};
 use super::admit::{Refusal, admit, find_grant, grant_of, read_body};
+use super::envelope::refuse_event;
 use super::sentry::with_cors;
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::Grant;
@@ -121,7 +122,7 @@ async fn take_error(
     };
     let json = as_event(reported).to_string();
     let event = Incoming::prepare(&origin, &state.tools, json.as_bytes())
-        .map_err(|error| refuse(error.to_string()))?;
+        .map_err(|error| refuse_event(&error, sender.project))?;
     let event_id = event.event;
     let recorded = state.take_event(event).await.map_err(|error| busy(error, sender.project))?;
     let issue_id = match recorded {

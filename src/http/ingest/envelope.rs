@@ -241,12 +241,22 @@ fn prepare(state: &AppState, grant: &Grant, id: Option<EventId>, json: &[u8]) ->
     match Incoming::prepare(&origin, &state.tools, json) {
         Ok(event) => Ok(Prepared::Event(Box::new(event))),
         Err(PrepareError::OtherType(name)) => Ok(Prepared::Other(kind_of_type(name))),
-        Err(error @ PrepareError::Event(_)) => Err(invalid(&error).of(grant.project, Category::Error)),
-        Err(PrepareError::Compress(_)) => {
-            Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "out of memory", Reason::Busy)
-                .of(grant.project, Category::Error))
-        }
+        Err(error) => Err(refuse_event(&error, grant.project)),
     }
+}
+
+/// The answer to an event that could not be taken.
+pub(super) fn refuse_event(error: &PrepareError, project: ProjectId) -> Refusal {
+    let refusal = match error {
+        PrepareError::Event(_) | PrepareError::OtherType(_) => invalid(error),
+        PrepareError::TooLarge(_) => {
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string(), Reason::TooLarge)
+        }
+        PrepareError::Compress(_) => {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "out of memory", Reason::Busy)
+        }
+    };
+    refusal.of(project, Category::Error)
 }
 
 /// The kind of item as which newer SDKs send what a payload's own `type` names.
