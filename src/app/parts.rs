@@ -78,8 +78,8 @@ impl App {
     pub async fn build(around: Surroundings<'_>) -> Result<Self, BuildError> {
         let Surroundings { folder, config, clock, entropy, sealing_key } = around;
         let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
-        let floor = config.issues.sample_floor;
-        let Opened { store, events, points, recent, tools } = open_store(folder, &incidents, &entropy, floor)?;
+        let Opened { store, events, points, recent, tools } =
+            open_store(folder, &incidents, &entropy, config.issues.sample_floor)?;
         first_start(&store, &config, &clock, &entropy).await?;
         let sealer = Sealer::new(&sealing_key);
         channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now())

@@ -34,6 +34,7 @@ enum Field {
 #[derive(Default)]
 struct LastRow {
     payload: Vec<u8>,
+    dictionary: Option<Vec<u8>>,
     fields: [Option<String>; Field::ALL.len()],
 }
 
@@ -56,8 +57,9 @@ fn event_field(context: &Context<'_>, last: &Mutex<LastRow>) -> rusqlite::Result
     let ValueRef::Blob(payload) = context.get_raw(0) else { return Ok(None) };
     let dictionary = context.get_raw(1).as_blob().ok();
     let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-    if last.payload != payload {
+    if last.payload != payload || last.dictionary.as_deref() != dictionary {
         last.fields = fields(payload, dictionary).unwrap_or_default();
+        last.dictionary = dictionary.map(<[u8]>::to_vec);
         last.payload.clear();
         last.payload.extend_from_slice(payload);
     }
