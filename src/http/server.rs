@@ -1,6 +1,7 @@
 //! Every route in one place, grouped by who calls it.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, middleware, web};
@@ -9,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::ingest::{direct, envelope, sentry};
 use super::{AppState, admin, api, own, request, services};
 
+/// Longer than the 60 s for which proxies keep idle connections: else one of theirs dies under a request now and then.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Sockets that may wait for `accept` while the workers are busy or the process restarts.
 const BACKLOG: u32 = 1024;
 
@@ -35,6 +38,7 @@ pub fn run(
     .workers(limits.http_threads)
     .max_connections(limits.connections_max)
     .backlog(BACKLOG)
+    .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(limits.stop_timeout.as_secs())
     .shutdown_signal(stop.cancelled_owned())
     .listen(listener)?;
