@@ -276,7 +276,9 @@ CREATE INDEX deliveries_by_state ON deliveries (state, id);
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
 -- One first message per incident and channel.
-CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, ifnull(channel_id, 0)) WHERE purpose = 'opened';
+-- (A removed channel leaves its messages without one: they no longer count.)
+CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, channel_id) WHERE purpose = 'opened';
+CREATE UNIQUE INDEX deliveries_first_waiting ON deliveries (incident_id) WHERE purpose = 'opened' AND state = 'waiting';
 
 CREATE TABLE delivery_attempts (
     id          INTEGER PRIMARY KEY,
@@ -372,6 +374,15 @@ CREATE TABLE error_rate (
     PRIMARY KEY (project_id, step)
 ) STRICT, WITHOUT ROWID;
 
+-- One payload of an issue, against which its later ones are compressed.
+CREATE TABLE payload_dictionaries (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    issue_id   INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    content    BLOB NOT NULL
+) STRICT;
+CREATE INDEX payload_dictionaries_by_issue ON payload_dictionaries (issue_id);
+
 CREATE TABLE events (
     seq            INTEGER PRIMARY KEY,
     project_id     INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
@@ -382,7 +393,7 @@ CREATE TABLE events (
     level          TEXT NOT NULL,
     environment_id INTEGER,
     release_id     INTEGER,
-    dictionary_id  INTEGER,                         -- NULL: plain zstd
+    dictionary_id  INTEGER,                         -- NULL: compressed alone
     payload        BLOB NOT NULL                    -- the scrubbed JSON, compressed
 ) STRICT;
 CREATE INDEX events_by_issue ON events (project_id, issue_id, seq);
@@ -446,16 +457,23 @@ CREATE TABLE task_runs (
 
 -- For people who ask the database directly: stored samples (see docs/sql.md).
 -- owner: issues
+-- `event_field` is a function of tocsin's own connections (src/issues/sql.rs): `tocsin sql` has it, a bare sqlite3
+-- shell does not.
 CREATE VIEW system_errors AS
-SELECT events.event_id AS id,
-       json_extract(event_json(events.payload, events.dictionary_id), '$.tocsin.error_type') AS error_type,
-       issues.title AS message,
-       events.payload AS context,
-       issues.severity AS severity,
-       NULL AS user_id, NULL AS metadata, NULL AS stack_trace,
-       events.received_at AS created_at
-FROM events JOIN issues ON issues.id = events.issue_id;
+SELECT lower(hex(events.event_id)) AS id,
+       event_field(events.payload, payload_dictionaries.content, 'error_type') AS error_type,
+       ifnull(event_field(events.payload, payload_dictionaries.content, 'message'), issues.title) AS message,
+       event_field(events.payload, payload_dictionaries.content, 'context') AS context,
+       ifnull(event_field(events.payload, payload_dictionaries.content, 'severity'), issues.severity) AS severity,
+       event_field(events.payload, payload_dictionaries.content, 'user_id') AS user_id,
+       event_field(events.payload, payload_dictionaries.content, 'metadata') AS metadata,
+       event_field(events.payload, payload_dictionaries.content, 'stack_trace') AS stack_trace,
+       strftime('%Y-%m-%d %H:%M:%f', events.received_at / 1000000.0, 'unixepoch') AS created_at
+FROM events JOIN issues ON issues.id = events.issue_id
+     LEFT JOIN payload_dictionaries ON payload_dictionaries.id = events.dictionary_id;
 
 -- owner: metrics
 CREATE VIEW system_metrics AS
-SELECT id, type, value, metadata, at AS created_at FROM metric_points;
+SELECT id, type, value, metadata,
+       strftime('%Y-%m-%d %H:%M:%f', at / 1000000.0, 'unixepoch') AS created_at
+FROM metric_points;

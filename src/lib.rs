@@ -7,6 +7,7 @@ pub mod base;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod health;
 pub mod http;
 pub mod incidents;
 pub mod issues;

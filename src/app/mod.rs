@@ -2,6 +2,12 @@
 
 mod channels;
 mod parts;
+mod reserve;
+mod send_test;
+mod start;
 mod tasks;
+mod watch;
 
 pub use parts::{App, BuildError, Surroundings};
+pub use send_test::{own_address, send_test};
+pub use start::{FirstWords, first_words};

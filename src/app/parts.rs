@@ -8,6 +8,8 @@ use actix_web::web;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use super::start::default_door;
+use super::watch::Watch;
 use super::{channels, tasks};
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{By, Cache, Email, projects, users};
@@ -15,10 +17,14 @@ use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy};
 use crate::config::{BaseUrl, Config};
 use crate::engine::Engine;
+use crate::health::own::OwnHealth;
 use crate::http::ingest::Refusals;
 use crate::http::observed::Observed;
 use crate::http::{AppState, server};
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
+use crate::issues;
+use crate::issues::ids::RecentIds;
+use crate::issues::incoming::Tools;
 use crate::issues::record::EventRecord;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::MetricRecord;
@@ -28,8 +34,7 @@ use crate::notify::verdict::DeliveryPolicy;
 use crate::notify::worker::Worker;
 use crate::outbound;
 use crate::resilience::Limiter;
-use crate::scrub::{ScrubRules, Scrubber};
-use crate::store::{self, Options, Store};
+use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
 
 /// Every part, built and ready to listen.
@@ -73,32 +78,23 @@ impl App {
     pub async fn build(around: Surroundings<'_>) -> Result<Self, BuildError> {
         let Surroundings { folder, config, clock, entropy, sealing_key } = around;
         let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
-        let mut opened = Store::open(folder, &Options::default())?;
-        let floor = config.issues.sample_floor;
-        let record =
-            opened.prepare(|tx| EventRecord::load(tx, Arc::clone(&incidents), entropy.clone(), floor))?;
-        let recent = record.recent.clone();
-        let events = opened.lane("events", EVENTS_WAITING_MAX, record);
-        let points =
-            opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord { incidents: Arc::clone(&incidents) });
-        let store = opened.start()?;
+        let Opened { store, events, points, recent, tools } =
+            open_store(folder, &incidents, &entropy, config.issues.sample_floor)?;
         first_start(&store, &config, &clock, &entropy).await?;
         let sealer = Sealer::new(&sealing_key);
         channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now())
             .await
             .map_err(BuildError::Channels)?;
-        let registry = Registry::new()?;
-        let observed = Observed::register(&registry)?;
-        let base_url =
-            config.server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(config.server.listen));
+        let (registry, observed) = observe()?;
+        let base_url = base_url(&config);
         let refusals = Arc::new(Refusals::default());
-        let link_key = derive_key(&sealing_key, b"acknowledge links");
+        let own = Arc::new(OwnHealth::default());
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),
             worker: worker(&config, &clock, &entropy)?,
             sealer: sealer.clone(),
-            links: LinkMaker { base_url: parsed_url(&base_url)?, key: link_key },
+            links: link_maker(&base_url, &sealing_key)?,
             boot: entropy.uid(clock.now()),
         };
         let work = tasks::Work {
@@ -108,7 +104,18 @@ impl App {
             incidents: Arc::clone(&incidents),
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
-            retention: config.retention.clone(),
+            retention: config.retention,
+            watch: Watch {
+                store: store.clone(),
+                clock: clock.clone(),
+                incidents: Arc::clone(&incidents),
+                events: events.clone(),
+                points: points.clone(),
+                observed: observed.clone(),
+                own: Arc::clone(&own),
+                folder: folder.to_owned(),
+                before: Arc::default(),
+            },
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {
@@ -126,13 +133,14 @@ impl App {
             key_limits: Arc::new(Limiter::new(KEYS_LIMITED_MAX)),
             sign_in: Arc::new(SignInGate::default()),
             hashing: tokio::sync::Semaphore::new(1),
-            scrubber: Scrubber::new(&ScrubRules::default()),
+            tools,
             refusals,
+            own,
             registry,
             observed,
+            link_key: outbox.links.key,
             outbox,
             sealer,
-            link_key,
             config: Arc::new(config),
         };
         Ok(Self { state: web::Data::new(state) })
@@ -143,6 +151,11 @@ impl App {
         for (name, running) in self.state.engine.loops(&lifecycle.soft()) {
             lifecycle.spawn(name, running);
         }
+        self.serve(lifecycle, listener)
+    }
+
+    /// As [`App::start`], without the background tasks: for tests, which run them one by one.
+    pub fn serve(&self, lifecycle: &Lifecycle, listener: TcpListener) -> std::io::Result<()> {
         let store = self.state.store.clone();
         lifecycle.at_end("store", move || store.stop());
         let server = server::run(self.state.clone(), listener, lifecycle.soft())?;
@@ -155,6 +168,44 @@ impl App {
     }
 }
 
+fn observe() -> Result<(Registry, Observed), RegistryError> {
+    let registry = Registry::new()?;
+    let observed = Observed::register(&registry)?;
+    Ok((registry, observed))
+}
+
+fn base_url(config: &Config) -> BaseUrl {
+    config.server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(config.server.listen))
+}
+
+/// The store with the lanes that lead into it.
+struct Opened {
+    store: Store,
+    events: Lane<EventRecord>,
+    points: Lane<MetricRecord>,
+    recent: RecentIds,
+    /// Shared with the lane, which makes the dictionaries.
+    tools: Tools,
+}
+
+fn open_store(
+    folder: &Path,
+    incidents: &Arc<Incidents>,
+    entropy: &Entropy,
+    sample_floor: u32,
+) -> Result<Opened, store::Error> {
+    let options = Options { prepare: vec![issues::sql::register], ..Options::default() };
+    let mut opened = Store::open(folder, &options)?;
+    let record =
+        opened.prepare(|tx| EventRecord::load(tx, Arc::clone(incidents), entropy.clone(), sample_floor))?;
+    let recent = record.recent.clone();
+    let tools = Tools { dictionaries: record.dictionaries.clone(), ..Tools::default() };
+    let events = opened.lane("events", EVENTS_WAITING_MAX, record);
+    let points =
+        opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord { incidents: Arc::clone(incidents) });
+    Ok(Opened { store: opened.start()?, events, points, recent, tools })
+}
+
 /// A first start makes the project `default`, and the first owner where the environment names one.
 async fn first_start(
     store: &Store,
@@ -163,7 +214,15 @@ async fn first_start(
     entropy: &Entropy,
 ) -> Result<(), BuildError> {
     let by = By::tocsin(clock.now());
-    store.write("start.project", move |tx| Ok::<_, store::Error>(projects::ensure_default(tx, &by)?)).await?;
+    let entropy_of_key = entropy.clone();
+    store
+        .write("start.project", move |tx| {
+            if projects::ensure_default(tx, &by)?.is_some() {
+                default_door(tx, &by, &entropy_of_key)?;
+            }
+            Ok::<_, store::Error>(())
+        })
+        .await?;
     let Some(owner) = config.server.first_owner.clone() else { return Ok(()) };
     if store.read(users::exist).await.map_err(store::Error::from)? {
         return Ok(());
@@ -198,8 +257,10 @@ fn worker(config: &Config, clock: &Clock, entropy: &Entropy) -> Result<Worker, B
     })
 }
 
-fn parsed_url(base_url: &BaseUrl) -> Result<outbound::Url, BuildError> {
-    outbound::Url::parse(base_url.as_str()).map_err(|error| BuildError::Outgoing(error.to_string()))
+fn link_maker(base_url: &BaseUrl, sealing_key: &[u8; 32]) -> Result<LinkMaker, BuildError> {
+    let parsed = outbound::Url::parse(base_url.as_str());
+    let base_url = parsed.map_err(|error| BuildError::Outgoing(error.to_string()))?;
+    Ok(LinkMaker { base_url, key: derive_key(sealing_key, b"acknowledge links") })
 }
 
 fn policy(config: &Config) -> Policy {

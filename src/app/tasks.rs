@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::watch::Watch;
 use crate::accounts::{links, sessions};
 use crate::base::Clock;
 use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
+use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
 use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
 use crate::issues::evaluate::expire_rates;
@@ -28,6 +30,7 @@ pub(super) struct Work {
     pub(super) refusals: Arc<Refusals>,
     pub(super) retention: Retention,
     pub(super) outbox: Outbox,
+    pub(super) watch: Watch,
 }
 
 /// Rows that one run of `incidents.expire` handles per step.
@@ -62,6 +65,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             every(10),
             Wake::ScheduleOnly,
             |work| Box::pin(windows(work)),
+        ),
+        task(
+            WATCH_TASK,
+            "Looks at tocsin itself and raises what is wrong with it",
+            every(10),
+            Wake::ScheduleOnly,
+            |work| Box::pin(async move { work.watch.run().await }),
         ),
         task(
             "ledger.refusals",
@@ -184,7 +194,8 @@ async fn retention_age(work: Work) -> anyhow::Result<Report> {
 
 async fn retention_bytes(work: Work) -> anyhow::Result<Report> {
     let budget = work.retention.bytes_max;
-    let used = work.store.read(used_bytes).await?;
+    let free = work.store.read(free_bytes).await?;
+    let used = work.store.disk_bytes().saturating_sub(free);
     if used <= budget {
         return Ok(Report::Idle);
     }
@@ -198,15 +209,14 @@ async fn retention_bytes(work: Work) -> anyhow::Result<Report> {
     Ok(Report::More(format!("{} payloads over the budget", evicted.len())))
 }
 
-/// Bytes of the database that hold something: pages that are free will be given back.
-fn used_bytes(tx: &crate::store::ReadTx<'_>) -> Result<u64, Error> {
-    let pages: i64 = tx.one(
-        "SELECT (SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count)",
+/// Bytes of the database's file that hold nothing: they are used again or given back.
+fn free_bytes(tx: &crate::store::ReadTx<'_>) -> Result<u64, Error> {
+    let bytes: i64 = tx.one(
+        "SELECT (SELECT freelist_count FROM pragma_freelist_count) * (SELECT page_size FROM pragma_page_size)",
         [],
         |row| row.get(0),
     )?;
-    let bytes: i64 = tx.one("SELECT page_size FROM pragma_page_size", [], |row| row.get(0))?;
-    Ok(u64::try_from(pages.saturating_mul(bytes)).unwrap_or(0))
+    Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
 async fn give_back(work: Work) -> anyhow::Result<Report> {

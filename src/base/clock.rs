@@ -1,8 +1,8 @@
 //! The only source of the present time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -16,9 +16,14 @@ pub struct Clock {
     manual: Option<Arc<Manual>>,
 }
 
+/// What [`Clock::monotonic`] counts from.
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 #[derive(Debug)]
 struct Manual {
     micros: AtomicI64,
+    /// Moves with `advance` alone.
+    passed: AtomicI64,
     moved: Notify,
 }
 
@@ -29,7 +34,7 @@ impl Clock {
 
     pub fn manual(start: Timestamp) -> Self {
         let micros = AtomicI64::new(start.as_micros());
-        Self { manual: Some(Arc::new(Manual { micros, moved: Notify::new() })) }
+        Self { manual: Some(Arc::new(Manual { micros, passed: AtomicI64::new(0), moved: Notify::new() })) }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -42,8 +47,30 @@ impl Clock {
     /// Moves a manual clock forward. The system clock ignores it.
     pub fn advance(&self, by: Duration) {
         if let Some(manual) = &self.manual {
-            manual.micros.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::AcqRel);
+            let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+            manual.micros.fetch_add(by, Ordering::AcqRel);
+            manual.passed.fetch_add(by, Ordering::AcqRel);
             manual.moved.notify_waiters();
+        }
+    }
+
+    /// Sets a manual clock to another time, as a person or a time server does: no time passes. The system clock
+    /// ignores it.
+    pub fn set(&self, at: Timestamp) {
+        if let Some(manual) = &self.manual {
+            manual.micros.store(at.as_micros(), Ordering::Release);
+            manual.moved.notify_waiters();
+        }
+    }
+
+    /// Time that passed since some moment in the past; nobody sets it. Beside [`Clock::now`] it shows when
+    /// somebody set that.
+    pub fn monotonic(&self) -> Duration {
+        match &self.manual {
+            Some(manual) => {
+                Duration::from_micros(u64::try_from(manual.passed.load(Ordering::Acquire)).unwrap_or(0))
+            }
+            None => STARTED.elapsed(),
         }
     }
 

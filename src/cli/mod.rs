@@ -14,6 +14,7 @@ mod sql;
 mod status;
 mod token;
 mod user;
+mod welcome;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

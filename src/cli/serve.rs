@@ -1,4 +1,3 @@
-use std::future::ready;
 use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -6,20 +5,22 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_web::web;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 
 use super::session::Session;
-use crate::app::{App, Surroundings};
+use super::welcome::welcome;
+use crate::app::{App, Surroundings, first_words, own_address, send_test};
 use crate::base::{Clock, Entropy};
 use crate::config::Loaded;
-use crate::lifecycle::control::{
-    self, Answer, ControlSocket, Desk, Health, Live, PartHealth, StatusOf, StatusReport,
-};
+use crate::health::own::status_line;
+use crate::http::AppState;
+use crate::lifecycle::control::{self, ControlSocket, Desk, Health, Live, StatusOf, StatusReport};
 use crate::lifecycle::{
-    Ended, InheritedSockets, Lifecycle, ServiceManager, Signals, prepare_folder, sealing_key, watch,
+    Ended, InheritedSockets, Lifecycle, Proof, ServiceManager, Signals, prepare_folder, sealing_key, watch,
 };
-use crate::store::{FolderLock, Store};
+use crate::store::{Error, FolderLock, Store};
 use crate::telemetry::{self, Destination, Format, Logging};
 
 /// Run everything
@@ -29,6 +30,15 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
 }
+
+/// The status line of the service manager is this fresh.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// Some tasks are due every second; a scheduler that ran none for so long is stuck.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+/// A full queue says nothing about the writer: the proof tries again.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+/// Somebody waits for `tocsin status`.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Serve {
     pub(super) fn run(self, session: &mut Session<'_>) -> anyhow::Result<ExitCode> {
@@ -45,14 +55,14 @@ impl Serve {
         prepare_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let lock = FolderLock::take(folder)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let code = runtime.block_on(serve(folder, &loaded))?;
+        let code = runtime.block_on(serve(folder, &loaded, session))?;
         drop(lock);
         Ok(code)
     }
 }
 
 /// Builds every part in the order of what it needs, tells the service manager, and stops in reverse.
-async fn serve(folder: &Path, loaded: &Loaded) -> anyhow::Result<ExitCode> {
+async fn serve(folder: &Path, loaded: &Loaded, session: &mut Session<'_>) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::default();
     let mut signals = Signals::listen()?;
     let manager = ServiceManager;
@@ -60,20 +70,24 @@ async fn serve(folder: &Path, loaded: &Loaded) -> anyhow::Result<ExitCode> {
     let entropy = Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?;
     let listener = listen(loaded.config.server.listen)?;
     let sealing_key = sealing_key(folder, &entropy)?;
-    let config = loaded.config.clone();
+    let mut config = loaded.config.clone();
+    config.server.listen = listener.local_addr()?;
+    let door = own_address(config.server.listen);
     let app = App::build(Surroundings { folder, config, clock, entropy, sealing_key }).await?;
-    let store = app.state.store.clone();
     app.start(&lifecycle, listener)?;
     let socket = ControlSocket::bind(folder).context("cannot open the control socket")?;
-    let desk = desk(&app);
+    let desk = desk(&app, door);
     let answer = move |command| control::carry_out(desk.clone(), command);
     lifecycle.spawn("control socket", socket.serve(lifecycle.soft(), answer));
-    if let Some(period) = manager.watchdog() {
-        let prove = move || prove_work(store.clone());
-        lifecycle.spawn("watchdog", watch(period, lifecycle.soft(), prove, move |fed| manager.tell(&fed)));
-    }
+    tell_manager(&lifecycle, manager, &app.state);
     manager.ready("ready");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %app.state.base_url, "ready");
+    if session.output.is_terminal {
+        match first_words(&app.state).await {
+            Ok(words) => session.output.say(&welcome(&app.state.base_url, &words))?,
+            Err(error) => tracing::warn!(%error, "the first words could not be put together"),
+        }
+    }
     let reason = lifecycle.wait(&mut signals).await;
     tracing::info!(reason = ?reason, "stopping");
     manager.stopping();
@@ -99,14 +113,32 @@ fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
+/// The status line, fresh every few seconds, and the watchdog, fed with proof of work.
+fn tell_manager(lifecycle: &Lifecycle, manager: ServiceManager, state: &web::Data<AppState>) {
+    let (shown, stop) = (state.clone(), lifecycle.soft());
+    lifecycle.spawn("status line", async move {
+        while stop.run_until_cancelled(tokio::time::sleep(STATUS_EVERY)).await.is_some() {
+            manager.status(&status_line(&shown.own.known(), shown.own_status()));
+        }
+    });
+    if let Some(period) = manager.watchdog() {
+        let proven = state.clone();
+        let prove = move || prove(proven.clone());
+        lifecycle.spawn("watchdog", watch(period, lifecycle.soft(), prove, move |fed| manager.tell(&fed)));
+    }
+}
+
 /// What the control socket's commands work with.
-fn desk(app: &App) -> Desk {
+fn desk(app: &App, door: SocketAddr) -> Desk {
     let state = app.state.clone();
-    let (proving, started) = (state.store.clone(), Instant::now());
+    let (proving, testing, started) = (state.clone(), state.clone(), Instant::now());
     let cache = Arc::clone(&state.cache);
     let live = Live {
         status: Arc::new(move |of| Box::pin(status(proving.clone(), of, started.elapsed()))),
-        send_test: Arc::new(|_| Box::pin(ready(no_channel()))),
+        send_test: Arc::new(move |what| {
+            let state = testing.clone();
+            Box::pin(async move { send_test(&state, door, what).await })
+        }),
         forget: Arc::new(move || {
             cache.keys.forget_all();
             cache.sessions.forget_all();
@@ -122,32 +154,40 @@ fn desk(app: &App) -> Desk {
     }
 }
 
-fn no_channel() -> Answer {
-    Answer::Refused { text: "there is no channel to send to: set one up first".to_owned() }
-}
-
-/// What this process can prove about itself; nothing is watched yet.
-async fn status(store: Store, of: StatusOf, uptime: Duration) -> StatusReport {
+/// How tocsin is, part by part, proven now; nothing else is watched yet.
+async fn status(state: web::Data<AppState>, of: StatusOf, uptime: Duration) -> StatusReport {
     let parts = match of {
         StatusOf::Services => Vec::new(),
         StatusOf::Itself => {
-            let (status, text) = match prove_work(store).await {
-                Ok(text) => (Health::Healthy, text),
-                Err(why) => (Health::Unhealthy, why),
-            };
-            vec![PartHealth { name: "store".to_owned(), status, text }]
+            let proof = tokio::time::timeout(STATUS_TIMEOUT, prove_work(&state.store)).await;
+            let silent = || Err(format!("no write was committed within {} s", STATUS_TIMEOUT.as_secs()));
+            state.own_parts(proof.unwrap_or_else(|_| silent()).err())
         }
     };
-    let status = parts.iter().map(|part| part.status).max().unwrap_or(Health::Healthy);
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    StatusReport { status, version, uptime_s: uptime.as_secs(), parts }
+    StatusReport { status: Health::of(&parts), version, uptime_s: uptime.as_secs(), parts }
 }
 
-/// The writer commits and the readers read.
-async fn prove_work(store: Store) -> Result<String, String> {
-    let written = store.write::<_, crate::store::Error>("watchdog", |_| Ok(())).await;
-    written.map_err(|error| format!("no write was committed: {error}"))?;
+/// What feeds the watchdog: the writer commits, the readers read, the scheduler runs tasks.
+async fn prove(state: web::Data<AppState>) -> Proof {
+    prove_work(&state.store).await?;
+    let idle = state.engine.idle_for();
+    if idle > IDLE_MAX {
+        return Err(format!("no background task ran for {} s", idle.as_secs()));
+    }
+    Ok(status_line(&state.own.known(), state.own_status()))
+}
+
+/// The writer commits and the readers read. A full disk is no fault of the process: a restart would not mend it.
+async fn prove_work(store: &Store) -> Result<(), String> {
+    loop {
+        match store.write::<_, Error>("watchdog", |_| Ok(())).await {
+            Ok(()) | Err(Error::DiskFull) => break,
+            Err(Error::Busy) => tokio::time::sleep(BUSY_PAUSE).await,
+            Err(error) => return Err(format!("no write was committed: {error}")),
+        }
+    }
     let read = store.read(|tx| tx.one("SELECT 1", [], |row| row.get::<_, i64>(0))).await;
-    read.map_err(|error| format!("nothing can be read: {error}"))?;
-    Ok("working".to_owned())
+    read.map_err(|error: Error| format!("nothing can be read: {error}"))?;
+    Ok(())
 }

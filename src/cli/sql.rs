@@ -77,6 +77,7 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Connection> {
     connection.busy_timeout(BUSY_WAIT)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    crate::issues::sql::register(&connection)?;
     Ok(connection)
 }
 

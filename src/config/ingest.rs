@@ -27,12 +27,6 @@ pub(super) const KEYS: &[Key] = &[
         Some("41943040"),
         "The largest request body after decompression; larger ones get 413.",
     ),
-    Key::new(
-        "ingest.event_bytes_max",
-        Kind::Whole { min: 16 * 1024, max: 20 * MIB },
-        Some("1048576"),
-        "The largest single event; what is beyond is cut, visibly.",
-    ),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +34,6 @@ pub struct Ingest {
     pub events_per_minute: u32,
     pub body_bytes_max: usize,
     pub decompressed_bytes_max: usize,
-    pub event_bytes_max: usize,
 }
 
 #[derive(Deserialize)]
@@ -49,15 +42,14 @@ struct Raw {
     events_per_minute: u32,
     body_bytes_max: usize,
     decompressed_bytes_max: usize,
-    event_bytes_max: usize,
 }
 
 pub(super) fn check(values: &Values, problems: &mut Vec<Problem>) -> Option<Ingest> {
-    let Raw { events_per_minute, body_bytes_max, decompressed_bytes_max, event_bytes_max } =
+    let Raw { events_per_minute, body_bytes_max, decompressed_bytes_max } =
         values.section("ingest", problems)?;
     if decompressed_bytes_max < body_bytes_max {
         let why = "must not be smaller than ingest.body_bytes_max";
         problems.push(values.problem("ingest.decompressed_bytes_max", why));
     }
-    Some(Ingest { events_per_minute, body_bytes_max, decompressed_bytes_max, event_bytes_max })
+    Some(Ingest { events_per_minute, body_bytes_max, decompressed_bytes_max })
 }

@@ -23,6 +23,7 @@ pub struct Engine {
     tasks: Arc<Vec<Running>>,
     store: Store,
     clock: Clock,
+    ran_at: Arc<Mutex<Instant>>,
 }
 
 struct Running {
@@ -76,7 +77,7 @@ impl Engine {
                 turn: tokio::sync::Mutex::default(),
             })
             .collect();
-        Self { tasks: Arc::new(tasks), store, clock }
+        Self { tasks: Arc::new(tasks), store, clock, ran_at: Arc::new(Mutex::new(Instant::now())) }
     }
 
     /// One loop per task, to be spawned by the caller. Each ends when `stop` is cancelled, after the run that is
@@ -105,6 +106,11 @@ impl Engine {
     pub fn ask(&self, name: &str) -> bool {
         let found = self.tasks.iter().find(|running| running.task.name == name);
         found.inspect(|running| running.ask.notify_one()).is_some()
+    }
+
+    /// How long no task has run; tasks that are due every second keep it short. The proof that the scheduler lives.
+    pub fn idle_for(&self) -> Duration {
+        self.ran_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     pub fn status(&self) -> Vec<TaskStatus> {
@@ -136,11 +142,9 @@ impl Engine {
         let began = Instant::now();
         running.with(|state| state.running = true);
         let outcome = self.turns(running).await;
-        let last = LastRun {
-            at,
-            took: began.elapsed(),
-            outcome: outcome.clone().map(|did| did.unwrap_or_default()),
-        };
+        let last =
+            LastRun { at, took: began.elapsed(), outcome: outcome.clone().map(Option::unwrap_or_default) };
+        *self.ran_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let idle = matches!(outcome, Ok(None));
         let known = running.with(|state| {
             let known = state.last.is_some();

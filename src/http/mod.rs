@@ -3,14 +3,16 @@
 pub mod admin;
 pub mod api;
 pub mod auth;
+pub mod exposition;
 pub mod ingest;
 pub mod observed;
 pub mod own;
 pub mod problem;
 pub mod request;
 pub mod server;
+pub mod services;
 mod state;
 pub mod visible;
 
 pub use problem::Problem;
-pub use state::AppState;
+pub use state::{AppState, WATCH_TASK};

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts};
 
+use crate::issues::record::Recorded;
 use crate::telemetry::{Registry, RegistryError};
 
-/// Requests and their durations, by route and status class. Routes are patterns, never paths: few series.
+/// Requests and their durations, by route and status class, and what became of accepted events. Routes are
+/// patterns, never paths: few series.
 #[derive(Clone)]
 pub struct Observed {
+    stored: IntCounter,
+    sampled: IntCounter,
+    duplicate: IntCounter,
     requests: IntCounterVec,
     seconds: HistogramVec,
 }
@@ -28,9 +33,31 @@ impl Observed {
         )
         .buckets(BUCKETS.to_vec());
         let seconds = HistogramVec::new(options, &["route"]).map_err(RegistryError::Register)?;
+        let events = IntCounterVec::new(
+            Opts::new("tocsin_events_total", "Events acknowledged, by what became of them."),
+            &["outcome"],
+        )
+        .map_err(RegistryError::Register)?;
+        registry.register(events.clone())?;
+        let [stored, sampled, duplicate] =
+            ["stored", "sampled", "duplicate"].map(|outcome| events.with_label_values(&[outcome]));
         registry.register(requests.clone())?;
         registry.register(seconds.clone())?;
-        Ok(Self { requests, seconds })
+        Ok(Self { stored, sampled, duplicate, requests, seconds })
+    }
+
+    /// Counts an event that was acknowledged.
+    pub fn event(&self, recorded: Recorded) {
+        match recorded {
+            Recorded::Stored(_) => self.stored.inc(),
+            Recorded::Sampled(_) => self.sampled.inc(),
+            Recorded::Duplicate => self.duplicate.inc(),
+        }
+    }
+
+    /// Events acknowledged since the start.
+    pub fn events_total(&self) -> u64 {
+        self.stored.get() + self.sampled.get() + self.duplicate.get()
     }
 
     pub fn request(&self, route: Option<&str>, status: u16, took: Duration) {

@@ -5,9 +5,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::auth::Caller;
-use super::request::client_address;
-use super::{AppState, Problem};
+use super::request::{client_address, request_id};
+use super::visible::may_read;
+use super::{AppState, Problem, exposition};
 use crate::accounts::access::{Permission, Subject};
+use crate::health::Health;
 use crate::store::Error;
 use crate::telemetry::Registry;
 
@@ -23,40 +25,38 @@ pub async fn live() -> HttpResponse {
 
 /// `GET /health/ready`: requests can be answered. A full disk leaves reading, so it stays 200.
 pub async fn ready(state: web::Data<AppState>) -> HttpResponse {
-    let read = state.store.read(|tx| tx.one("SELECT 1", [], |row| row.get::<_, i64>(0))).await;
-    match read {
-        Ok(_) => uncached(HttpResponse::Ok().json(json!({ "status": state.own_status() }))),
+    match read_something(&state).await {
+        Ok(()) => uncached(HttpResponse::Ok().json(json!({ "status": state.own_status() }))),
         Err(error) => {
-            let error: Error = error;
             tracing::warn!(%error, "not ready: nothing can be read");
-            uncached(HttpResponse::ServiceUnavailable().json(json!({ "status": "unhealthy" })))
+            uncached(HttpResponse::ServiceUnavailable().json(json!({ "status": Health::Unhealthy })))
         }
     }
 }
 
 /// `GET /health`: the parts, for those who may look inside; the status alone for strangers.
 pub async fn health(state: web::Data<AppState>, caller: Result<Caller, Problem>) -> HttpResponse {
-    let status = state.own_status();
-    let body = match caller {
-        Ok(_) => {
-            let stats = state.store.stats().snapshot();
-            json!({
-                "status": status,
-                "timestamp": state.clock.now(),
-                "version": env!("CARGO_PKG_VERSION"),
-                "uptime_s": state.clock.now().since(state.started_at).as_secs(),
-                "store": {
-                    "queued": stats.queued,
-                    "commits": stats.commits,
-                    "failed_commits": stats.failed_commits,
-                    "disk_bytes": state.store.disk_bytes(),
-                },
-                "tasks": state.engine.status().iter().filter(|task| task.last_ok == Some(false)).map(|task| task.name).collect::<Vec<_>>(),
-            })
-        }
-        Err(_) => json!({ "status": status }),
+    let broken = read_something(&state).await.err().map(|error| format!("nothing can be read: {error}"));
+    let parts = state.own_parts(broken);
+    let status = Health::of(&parts);
+    let may_look = caller.is_ok_and(|caller| may_read(&caller).is_ok());
+    let body = if may_look {
+        let now = state.clock.now();
+        json!({
+            "status": status,
+            "timestamp": now,
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_s": now.since(state.started_at).as_secs(),
+            "parts": parts,
+        })
+    } else {
+        json!({ "status": status })
     };
-    uncached(HttpResponse::Ok().json(body))
+    let mut answer = match status {
+        Health::Healthy | Health::Unknown | Health::Degraded => HttpResponse::Ok(),
+        Health::Unhealthy => HttpResponse::ServiceUnavailable(),
+    };
+    uncached(answer.json(body))
 }
 
 /// `GET /metrics`: Prometheus text 0.0.4, for loopback and for tokens with the scope `metrics`.
@@ -64,16 +64,31 @@ pub async fn metrics(
     request: HttpRequest,
     state: web::Data<AppState>,
     caller: Result<Caller, Problem>,
+) -> HttpResponse {
+    let shown = show_metrics(&request, &state, caller).await;
+    shown.unwrap_or_else(|problem| problem.response(Some(&request_id(&request))))
+}
+
+async fn show_metrics(
+    request: &HttpRequest,
+    state: &web::Data<AppState>,
+    caller: Result<Caller, Problem>,
 ) -> Result<HttpResponse, Problem> {
-    let is_local = client_address(&request, &state).is_some_and(|address| address.is_loopback());
+    let is_local = client_address(request, state).is_some_and(|address| address.is_loopback());
     if !is_local {
         caller?.may(Permission::SeeMetrics, Subject::Instance)?;
     }
-    let text = state.registry.render().map_err(|error| Problem::internal(&error))?;
+    let mut text = state.registry.render().map_err(|error| Problem::internal(&error))?;
+    text.push_str(&exposition::render(state).await.map_err(|error| Problem::internal(&error))?);
     Ok(uncached(HttpResponse::Ok().content_type(Registry::CONTENT_TYPE).body(text)))
 }
 
-fn uncached(mut response: HttpResponse) -> HttpResponse {
+async fn read_something(state: &AppState) -> Result<(), Error> {
+    state.store.read(|tx| tx.one("SELECT 1", [], |_| Ok(()))).await
+}
+
+/// Health is of the moment.
+pub fn uncached(mut response: HttpResponse) -> HttpResponse {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

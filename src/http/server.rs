@@ -1,14 +1,17 @@
 //! Every route in one place, grouped by who calls it.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, middleware, web};
 use tokio_util::sync::CancellationToken;
 
 use super::ingest::{direct, envelope, sentry};
-use super::{AppState, admin, api, own, request};
+use super::{AppState, admin, api, own, request, services};
 
+/// Longer than the 60 s for which proxies keep idle connections: else one of theirs dies under a request now and then.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Sockets that may wait for `accept` while the workers are busy or the process restarts.
 const BACKLOG: u32 = 1024;
 
@@ -18,13 +21,14 @@ pub fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> std::io::Result<Server> {
-    let limits = state.config.limits.clone();
+    let limits = state.config.limits;
     let stopping = web::Data::new(admin::live::Stopping(stop.clone()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(stopping.clone())
             .wrap(middleware::from_fn(admin::for_people))
+            .wrap(safe_headers())
             .wrap(middleware::from_fn(request::identify))
             .configure(machines)
             .configure(itself)
@@ -34,10 +38,24 @@ pub fn run(
     .workers(limits.http_threads)
     .max_connections(limits.connections_max)
     .backlog(BACKLOG)
+    .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(limits.stop_timeout.as_secs())
     .shutdown_signal(stop.cancelled_owned())
     .listen(listener)?;
     Ok(server.run())
+}
+
+/// What a browser may do with our pages: load from here, send forms here, be framed nowhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+fn safe_headers() -> middleware::DefaultHeaders {
+    middleware::DefaultHeaders::new()
+        .add(("Content-Security-Policy", CONTENT_SECURITY_POLICY))
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("X-Frame-Options", "DENY"))
+        .add(("Referrer-Policy", "same-origin"))
+        .add(("Permissions-Policy", "camera=(), microphone=(), geolocation=()"))
 }
 
 /// SDKs and apps.
@@ -63,6 +81,9 @@ fn machines(config: &mut web::ServiceConfig) {
 fn itself(config: &mut web::ServiceConfig) {
     config
         .route("/api/ping", web::get().to(own::ping))
+        .route("/api/health", web::get().to(services::overview))
+        .route("/api/health/detailed", web::get().to(services::detailed))
+        .route("/api/health/{service}", web::get().to(services::one))
         .route("/health/live", web::get().to(own::live))
         .route("/health/ready", web::get().to(own::ready))
         .route("/health/startup", web::get().to(own::ready))

@@ -10,15 +10,20 @@ use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::config::{BaseUrl, Config};
 use crate::engine::Engine;
+use crate::health::own::{self, Live, OwnHealth, TaskFacts};
+use crate::health::{Health, PartHealth};
 use crate::incidents::Incidents;
 use crate::issues::ids::RecentIds;
-use crate::issues::record::EventRecord;
+use crate::issues::incoming::{Incoming, Tools};
+use crate::issues::record::{EventRecord, Recorded};
 use crate::metrics::MetricRecord;
 use crate::notify::outbox::Outbox;
 use crate::resilience::Limiter;
-use crate::scrub::Scrubber;
-use crate::store::{Lane, Store};
+use crate::store::{Error, Lane, Record, Store};
 use crate::telemetry::Registry;
+
+/// The background task that looks at tocsin itself.
+pub const WATCH_TASK: &str = "self.watch";
 
 /// The parts of a running tocsin, as the HTTP face uses them. Shared by all workers.
 pub struct AppState {
@@ -37,8 +42,9 @@ pub struct AppState {
     pub sign_in: Arc<SignInGate>,
     /// Passwords are hashed one at a time: each takes 19 MiB and a core.
     pub hashing: tokio::sync::Semaphore,
-    pub scrubber: Scrubber,
+    pub tools: Tools,
     pub refusals: Arc<Refusals>,
+    pub own: Arc<OwnHealth>,
     pub engine: Engine,
     pub registry: Registry,
     pub observed: Observed,
@@ -50,8 +56,55 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// `healthy`, or `degraded` while commits fail.
-    pub fn own_status(&self) -> &'static str {
-        if self.store.stats().is_failing() { "degraded" } else { "healthy" }
+    /// Records an event and counts what became of it. While the disk is full nothing is tried: what room is left
+    /// belongs to the alarm about it.
+    pub async fn take_event(&self, event: Incoming) -> Result<Recorded, Error> {
+        if self.own.is_disk_full() {
+            return Err(Error::DiskFull);
+        }
+        let recorded = self.events.submit(event).await.inspect_err(|error| self.look_soon(error))?;
+        self.observed.event(recorded);
+        Ok(recorded)
+    }
+
+    /// As [`AppState::take_event`], for the metric points of one request.
+    pub async fn take_points(
+        &self,
+        points: <MetricRecord as Record>::Item,
+    ) -> Result<<MetricRecord as Record>::Outcome, Error> {
+        if self.own.is_disk_full() {
+            return Err(Error::DiskFull);
+        }
+        self.points.submit(points).await.inspect_err(|error| self.look_soon(error))
+    }
+
+    /// A full disk is told at once, not at the next turn.
+    fn look_soon(&self, error: &Error) {
+        if matches!(error, Error::DiskFull) {
+            self.engine.ask(WATCH_TASK);
+        }
+    }
+
+    /// How tocsin itself is, part by part. From memory: asking costs nothing.
+    pub fn own_parts(&self, broken: Option<String>) -> Vec<PartHealth> {
+        let tasks = self.engine.status().into_iter().map(|task| TaskFacts {
+            name: task.name,
+            failed: task.last_result.filter(|_| task.last_ok == Some(false)),
+            running: task.running,
+            next_at: task.next_run_at,
+        });
+        let live = Live {
+            now: self.clock.now(),
+            commits_fail: self.store.stats().is_failing(),
+            disk_full: self.own.is_disk_full(),
+            broken,
+            tasks: tasks.collect(),
+        };
+        own::parts(&self.own.known(), &live)
+    }
+
+    /// The worst of [`AppState::own_parts`].
+    pub fn own_status(&self) -> Health {
+        Health::of(&self.own_parts(None))
     }
 }

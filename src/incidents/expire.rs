@@ -75,7 +75,7 @@ impl Incidents {
         let messages = tx.execute(
             "DELETE FROM deliveries WHERE id IN (
                  SELECT id FROM deliveries
-                 WHERE incident_id IS NULL AND created_at < ?1 AND state IN ('delivered', 'failed', 'cancelled')
+                 WHERE incident_id IS NULL AND created_at < ?1 AND state IN ('delivered', 'failed', 'cancelled', 'bundled')
                  LIMIT ?2)",
             params![before.as_micros(), limit],
         )?;

@@ -274,7 +274,7 @@ pub fn expire_rates(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> 
             fell += 1;
         }
     }
-    tx.execute("DELETE FROM error_rate WHERE step < ?1", [step_of(now - Duration::from_hours(1))])?;
+    tx.execute("DELETE FROM error_rate WHERE step < ?1", [step_of(now - rules::WINDOW_MAX)])?;
     Ok(fell)
 }
 

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use super::head::Frame;
 
 mod function;
+mod machinery;
 mod place;
+
+pub use machinery::is_panic_machinery;
 
 /// How frames of one platform are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +93,7 @@ enum Scope {
 /// crash. Empty where no frame says more than its file.
 pub fn normal_stack<'a>(frames: &'a [Frame<'a>], platform: &str) -> NormalStack<'a> {
     for scope in [Scope::InApp, Scope::Unmarked, Scope::All] {
-        let kept = frames.iter().filter(|frame| match scope {
+        let kept = frames.iter().filter(|frame| !is_machinery(frame)).filter(|frame| match scope {
             Scope::InApp => frame.in_app == Some(true),
             Scope::Unmarked => frame.in_app.is_none(),
             Scope::All => true,
@@ -108,6 +111,18 @@ pub fn normal_stack<'a>(frames: &'a [Frame<'a>], platform: &str) -> NormalStack<
         }
     }
     NormalStack::default()
+}
+
+/// The frame a person should look at: the last of the application's own, else the last that is not of the panic
+/// machinery, else the last.
+pub fn crash_frame<'f, 'a>(frames: &'f [Frame<'a>]) -> Option<&'f Frame<'a>> {
+    let own = |frame: &&Frame<'_>| !is_machinery(frame);
+    let in_app = frames.iter().filter(own).rfind(|frame| frame.in_app == Some(true));
+    in_app.or_else(|| frames.iter().rfind(own)).or(frames.last())
+}
+
+fn is_machinery(frame: &Frame<'_>) -> bool {
+    frame.function.as_deref().is_some_and(is_panic_machinery)
 }
 
 /// `None` for frames that some engines write and others leave out.

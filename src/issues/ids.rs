@@ -130,6 +130,11 @@ impl Merge {
         if bytes < i64::try_from(MERGE_AT * ENTRY_BYTES).unwrap_or(i64::MAX) {
             return Ok(None);
         }
+        Self::of_everything(tx)
+    }
+
+    /// The oldest [`MERGE_AT`] batches, however little they hold.
+    pub fn of_everything(tx: &ReadTx<'_>) -> Result<Option<Self>, Error> {
         let batches = tx.all(
             "SELECT batch, ids FROM event_id_log ORDER BY batch LIMIT ?1",
             [i64::try_from(MERGE_AT).unwrap_or(i64::MAX)],

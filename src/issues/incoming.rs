@@ -1,10 +1,12 @@
 //! An event on its way to the writer: everything that can be computed before the commit is.
 
+use super::dictionaries::Dictionaries;
+use super::frame::crash_frame;
 use super::sketch::user_hash;
 use super::{Class, EventHead, Grouping, Level, Payload, classify, title};
 use crate::base::text::clip;
 use crate::base::{EventId, ProjectId, Severity, Timestamp};
-use crate::scrub::Scrubber;
+use crate::scrub::{ScrubError, Scrubber};
 
 /// A parsed, scrubbed, grouped and compressed event of one project.
 #[derive(Clone, Debug)]
@@ -57,25 +59,51 @@ const AGE_MAX: std::time::Duration = std::time::Duration::from_hours(30 * 24);
 const FRAME_TEXT_CHARS_MAX: usize = 200;
 const AHEAD_MAX: std::time::Duration = std::time::Duration::from_mins(1);
 
+/// What a payload's own `type` may say that is no error; every other name counts as one, lest it be lost. Sources:
+/// `EventType` of Sentry's Relay, and recorded traffic for `feedback`.
+const OTHER_TYPES: [&str; 7] =
+    ["transaction", "feedback", "user_report_v2", "csp", "hpkp", "expectct", "expectstaple"];
+
+/// What every event is prepared with.
+#[derive(Default)]
+pub struct Tools {
+    pub scrubber: Scrubber,
+    pub dictionaries: Dictionaries,
+}
+
 /// Why an event could not be taken at all.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     #[error("the event is not usable JSON: {0}")]
     Event(String),
+    /// It stands where errors stand, but says that it is none.
+    #[error("the event is a {0}, not an error")]
+    OtherType(&'static str),
+    #[error("the event is too large: {0}")]
+    TooLarge(String),
     #[error("the payload could not be compressed: {0}")]
     Compress(#[source] std::io::Error),
 }
 
 impl Incoming {
     /// Scrubs, reads, groups and compresses the JSON of one event.
-    pub fn prepare(origin: &Origin, scrubber: &Scrubber, json: &[u8]) -> Result<Self, PrepareError> {
-        let scrubbed = scrubber.event(json).map_err(|error| PrepareError::Event(error.to_string()))?;
+    pub fn prepare(origin: &Origin, tools: &Tools, json: &[u8]) -> Result<Self, PrepareError> {
+        let scrubbed = tools.scrubber.event(json).map_err(|error| match error {
+            ScrubError::TooLarge { .. } => PrepareError::TooLarge(error.to_string()),
+            ScrubError::Ended { .. } | ScrubError::Syntax { .. } | ScrubError::NotAnObject => {
+                PrepareError::Event(error.to_string())
+            }
+        })?;
         let text =
             std::str::from_utf8(&scrubbed.json).map_err(|error| PrepareError::Event(error.to_string()))?;
         let head = EventHead::parse(text).map_err(|error| PrepareError::Event(error.to_string()))?;
         let head = &head;
+        if let Some(other) = other_type(head) {
+            return Err(PrepareError::OtherType(other));
+        }
         let timestamp = believable(head.timestamp.unwrap_or(origin.received_at), origin.received_at);
         let grouping = super::group(head);
+        let dictionary = tools.dictionaries.find(origin.project, grouping.key);
         Ok(Self {
             project: origin.project,
             event: origin.event.or(head.event_id).unwrap_or(origin.fallback_event),
@@ -92,14 +120,19 @@ impl Incoming {
             culprit: title::culprit(head),
             frame: top_frame(head),
             grouping,
-            payload: Payload::compress(&scrubbed.json).map_err(PrepareError::Compress)?,
+            payload: Payload::of(&scrubbed, dictionary).map_err(PrepareError::Compress)?,
         })
     }
 }
 
+fn other_type(head: &EventHead<'_>) -> Option<&'static str> {
+    let named = head.event_type.as_deref()?;
+    OTHER_TYPES.into_iter().find(|other| *other == named)
+}
+
 fn top_frame(head: &EventHead<'_>) -> Option<TopFrame> {
     let frames = head.thrown().map_or(&[][..], |thrown| &thrown.stacktrace.frames);
-    let frame = title::crash_frame(if frames.is_empty() { head.bare_stack() } else { frames })?;
+    let frame = crash_frame(if frames.is_empty() { head.bare_stack() } else { frames })?;
     let text = |text: &Option<std::borrow::Cow<'_, str>>| {
         text.as_deref().map(|text| clip(text, FRAME_TEXT_CHARS_MAX).into_owned())
     };
@@ -112,4 +145,36 @@ fn top_frame(head: &EventHead<'_>) -> Option<TopFrame> {
 
 fn believable(at: Timestamp, received_at: Timestamp) -> Timestamp {
     at.clamp(received_at - AGE_MAX, received_at + AHEAD_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scrub::RAW_BYTES_MAX;
+
+    fn prepared(json: &str) -> Result<Incoming, PrepareError> {
+        let origin = Origin {
+            project: ProjectId(1),
+            received_at: Timestamp::from_secs(1_700_000_000),
+            event: None,
+            fallback_event: EventId([7; 16]),
+            severity_max: Severity::Critical,
+        };
+        Incoming::prepare(&origin, &Tools::default(), json.as_bytes())
+    }
+
+    #[test]
+    fn what_is_too_large_or_says_that_it_is_no_error_is_told_apart() {
+        for event in
+            ["{}", r#"{"type":"error"}"#, r#"{"type":"event"}"#, r#"{"type":"Boom"}"#, r#"{"type":7}"#]
+        {
+            assert!(prepared(event).is_ok(), "{event}");
+        }
+        let large = format!(r#"{{"message":"{}"}}"#, "x".repeat(RAW_BYTES_MAX));
+        assert!(matches!(prepared(&large), Err(PrepareError::TooLarge(_))));
+        for other in ["feedback", "transaction", "csp"] {
+            let refused = prepared(&format!(r#"{{"type":"{other}","message":"m"}}"#));
+            assert!(matches!(refused, Err(PrepareError::OtherType(name)) if name == other), "{other}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! [`sketch`] counts users, [`sample`] decides which payloads stay, [`view`] shows a stored one.
 
 pub mod classify;
+pub mod dictionaries;
 pub mod evaluate;
 pub mod frame;
 pub mod grouping;
@@ -13,13 +14,14 @@ pub mod ids;
 pub mod incoming;
 mod lenient;
 pub mod parameterize;
-mod payload;
+pub mod payload;
 pub mod queries;
 pub mod record;
 pub mod retention;
 mod rows;
 pub mod sample;
 pub mod sketch;
+pub mod sql;
 pub mod title;
 mod users;
 pub mod view;
@@ -27,7 +29,7 @@ pub mod view;
 pub use classify::Class;
 pub use grouping::{Grouping, GroupingReason, group};
 pub use head::{EventHead, HeadError, Level, Warning};
-pub use payload::Payload;
+pub use payload::{Dictionary, Payload};
 pub use rows::Status;
 pub use sample::{SampleDecision, SampleState};
 pub use sketch::{UserCount, UserSet};

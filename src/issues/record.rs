@@ -1,14 +1,17 @@
 //! The intake lane: all events that wait are recorded in one commit, counters aggregated per issue.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::dictionaries::{self, Dictionaries, LEARN_AT};
 use super::evaluate::{self, Seen};
 use super::ids::{self, Entry, Place, RecentIds};
 use super::incoming::Incoming;
 use super::rows::{self, IssueRow, Stats, Status};
 use super::sample::{SampleDecision, SampleState};
 use super::users::{KnownUsers, Users};
+use super::{Dictionary, Payload};
 use crate::accounts::names::{self, NameKind};
 use crate::base::{Entropy, EventId, ProjectId, Uid};
 use crate::incidents::Incidents;
@@ -33,6 +36,7 @@ pub struct EventRecord {
     pub incidents: Arc<Incidents>,
     pub entropy: Entropy,
     pub recent: RecentIds,
+    pub dictionaries: Dictionaries,
     /// Payloads kept per issue and UTC day whatever happens.
     pub sample_floor: u32,
     users: KnownUsers,
@@ -44,8 +48,26 @@ pub struct EventRecord {
 pub struct Staged {
     entries: Vec<Entry>,
     users: HashMap<i64, Users>,
+    dictionaries: HashMap<(ProjectId, [u8; 16]), Arc<Dictionary>>,
     seen: evaluate::StagedSeen,
 }
+
+/// What decides whether an issue's dictionary is made or loaded now.
+struct Learns<'a> {
+    stored: i64,
+    staged: &'a mut Staged,
+}
+
+impl Staged {
+    /// Whether this batch brought the dictionary of the event's issue, or enough others.
+    fn has(&self, event: &Incoming) -> bool {
+        self.dictionaries.len() >= DICTIONARIES_PER_BATCH
+            || self.dictionaries.contains_key(&(event.project, event.grouping.key))
+    }
+}
+
+/// Making one takes about 50 µs of the writer's time.
+const DICTIONARIES_PER_BATCH: usize = 4;
 
 /// The events of one batch that belong to one issue, in order of arrival.
 struct Group<'a> {
@@ -75,6 +97,7 @@ impl EventRecord {
             incidents,
             entropy,
             recent,
+            dictionaries: Dictionaries::default(),
             sample_floor,
             users: KnownUsers::default(),
             seen: Seen::default(),
@@ -91,12 +114,11 @@ impl EventRecord {
         let Some(first) = group.events.first() else { return Err(Error::Panicked) };
         let found = rows::find_by_key(tx, first.project, &first.grouping.key)?;
         let is_new = found.is_none();
-        let issue = match found {
-            Some(issue) => issue,
-            None => {
-                let release = names.release(tx, first)?;
-                rows::create(tx, self.entropy.uid(first.received_at), first, release)?
-            }
+        let issue = if let Some(issue) = found {
+            issue
+        } else {
+            let release = names.release(tx, first)?;
+            rows::create(tx, self.entropy.uid(first.received_at), first, release)?
         };
         let mut stats = Stats::load(tx, issue.id)?;
         let mut recorded = Vec::with_capacity(group.events.len());
@@ -106,7 +128,8 @@ impl EventRecord {
             environments.extend(environment);
             let kept = self.count(&mut stats, event, release);
             let place = if kept {
-                Place::Stored(rows::insert_event(tx, issue.id, event, environment, release)?)
+                let mut learns = Learns { stored: stats.stored, staged };
+                Place::Stored(self.store(tx, &issue, event, (environment, release), &mut learns)?)
             } else {
                 Place::Sampled
             };
@@ -126,6 +149,35 @@ impl EventRecord {
             rows::regress(tx, &issue, first.received_at)?;
         }
         Ok((Change { issue, stats, events: group.events.clone(), is_new, regressed }, recorded))
+    }
+
+    /// Stores a payload; the issue's dictionary is made from one of the first.
+    fn store(
+        &self,
+        tx: &WriteTx<'_>,
+        issue: &IssueRow,
+        event: &Incoming,
+        names: (Option<i64>, Option<i64>),
+        learns: &mut Learns<'_>,
+    ) -> Result<i64, Error> {
+        let key = event.grouping.key;
+        let payload = match &event.payload.dictionary {
+            Some(dictionary) if !dictionaries::exists(tx, dictionary.id)? => {
+                self.dictionaries.forget(event.project, key);
+                Cow::Owned(Payload::compress(&event.payload.json()?, None)?)
+            }
+            Some(_) | None => Cow::Borrowed(&event.payload),
+        };
+        if event.payload.dictionary.is_none() && learns.stored >= LEARN_AT && !learns.staged.has(event) {
+            let dictionary = if let Some(known) = dictionaries::load(tx, issue.id)? {
+                known
+            } else {
+                let json = event.payload.json()?;
+                dictionaries::insert(tx, event.project, issue.id, Dictionary::content_of(&json))?
+            };
+            learns.staged.dictionaries.insert((event.project, key), Arc::new(dictionary));
+        }
+        rows::insert_event(tx, issue.id, event, &payload, names)
     }
 
     /// Counts one event and decides whether its payload is kept.
@@ -182,6 +234,9 @@ impl Record for EventRecord {
     fn apply(&mut self, staged: Staged) {
         self.recent.remember(&staged.entries);
         self.users.remember(staged.users);
+        for ((project, key), dictionary) in staged.dictionaries {
+            self.dictionaries.remember(project, key, dictionary);
+        }
         self.seen.apply(staged.seen);
     }
 }
@@ -271,9 +326,18 @@ fn not_kept(items: &[Incoming], outcomes: &[Recorded]) -> Vec<Outcome> {
         .collect()
 }
 
-/// The same draw for the same event, so that a retry after a crash decides alike.
+/// The same draw for the same event, so that a retry after a crash decides alike. Ids are not always random: a
+/// finaliser (that of `SplitMix64`) spreads them.
 fn draw(event: EventId) -> u64 {
-    let (head, tail) = event.0.split_at(8);
-    let word = |bytes: &[u8]| bytes.iter().fold(0_u64, |word, byte| (word << 8) | u64::from(*byte));
-    word(head) ^ word(tail).rotate_left(32)
+    let word = u128::from_be_bytes(event.0);
+    let folded = u64::try_from((word >> 64) ^ (word & u128::from(u64::MAX))).unwrap_or(0);
+    let counted = folded
+        .wrapping_add(u64::try_from(word & u128::from(u64::MAX)).unwrap_or(0))
+        .wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (counted ^ (counted >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
+
+#[cfg(test)]
+mod tests;

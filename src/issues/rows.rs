@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Payload;
 use super::incoming::Incoming;
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::store::{Error, ReadTx, WriteTx, params};
@@ -210,13 +211,13 @@ pub(super) fn insert_event(
     tx: &WriteTx<'_>,
     issue: i64,
     event: &Incoming,
-    environment: Option<i64>,
-    release: Option<i64>,
+    payload: &Payload,
+    (environment, release): (Option<i64>, Option<i64>),
 ) -> Result<i64, Error> {
     tx.insert(
         "INSERT INTO events (project_id, issue_id, event_id, timestamp, received_at, level, environment_id,
-             release_id, payload)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             release_id, dictionary_id, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             event.project.0,
             issue,
@@ -226,7 +227,8 @@ pub(super) fn insert_event(
             event.level.as_str(),
             environment,
             release,
-            event.payload.0,
+            payload.dictionary.as_ref().map(|dictionary| dictionary.id),
+            payload.bytes,
         ],
     )
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::frame::crash_frame;
 use super::head::{EventHead, Exception, Frame};
 use crate::base::text::{clip, first_line};
 
@@ -34,11 +35,6 @@ pub fn culprit(head: &EventHead<'_>) -> String {
     let culprit = crash_frame(frames).map(place_and_function).unwrap_or_default();
     let culprit = if culprit.is_empty() { head.transaction.as_deref().unwrap_or("").into() } else { culprit };
     clip(&one_line(&culprit), CULPRIT_CHARS_MAX).into_owned()
-}
-
-/// The frame a person should look at: the last of the application's own, else the last.
-pub fn crash_frame<'f, 'a>(frames: &'f [Frame<'a>]) -> Option<&'f Frame<'a>> {
-    frames.iter().rfind(|frame| frame.in_app == Some(true)).or(frames.last())
 }
 
 fn exception_title<'a>(exception: &'a Exception<'a>, head: &EventHead<'_>) -> Cow<'a, str> {
@@ -138,6 +134,20 @@ mod tests {
                     {"function":"lib","filename":"l.py","in_app":false}]}}}"#,
                 "E",
                 "/static/app.js in mine",
+            ),
+            (
+                r#"{"exception":{"type":"panic","stacktrace":{"frames":[
+                    {"function":"shop::pay","filename":"main.rs","in_app":true},
+                    {"function":"__rustc::rust_begin_unwind","filename":"panicking.rs","in_app":true},
+                    {"function":"sentry_panic::panic_handler","filename":"lib.rs","in_app":true}]}}}"#,
+                "panic",
+                "main.rs in shop::pay",
+            ),
+            (
+                r#"{"exception":{"type":"panic","stacktrace":{"frames":[
+                    {"function":"shop::pay"},{"function":"core::panicking::panic_fmt"}]}}}"#,
+                "panic",
+                "shop::pay",
             ),
             (
                 r#"{"exception":{"type":"E","stacktrace":{"frames":[{"function":"?","module":"__main__","filename":"a.py"}]}}}"#,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::head::{EventHead, HeadError, Level, Warning};
+use super::payload::WARNINGS_KEY;
 use super::title;
 use crate::base::{EventId, Timestamp, Uid};
 
@@ -20,8 +21,6 @@ pub struct StoredColumns {
     pub project: String,
     pub timestamp: Timestamp,
     pub received_at: Timestamp,
-    /// What was cut or left out at intake.
-    pub warnings: Vec<Warning>,
 }
 
 /// An event in full. Names and order are the outside face and stay.
@@ -50,6 +49,7 @@ pub struct EventView {
     /// Oldest first, objects only; times as RFC 3339.
     pub breadcrumbs: Vec<Value>,
     pub extra: Map<String, Value>,
+    /// What was cut or left out at intake, then what could not be read.
     pub warnings: Vec<Warning>,
 }
 
@@ -86,24 +86,21 @@ impl EventView {
     /// Where the payload is no event; intake stores none such.
     pub fn new(stored: StoredColumns, payload: &str) -> Result<Self, HeadError> {
         let head = EventHead::parse(payload)?;
-        let mut warnings = stored.warnings;
-        for warning in &head.warnings {
-            if !warnings.contains(warning) {
-                warnings.push(warning.clone());
-            }
-        }
+        let mut unread = head.warnings.clone();
         let mut fields = match serde_json::from_str(payload) {
             Ok(Value::Object(fields)) => fields,
             Ok(_) => return Err(HeadError::NotAnObject),
             Err(error) => {
                 let detail = format!("shown in part: {error}");
-                warnings.push(Warning { path: "event".into(), detail: detail.into() });
+                unread.push(Warning { path: "event".into(), detail: detail.into() });
                 Map::new()
             }
         };
         let mut field =
             |names: &[&str]| names.iter().find_map(|name| fields.remove(*name)).unwrap_or_default();
         let owned = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(str::to_owned);
+        let mut warnings: Vec<Warning> = serde_json::from_value(field(&[WARNINGS_KEY])).unwrap_or_default();
+        warnings.extend(unread);
         let mut exceptions = forms::exceptions(field(&["exception", "sentry.interfaces.Exception"]));
         let message = head.message.text().map(|text| text.as_ref().to_owned());
         if exceptions.is_empty() {
@@ -150,7 +147,6 @@ mod tests {
             project: "shop".to_owned(),
             timestamp: Timestamp::from_secs(1_700_000_000),
             received_at: Timestamp::from_secs(1_700_000_001),
-            warnings: vec![Warning { path: "extra".into(), detail: "cut".into() }],
         };
         EventView::new(stored, payload).unwrap()
     }
@@ -159,7 +155,8 @@ mod tests {
     #[expect(clippy::too_many_lines, reason = "the expected event is data")]
     fn an_event_has_one_shape_whatever_its_client_sent() {
         let view = view(
-            r#"{"platform":"python","level":40,"logentry":{"message":"%s x","formatted":"1 x"},
+            r#"{"tocsin.warnings":[{"path":"extra","kind":"clipped","detail":"cut"}],
+            "platform":"python","level":40,"logentry":{"message":"%s x","formatted":"1 x"},
             "tags":[["a",1],["b",true]],
             "user":{"id":7,"plan":{"n":1}},
             "request":{"url":"http://x/","headers":[["Accept",["a","b"]],["X",1]],"cookies":"s=1; t=2",

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -53,6 +54,7 @@ struct Queue<R: Record> {
     waiting: Mutex<VecDeque<Waiting<R>>>,
     /// Whether the writer was already woken for what waits.
     nudged: AtomicBool,
+    refused: AtomicU64,
 }
 
 type Caller<R> = oneshot::Sender<Result<<R as Record>::Outcome, Error>>;
@@ -62,12 +64,14 @@ type Answered<R> = (Caller<R>, Result<<R as Record>::Outcome, Error>);
 struct Waiting<R: Record> {
     item: R::Item,
     caller: Caller<R>,
+    since: Instant,
 }
 
 impl<R: Record> Lane<R> {
     pub(super) fn new(name: &'static str, capacity: usize, sender: SyncSender<Message>) -> Self {
         let waiting = Mutex::new(VecDeque::new());
-        Self { queue: Arc::new(Queue { name, capacity, waiting, nudged: AtomicBool::new(false) }), sender }
+        let (nudged, refused) = (AtomicBool::new(false), AtomicU64::new(0));
+        Self { queue: Arc::new(Queue { name, capacity, waiting, nudged, refused }), sender }
     }
 
     /// Queues `item` and answers once it is on disk.
@@ -79,9 +83,10 @@ impl<R: Record> Lane<R> {
         {
             let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             if waiting.len() >= self.queue.capacity {
+                self.queue.refused.fetch_add(1, Ordering::Relaxed);
                 return Err(Error::Busy);
             }
-            waiting.push_back(Waiting { item, caller });
+            waiting.push_back(Waiting { item, caller, since: Instant::now() });
         }
         if !self.queue.nudged.swap(true, Ordering::AcqRel) {
             // A full channel means that the writer is awake and looks at every lane in its next batch.
@@ -96,6 +101,17 @@ impl<R: Record> Lane<R> {
     /// Items that wait now.
     pub fn depth(&self) -> usize {
         self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// How long the oldest item has waited.
+    pub fn age(&self) -> Duration {
+        let waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.front().map_or(Duration::ZERO, |oldest| oldest.since.elapsed())
+    }
+
+    /// Items refused since the start because the lane was full.
+    pub fn refused(&self) -> u64 {
+        self.queue.refused.load(Ordering::Relaxed)
     }
 
     pub(super) fn port(&self, record: R) -> Box<dyn Port> {

@@ -183,16 +183,17 @@ async fn items_that_come_while_a_batch_is_filled_do_not_wait_for_somebody_else()
     let (_folder, mut opened) = open();
     let lane = opened.lane("names", 1000, Names(Arc::default()));
     let store = opened.start().unwrap();
-    let submitting = (0..8).map(|client| {
+    let mut tasks = tokio::task::JoinSet::new();
+    for client in 0..8 {
         let lane = lane.clone();
-        tokio::task::spawn(async move {
+        tasks.spawn(async move {
             for n in 0..200 {
                 lane.submit(format!("k{client}-{n}")).await.unwrap();
             }
-        })
-    });
-    for client in submitting.collect::<Vec<_>>() {
-        client.await.unwrap();
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
     }
     assert_eq!(count(&store), 1600);
     store.stop();

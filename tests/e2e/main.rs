@@ -9,5 +9,8 @@ mod corpus;
 mod crash;
 mod delivery;
 mod disk;
+mod intake;
 mod outage;
+mod own;
 mod sdk;
+mod snippets;

@@ -2,3 +2,5 @@
 
 mod api;
 mod layers;
+mod own;
+mod support;

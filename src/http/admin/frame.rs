@@ -1,10 +1,8 @@
 //! What every page stands in: navigation with its counts, who is signed in, the form token.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
-use actix_web::{HttpResponse, HttpResponseBuilder, web};
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
@@ -142,11 +140,6 @@ pub(super) async fn nav(
     page(&NavAlone { frame })
 }
 
-/// Everything comes from here, nothing inline, nobody may frame us (CSP level 3). Escaping is the first wall
-/// around what strangers put into events; this is the second.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
 /// Renders a page.
 pub fn page(template: &impl Template) -> Result<HttpResponse, Problem> {
     page_with(StatusCode::OK, template)
@@ -155,20 +148,12 @@ pub fn page(template: &impl Template) -> Result<HttpResponse, Problem> {
 /// Renders a page that answers with another status than 200, such as a form that was refused.
 pub fn page_with(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Problem> {
     let html = template.render().map_err(|error| Problem::internal(&error))?;
-    Ok(guarded(status).content_type("text/html; charset=utf-8").body(html))
+    let mut response = HttpResponse::build(status);
+    response.insert_header((CACHE_CONTROL, "private, no-cache"));
+    Ok(response.content_type("text/html; charset=utf-8").body(html))
 }
 
 /// After a change: the browser loads `place` anew.
 pub fn see_other(place: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
-}
-
-fn guarded(status: StatusCode) -> HttpResponseBuilder {
-    let mut response = HttpResponse::build(status);
-    response
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((REFERRER_POLICY, "same-origin"))
-        .insert_header((CACHE_CONTROL, "private, no-cache"));
-    response
 }

@@ -20,6 +20,10 @@ mod plot;
 mod stack;
 mod values;
 
+mod project;
+mod projects;
+mod welcome;
+
 pub use form::{Fields, Form, StrangersForm};
 pub use frame::{Frame, Place, page, page_with, see_other};
 pub use problems::for_people;

@@ -24,6 +24,8 @@ const STEP: f64 = 112.0 / 24.0;
 const BAR: f64 = STEP - 0.97;
 /// Lower ones would not be seen.
 const LEAST: f64 = 1.5;
+/// A day without events is still a day.
+const BASELINE: &str = "M0 23.5h112v.5h-112z";
 /// An hour stands out with this many events …
 const HOT_LEAST: i64 = 10;
 /// … and this many times the mean of the others.
@@ -34,7 +36,7 @@ impl DayPlot {
         let most = hours.iter().copied().max().unwrap_or(0);
         let total: i64 = hours.iter().sum();
         let others = i64::try_from(hours.len()).unwrap_or(1).saturating_sub(1).max(1);
-        let (mut calm, mut hot) = (String::new(), String::new());
+        let (mut calm, mut hot) = (BASELINE.to_owned(), String::new());
         let mut x = 0.0;
         for count in hours {
             if *count > 0 {
@@ -74,7 +76,7 @@ mod tests {
     #[test]
     fn an_empty_day_draws_nothing_and_says_so() {
         let plot = DayPlot::new(&[0; 24]);
-        assert_eq!((plot.calm.as_str(), plot.hot.as_str()), ("", ""));
+        assert_eq!((plot.calm.as_str(), plot.hot.as_str()), (BASELINE, ""));
         assert!(plot.label.starts_with("0 events"));
     }
 
@@ -94,7 +96,7 @@ mod tests {
         hours[0] = 1;
         hours[1] = 1000;
         let plot = DayPlot::new(&hours);
-        assert_eq!(plot.calm, "M0.0 22.5v1.5h3.7v-1.5z");
+        assert_eq!(plot.calm.strip_prefix(BASELINE), Some("M0.0 22.5v1.5h3.7v-1.5z"));
         assert_eq!(plot.hot, "M4.7 0.0v24.0h3.7v-24.0z");
         let now = Timestamp::from_secs(1_700_000_000);
         assert_eq!(table(&hours, now), [("14 Nov 00:00".to_owned(), 1000), ("13 Nov 23:00".to_owned(), 1)]);

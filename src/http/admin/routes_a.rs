@@ -2,12 +2,13 @@
 
 use actix_web::{middleware, web};
 
-use super::{frame, issue, issues, link, live, sessions, sign_in, statics};
+use super::{frame, issue, issues, link, live, project, projects, sessions, sign_in, statics, welcome};
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
     everywhere(cfg);
     people(cfg);
     issue_pages(cfg);
+    project_pages(cfg);
 }
 
 /// What every page loads.
@@ -17,6 +18,7 @@ fn everywhere(cfg: &mut web::ServiceConfig) {
             .wrap(middleware::Compress::default())
             .route(web::get().to(statics::file)),
     )
+    .route("/", web::get().to(welcome::start))
     .route("/nav", web::get().to(frame::nav))
     .route("/live", web::get().to(live::live));
 }
@@ -43,4 +45,20 @@ fn issue_pages(cfg: &mut web::ServiceConfig) {
         .route("/issues/status", web::post().to(issues::set_status))
         .route("/issues/{id}", web::get().to(issue::show))
         .route("/issues/{id}/status", web::post().to(issue::set_status));
+}
+
+fn project_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/projects")
+            .route(web::get().to(projects::show))
+            .route(web::post().to(projects::create)),
+    )
+    .route("/projects/{slug}", web::get().to(project::show))
+    .route("/projects/{slug}/welcome", web::get().to(welcome::show))
+    .route("/projects/{slug}/monitoring.{end}", web::get().to(welcome::download))
+    .route("/projects/{slug}/keys", web::post().to(project::create_key))
+    .route("/projects/{slug}/keys/{key}/revoke", web::post().to(project::revoke_key))
+    .route("/projects/{slug}/name", web::post().to(project::rename))
+    .route("/projects/{slug}/members", web::post().to(project::change_members))
+    .route("/projects/{slug}/archive", web::post().to(project::archive));
 }

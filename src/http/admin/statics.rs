@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -49,7 +49,6 @@ pub async fn file(request: HttpRequest, path: web::Path<String>) -> Result<HttpR
         .insert_header((CONTENT_TYPE, content_type(&path)))
         .insert_header((ETAG, etag))
         .insert_header((CACHE_CONTROL, cache))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .body(file.data.into_owned()))
 }
 

@@ -54,17 +54,18 @@ pub async fn read_body(
         compressed_bytes: state.config.ingest.body_bytes_max,
         decompressed_bytes: state.config.ingest.decompressed_bytes_max,
     };
-    let mut body = Body::new(Encoding::parse(encoding).map_err(refuse_body)?, limits).map_err(refuse_body)?;
+    let mut body = Body::new(Encoding::parse(encoding).map_err(|error| refuse_body(&error))?, limits)
+        .map_err(|error| refuse_body(&error))?;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             Refusal::new(StatusCode::BAD_REQUEST, format!("The body broke off: {error}"), Reason::Invalid)
         })?;
-        body.push(&chunk).map_err(refuse_body)?;
+        body.push(&chunk).map_err(|error| refuse_body(&error))?;
     }
-    body.finish().map_err(refuse_body)
+    body.finish().map_err(|error| refuse_body(&error))
 }
 
-fn refuse_body(error: BodyError) -> Refusal {
+fn refuse_body(error: &BodyError) -> Refusal {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let reason = if status == StatusCode::PAYLOAD_TOO_LARGE { Reason::TooLarge } else { Reason::Invalid };
     Refusal::new(status, error.to_string(), reason)
@@ -84,17 +85,27 @@ pub async fn find_grant(
         query: Some(request.query_string()).filter(|query| !query.is_empty()),
         envelope_dsn,
     };
-    let credentials = credentials(&sources).map_err(|error| refuse_auth(error, project))?;
-    let key = PublicKey(credentials.public_key);
-    let now = state.clock.now();
-    let grant = look_up(state, key, now).await?;
-    let grant = grant.ok_or_else(|| {
-        refuse_key(project, "this key is unknown or revoked: take the DSN from the project's page")
-    })?;
+    let credentials = credentials(&sources).map_err(refuse_auth)?;
+    grant_of(request, state, project, PublicKey(credentials.public_key)).await
+}
+
+/// The grant of a key, where it is for this project and this origin.
+pub async fn grant_of(
+    request: &HttpRequest,
+    state: &AppState,
+    project: Option<ProjectId>,
+    key: PublicKey,
+) -> Result<Arc<Grant>, Refusal> {
+    let grant = look_up(state, key, state.clock.now()).await?;
+    // Counted without a project: a stranger may write any number into the address.
+    let unknown = "this key is unknown or revoked: take the DSN from the project's page";
+    let grant = grant.ok_or_else(|| refuse_key(None, unknown))?;
     if project.is_some_and(|project| project != grant.project) {
-        return Err(refuse_key(project, "this key belongs to another project than the one in the address"));
+        let other = "this key belongs to another project than the one in the address";
+        return Err(refuse_key(Some(grant.project), other));
     }
-    match grant.origin(header(ORIGIN.as_str())) {
+    let origin = request.headers().get(ORIGIN).and_then(|value| value.to_str().ok());
+    match grant.origin(origin) {
         OriginDecision::Allowed | OriginDecision::AllowedEverywhere => Ok(grant),
         OriginDecision::NoOrigin | OriginDecision::NotListed => Err(refuse_key(
             Some(grant.project),
@@ -145,11 +156,9 @@ fn whole_seconds(wait: Duration) -> u32 {
     u32::try_from(wait.as_secs() + started).unwrap_or(u32::MAX).max(1)
 }
 
-fn refuse_auth(error: AuthError, project: Option<ProjectId>) -> Refusal {
+fn refuse_auth(error: AuthError) -> Refusal {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED);
-    let mut refusal = Refusal::new(status, error.to_string(), Reason::UnknownKey);
-    refusal.project = project;
-    refusal
+    Refusal::new(status, error.to_string(), Reason::UnknownKey)
 }
 
 fn refuse_key(project: Option<ProjectId>, detail: &str) -> Refusal {

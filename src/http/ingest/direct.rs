@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use super::super::auth::{bearer, find_project, token_actor};
 use super::super::request::request_id;
 use super::super::{AppState, Problem};
-use super::admit::{Refusal, admit, find_grant, read_body};
+use super::admit::{Refusal, admit, find_grant, grant_of, read_body};
+use super::envelope::refuse_event;
 use super::sentry::with_cors;
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::Grant;
@@ -120,10 +121,10 @@ async fn take_error(
         severity_max: sender.grant.as_ref().map_or(Severity::Critical, |grant| grant.cap(Severity::Critical)),
     };
     let json = as_event(reported).to_string();
-    let event = Incoming::prepare(&origin, &state.scrubber, json.as_bytes())
-        .map_err(|error| refuse(error.to_string()))?;
+    let event = Incoming::prepare(&origin, &state.tools, json.as_bytes())
+        .map_err(|error| refuse_event(&error, sender.project))?;
     let event_id = event.event;
-    let recorded = state.events.submit(event).await.map_err(|error| busy(error, sender.project))?;
+    let recorded = state.take_event(event).await.map_err(|error| busy(error, sender.project))?;
     let issue_id = match recorded {
         Recorded::Stored(issue) | Recorded::Sampled(issue) => Some(issue),
         Recorded::Duplicate => None,
@@ -192,7 +193,7 @@ async fn take_metrics(
         Refusal::new(StatusCode::BAD_REQUEST, error.to_string(), Reason::Invalid)
             .of(sender.project, Category::TraceMetric)
     })?;
-    let taken = state.points.submit(points).await.map_err(|error| busy(error, sender.project))?;
+    let taken = state.take_points(points).await.map_err(|error| busy(error, sender.project))?;
     Ok(with_cors(StatusCode::CREATED).json(json!({ "accepted": taken })))
 }
 
@@ -219,8 +220,9 @@ async fn take_deploy(
 /// An ingest token for one project (or with `?project=`), else a DSN key in any of its forms.
 async fn find_sender(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Sender, Refusal> {
     let Some(token) = bearer(request) else { return by_key(request, state).await };
-    if token.expose().parse::<PublicKey>().is_ok() {
-        return by_key(request, state).await;
+    if let Ok(key) = token.expose().parse::<PublicKey>() {
+        let grant = grant_of(request, state, None, key).await?;
+        return Ok(Sender { project: grant.project, grant: Some(grant) });
     }
     let refuse = |problem: Problem| Refusal {
         problem,

@@ -19,13 +19,52 @@ use crate::sentry::envelope::Envelope;
 use crate::sentry::kind::ItemKind;
 use crate::sentry::{client_report, store};
 
-/// What an envelope holds, ready for the store.
+/// What a request holds, ready for the store.
+#[derive(Default)]
 struct Unpacked {
     events: Vec<Incoming>,
     ledger: Vec<Outcome>,
-    hint: Option<RateLimit>,
+    /// Kinds that were counted and let go.
+    unsupported: Vec<ItemKind>,
     /// The id to answer with.
     id: Option<EventId>,
+}
+
+impl Unpacked {
+    /// Adds an event, or counts what only stands where events stand.
+    fn add_event(
+        &mut self,
+        state: &AppState,
+        grant: &Grant,
+        id: Option<EventId>,
+        json: &[u8],
+    ) -> Result<(), Refusal> {
+        match prepare(state, grant, id, json)? {
+            Prepared::Event(event) => {
+                self.id = self.id.or(Some(event.event));
+                self.events.push(*event);
+            }
+            Prepared::Other(kind) => self.count_unsupported(grant.project, kind, 1),
+        }
+        Ok(())
+    }
+
+    fn count_unsupported(&mut self, project: ProjectId, kind: ItemKind, quantity: u64) {
+        let category = Category::known_or_default(kind.category().as_str());
+        self.ledger.push(Outcome {
+            project: Some(project),
+            reason: Reason::NotSupportedYet,
+            category,
+            quantity,
+        });
+        self.unsupported.push(kind);
+    }
+}
+
+enum Prepared {
+    Event(Box<Incoming>),
+    /// By its own word no error: a feedback, a transaction.
+    Other(ItemKind),
 }
 
 /// Takes an envelope.
@@ -68,7 +107,10 @@ pub async fn store_pixel(
 ) -> HttpResponse {
     let project = ProjectId(path.into_inner());
     match take_query(&request, project, &state).await {
-        Ok(()) => sentry::with_cors(StatusCode::OK).content_type("image/gif").body(PIXEL_GIF),
+        Ok(answer) if answer.status().is_success() => {
+            sentry::with_cors(StatusCode::OK).content_type("image/gif").body(PIXEL_GIF)
+        }
+        Ok(answer) => answer,
         Err(refusal) => sentry::refused(&state, &refusal),
     }
 }
@@ -87,23 +129,14 @@ async fn take_envelope(
     };
     let body =
         read_body(request, payload, state).await.map_err(|refusal| refusal.of(project, Category::Default))?;
-    let grant = match early {
-        Some(grant) => grant,
-        None => {
-            let dsn = envelope_dsn(&body);
-            find_grant(request, state, Some(project), dsn.as_deref()).await?
-        }
+    let grant = if let Some(grant) = early {
+        grant
+    } else {
+        let dsn = envelope_dsn(&body);
+        find_grant(request, state, Some(project), dsn.as_deref()).await?
     };
     let unpacked = on_right_thread(state, &grant, body, unpack).await?;
-    let events = u32::try_from(unpacked.events.len()).unwrap_or(u32::MAX);
-    if events > 0
-        && let Err(seconds) = admit(state, &grant, events)
-    {
-        state.refusals.count(Some(project), Reason::OverLimit, Category::Error, events.into());
-        return Ok(sentry::limited(&RateLimit::events(seconds, LimitScope::Key, "key_quota")));
-    }
-    record(state, unpacked.events, unpacked.ledger, project).await?;
-    Ok(sentry::accepted(unpacked.id, unpacked.hint.as_ref()))
+    take(state, &grant, unpacked).await
 }
 
 async fn take_event(
@@ -115,52 +148,44 @@ async fn take_event(
     let grant = find_grant(request, state, Some(project), None).await?;
     let body =
         read_body(request, payload, state).await.map_err(|refusal| refusal.of(project, Category::Error))?;
-    let id = take_json(state, &grant, body, |state, grant, body| {
-        let json =
-            store::event_json(&body, state.config.ingest.decompressed_bytes_max).map_err(|e| invalid(&e))?;
-        prepare(state, grant, None, &json)
+    let unpacked = on_right_thread(state, &grant, body, |state, grant, body| {
+        let max = state.config.ingest.decompressed_bytes_max;
+        let json = store::event_json(body, max)
+            .map_err(|error| invalid(&error).of(grant.project, Category::Error))?;
+        unpack_event(state, grant, &json)
     });
-    match id.await? {
-        Ok(id) => Ok(sentry::accepted(Some(id), None)),
-        Err(seconds) => Ok(sentry::limited(&RateLimit::events(seconds, LimitScope::Key, "key_quota"))),
-    }
+    take(state, &grant, unpacked.await?).await
 }
 
 async fn take_query(
     request: &HttpRequest,
     project: ProjectId,
     state: &web::Data<AppState>,
-) -> Result<(), Refusal> {
+) -> Result<HttpResponse, Refusal> {
     let grant = find_grant(request, state, Some(project), None).await?;
     let query = request.query_string().as_bytes().to_vec();
-    let taken = take_json(state, &grant, query, |state, grant, query| {
-        let query = String::from_utf8_lossy(&query);
+    let unpacked = on_right_thread(state, &grant, query, |state, grant, query| {
         let max = state.config.ingest.decompressed_bytes_max;
-        let json = store::event_json_of_query(&query, max).map_err(|e| invalid(&e))?;
-        prepare(state, grant, None, &json)
+        let query = String::from_utf8_lossy(query);
+        let json = store::event_json_of_query(&query, max)
+            .map_err(|error| invalid(&error).of(grant.project, Category::Error))?;
+        unpack_event(state, grant, &json)
     });
-    taken.await?.map(|_| ()).map_err(|_| {
-        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "the key's quota is used up", Reason::OverLimit)
-            .of(project, Category::Error)
-    })
+    take(state, &grant, unpacked.await?).await
 }
 
-/// Prepares one event and records it; the inner error is how many seconds the key has to wait.
-async fn take_json(
-    state: &web::Data<AppState>,
-    grant: &Arc<Grant>,
-    body: Vec<u8>,
-    read: fn(&AppState, &Grant, Vec<u8>) -> Result<Incoming, Refusal>,
-) -> Result<Result<EventId, u32>, Refusal> {
-    let project = grant.project;
-    let event = on_right_thread(state, grant, body, read).await?;
-    if let Err(seconds) = admit(state, grant, 1) {
-        state.refusals.count(Some(project), Reason::OverLimit, Category::Error, 1);
-        return Ok(Err(seconds));
+/// Holds what was unpacked against the key's quota, commits it and answers.
+async fn take(state: &AppState, grant: &Grant, unpacked: Unpacked) -> Result<HttpResponse, Refusal> {
+    let events = u32::try_from(unpacked.events.len()).unwrap_or(u32::MAX);
+    if events > 0
+        && let Err(seconds) = admit(state, grant, events)
+    {
+        state.refusals.count(Some(grant.project), Reason::OverLimit, Category::Error, events.into());
+        return Ok(sentry::limited(&RateLimit::events(seconds, LimitScope::Key, "key_quota")));
     }
-    let id = event.event;
-    record(state, vec![event], Vec::new(), project).await?;
-    Ok(Ok(id))
+    let hint = RateLimit::unsupported(&unpacked.unsupported);
+    record(state, unpacked.events, unpacked.ledger, grant.project).await?;
+    Ok(sentry::accepted(unpacked.id, hint.as_ref()))
 }
 
 /// Runs `work` here for small bodies and on the blocking pool for large ones.
@@ -168,43 +193,44 @@ async fn on_right_thread<T: Send + 'static>(
     state: &web::Data<AppState>,
     grant: &Arc<Grant>,
     body: Vec<u8>,
-    work: fn(&AppState, &Grant, Vec<u8>) -> Result<T, Refusal>,
+    work: fn(&AppState, &Grant, &[u8]) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     if body.len() <= INLINE_BYTES_MAX {
-        return work(state, grant, body);
+        return work(state, grant, &body);
     }
     let (state, grant) = (state.clone(), Arc::clone(grant));
-    web::block(move || work(&state, &grant, body)).await.unwrap_or_else(|_| {
+    web::block(move || work(&state, &grant, &body)).await.unwrap_or_else(|_| {
         Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "tocsin is restarting", Reason::Busy))
     })
 }
 
-fn unpack(state: &AppState, grant: &Grant, body: Vec<u8>) -> Result<Unpacked, Refusal> {
-    let envelope = Envelope::parse(&body).map_err(|error| {
+fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refusal> {
+    let envelope = Envelope::parse(body).map_err(|error| {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         Refusal::new(status, error.to_string(), Reason::Invalid).of(grant.project, Category::Default)
     })?;
-    let mut events = Vec::new();
-    let mut ledger = Vec::new();
-    let mut unsupported = Vec::new();
+    let id = envelope.header.event_id;
+    let mut unpacked = Unpacked::default();
     for item in &envelope.items {
         match &item.kind {
-            ItemKind::Event => events.push(prepare(state, grant, envelope.header.event_id, item.payload)?),
-            ItemKind::ClientReport => ledger.extend(client_losses(grant.project, item.payload)),
+            ItemKind::Event => unpacked.add_event(state, grant, id, item.payload)?,
+            ItemKind::ClientReport => unpacked.ledger.extend(client_losses(grant.project, item.payload)),
             other => {
-                let quantity = item.item_count.unwrap_or(1);
-                let (reason, category) =
-                    (Reason::NotSupportedYet, Category::known_or_default(other.category().as_str()));
-                ledger.push(Outcome { project: Some(grant.project), reason, category, quantity });
-                unsupported.push(other.clone());
+                unpacked.count_unsupported(grant.project, other.clone(), item.item_count.unwrap_or(1));
             }
         }
     }
-    let id = events.first().map(|event| event.event).or(envelope.header.event_id);
-    Ok(Unpacked { events, ledger, hint: RateLimit::unsupported(&unsupported), id })
+    unpacked.id = unpacked.id.or(id);
+    Ok(unpacked)
 }
 
-fn prepare(state: &AppState, grant: &Grant, id: Option<EventId>, json: &[u8]) -> Result<Incoming, Refusal> {
+fn unpack_event(state: &AppState, grant: &Grant, json: &[u8]) -> Result<Unpacked, Refusal> {
+    let mut unpacked = Unpacked::default();
+    unpacked.add_event(state, grant, None, json)?;
+    Ok(unpacked)
+}
+
+fn prepare(state: &AppState, grant: &Grant, id: Option<EventId>, json: &[u8]) -> Result<Prepared, Refusal> {
     let origin = Origin {
         project: grant.project,
         received_at: state.clock.now(),
@@ -212,13 +238,34 @@ fn prepare(state: &AppState, grant: &Grant, id: Option<EventId>, json: &[u8]) ->
         fallback_event: EventId(state.entropy.bytes()),
         severity_max: grant.cap(Severity::Critical),
     };
-    Incoming::prepare(&origin, &state.scrubber, json).map_err(|error| match error {
-        PrepareError::Event(_) => invalid(&error).of(grant.project, Category::Error),
+    match Incoming::prepare(&origin, &state.tools, json) {
+        Ok(event) => Ok(Prepared::Event(Box::new(event))),
+        Err(PrepareError::OtherType(name)) => Ok(Prepared::Other(kind_of_type(name))),
+        Err(error) => Err(refuse_event(&error, grant.project)),
+    }
+}
+
+/// The answer to an event that could not be taken.
+pub(super) fn refuse_event(error: &PrepareError, project: ProjectId) -> Refusal {
+    let refusal = match error {
+        PrepareError::Event(_) | PrepareError::OtherType(_) => invalid(error),
+        PrepareError::TooLarge(_) => {
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string(), Reason::TooLarge)
+        }
         PrepareError::Compress(_) => {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "out of memory", Reason::Busy)
-                .of(grant.project, Category::Error)
         }
-    })
+    };
+    refusal.of(project, Category::Error)
+}
+
+/// The kind of item as which newer SDKs send what a payload's own `type` names.
+fn kind_of_type(name: &str) -> ItemKind {
+    match name {
+        "csp" | "hpkp" | "expectct" | "expectstaple" => ItemKind::RawSecurity,
+        "user_report_v2" => ItemKind::Feedback,
+        name => ItemKind::named(name),
+    }
 }
 
 /// What an SDK says it dropped itself.
@@ -249,7 +296,7 @@ pub async fn record(
         project: Some(project),
     };
     for event in events {
-        state.events.submit(event).await.map_err(busy)?;
+        state.take_event(event).await.map_err(busy)?;
     }
     if !ledger.is_empty() {
         let now = state.clock.now();

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::evidence::Evidence;
 use super::reason::{GroupingReason, shown_text};
 use super::{KeyWriter, Part, pattern};
+use crate::issues::frame::crash_frame;
 use crate::issues::head::EventHead;
 
 /// More would be data, not a name.
@@ -88,10 +89,7 @@ fn variable(part: &str) -> Option<&str> {
 /// A variable's value, without what changes between events. `None`: not known, the text stands for itself.
 fn expand<'a>(name: &str, head: &'a EventHead<'a>) -> Option<Cow<'a, str>> {
     let thrown = head.thrown();
-    let crash = thrown.and_then(|thrown| {
-        let frames = &thrown.stacktrace.frames;
-        frames.iter().rfind(|frame| frame.in_app == Some(true)).or(frames.last())
-    });
+    let crash = thrown.and_then(|thrown| crash_frame(&thrown.stacktrace.frames));
     let value = match name {
         "error.type" | "type" => thrown.and_then(|thrown| thrown.error_type.as_deref()),
         "error.value" | "value" => return thrown.and_then(|thrown| thrown.value.as_deref()).map(pattern),

@@ -189,6 +189,19 @@ fn frames_of_libraries_count_only_where_there_are_no_others() {
 }
 
 #[test]
+fn the_panic_machinery_does_not_count_though_it_is_marked_as_in_app() {
+    let panic = |own: &str, hook: &[&str]| {
+        let mut frames = vec![json!({"function": own, "filename": "main.rs", "in_app": true})];
+        frames
+            .extend(hook.iter().map(|name| json!({"function": name, "filename": "lib.rs", "in_app": true})));
+        json!({"platform": "native", "exception": [{"type": "panic", "stacktrace": {"frames": frames}}]})
+    };
+    let (old, new) = (["rust_begin_unwind"], ["__rustc::rust_begin_unwind", "sentry_panic::panic_handler"]);
+    one_issue(&[panic("shop::charge", &[]), panic("shop::charge", &old), panic("shop::charge", &new)]);
+    different_issues(&[panic("shop::charge", &new), panic("shop::refund", &new)]);
+}
+
+#[test]
 fn three_native_crashes_of_one_title_are_three() {
     let crash = |frames: Value| {
         json!({"platform": "native", "exception": {"values": [{"type": "SIGSEGV", "value": "Segfault",

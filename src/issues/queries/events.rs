@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::super::Payload;
 use super::super::ids::{self, Place, RecentIds};
+use super::super::payload::decompress;
 use super::super::view::{EventView, StoredColumns};
 use super::IssueView;
 use crate::accounts::Visible;
@@ -116,7 +116,8 @@ fn candidates(
 
 fn load(tx: &ReadTx<'_>, seq: i64) -> Result<Option<EventView>, Error> {
     let stored = tx.first(
-        "SELECT events.event_id, issues.uid, projects.slug, events.timestamp, events.received_at, events.payload
+        "SELECT events.event_id, issues.uid, projects.slug, events.timestamp, events.received_at, events.payload,
+             (SELECT content FROM payload_dictionaries WHERE id = events.dictionary_id)
          FROM events JOIN issues ON issues.id = events.issue_id JOIN projects ON projects.id = events.project_id
          WHERE events.seq = ?1",
         [seq],
@@ -127,13 +128,12 @@ fn load(tx: &ReadTx<'_>, seq: i64) -> Result<Option<EventView>, Error> {
                 project: row.get(2)?,
                 timestamp: Timestamp::from_micros(row.get(3)?),
                 received_at: Timestamp::from_micros(row.get(4)?),
-                warnings: Vec::new(),
             };
-            Ok((columns, row.get::<_, Vec<u8>>(5)?))
+            Ok((columns, row.get::<_, Vec<u8>>(5)?, row.get::<_, Option<Vec<u8>>>(6)?))
         },
     )?;
-    let Some((columns, payload)) = stored else { return Ok(None) };
-    let json = Payload::decompress(&payload)?;
+    let Some((columns, payload, dictionary)) = stored else { return Ok(None) };
+    let json = decompress(&payload, dictionary.as_deref())?;
     Ok(EventView::new(columns, &String::from_utf8_lossy(&json)).ok())
 }
 

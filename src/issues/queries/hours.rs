@@ -8,7 +8,7 @@ use crate::store::{Error, ReadTx, params};
 use super::IssueView;
 
 /// Hours that a small plot shows.
-pub const HOURS: usize = 24;
+pub(super) const HOURS: usize = 24;
 
 /// Events per hour of each issue over the last day, oldest first, [`HOURS`] values each, by the issue's row.
 pub fn hourly(

@@ -13,7 +13,7 @@ pub struct Search {
 }
 
 /// A search line is typed by a person.
-pub const SEARCH_CHARS_MAX: usize = 200;
+const SEARCH_CHARS_MAX: usize = 200;
 
 impl Search {
     pub fn parse(line: &str) -> Self {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{ExceptionView, FrameView};
 use crate::base::Timestamp;
+use crate::issues::frame::is_panic_machinery;
 
 /// `{values: […]}`, `[…]` or one alone, without what is no object.
 fn objects(value: Value) -> Vec<Map<String, Value>> {
@@ -136,6 +137,7 @@ fn frame(mut fields: Map<String, Value>) -> FrameView {
     let mut take = |name: &str| fields.remove(name).unwrap_or_default();
     let function = text(take("function"));
     let raw_function = text(take("raw_function"));
+    let is_machinery = function.as_deref().is_some_and(is_panic_machinery);
     FrameView {
         function: function.or(raw_function),
         module: text(take("module")),
@@ -143,7 +145,7 @@ fn frame(mut fields: Map<String, Value>) -> FrameView {
         abs_path: text(take("abs_path")),
         lineno: number(&take("lineno")),
         colno: number(&take("colno")),
-        in_app: take("in_app").as_bool(),
+        in_app: take("in_app").as_bool().map(|in_app| in_app && !is_machinery),
         context_line: text(take("context_line")),
         pre_context: lines(take("pre_context")),
         post_context: lines(take("post_context")),

@@ -14,7 +14,7 @@ use crate::store::WriteTx;
 /// The label of the key that a project is born with.
 const FIRST_KEY_LABEL: &str = "first key";
 /// Where sign-in links lead.
-const SIGN_IN_PATH: &str = "/sign-in/";
+pub const SIGN_IN_PATH: &str = "/sign-in/";
 
 pub(super) async fn create_project(desk: &Desk, name: String) -> Answer {
     let (by, entropy) = (now(desk), desk.entropy.clone());

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::base::{Secret, Timestamp};
+use crate::health::{Health, PartHealth};
 
 /// A request. Texts are as the person typed them; whoever carries it out parses them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -138,33 +139,6 @@ pub struct StatusReport {
     pub version: String,
     pub uptime_s: u64,
     pub parts: Vec<PartHealth>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartHealth {
-    pub name: String,
-    pub status: Health,
-    pub text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    Healthy,
-    Unknown,
-    Degraded,
-    Unhealthy,
-}
-
-impl Health {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Unknown => "unknown",
-            Self::Degraded => "degraded",
-            Self::Unhealthy => "unhealthy",
-        }
-    }
 }
 
 /// A password crosses the socket: it stays between two processes of the same owner.

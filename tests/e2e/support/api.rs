@@ -8,6 +8,9 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Beyond every promise of an answer; a hanging request fails its test instead of the run.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// Shorter than any server keeps an idle connection: between two calls of a test nobody would notice its end, and the
+/// next request would be lost on it.
+const IDLE_MAX: Duration = Duration::from_secs(2);
 /// Lists are read to their end; no suite makes more pages than this.
 const PAGES_MAX: usize = 1000;
 
@@ -47,7 +50,8 @@ impl Api {
     pub(crate) fn stranger(address: SocketAddr) -> Api {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let client = Client::builder().timeout(ANSWER_WITHIN).redirect(Policy::none()).no_proxy();
+        let client = Client::builder().timeout(ANSWER_WITHIN).pool_idle_timeout(IDLE_MAX);
+        let client = client.redirect(Policy::none()).no_proxy();
         Api {
             runtime: Builder::new_current_thread().enable_all().build().expect("a runtime can be built"),
             client: client.build().expect("a client can be built"),

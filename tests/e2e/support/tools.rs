@@ -28,6 +28,12 @@ pub(crate) fn node() -> Command {
     node
 }
 
+/// The one on PATH, or the one that was unpacked.
+pub(crate) fn promtool() -> PathBuf {
+    let unpacked = tools().join("promtool/promtool");
+    if unpacked.exists() { unpacked } else { program(&["promtool"]) }
+}
+
 /// A file of the repository's `tests` folder.
 pub(crate) fn tests_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)

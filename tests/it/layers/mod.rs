@@ -220,10 +220,18 @@ fn modules_use_only_rows_above_their_own() {
 fn sql_names_only_tables_of_its_module_or_of_rows_above() {
     let tables = sql::Tables::read(&migrations());
     assert!(tables.len() > 10, "the migrations name too few tables: {tables:?}");
-    let mut violations: Vec<Violation> =
-        sources().iter().flat_map(|source| sql::violations(source, &tables)).collect();
+    let mut violations: Vec<Violation> = sources()
+        .iter()
+        .filter(|source| !is_test(source))
+        .flat_map(|source| sql::violations(source, &tables))
+        .collect();
     violations.extend(sql::schema_violations(&migrations(), &tables));
     assert_none(&violations);
+}
+
+/// A test may set up the rows that a foreign key asks for, whoever owns them.
+fn is_test(source: &Source) -> bool {
+    source.file.contains("/tests/") || source.file.ends_with("/tests.rs")
 }
 
 #[test]

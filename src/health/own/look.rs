@@ -1,0 +1,124 @@
+//! What one look at tocsin itself finds.
+
+use std::time::Duration;
+
+use crate::base::{Severity, Timestamp};
+use crate::store::{Error, ReadTx};
+
+/// Facts of one moment, and since the look before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    pub at: Timestamp,
+    /// What became of an empty write that was sent through the queue.
+    pub proof: Proof,
+    /// How long the oldest item of an intake lane has waited.
+    pub lane_age: Duration,
+    /// Jobs and lane items that wait.
+    pub waiting: u64,
+    /// Refused since the last look because a queue was full.
+    pub refused: u64,
+    /// Commits that failed since the last look, those on a full disk apart.
+    pub commits_failed: u64,
+    /// Commits that a full disk refused since the last look.
+    pub disk_full: u64,
+    /// The disk was full and its reserve given up: nothing but alarms is written until there is room again.
+    pub reserve_gone: bool,
+    /// The slowest batch since the last look.
+    pub slowest_batch: Duration,
+    /// `None` where the file system does not tell.
+    pub disk: Option<Disk>,
+    /// `None` where nothing could be read.
+    pub outbox: Option<Outbox>,
+    /// Events counted since the start, and how many per second came since the last look.
+    pub events: u64,
+    pub events_per_second: f64,
+}
+
+/// What became of the proof of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Committed(Duration),
+    /// The queue was full.
+    Refused,
+    DiskFull,
+    /// Nobody answered for this long.
+    Silent(Duration),
+    Failed(String),
+}
+
+/// The file system under the data folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// What this process may still use.
+    pub free_bytes: u64,
+    pub total_bytes: u64,
+}
+
+/// Messages and incidents, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outbox {
+    /// On their way: pending or being sent.
+    pub pending: u64,
+    /// Without a channel to go to.
+    pub waiting: u64,
+    /// When the oldest message that is on its way was written.
+    pub oldest: Option<Timestamp>,
+    pub channels_ready: u64,
+    /// Paused by a person, or refused for good by the other side.
+    pub channels_off: u64,
+    /// Open incidents, by severity in the order of [`Severity::ALL`].
+    pub open: [u64; 4],
+    pub acknowledged: u64,
+}
+
+impl Outbox {
+    pub fn open_incidents(&self) -> u64 {
+        self.open.iter().sum()
+    }
+
+    pub fn open_by_severity(&self) -> impl Iterator<Item = (Severity, u64)> {
+        Severity::ALL.into_iter().zip(self.open)
+    }
+}
+
+/// Counts messages, channels and incidents.
+pub fn read_outbox(tx: &ReadTx<'_>) -> Result<Outbox, Error> {
+    let mut found = Outbox::default();
+    let messages = tx.all(
+        "SELECT state, count(*), min(created_at) FROM deliveries
+         WHERE state IN ('pending', 'sending', 'waiting') GROUP BY state LIMIT 3",
+        [],
+        |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+    )?;
+    for (state, count, oldest) in messages {
+        let (count, oldest) = (unsigned(count), Timestamp::from_micros(oldest));
+        if state == "waiting" {
+            found.waiting = count;
+        } else {
+            found.pending += count;
+            found.oldest = Some(found.oldest.map_or(oldest, |known| known.min(oldest)));
+        }
+    }
+    (found.channels_ready, found.channels_off) = tx.one(
+        "SELECT count(*) FILTER (WHERE state = 'ready'), count(*) FILTER (WHERE state <> 'ready') FROM channels",
+        [],
+        |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))),
+    )?;
+    let incidents = tx.all(
+        "SELECT state, severity, count(*) FROM incidents WHERE state <> 'resolved' GROUP BY state, severity LIMIT 8",
+        [],
+        |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)),
+    )?;
+    for (state, severity, count) in incidents {
+        if state == "acknowledged" {
+            found.acknowledged += unsigned(count);
+        } else if let Some(place) = Severity::ALL.iter().position(|known| known.as_str() == severity) {
+            found.open[place] += unsigned(count);
+        }
+    }
+    Ok(found)
+}
+
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}

@@ -1,0 +1,218 @@
+//! What is asked of many incidents, and how fast.
+
+use super::*;
+
+#[test]
+fn the_page_of_an_incident_has_the_promised_names() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        let incident = open(tx, incidents, "rate:1", Severity::Critical);
+        deliver_all(tx, incidents, minutes(1));
+        let uid = queries::find_by_number(tx, incident).unwrap().unwrap().id;
+        let page = queries::find_page(tx, Scope::Projects(&[ProjectId(1)]), uid).unwrap().unwrap();
+        let page = serde_json::to_value(page).unwrap();
+        let has = |value: &Value, names: &str| {
+            for name in names.split(' ') {
+                assert!(value.get(name).is_some(), "{name} in {value}");
+            }
+        };
+        has(
+            &page,
+            "id keys severity state summary project witnesses impact_started_at detected_at first_sent_at \
+             first_delivered_at acknowledged_at acknowledged_by recovered_at resolved_at",
+        );
+        has(&page["witnesses"][0], "key source severity first_bad_at detected_at state");
+        has(
+            &page["deliveries"][0],
+            "id incident_id cause channel state attempts next_attempt_at delivered_at last_error proof",
+        );
+        assert_eq!(page["deliveries"][0]["channel"], "mail");
+        assert_eq!(page["deliveries"][0]["incident_id"], page["id"]);
+        assert!(queries::find_page(tx, Scope::Projects(&[ProjectId(2)]), uid).unwrap().is_none());
+    });
+}
+
+#[test]
+fn lists_are_paged_scoped_and_filtered() {
+    Bed::shared().try_out(|tx, incidents| {
+        for n in 0..25_u64 {
+            let mut signal = firing(&format!("k:{n}"), Severity::High);
+            signal.project = Some(ProjectId(if n % 5 == 0 { 2 } else { 1 }));
+            signal.first_bad_at = T0 - Duration::from_hours(n);
+            incidents.raise(tx, T0, &signal).unwrap();
+        }
+        for id in 1..=10 {
+            incidents.resolve(tx, T0, IncidentId(id), BY).unwrap();
+        }
+        let numbers = |scope, filter| {
+            let mut numbers = Vec::new();
+            let mut before = None;
+            loop {
+                let page = queries::list(tx, scope, filter, PageOf { before, limit: 4 }).unwrap();
+                numbers.extend(page.items.iter().map(|view| view.number));
+                before = page.next;
+                if before.is_none() {
+                    return numbers;
+                }
+            }
+        };
+        let resolved = StateFilter::Only(IncidentState::Resolved);
+        assert_eq!(numbers(Scope::All, StateFilter::Any), (1..=25).rev().collect::<Vec<_>>());
+        assert_eq!(numbers(Scope::All, StateFilter::Unresolved), (11..=25).rev().collect::<Vec<_>>());
+        assert_eq!(numbers(Scope::All, resolved), (1..=10).rev().collect::<Vec<_>>());
+        let second = [ProjectId(2)];
+        assert_eq!(numbers(Scope::Projects(&second), StateFilter::Any), [21, 16, 11, 6, 1]);
+        assert_eq!(numbers(Scope::Projects(&second), StateFilter::Unresolved), [21, 16, 11]);
+        let both = [ProjectId(1), ProjectId(2)];
+        assert_eq!(numbers(Scope::Projects(&both), resolved), (1..=10).rev().collect::<Vec<_>>());
+        let counts = queries::count(tx, Scope::All).unwrap();
+        assert_eq!((counts.open, counts.worst, counts.waiting), (15, Some(Severity::High), 25));
+        let waiting =
+            messages::list(tx, Scope::Projects(&second), Some("waiting"), PageOf { before: None, limit: 2 });
+        let waiting = waiting.unwrap();
+        assert_eq!((waiting.items.len(), waiting.next.is_some()), (2, true));
+        assert_eq!(messages::find_oldest_undelivered(tx).unwrap(), None);
+    });
+}
+
+#[test]
+fn old_resolved_incidents_are_removed_with_all_they_hold() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        let old = open(tx, incidents, "rate:1", Severity::High);
+        incidents.resolve(tx, minutes(1), old, BY).unwrap();
+        let mut signal = at(firing("rate:1", Severity::High), minutes(2));
+        signal.project = Some(ProjectId(2));
+        incidents.raise(tx, minutes(2), &signal).unwrap();
+        assert_eq!(incidents.purge(tx, minutes(2), 10).unwrap(), 1);
+        assert_eq!(incidents.purge(tx, minutes(90), 10).unwrap(), 0);
+        let left = |table: &str| {
+            tx.one(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!((left("incidents"), left("witnesses"), left("deliveries")), (1, 1, 1));
+    });
+}
+
+fn fill_with_ten_thousand_incidents(tx: &WriteTx<'_>) {
+    tx.execute(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000)
+         INSERT INTO incidents (uid, project_id, severity, state, summary, impact_started_at, detected_at, resolved_at)
+         SELECT randomblob(16), 1 + n % 2, 'high', iif(n % 100 = 0, 'open', 'resolved'), 'x', n, n, n FROM n",
+        [],
+    )
+    .unwrap();
+    tx.execute(
+        "INSERT INTO witnesses (incident_id, key, source, kind, severity, summary, state, live, first_bad_at,
+                                detected_at, last_bad_at)
+         SELECT id, 'key:' || id, 'errors', 'occurrence', 'high', 'x', 'firing', state <> 'resolved', id, id, id
+         FROM incidents",
+        [],
+    )
+    .unwrap();
+    tx.execute(
+        "INSERT INTO deliveries (uid, incident_id, cause, purpose, severity, content, state, created_at)
+         SELECT randomblob(16), id, 'incident', 'opened', 'high', '{}', 'delivered', id FROM incidents",
+        [],
+    )
+    .unwrap();
+}
+
+/// What the statements ask that run often or on large tables, and the index that answers.
+const PLANS: [(&str, &str); 12] = [
+    ("SELECT id FROM witnesses WHERE key = 'key:7' AND live = 1", "witnesses_live"),
+    (
+        "SELECT id FROM incidents WHERE state <> 'resolved' AND project_id IS 1
+         AND impact_started_at BETWEEN 1 AND 500",
+        "incidents_unresolved",
+    ),
+    (
+        "SELECT id FROM incidents WHERE state <> 'resolved' AND service = 'stripe'
+         AND impact_started_at BETWEEN 1 AND 500",
+        "incidents_by_service",
+    ),
+    ("SELECT id FROM incidents WHERE next_ring_at IS NOT NULL AND next_ring_at <= 7", "incidents_ringing"),
+    (
+        "SELECT id FROM incidents WHERE state = 'resolved' AND resolved_at < 7 ORDER BY resolved_at",
+        "incidents_by_end",
+    ),
+    (
+        "SELECT id FROM witnesses WHERE live = 1 AND state = 'holding' AND ok_since <= 7 ORDER BY ok_since",
+        "witnesses_holding",
+    ),
+    (
+        "SELECT id FROM witnesses WHERE live = 1 AND kind = 'occurrence' AND state = 'firing'
+         AND last_bad_at <= 7 ORDER BY last_bad_at",
+        "witnesses_quiet",
+    ),
+    (
+        "SELECT id FROM deliveries WHERE state = 'pending' AND channel_id = 1 AND next_attempt_at <= 7
+         ORDER BY next_attempt_at, id LIMIT 1",
+        "deliveries_due",
+    ),
+    ("SELECT id FROM deliveries WHERE state = 'sending' AND lease_until <= 7", "deliveries_by_state"),
+    ("SELECT channel_id FROM deliveries WHERE incident_id = 7 AND purpose = 'opened'", "deliveries_first"),
+    ("UPDATE deliveries SET bundle_id = 8 WHERE bundle_id = 7", "deliveries_by_bundle"),
+    ("SELECT id FROM deliveries WHERE state = 'waiting' AND id < 9 ORDER BY id DESC", "deliveries_by_state"),
+];
+
+#[test]
+fn questions_are_answered_from_indexes_with_ten_thousand_incidents() {
+    Bed::shared().try_out(|tx, _| {
+        fill_with_ten_thousand_incidents(tx);
+        for (sql, index) in PLANS {
+            let plan = tx
+                .all(&format!("EXPLAIN QUERY PLAN {sql}"), [], |row| row.get::<_, String>(3))
+                .unwrap()
+                .join("; ");
+            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
+        let started = std::time::Instant::now();
+        let page = PageOf { before: None, limit: 50 };
+        for filter in [StateFilter::Any, StateFilter::Unresolved, StateFilter::Only(IncidentState::Resolved)]
+        {
+            for scope in [Scope::All, Scope::Projects(&[ProjectId(1), ProjectId(2)])] {
+                assert_eq!(queries::list(tx, scope, filter, page).unwrap().items.len(), 50);
+            }
+        }
+        queries::count(tx, Scope::All).unwrap();
+        println!("six lists and one count: {:?}", started.elapsed());
+    });
+}
+
+/// The figure for the report: `cargo nextest run --run-ignored only --no-capture what_a_signal_costs`.
+#[test]
+#[ignore = "prints a measurement"]
+fn what_a_signal_costs() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        let rounds = 2_000_u64;
+        let per = |name: &str, work: &dyn Fn(u64)| {
+            let started = std::time::Instant::now();
+            (0..rounds).for_each(work);
+            println!("{name}: {:?}", started.elapsed() / 2_000);
+        };
+        let far = |n: u64| Signal {
+            first_bad_at: T0 - Duration::from_hours(n),
+            kind: SignalKind::Occurrence,
+            ..firing(&format!("issue:1:{n}"), Severity::Critical)
+        };
+        per("open with one channel", &|n| {
+            incidents.raise(tx, T0, &far(n)).unwrap();
+        });
+        per("continue", &|n| {
+            incidents.raise(tx, T0, &far(n)).unwrap();
+        });
+        per("touch", &|n| {
+            assert!(incidents.touch(tx, &format!("issue:1:{n}"), T0, 1).unwrap());
+        });
+        let started = std::time::Instant::now();
+        let report = incidents.expire(tx, minutes(5), 2_000).unwrap();
+        println!("ring again: {:?} each, {report:?}", started.elapsed() / 2_000);
+        let started = std::time::Instant::now();
+        assert_eq!(incidents.bundle_due(tx, minutes(5), ChannelId(1)).unwrap(), 1_000);
+        println!("bundle 1,000: {:?}", started.elapsed());
+        let started = std::time::Instant::now();
+        assert_eq!(claim(tx, incidents, minutes(5)).len(), 1);
+        println!("claim among 1,000 due: {:?}", started.elapsed());
+    });
+}

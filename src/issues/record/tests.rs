@@ -1,0 +1,275 @@
+use serde_json::json;
+
+use super::*;
+use crate::accounts::{By, Visible, projects};
+use crate::base::{Severity, Timestamp};
+use crate::incidents::{Policy, queries as incident_queries};
+use crate::issues::incoming::{Origin, Tools};
+use crate::issues::queries::{
+    Found, IssueFilter, IssueView, Search, Sort, StatusChange, find_event, list_issues, set_status,
+};
+use crate::store::{Lane, Options, Store};
+
+const NOON: Timestamp = Timestamp::from_secs(1_800_014_400);
+const FLOOR: u32 = 20;
+
+struct House {
+    folder: tempfile::TempDir,
+    store: Store,
+    lane: Lane<EventRecord>,
+    recent: RecentIds,
+    tools: Tools,
+    incidents: Arc<Incidents>,
+    project: ProjectId,
+}
+
+async fn open(folder: tempfile::TempDir) -> House {
+    let entropy = Entropy::seeded(7);
+    let incidents = Arc::new(Incidents { policy: Policy::default(), entropy: entropy.clone() });
+    let mut opened = Store::open(folder.path(), &Options::default()).unwrap();
+    let record = opened.prepare(|tx| EventRecord::load(tx, Arc::clone(&incidents), entropy, FLOOR)).unwrap();
+    let (recent, dictionaries) = (record.recent.clone(), record.dictionaries.clone());
+    let lane = opened.lane("events", 1000, record);
+    let store = opened.start().unwrap();
+    let by = By::tocsin(NOON);
+    let made = store.write("project", move |tx| Ok::<_, Error>(projects::ensure_default(tx, &by)?));
+    made.await.unwrap();
+    let tools = Tools { dictionaries, ..Tools::default() };
+    House { folder, store, lane, recent, tools, incidents, project: ProjectId(1) }
+}
+
+impl House {
+    async fn new() -> Self {
+        open(tempfile::tempdir().unwrap()).await
+    }
+
+    /// Ends the process, as far as the store can tell, and starts another one on the same folder.
+    async fn restart(self) -> Self {
+        self.store.stop();
+        drop((self.store, self.lane));
+        open(self.folder).await
+    }
+
+    fn event(&self, id: u8, at: Timestamp, changes: &serde_json::Value) -> Incoming {
+        let mut json = json!({
+            "exception": {"values": [{"type": "PaymentError", "value": "card declined",
+                "stacktrace": {"frames": [{"function": "pay", "filename": "shop/views.py", "lineno": 42, "in_app": true}]}}]},
+            "environment": "production", "user": {"id": "u1"},
+        });
+        json.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let event = EventId([id; 16]);
+        let origin = Origin {
+            project: self.project,
+            received_at: at,
+            event: Some(event),
+            fallback_event: event,
+            severity_max: Severity::Critical,
+        };
+        Incoming::prepare(&origin, &self.tools, json.to_string().as_bytes()).unwrap()
+    }
+
+    async fn send(&self, id: u8, at: Timestamp, changes: serde_json::Value) -> Recorded {
+        self.lane.submit(self.event(id, at, &changes)).await.unwrap()
+    }
+
+    fn issues(&self) -> Vec<IssueView> {
+        let filter = IssueFilter {
+            visible: Visible::All,
+            project: None,
+            search: Search::default(),
+            sort: Sort::default(),
+            after: None,
+            limit: 100,
+        };
+        self.read(|tx| list_issues(tx, &filter)).items
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, Error>) -> T {
+        self.store.read_now(work).unwrap()
+    }
+
+    fn open_incidents(&self) -> i64 {
+        self.read(|tx| incident_queries::count(tx, incident_queries::Scope::All)).open
+    }
+
+    fn title_of(&self, id: u8) -> Option<String> {
+        match self.read(|tx| find_event(tx, &self.recent, &Visible::All, None, EventId([id; 16]))) {
+            Found::Event(view) => Some(view.title),
+            Found::Sampled | Found::Unknown => None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_counted_in_its_issue_and_found_by_its_id() {
+    let house = House::new().await;
+    assert!(matches!(house.send(1, NOON, json!({})).await, Recorded::Stored(_)));
+    house.send(2, NOON, json!({"user": {"id": "u2"}, "release": "1.4.2"})).await;
+    let issues = house.issues();
+    assert_eq!(issues.len(), 1);
+    let issue = &issues[0];
+    assert_eq!((issue.count, issue.stored, issue.users), (2, 2, 2));
+    assert_eq!(issue.title, "PaymentError: card declined");
+    assert_eq!(issue.short_id, "DEFAULT-1");
+    assert_eq!((issue.first_release.as_deref(), issue.last_release.as_deref()), (None, Some("1.4.2")));
+    assert_eq!(issue.environments, ["production"]);
+    assert_eq!(house.title_of(1).as_deref(), Some("PaymentError: card declined"));
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn an_id_counts_once_also_within_a_batch_and_after_a_restart() {
+    let house = House::new().await;
+    let twice = tokio::join!(house.send(1, NOON, json!({})), house.send(1, NOON, json!({})));
+    assert!(matches!(twice, (Recorded::Stored(_), Recorded::Duplicate)));
+    let house = house.restart().await;
+    assert_eq!(house.send(1, NOON, json!({})).await, Recorded::Duplicate);
+    assert_eq!(house.issues()[0].count, 1);
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn an_id_counts_once_after_its_batch_was_merged_into_the_index() {
+    let house = House::new().await;
+    house.send(1, NOON, json!({})).await;
+    let entries = house.read(|tx| {
+        let places = tx.all("SELECT ids FROM event_id_log", [], |row| row.get::<_, Vec<u8>>(0))?;
+        Ok(places.len())
+    });
+    assert_eq!(entries, 1);
+    let merge = house.read(ids::Merge::of_everything).unwrap();
+    let merged = merge.entries().to_vec();
+    house.store.write("merge", move |tx| merge.step(tx)).await.unwrap();
+    house.recent.forget(&merged);
+    assert!(house.recent.is_empty());
+    assert_eq!(house.send(1, NOON, json!({})).await, Recorded::Duplicate);
+    assert_eq!(house.title_of(1).as_deref(), Some("PaymentError: card declined"));
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn a_hot_issue_keeps_the_floor_and_counts_all() {
+    let house = House::new().await;
+    for id in 0..200 {
+        house.send(id, NOON, json!({})).await;
+    }
+    let issue = &house.issues()[0];
+    assert_eq!(issue.count, 200);
+    assert!((i64::from(FLOOR)..150).contains(&issue.stored), "{}", issue.stored);
+    let sampled: i64 = house.read(|tx| tx.one("SELECT sampled FROM issue_stats", [], |row| row.get(0)));
+    assert_eq!(issue.stored + sampled, 200);
+    let ledger: i64 = house.read(|tx| {
+        tx.one("SELECT sum(quantity) FROM outcomes WHERE reason = 'sampled'", [], |row| row.get(0))
+    });
+    assert_eq!(ledger, sampled);
+    // Another day, the floor is there again.
+    let tomorrow = NOON + std::time::Duration::from_hours(24);
+    assert!(matches!(house.send(201, tomorrow, json!({})).await, Recorded::Stored(_)));
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn payloads_stored_against_a_dictionary_are_read_again_after_a_restart() {
+    let house = House::new().await;
+    for id in 1..=8 {
+        house.send(id, NOON, json!({"extra": {"order": id}})).await;
+    }
+    let with: i64 = house.read(|tx| {
+        tx.one("SELECT count(*) FROM events WHERE dictionary_id IS NOT NULL", [], |row| row.get(0))
+    });
+    assert!(with >= 2, "{with}");
+    let house = house.restart().await;
+    assert_eq!(house.title_of(8).as_deref(), Some("PaymentError: card declined"));
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn a_resolved_issue_that_comes_back_is_a_regression_and_rings() {
+    let house = House::new().await;
+    house.send(1, NOON, json!({})).await;
+    let issue = house.issues().remove(0);
+    let incidents = Arc::clone(&house.incidents);
+    let change = StatusChange { status: Status::Resolved, by: "ann@example.com".to_owned() };
+    let resolved_at = NOON + std::time::Duration::from_mins(1);
+    house
+        .store
+        .write("resolve", move |tx| set_status(tx, &incidents, resolved_at, &issue, &change))
+        .await
+        .unwrap();
+    // An event that happened before it was resolved changes nothing.
+    house.send(2, resolved_at + std::time::Duration::from_secs(5), json!({"timestamp": NOON})).await;
+    assert_eq!(house.issues()[0].status, "resolved");
+    assert_eq!(house.open_incidents(), 0);
+    house.send(3, resolved_at + std::time::Duration::from_secs(10), json!({})).await;
+    let issue = &house.issues()[0];
+    assert_eq!(issue.status, "unresolved");
+    assert!(issue.regressed_at.is_some());
+    assert_eq!(house.open_incidents(), 1);
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn a_critical_event_rings_at_once_and_a_storm_of_them_is_one_incident() {
+    let house = House::new().await;
+    for id in 0..50 {
+        house.send(id, NOON, json!({"level": "fatal"})).await;
+    }
+    assert_eq!(house.open_incidents(), 1);
+    let waiting: i64 = house
+        .read(|tx| tx.one("SELECT count(*) FROM deliveries WHERE purpose = 'opened'", [], |row| row.get(0)));
+    assert_eq!(waiting, 1);
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn a_new_issue_of_a_young_project_waits_for_the_digest_and_later_rings() {
+    let house = House::new().await;
+    house.send(1, NOON, json!({})).await;
+    assert_eq!(house.open_incidents(), 0);
+    let digest: i64 = house.read(|tx| tx.one("SELECT count(*) FROM digest_entries", [], |row| row.get(0)));
+    assert_eq!(digest, 1);
+    let later = NOON + std::time::Duration::from_hours(25);
+    let other = json!({"exception": {"values": [{"type": "OtherError", "value": "x"}]}});
+    house.send(2, later, other).await;
+    assert_eq!(house.open_incidents(), 1);
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn more_than_ten_errors_in_five_minutes_open_an_incident_of_their_own() {
+    let house = House::new().await;
+    for id in 0..10 {
+        house.send(id, NOON, json!({})).await;
+    }
+    assert_eq!(house.open_incidents(), 0);
+    house.send(10, NOON, json!({})).await;
+    let keys = house.read(|tx| incident_queries::firing_keys(tx, crate::incidents::Source::ErrorRate));
+    assert_eq!(keys, ["rate:1"]);
+    // Six minutes later nothing of it is in the window.
+    let (incidents, later) = (Arc::clone(&house.incidents), NOON + std::time::Duration::from_mins(6));
+    let fell = house.store.write("windows", move |tx| evaluate::expire_rates(tx, &incidents, later));
+    assert_eq!(fell.await.unwrap(), 1);
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn eviction_takes_the_oldest_keeps_the_sum_and_forgets_their_ids() {
+    use crate::issues::retention::{Cut, evict};
+    let house = House::new().await;
+    house.send(1, NOON, json!({})).await;
+    let later = NOON + std::time::Duration::from_hours(2);
+    house.send(2, later, json!({})).await;
+    let cut = Cut::Before(NOON + std::time::Duration::from_hours(1));
+    let evicted = house.store.write("evict", move |tx| evict(tx, later, cut)).await.unwrap();
+    house.recent.forget(&evicted);
+    assert_eq!(evicted.len(), 1);
+    let sums: (i64, i64, i64) = house.read(|tx| {
+        tx.one("SELECT count, stored, evicted FROM issue_stats", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+    });
+    assert_eq!(sums, (2, 1, 1));
+    assert_eq!(house.title_of(1), None);
+    assert!(house.title_of(2).is_some());
+    house.store.stop();
+}

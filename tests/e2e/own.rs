@@ -1,0 +1,67 @@
+//! tocsin about itself, to those who watch it: Prometheus, systemd, a person with a shell.
+
+use std::{
+    io::Write as _,
+    os::unix::net::UnixDatagram,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use super::support::{
+    events::{accept, event, event_id},
+    server::{Server, Setup},
+    tools::promtool,
+    wait_until,
+};
+
+/// Several times the period of the status line.
+const TOLD_WITHIN: Duration = Duration::from_secs(30);
+
+#[test]
+fn the_metrics_are_clean_in_the_eyes_of_promtool() {
+    let mut server = Server::start(Setup::default());
+    let project = server.project("shop");
+    let stranger = server.stranger();
+    accept(&stranger, &project, &event(&event_id(), "Payment", "error"));
+    let shown = stranger.try_get("/metrics").unwrap();
+    assert_eq!(shown.status, 200);
+    let mut checking = Command::new(promtool())
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool starts");
+    checking.stdin.take().unwrap().write_all(&shown.body).expect("promtool reads");
+    let checked = checking.wait_with_output().expect("promtool ends");
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+    assert!(checked.status.success() && said.trim().is_empty(), "{}: {said}", checked.status);
+    assert!(server.stop(), "{}", server.log_tail());
+}
+
+#[test]
+fn the_service_manager_is_told_how_it_is_and_the_watchdog_is_fed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_nonblocking(true).unwrap();
+    let setup = Setup::with(&[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "4000000")]);
+    let mut server = Server::start(setup);
+    let mut told = String::new();
+    let mut hears = |wanted: &str| {
+        wait_until(wanted, TOLD_WITHIN, || {
+            let mut message = [0; 4096];
+            while let Ok(length) = manager.recv(&mut message) {
+                told.push_str(&String::from_utf8_lossy(&message[..length]));
+                told.push('\n');
+            }
+            told.contains(wanted).then_some(())
+        });
+    };
+    hears("READY=1");
+    hears("WATCHDOG=1");
+    hears("STATUS=healthy · 0 open incidents · 0 messages to send · 0.0 events/s");
+    assert!(server.stop(), "{}", server.log_tail());
+    hears("STOPPING=1");
+}

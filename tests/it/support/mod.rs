@@ -1,0 +1,122 @@
+//! The real application in process, on port 0, with a clock that tests move.
+
+mod peer;
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::web;
+use serde_json::Value;
+use tocsin::accounts::tokens::{self, NewToken};
+use tocsin::accounts::{By, Error as AccountError};
+use tocsin::app::{App, Surroundings};
+use tocsin::base::{Clock, Entropy, Secret, Timestamp};
+use tocsin::config::{Config, WebhookTarget};
+use tocsin::http::AppState;
+use tocsin::lifecycle::{Lifecycle, Signals};
+use tocsin::outbound::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use tocsin::outbound::{Client, Method, Options, Reach, Request, Response, Url};
+
+pub(crate) use peer::Peer;
+
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+
+/// A running tocsin. [`House::stop`] stops it as a signal would.
+pub(crate) struct House {
+    pub(crate) state: web::Data<AppState>,
+    pub(crate) clock: Clock,
+    pub(crate) address: SocketAddr,
+    client: Client,
+    lifecycle: Lifecycle,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    pub(crate) async fn open() -> House {
+        Self::with(|_| ()).await
+    }
+
+    /// With a configuration of its own. Serves HTTP; background tasks run when a test says so.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut config = Config::defaults().unwrap();
+        config.server.listen = address;
+        config.limits.http_threads = 1;
+        change(&mut config);
+        let clock = Clock::manual(START);
+        let entropy = Entropy::seeded(7);
+        let around = Surroundings {
+            folder: folder.path(),
+            config,
+            clock: clock.clone(),
+            entropy,
+            sealing_key: [7; 32],
+        };
+        let app = App::build(around).await.unwrap();
+        let lifecycle = Lifecycle::default();
+        app.serve(&lifecycle, listener).unwrap();
+        let client = Client::new(&Options::default()).unwrap();
+        House { state: app.state, clock, address, client, lifecycle, _folder: folder }
+    }
+
+    /// Runs a background task once, now.
+    pub(crate) async fn run(&self, task: &str) -> String {
+        let ran = self.state.engine.run_now(task).await.unwrap_or_else(|| panic!("there is no task {task}"));
+        ran.unwrap_or_else(|error| panic!("{task} failed: {error}"))
+    }
+
+    /// An API token with these scopes.
+    pub(crate) async fn token(&self, scopes: &str) -> String {
+        let (by, entropy) = (By::command_line(self.clock.now()), self.state.entropy.clone());
+        let new = NewToken { name: "test".to_owned(), scopes: scopes.parse().unwrap(), project: None };
+        let write = self
+            .state
+            .store
+            .write("test.token", move |tx| Ok::<_, AccountError>(tokens::create(tx, &by, &entropy, &new)?.1));
+        write.await.unwrap().expose().to_owned()
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> Response {
+        self.send(Method::GET, path, token, Vec::new()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
+        self.send(Method::POST, path, None, body.to_string().into_bytes()).await
+    }
+
+    async fn send(&self, method: Method, path: &str, token: Option<&str>, body: Vec<u8>) -> Response {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
+        }
+        let url = Url::parse(&format!("http://{}{path}", self.address)).unwrap();
+        let request = Request { method, url, headers, body, reach: Reach::Private, timeout: ANSWERED_WITHIN };
+        self.client.send(request, self.clock.now()).await.unwrap()
+    }
+
+    /// One number of one row.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        self.state
+            .store
+            .read(move |tx| tx.one(sql, [], |row| row.get(0)))
+            .await
+            .map_err(|error: tocsin::store::Error| error)
+            .unwrap()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.lifecycle.finish(&mut Signals::none(), ANSWERED_WITHIN).await;
+    }
+}
+
+pub(crate) fn json(response: &Response) -> Value {
+    serde_json::from_slice(&response.body).unwrap_or_else(|error| panic!("{error}: {}", response.text()))
+}
+
+/// A webhook channel of the environment.
+pub(crate) fn ring_at(config: &mut Config, url: &str) {
+    config.alerts.webhook = Some(WebhookTarget { url: Secret::new(url), signing_secret: None });
+}
