@@ -1,5 +1,6 @@
 #![cfg(test)]
 
+mod api;
 mod layers;
 mod own;
 mod support;

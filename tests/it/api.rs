@@ -1,0 +1,236 @@
+//! The JSON API, answered by the real application in process.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::{App as HttpApp, middleware, test, web};
+use serde_json::{Value, json};
+use tocsin::accounts::{By, projects, tokens};
+use tocsin::app::{App, Surroundings};
+use tocsin::base::{Clock, Entropy, EventId, Severity, Timestamp};
+use tocsin::config::{self, Flags};
+use tocsin::http::{AppState, api, request};
+use tocsin::issues::incoming::{Incoming, Origin};
+
+const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+struct House {
+    _folder: tempfile::TempDir,
+    state: web::Data<AppState>,
+}
+
+/// An answer with its media type.
+struct Answer {
+    status: StatusCode,
+    media_type: String,
+    body: Value,
+}
+
+impl House {
+    async fn build() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = Flags { data: Some(folder.path().to_owned()), ..Flags::default() };
+        let config = config::load(&flags, &BTreeMap::new()).unwrap().config;
+        let around = Surroundings {
+            folder: folder.path(),
+            config,
+            clock: Clock::manual(NOON),
+            entropy: Entropy::seeded(7),
+            sealing_key: [7; 32],
+        };
+        let app = App::build(around).await.unwrap();
+        Self { _folder: folder, state: app.state }
+    }
+
+    async fn project(&self, name: &'static str) -> projects::Project {
+        let new = projects::NewProject { name: name.to_owned(), slug: None };
+        self.state
+            .store
+            .write("test", move |tx| projects::create(tx, &By::command_line(NOON), &new))
+            .await
+            .unwrap()
+    }
+
+    async fn token(&self, scopes: &str, project: Option<&projects::Project>) -> String {
+        let new = tokens::NewToken {
+            name: scopes.to_owned(),
+            scopes: scopes.parse().unwrap(),
+            project: project.map(|project| project.id),
+        };
+        let entropy = self.state.entropy.clone();
+        let made = self
+            .state
+            .store
+            .write("test", move |tx| tokens::create(tx, &By::command_line(NOON), &entropy, &new))
+            .await;
+        made.unwrap().1.expose().to_owned()
+    }
+
+    async fn throw(&self, project: &projects::Project, event: EventId, error_type: &str, level: &str) {
+        let origin = Origin {
+            project: project.id,
+            received_at: self.state.clock.now(),
+            event: Some(event),
+            fallback_event: EventId([0; 16]),
+            severity_max: Severity::Critical,
+        };
+        let event = json!({
+            "level": level, "environment": "production", "release": "shop@1.4.2",
+            "exception": {"values": [{"type": error_type, "value": "no row"}]},
+        });
+        let event = Incoming::prepare(&origin, &self.state.scrubber, event.to_string().as_bytes()).unwrap();
+        self.state.events.submit(event).await.unwrap();
+    }
+
+    async fn ask(&self, method: Method, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+        let app = HttpApp::new()
+            .app_data(self.state.clone())
+            .wrap(middleware::from_fn(request::identify))
+            .configure(api::routes);
+        let service = test::init_service(app).await;
+        let mut asked = test::TestRequest::default().method(method).uri(path);
+        if let Some(token) = token {
+            asked = asked.insert_header(("authorization", format!("Bearer {token}")));
+        }
+        if let Some(body) = body {
+            asked = asked.set_json(body);
+        }
+        let response = test::call_service(&service, asked.to_request()).await;
+        let status = response.status();
+        let header = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        let body = serde_json::from_slice(&test::read_body(response).await).unwrap_or(Value::Null);
+        Answer { status, media_type: header.unwrap_or_default(), body }
+    }
+
+    async fn get(&self, path: &str, token: &str) -> Value {
+        let answer = self.ask(Method::GET, path, Some(token), None).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    async fn refused(&self, method: Method, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+        let answer = self.ask(method, path, token, body).await;
+        assert_eq!(answer.media_type, "application/problem+json", "{path}");
+        assert_eq!(answer.body["status"], answer.status.as_u16(), "{path}");
+        assert!(!answer.body["request_id"].as_str().unwrap().is_empty(), "{path}");
+        answer
+    }
+}
+
+#[actix_web::test]
+async fn what_was_thrown_is_found_resolved_and_acknowledged() {
+    let house = House::build().await;
+    let shop = house.project("Shop").await;
+    let token = house.token("read,write,admin", None).await;
+    house.throw(&shop, EventId([1; 16]), "PaymentFailed", "fatal").await;
+    house.throw(&shop, EventId([2; 16]), "PaymentFailed", "fatal").await;
+
+    let issues = house.get("/api/v1/issues?project=shop&status=unresolved", &token).await;
+    let issue = &issues["items"][0];
+    assert_eq!((&issue["title"], &issue["count"]), (&json!("PaymentFailed: no row"), &json!(2)));
+    let id = issue["id"].as_str().unwrap();
+    let events = house.get(&format!("/api/v1/issues/{id}/events?limit=1"), &token).await;
+    assert_eq!(events["items"][0]["event_id"], "02".repeat(16));
+    let cursor = events["next_cursor"].as_str().unwrap();
+    let events = house.get(&format!("/api/v1/issues/{id}/events?limit=1&cursor={cursor}"), &token).await;
+    assert_eq!(events["items"][0]["event_id"], "01".repeat(16));
+    assert_eq!(events["next_cursor"], Value::Null);
+    let event = house.get(&format!("/api/v1/events/{}", "01".repeat(16)), &token).await;
+    assert_eq!((&event["release"], &event["issue_id"]), (&json!("shop@1.4.2"), &json!(id)));
+
+    let incidents = house.get("/api/v1/incidents?state=open", &token).await;
+    let incident = incidents["items"][0].clone();
+    assert_eq!((&incident["project"], &incident["severity"]), (&json!("shop"), &json!("critical")));
+    let path = format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap());
+    let acknowledged = house.ask(Method::POST, &format!("{path}/acknowledge"), Some(&token), None).await;
+    assert_eq!(acknowledged.status, StatusCode::OK, "{}", acknowledged.body);
+    assert_eq!(acknowledged.body["state"], "acknowledged");
+    assert_eq!(acknowledged.body["acknowledged_by"], "token read,write,admin");
+    let deliveries = house.get("/api/v1/deliveries?state=waiting", &token).await;
+    assert_eq!(deliveries["items"][0]["incident_id"], incident["id"], "no channel yet: it waits");
+
+    let patch = Some(json!({"status": "resolved"}));
+    let resolved = house.ask(Method::PATCH, &format!("/api/v1/issues/{id}"), Some(&token), patch).await;
+    assert_eq!(resolved.body["status"], "resolved");
+    let page = house.get(&path, &token).await;
+    assert_eq!((&page["state"], &page["resolve_reason"]), (&json!("resolved"), &json!("subject_resolved")));
+    let kinds: Vec<_> = page["timeline"].as_array().unwrap().iter().map(|event| &event["kind"]).collect();
+    assert!(kinds.contains(&&json!("acknowledged")), "{kinds:?}");
+    let again = house.refused(Method::POST, &format!("{path}/resolve"), Some(&token), None).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    house.state.store.stop();
+}
+
+#[actix_web::test]
+async fn a_token_sees_and_changes_only_what_it_may() {
+    let house = House::build().await;
+    let (shop, blog) = (house.project("Shop").await, house.project("Blog").await);
+    house.throw(&shop, EventId([1; 16]), "PaymentFailed", "fatal").await;
+    house.throw(&blog, EventId([2; 16]), "NoSuchPost", "fatal").await;
+    let blogger = house.token("read", Some(&blog)).await;
+    let admin = house.token("admin", None).await;
+
+    for path in ["/api/v1/issues", "/api/v1/incidents", "/api/v1/deliveries", "/api/v1/projects"] {
+        let seen = house.get(path, &blogger).await;
+        assert_eq!(seen["items"].as_array().unwrap().len(), 1, "{path}: {seen}");
+        assert!(house.get(path, &admin).await["items"].as_array().unwrap().len() > 1, "{path}");
+    }
+    let all = house.get("/api/v1/incidents", &admin).await;
+    let of_shop = all["items"].as_array().unwrap().iter().find(|one| one["project"] == "shop").unwrap();
+    let of_shop = format!("/api/v1/incidents/{}", of_shop["id"].as_str().unwrap());
+    let issue = house.get("/api/v1/issues?project=blog", &admin).await["items"][0]["id"].clone();
+    let of_blog = format!("/api/v1/issues/{}", issue.as_str().unwrap());
+    let resolve = || Some(json!({"status": "resolved"}));
+    for (method, path, token, body, expected) in [
+        (Method::GET, "/api/v1/issues", None, None, 401),
+        (Method::GET, "/api/v1/issues", Some("toc_unknown"), None, 401),
+        (Method::GET, "/api/v1/issues?project=shop", Some(&*blogger), None, 404),
+        (Method::GET, &of_shop, Some(&blogger), None, 404),
+        (Method::POST, &format!("{of_shop}/acknowledge"), Some(&blogger), None, 404),
+        (Method::GET, &format!("/api/v1/events/{}", "01".repeat(16)), Some(&blogger), None, 404),
+        (Method::PATCH, &of_blog, Some(&blogger), resolve(), 403),
+        (Method::GET, "/api/v1/tasks", Some(&blogger), None, 403),
+        (Method::PATCH, &of_blog, Some(&admin), Some(json!({"status": "gone"})), 400),
+        (Method::GET, "/api/v1/issues?limit=1000", Some(&admin), None, 400),
+        (Method::GET, "/api/v1/issues?cursor=x", Some(&admin), None, 400),
+        (Method::GET, "/api/v1/issues/no-uuid", Some(&admin), None, 404),
+        (Method::GET, "/api/v1/outcomes?since=yesterday", Some(&admin), None, 400),
+        (Method::GET, "/api/v1/nothing", Some(&admin), None, 404),
+        (Method::DELETE, "/api/v1/issues", Some(&admin), None, 405),
+    ] {
+        let answer = house.refused(method, path, token, body).await;
+        assert_eq!(answer.status.as_u16(), expected, "{path}: {}", answer.body);
+    }
+    let tasks = house.get("/api/v1/tasks", &admin).await;
+    assert!(tasks["items"].as_array().unwrap().iter().any(|task| task["name"] == "incidents.expire"));
+    house.state.store.stop();
+}
+
+#[actix_web::test]
+async fn an_event_that_was_only_counted_says_so() {
+    let house = House::build().await;
+    let shop = house.project("Shop").await;
+    let token = house.token("read", None).await;
+    let ids: Vec<EventId> = (0..250).map(|_| EventId(house.state.entropy.bytes())).collect();
+    for id in &ids {
+        house.throw(&shop, *id, "PaymentFailed", "error").await;
+    }
+    let issues = house.get("/api/v1/issues", &token).await;
+    let (count, stored) = (&issues["items"][0]["count"], issues["items"][0]["stored"].as_i64().unwrap());
+    assert_eq!(count, 250);
+    assert!(stored < 250, "{stored} are stored, none was sampled");
+    let mut counted_only = 0;
+    for id in ids {
+        let path = format!("/api/v1/events/{id}");
+        let answer = house.ask(Method::GET, &path, Some(&token), None).await;
+        if answer.status == StatusCode::NOT_FOUND {
+            assert!(answer.body["detail"].as_str().unwrap().contains("counted"), "{}", answer.body);
+            counted_only += 1;
+        }
+    }
+    assert_eq!(counted_only, 250 - stored);
+    let outcomes = house.get("/api/v1/outcomes?project=shop", &token).await;
+    let sampled = json!({"reason": "sampled", "category": "error", "quantity": counted_only});
+    assert!(outcomes["items"].as_array().unwrap().contains(&sampled), "{outcomes}");
+    house.state.store.stop();
+}
