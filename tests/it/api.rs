@@ -78,7 +78,7 @@ impl House {
             "level": level, "environment": "production", "release": "shop@1.4.2",
             "exception": {"values": [{"type": error_type, "value": "no row"}]},
         });
-        let event = Incoming::prepare(&origin, &self.state.scrubber, event.to_string().as_bytes()).unwrap();
+        let event = Incoming::prepare(&origin, &self.state.tools, event.to_string().as_bytes()).unwrap();
         self.state.events.submit(event).await.unwrap();
     }
 

@@ -24,6 +24,7 @@ use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "incident.html", config = "src/http/admin/askama.toml")]
+#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct IncidentPage {
     frame: Frame,
     id: String,

@@ -105,7 +105,7 @@ pub(super) async fn list(
 
 impl IncidentsPage {
     /// The same list with another choice.
-    fn link(&self, show: &str, before: &Option<i64>) -> String {
+    fn link(&self, show: &str, before: Option<&i64>) -> String {
         let project =
             if self.project.is_empty() { String::new() } else { format!("&project={}", self.project) };
         let before = before.map(|before| format!("&before={before}")).unwrap_or_default();

@@ -1,7 +1,5 @@
 //! The ledger: what was not kept, why, and how much on which day.
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;

@@ -123,7 +123,7 @@ pub(super) async fn list(
                 oldest: oldest.map(|at| between(at, now)).unwrap_or_default(),
                 tabs: tabs(moving, waiting, failed),
                 state: wanted.to_owned(),
-                lines: found.items.into_iter().map(|message| line(message, now, is_member)).collect(),
+                lines: found.items.into_iter().map(|message| line(&message, now, is_member)).collect(),
                 next: found.next,
                 is_first: asked.before.is_none(),
             })
@@ -192,7 +192,7 @@ fn may_send_again(message: &DeliveryView) -> bool {
     message.channel.is_some() && matches!(message.state.as_str(), "failed" | "pending")
 }
 
-fn line(message: DeliveryView, now: Timestamp, is_member: bool) -> Line {
+fn line(message: &DeliveryView, now: Timestamp, is_member: bool) -> Line {
     let to = message.recipient.as_deref().map(|to| format!(" to {to}")).unwrap_or_default();
     let outcome = match (message.delivered_at, message.next_attempt_at, &message.last_error) {
         (Some(at), _, _) => format!("after {}", between(message.created_at, at)),
@@ -215,7 +215,7 @@ fn line(message: DeliveryView, now: Timestamp, is_member: bool) -> Line {
         } else {
             String::new()
         },
-        may_send_again: is_member && may_send_again(&message),
+        may_send_again: is_member && may_send_again(message),
     }
 }
 

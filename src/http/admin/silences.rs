@@ -10,7 +10,6 @@ use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
 use super::incident_acts::silence_of;
 use super::moments::{clock, until};
-use super::wording::When;
 use crate::accounts::access::Permission;
 use crate::accounts::audit::{self, Change};
 use crate::accounts::{Visible, projects};
@@ -36,7 +35,6 @@ struct SilenceLine {
     key: String,
     reason: String,
     created_by: String,
-    began: When,
     ends: String,
     ends_in: String,
     may_end: bool,
@@ -91,7 +89,6 @@ fn line(silence: Silence, project: Option<String>, now: Timestamp) -> SilenceLin
         key: silence.key.unwrap_or_default(),
         reason: silence.reason,
         created_by: silence.created_by,
-        began: When::new(silence.starts_at, now),
         ends: clock(ends, now),
         ends_in: until(ends, now),
         may_end: false,
