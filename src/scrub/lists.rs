@@ -2,7 +2,7 @@
 
 use super::ScrubError;
 use super::names::Sensitivity;
-use super::pass::{Pass, key_text};
+use super::pass::Pass;
 use super::place::{Child, ListBound, Place};
 use super::reader::Shape;
 use super::warning::{Step, WarningKind};
@@ -61,8 +61,9 @@ impl Pass<'_> {
             return Ok(Sensitivity::Clear);
         }
         let quoted = self.reader.quoted()?;
+        let name = self.name(quoted);
         self.text(quoted, Place::Free);
-        Ok(self.names.judge(&key_text(quoted)))
+        Ok(self.names.judge(&name))
     }
 
     /// Copies a `[name, value]` pair of a list that stands for an object.
@@ -70,11 +71,12 @@ impl Pass<'_> {
         self.reader.open();
         self.out.push(b'[');
         let mut named = (Sensitivity::Clear, place);
-        let (mut first, mut index) = (true, 0);
+        let (mut first, mut index, mut left_out) = (true, 0, 0_usize);
         while self.reader.next_element(first)? {
             first = false;
             if self.out.len() >= limit {
                 self.reader.skip()?;
+                left_out += 1;
                 continue;
             }
             if index > 0 {
@@ -83,7 +85,7 @@ impl Pass<'_> {
             self.path.push(Step::Index(index));
             if index == 0 && self.reader.shape()? == Shape::Text {
                 let quoted = self.reader.quoted()?;
-                let name = key_text(quoted);
+                let name = self.name(quoted);
                 named = match place.child(&name) {
                     Child::Known(place) => (Sensitivity::Clear, place),
                     Child::Chosen(place) => (self.names.judge(&name), place),
@@ -94,6 +96,9 @@ impl Pass<'_> {
             }
             self.path.pop();
             index += 1;
+        }
+        if left_out > 0 {
+            self.warn(WarningKind::LeftOut, format!("{left_out} of {} entries left out", index + left_out));
         }
         self.out.push(b']');
         Ok(())

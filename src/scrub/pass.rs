@@ -97,7 +97,7 @@ impl<'a> Pass<'a> {
                 left_out += 1;
                 continue;
             }
-            let name = key_text(key);
+            let name = self.name(key);
             let child = place.child(&name);
             if matches!(child, Child::Known(_)) && place.is_typed() && self.is_repeated(key, known_from) {
                 self.reader.skip()?;
@@ -274,6 +274,16 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
+    /// A key as it is meant, without escapes.
+    pub(super) fn name(&mut self, key: Quoted<'a>) -> Cow<'a, str> {
+        if !key.coded {
+            return Cow::Borrowed(key.raw);
+        }
+        let mut name = String::new();
+        self.warn_of_repairs(decode(key.raw, &mut name));
+        Cow::Owned(name)
+    }
+
     pub(super) fn warn(&mut self, kind: WarningKind, detail: String) {
         self.warnings.add(&self.path, kind, detail);
     }
@@ -288,13 +298,4 @@ fn is_hidden_number(number: &str, rule: Rule) -> bool {
         }
         Rule::Keep | Rule::Replace(Style::Code | Style::Location) => false,
     }
-}
-
-pub(super) fn key_text(key: Quoted<'_>) -> Cow<'_, str> {
-    if !key.coded {
-        return Cow::Borrowed(key.raw);
-    }
-    let mut text = String::new();
-    decode(key.raw, &mut text);
-    Cow::Owned(text)
 }

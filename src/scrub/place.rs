@@ -153,7 +153,27 @@ impl Place {
             Self::Traces => Some(TRACES),
             Self::Frames => Some(FRAMES),
             Self::Breadcrumbs => Some(BREADCRUMBS),
-            _ => None,
+            Self::Event
+            | Self::Exception
+            | Self::Mechanism
+            | Self::Stacktrace
+            | Self::Frame
+            | Self::Vars
+            | Self::SourceLines
+            | Self::SourceLine
+            | Self::Location
+            | Self::Breadcrumb
+            | Self::LogEntry
+            | Self::Message
+            | Self::Request
+            | Self::Headers
+            | Self::Cookies
+            | Self::Tags
+            | Self::User
+            | Self::Contexts
+            | Self::Free
+            | Self::Fixed
+            | Self::Meta => None,
         }
     }
 
@@ -208,7 +228,22 @@ impl Place {
             Self::Location | Self::Fixed => 2 * KIB,
             // SDKs cut at 1 to 4 KiB themselves.
             Self::Vars => 4 * KIB,
-            _ => 16 * KIB,
+            Self::Event
+            | Self::Traces
+            | Self::Exception
+            | Self::Mechanism
+            | Self::Stacktrace
+            | Self::Frames
+            | Self::Frame
+            | Self::Breadcrumbs
+            | Self::Breadcrumb
+            | Self::Request
+            | Self::Headers
+            | Self::Cookies
+            | Self::User
+            | Self::Contexts
+            | Self::Free
+            | Self::Meta => 16 * KIB,
         }
     }
 
@@ -244,7 +279,26 @@ impl Place {
             Self::SourceLines => 30,
             // Event schemas have some forty keys.
             Self::Event => 200,
-            _ => usize::MAX,
+            Self::Traces
+            | Self::Exception
+            | Self::Mechanism
+            | Self::Stacktrace
+            | Self::Frames
+            | Self::Frame
+            | Self::Vars
+            | Self::SourceLine
+            | Self::Location
+            | Self::Breadcrumbs
+            | Self::Breadcrumb
+            | Self::LogEntry
+            | Self::Message
+            | Self::Request
+            | Self::Headers
+            | Self::Cookies
+            | Self::User
+            | Self::Free
+            | Self::Fixed
+            | Self::Meta => usize::MAX,
         }
     }
 }

@@ -28,7 +28,9 @@ fn seed(path: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let described: Value = serde_json::from_slice(&std::fs::read(path.with_extension("json"))?)?;
     let headers = described["headers"].as_array().cloned().unwrap_or_default();
-    let header = headers.iter().find(|pair| pair[0].as_str().is_some_and(|key| key.eq_ignore_ascii_case("content-encoding")));
+    let header = headers
+        .iter()
+        .find(|pair| pair[0].as_str().is_some_and(|key| key.eq_ignore_ascii_case("content-encoding")));
     let encoding = Encoding::parse(header.and_then(|pair| pair[1].as_str()).unwrap_or_default())?;
     let sent = std::fs::read(path)?;
     let choice: u8 = match encoding {
