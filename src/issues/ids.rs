@@ -1,7 +1,7 @@
 //! Exact deduplication of event ids, and how an event is found by its id.
 //!
 //! A unique index on random ids would cost every commit one random page per event. Instead the ids of a commit
-//! are appended as one row of `event_id_log` and remembered in memory; [`merge`] moves them in sorted order into
+//! are appended as one row of `event_id_log` and remembered in memory; [`Merge`] moves them in sorted order into
 //! the table `event_ids`, so that neighbouring ids share pages. A restart reads the log back.
 //!
 //! **Where the window ends:** the id of a stored event is known as long as the event is. The id of a sampled

@@ -1,4 +1,4 @@
-//! tocsin about itself: what one look found ([`look`]), what of it is trouble ([`judge`]), and how it is told on
+//! tocsin about itself: what one look found (`look`), what of it is trouble ([`judge`]), and how it is told on
 //! one screen ([`parts`]). A task looks and raises; every page, probe and command reads [`OwnHealth`].
 
 mod judge;

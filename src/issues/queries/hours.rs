@@ -10,7 +10,7 @@ use super::IssueView;
 /// Hours that a small plot shows.
 pub(super) const HOURS: usize = 24;
 
-/// Events per hour of each issue over the last day, oldest first, [`HOURS`] values each, by the issue's row.
+/// Events per hour of each issue over the last day, oldest first, 24 values each, by the issue's row.
 pub fn hourly(
     tx: &ReadTx<'_>,
     now: Timestamp,

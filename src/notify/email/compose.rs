@@ -7,6 +7,7 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 
 use super::super::channel::{Failure, Outgoing, SendError};
+use super::super::facts::{Facts, Moment, Story};
 use super::super::message::Message;
 use super::{Email, html};
 use crate::base::Severity;
@@ -41,7 +42,7 @@ pub(in super::super) fn compose(email: &Email, outgoing: Outgoing<'_>) -> Result
         let root = format!("<incident-{incident}@{domain}>");
         builder = builder.in_reply_to(root.clone()).references(root);
     }
-    for (name, value) in headers(message.severity) {
+    for (name, value) in headers(is_urgent(message.severity, outgoing.facts)) {
         builder =
             builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
     }
@@ -55,13 +56,18 @@ pub(in super::super) fn compose(email: &Email, outgoing: Outgoing<'_>) -> Result
 
 /// RFC 3834 keeps vacation robots silent, the Exchange header does the same there; the last two make phones ring
 /// through for what is critical.
-fn headers(severity: Severity) -> Vec<(&'static str, &'static str)> {
+fn headers(is_urgent: bool) -> Vec<(&'static str, &'static str)> {
     let mut headers = vec![("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")];
-    match severity {
-        Severity::Critical => headers.extend([("Importance", "high"), ("X-Priority", "1")]),
-        Severity::High | Severity::Medium | Severity::Low => {}
+    if is_urgent {
+        headers.extend([("Importance", "high"), ("X-Priority", "1")]);
     }
     headers
+}
+
+/// Critical, and not the news that it is over: nobody is woken for that.
+fn is_urgent(severity: Severity, facts: &Facts) -> bool {
+    let is_over = matches!(&facts.story, Story::Incident(incident) if incident.moment == Moment::Recovered);
+    severity == Severity::Critical && !is_over
 }
 
 fn recipients(email: &Email, recipient: Option<&str>) -> Result<Vec<Mailbox>, SendError> {
