@@ -57,8 +57,10 @@ fn hostile_titles_are_harmless_everywhere() {
 
 #[test]
 fn critical_mail_is_important_and_the_thread_is_the_incidents() {
-    let mail = mail_of(&told(Moment::Recovered));
+    let mail = mail_of(&told(Moment::RingAgain));
     assert!(mail.contains("Importance: high\r\n") && mail.contains("X-Priority: 1\r\n"));
+    let mail = mail_of(&told(Moment::Recovered));
+    assert!(!mail.contains("Importance"), "good news wakes nobody");
     let root = format!("<incident-{}@example.com>", uid(7));
     assert!(mail.contains(&format!("In-Reply-To: {root}")) && mail.contains(&format!("References: {root}")));
     let calm = Facts { severity: Severity::High, ..told(Moment::Opened) };
