@@ -34,6 +34,7 @@ pub fn run(
             .configure(itself)
             .configure(api::routes)
             .configure(admin::routes_a::routes)
+            .configure(admin::routes_b::routes)
     })
     .workers(limits.http_threads)
     .max_connections(limits.connections_max)

@@ -6,6 +6,7 @@ use crate::accounts::access::{Permission, Subject};
 use crate::accounts::{Visible, projects};
 use crate::base::ProjectId;
 use crate::incidents::queries::Scope;
+use crate::incidents::silences::Silence;
 use crate::incidents::views::{DeliveryView, IncidentView};
 use crate::store::{Error, ReadTx};
 
@@ -48,6 +49,15 @@ pub fn ledger_projects(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<Project
             all.push(NO_PROJECT);
             Ok(all)
         }
+    }
+}
+
+/// Whether somebody may know of a silence. One of every project concerns everybody, but its key may name what only
+/// some may know.
+pub fn sees_silence(visible: &Visible, silence: &Silence) -> bool {
+    match silence.project {
+        Some(project) => visible.contains(project),
+        None => *visible == Visible::All || silence.key.is_none(),
     }
 }
 

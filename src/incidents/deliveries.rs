@@ -196,6 +196,25 @@ impl Incidents {
         tx.touch(INCIDENTS);
         self.give_up(tx, now, delivery, reason)
     }
+
+    /// A person wants a message tried now: one that waits for its next attempt, or one that was given up.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it is under way, out, or has no channel to go out on.
+    pub fn send_again(&self, tx: &WriteTx<'_>, now: Timestamp, delivery: DeliveryId) -> Result<(), Error> {
+        let asked = tx.execute(
+            "UPDATE deliveries SET state = 'pending', next_attempt_at = ?2
+             WHERE id = ?1 AND state IN ('pending', 'failed') AND channel_id IS NOT NULL",
+            params![delivery.0, now.as_micros()],
+        )?;
+        if asked == 0 {
+            return Err(Error::Invalid(
+                "only a message that failed or waits for its next try can be sent again".to_owned(),
+            ));
+        }
+        tx.touch(DELIVERIES);
+        Ok(())
+    }
 }
 
 /// When the next message becomes due, for the worker's sleep; `None` where none is pending. Messages of channels

@@ -9,6 +9,8 @@ use super::views::{AttemptView, DeliveryProof, DeliveryView};
 
 /// Messages on an incident's page.
 const OF_INCIDENT_MAX: i64 = 200;
+/// Beyond this a page says "and more": nobody reads the number, and counting costs.
+pub const COUNTED_MAX: i64 = 10_000;
 
 /// The outbox, newest first; `state` is one of the words of [`DeliveryView::state`].
 pub fn list(
@@ -51,6 +53,22 @@ pub fn list(
     }
     let next = items.last().filter(|_| more).map(|delivery| delivery.row);
     Ok(Page { items, next })
+}
+
+/// How many messages in scope are in one of the states; counted up to [`COUNTED_MAX`].
+pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>, states: &[&str]) -> Result<i64, Error> {
+    let projects = match scope {
+        Scope::All => None,
+        Scope::Projects(projects) => Some(serde_json::to_string(projects).unwrap_or_default()),
+    };
+    tx.one(
+        "SELECT count(*) FROM (
+             SELECT 1 FROM deliveries
+             WHERE state IN (SELECT value FROM json_each(?1))
+               AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2))) LIMIT ?3)",
+        params![serde_json::to_string(states).unwrap_or_default(), projects, COUNTED_MAX],
+        |row| row.get(0),
+    )
 }
 
 /// A message by its outside id, with its proof.

@@ -24,6 +24,14 @@ pub struct LinePage {
     pub next_cursor: Option<String>,
 }
 
+/// One line of one day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// Days since 1970, UTC.
+    pub day: i64,
+    pub line: Line,
+}
+
 /// The sum of one reason over every category.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Total {
@@ -32,6 +40,9 @@ pub struct Total {
 }
 
 const SECONDS_PER_HOUR: i64 = 3600;
+const HOURS_PER_DAY: i64 = 24;
+/// Every reason of every category for a month; both sets are closed.
+const DAILY_MAX: i64 = 20_000;
 /// Stands in the table for "no project that exists"; project numbers begin at 1.
 const NO_PROJECT: i64 = 0;
 
@@ -80,6 +91,17 @@ pub fn list(
     items.truncate(limit);
     let next_cursor = items.last().filter(|_| more).map(|line| format!("{}.{}", line.reason, line.category));
     Ok(LinePage { items, next_cursor })
+}
+
+/// The sums of `projects` by reason, category and UTC day since the day of `since`, the oldest day first.
+pub fn daily(tx: &ReadTx<'_>, projects: &[ProjectId], since: Timestamp) -> Result<Vec<Day>, store::Error> {
+    tx.all(
+        "SELECT reason, category, sum(quantity), hour / 24 FROM outcomes
+         WHERE project_id IN (SELECT value FROM json_each(?1)) AND hour >= ?2
+         GROUP BY hour / 24, reason, category ORDER BY hour / 24, reason, category LIMIT ?3",
+        params![ids(projects), hour(since).div_euclid(HOURS_PER_DAY) * HOURS_PER_DAY, DAILY_MAX],
+        |row| Ok(Day { day: row.get(3)?, line: line(row)? }),
+    )
 }
 
 /// The sums by reason, largest first. The reasons are a closed set, so the list is short.

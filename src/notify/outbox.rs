@@ -146,7 +146,7 @@ impl Outbox {
     }
 
     /// The channel behind a row. The operator's own may reach private addresses, the page's may not.
-    fn open(&self, row: &channels::Channel) -> Result<Channel, String> {
+    pub fn open(&self, row: &channels::Channel) -> Result<Channel, String> {
         let opened: Result<Option<Secret>, SealError> =
             row.sealed.as_deref().map(|sealed| self.sealer.open(sealed, &seal_context(row.uid))).transpose();
         let secrets = opened.map_err(|error| error.to_string())?;

@@ -6,6 +6,7 @@ pub mod live;
 mod passwords;
 mod problems;
 pub mod routes_a;
+pub mod routes_b;
 pub mod statics;
 mod wording;
 
@@ -23,6 +24,18 @@ mod values;
 mod project;
 mod projects;
 mod welcome;
+
+mod incident_words;
+mod moments;
+
+mod ack;
+mod incident;
+mod incident_acts;
+mod incidents;
+mod ledger;
+mod outbox;
+mod silences;
+mod tasks;
 
 pub use form::{Fields, Form, StrangersForm};
 pub use frame::{Frame, Place, page, page_with, see_other};

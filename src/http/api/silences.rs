@@ -4,10 +4,9 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::list::{Items, limit};
-use crate::accounts::Visible;
 use crate::base::{Timestamp, Uid};
 use crate::http::auth::Caller;
-use crate::http::visible::{Slugs, may_read};
+use crate::http::visible::{Slugs, may_read, sees_silence};
 use crate::http::{AppState, Problem};
 use crate::incidents::silences::{self, Silence};
 
@@ -43,7 +42,7 @@ pub(super) async fn list(
         .store
         .read(move |tx| {
             let mut slugs = Slugs::default();
-            let seen = silences::list(tx)?.into_iter().filter(|silence| is_visible(&visible, silence));
+            let seen = silences::list(tx)?.into_iter().filter(|silence| sees_silence(&visible, silence));
             seen.map(|silence| {
                 let project = slugs.of(tx, silence.project)?;
                 Ok::<_, Problem>(SilenceView::new(silence, project))
@@ -53,14 +52,6 @@ pub(super) async fn list(
         .await?;
     let page = Items::part(all, asked.cursor.as_deref(), limit, |silence| silence.id.to_string())?;
     Ok(HttpResponse::Ok().json(page))
-}
-
-/// A silence of every project concerns everybody, but its key may name what only some may know.
-fn is_visible(visible: &Visible, silence: &Silence) -> bool {
-    match silence.project {
-        Some(project) => visible.contains(project),
-        None => *visible == Visible::All || silence.key.is_none(),
-    }
 }
 
 impl SilenceView {
