@@ -1,5 +1,5 @@
-//! tocsin about itself: what one look found (`look`), what of it is trouble ([`judge`]), and how it is told on
-//! one screen ([`parts`]). A task looks and raises; every page, probe and command reads [`OwnHealth`].
+//! tocsin about itself: what one look found (`look`), what of it is trouble ([`judge()`]), and how it is told on
+//! one screen ([`parts()`]). A task looks and raises; every page, probe and command reads [`OwnHealth`].
 
 mod judge;
 mod look;
