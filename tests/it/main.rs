@@ -3,4 +3,5 @@
 mod api;
 mod layers;
 mod own;
+mod pages;
 mod support;

@@ -26,7 +26,7 @@ use tocsin::{
     config::Config,
     http::{
         AppState,
-        admin::{for_people, live::Stopping, routes_a},
+        admin::{for_people, live::Stopping, routes},
     },
     issues::{
         incoming::{Incoming, Origin},
@@ -73,7 +73,7 @@ impl House {
                 .app_data(self.state.clone())
                 .app_data(stopping)
                 .wrap(from_fn(for_people))
-                .configure(routes_a::routes),
+                .configure(routes::routes),
         )
         .await;
         let request = request.insert_header((header::ACCEPT, "text/html"));

@@ -5,8 +5,7 @@ mod frame;
 pub mod live;
 mod passwords;
 mod problems;
-pub mod routes_a;
-pub mod routes_b;
+pub mod routes;
 pub mod statics;
 mod wording;
 
