@@ -124,6 +124,8 @@ impl From<store::Error> for Problem {
             }
             store::Error::Newer { .. }
             | store::Error::Panicked
+            | store::Error::DiskFailed(_)
+            | store::Error::RolledBack
             | store::Error::Refused(_)
             | store::Error::Sqlite(_)
             | store::Error::Migration(_)

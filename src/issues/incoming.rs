@@ -125,6 +125,15 @@ impl Incoming {
     }
 }
 
+impl Incoming {
+    /// What the event holds in memory, about.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.platform, &self.environment, &self.title, &self.culprit];
+        let release = self.release.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.payload.bytes.len() + release + texts.map(String::len).iter().sum::<usize>()
+    }
+}
+
 fn other_type(head: &EventHead<'_>) -> Option<&'static str> {
     let named = head.event_type.as_deref()?;
     OTHER_TYPES.into_iter().find(|other| *other == named)

@@ -206,6 +206,10 @@ impl Record for EventRecord {
     type Outcome = Recorded;
     type Staged = Staged;
 
+    fn bytes(event: &Incoming) -> usize {
+        event.bytes()
+    }
+
     fn record(
         &self,
         tx: &WriteTx<'_>,
