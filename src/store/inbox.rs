@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use super::Error;
 use super::job::{Answer, Job};
 use super::lane::Port;
-use super::{Error, WriteTx};
+use super::tx::Begun;
 
 /// A batch is closed at this many closures or after [`BATCH_TIME`], whichever comes first: later callers should not
 /// wait for an ever-growing commit.
@@ -86,16 +87,11 @@ impl Inbox {
     ///
     /// # Errors
     /// Why the transaction was lost; what had no turn yet waits for the next one.
-    pub(super) fn run(
-        &mut self,
-        tx: Result<&WriteTx<'_>, Error>,
-        batch: &mut Batch,
-        began: Instant,
-    ) -> Result<(), Error> {
+    pub(super) fn run(&mut self, tx: &Begun<'_, '_>, batch: &mut Batch, began: Instant) -> Result<(), Error> {
         let ran = if self.was_cut_off && self.has_job() {
-            self.run_jobs(&tx, batch, began)
+            self.run_jobs(tx, batch, began)
         } else {
-            self.run_lanes(&tx, batch).and_then(|()| self.run_jobs(&tx, batch, began))
+            self.run_lanes(tx, batch).and_then(|()| self.run_jobs(tx, batch, began))
         };
         self.was_cut_off = ran.is_err();
         if self.was_cut_off && !self.lanes.is_empty() {
@@ -107,8 +103,11 @@ impl Inbox {
 
     /// Answers who was in the lanes. `false`: a lane no longer knows what is on disk.
     pub(super) fn settle(&mut self, committed: &Result<(), Error>) -> bool {
-        // Every lane is settled, also after one failed.
-        self.lanes.iter_mut().fold(true, |sound, lane| lane.settle(committed) && sound)
+        let mut is_sound = true;
+        for lane in &mut self.lanes {
+            is_sound &= lane.settle(committed);
+        }
+        is_sound
     }
 
     fn has_work(&self) -> bool {
@@ -132,12 +131,7 @@ impl Inbox {
         !self.pending.is_empty()
     }
 
-    fn run_jobs(
-        &mut self,
-        tx: &Result<&WriteTx<'_>, Error>,
-        batch: &mut Batch,
-        began: Instant,
-    ) -> Result<(), Error> {
+    fn run_jobs(&mut self, tx: &Begun<'_, '_>, batch: &mut Batch, began: Instant) -> Result<(), Error> {
         // At least one has its turn, however long the lanes took.
         while (batch.answers.is_empty()
             || (batch.answers.len() < BATCH_JOBS_MAX && began.elapsed() < self.batch_time))
@@ -152,7 +146,7 @@ impl Inbox {
         Ok(())
     }
 
-    fn run_lanes(&mut self, tx: &Result<&WriteTx<'_>, Error>, batch: &mut Batch) -> Result<(), Error> {
+    fn run_lanes(&mut self, tx: &Begun<'_, '_>, batch: &mut Batch) -> Result<(), Error> {
         for lane in &mut self.lanes {
             let items = lane.run(tx.clone());
             if items > 0 {
@@ -166,7 +160,7 @@ impl Inbox {
 }
 
 /// One that could not begin cannot be lost.
-fn still_open(tx: &Result<&WriteTx<'_>, Error>) -> Result<(), Error> {
+fn still_open(tx: &Begun<'_, '_>) -> Result<(), Error> {
     tx.as_ref().map_or(Ok(()), |tx| tx.is_open())
 }
 

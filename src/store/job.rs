@@ -7,14 +7,17 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 use super::stats::Stats;
+use super::tx::Begun;
 use super::{Error, WriteTx};
 
 /// A closure to run in the next batch.
 pub(super) struct Job {
     pub(super) name: &'static str,
-    run: Box<dyn FnOnce(Result<&WriteTx<'_>, Error>) -> Answer + Send>,
+    run: Run,
     waits: Waits,
 }
+
+type Run = Box<dyn FnOnce(Begun<'_, '_>) -> Answer + Send>;
 
 /// Tells a caller what became of its work, given what became of the commit.
 pub(super) type Answer = Box<dyn FnOnce(&Result<(), Error>) + Send>;
@@ -30,10 +33,11 @@ impl Job {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let run = move |tx: Result<&WriteTx<'_>, Error>| -> Answer {
+        let run = move |tx: Begun<'_, '_>| -> Answer {
             let result = tx.map_err(E::from).and_then(|tx| {
                 tx.attempt(|tx| {
-                    catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or_else(|_| Err(Error::Panicked.into()))
+                    catch_unwind(AssertUnwindSafe(|| work(tx)))
+                        .unwrap_or_else(|_| Err(Error::Panicked.into()))
                 })
             });
             Box::new(move |committed| {
@@ -49,7 +53,7 @@ impl Job {
     }
 
     /// Runs the closure in `tx`, or refuses it where no transaction could begin.
-    pub(super) fn run(self, tx: Result<&WriteTx<'_>, Error>) -> Answer {
+    pub(super) fn run(self, tx: Begun<'_, '_>) -> Answer {
         drop(self.waits);
         (self.run)(tx)
     }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::budget::{Budget, Held};
 use super::inbox::Message;
+use super::tx::Begun;
 use super::{Error, WriteTx};
 
 /// How a domain records the items of its lane. Lives on the writer thread and may keep state in memory.
@@ -176,7 +177,7 @@ pub(super) trait Port: Send {
 
     /// Records what waits, at most one batch; returns how many items. Where no transaction could begin they are
     /// only taken out and remembered for [`Port::settle`].
-    fn run(&mut self, tx: Result<&WriteTx<'_>, Error>) -> u64;
+    fn run(&mut self, tx: Begun<'_, '_>) -> u64;
 
     /// Answers the callers of the last [`Port::run`]. `false`: what is in memory is no longer what is on disk.
     fn settle(&mut self, committed: &Result<(), Error>) -> bool;
@@ -234,7 +235,7 @@ impl<R: Record> Port for LanePort<R> {
         !self.queue.waitlist().items.is_empty()
     }
 
-    fn run(&mut self, tx: Result<&WriteTx<'_>, Error>) -> u64 {
+    fn run(&mut self, tx: Begun<'_, '_>) -> u64 {
         let (items, callers) = self.take();
         if items.is_empty() {
             return 0;

@@ -82,9 +82,9 @@ impl LogCare {
         let is_small = rest <= start;
         let is_long_ago = |at: Instant| now.duration_since(at) >= RETRY_AFTER;
         // A long rest is for the checkpointer to try again after some time, not for a commit.
-        let is_due = self.tried.is_none_or(|tried| {
-            beyond(pages, tried.pages) >= start || (is_small && is_long_ago(tried.at))
-        });
+        let is_due = self
+            .tried
+            .is_none_or(|tried| beyond(pages, tried.pages) >= start || (is_small && is_long_ago(tried.at)));
         if is_due && pages >= cap {
             return Care::Truncate;
         }

@@ -84,6 +84,9 @@ impl<'c> ReadTx<'c> {
     }
 }
 
+/// The transaction of a batch, or why none could begin.
+pub(super) type Begun<'t, 'c> = Result<&'t WriteTx<'c>, Error>;
+
 /// A savepoint of the running group commit.
 pub struct WriteTx<'c> {
     read: ReadTx<'c>,

@@ -107,11 +107,11 @@ impl Writer {
     fn transact(&mut self, batch: &mut Batch, began: Instant) -> Result<Vec<Topic>, Error> {
         if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
             let error = Error::from(error);
-            self.inbox.run(Err(error.clone()), batch, began)?;
+            self.inbox.run(&Err(error.clone()), batch, began)?;
             return Err(error);
         }
         let tx = WriteTx::new(&self.connection);
-        self.inbox.run(Ok(&tx), batch, began)?;
+        self.inbox.run(&Ok(&tx), batch, began)?;
         let syncing = Instant::now();
         self.connection.execute_batch("COMMIT")?;
         Stats::add(&self.stats.commit_us, as_micros(syncing.elapsed()));

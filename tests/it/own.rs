@@ -290,7 +290,8 @@ async fn what_was_turned_away_last_stands_in_the_ledger_after_a_stop() {
     assert_eq!(house.post("/api/v1/errors", &json!({ "message": "m" })).await.status, 401);
     let folder = house.stop().await;
     let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
-    let refused = store.read_now(|tx| tx.one("SELECT sum(quantity) FROM outcomes", [], |row| row.get::<_, i64>(0)));
+    let refused =
+        store.read_now(|tx| tx.one("SELECT sum(quantity) FROM outcomes", [], |row| row.get::<_, i64>(0)));
     assert_eq!(refused.map_err(|error: Error| error).unwrap(), 1);
     store.stop();
 }

@@ -12,10 +12,7 @@ const UNHURRIED: Duration = Duration::from_hours(1);
 type Waits = oneshot::Receiver<Result<(), Error>>;
 
 /// Queues a closure for a writer that does not run yet.
-fn queue(
-    opened: &Opened,
-    work: impl FnOnce(&WriteTx<'_>) -> Result<(), Error> + Send + 'static,
-) -> Waits {
+fn queue(opened: &Opened, work: impl FnOnce(&WriteTx<'_>) -> Result<(), Error> + Send + 'static) -> Waits {
     let (sender, receiver) = oneshot::channel();
     opened.sender.try_send(Message::Job(Job::new("test", work, sender, &opened.stats))).ok().unwrap();
     receiver
@@ -23,7 +20,8 @@ fn queue(
 
 /// Needs more pages than [`fill`] leaves.
 fn put_large(tx: &WriteTx<'_>) -> Result<(), Error> {
-    tx.execute("INSERT INTO store_meta (key, value) VALUES ('klarge', hex(zeroblob(4000000)))", []).map(|_| ())
+    tx.execute("INSERT INTO store_meta (key, value) VALUES ('klarge', hex(zeroblob(4000000)))", [])
+        .map(|_| ())
 }
 
 /// From here on the database cannot grow by more than a few pages: SQLite's own full disk.
