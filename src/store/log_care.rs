@@ -20,6 +20,9 @@ impl Default for LogBounds {
     }
 }
 
+/// The writer finishes what is at most this part of the log: under load the checkpointer is always a little behind, behind
+/// a long reader nearly all is left.
+const SMALL_PART: u64 = 4;
 /// What a reader holds up is tried again after this long, or when the log grew by [`LogBounds::start`].
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -79,7 +82,7 @@ impl LogCare {
             return Care::Leave;
         }
         let rest = beyond(pages, seen.copied);
-        let is_small = rest <= start;
+        let is_small = rest <= pages / SMALL_PART;
         let is_long_ago = |at: Instant| now.duration_since(at) >= RETRY_AFTER;
         // A long rest is for the checkpointer to try again after some time, not for a commit.
         let is_due = self
@@ -92,7 +95,7 @@ impl LogCare {
             return Care::Finish;
         }
         let is_new = beyond(pages, seen.pages) >= start;
-        let is_left = !is_small && self.nudged_at.is_none_or(is_long_ago);
+        let is_left = rest >= start && self.nudged_at.is_none_or(is_long_ago);
         if is_new || is_left { Care::Nudge } else { Care::Leave }
     }
 }
@@ -123,6 +126,7 @@ mod tests {
             (40, seen(35, 35), Care::Finish),
             // Too much for a commit; the checkpointer has it.
             (60, seen(35, 35), Care::Nudge),
+            (80, seen(60, 60), Care::Finish),
             (100, seen(35, 35), Care::Truncate),
             // The log began anew since the last pass.
             (15, seen(90, 90), Care::Nudge),
@@ -138,8 +142,8 @@ mod tests {
     fn what_was_held_up_is_tried_again_after_growth_or_time() {
         let now = Instant::now();
         let mut care = LogCare::new(BOUNDS);
-        assert_eq!(care.after_commit(100, &seen(100, 95), now), Care::Truncate);
-        assert_eq!(care.after_commit(105, &seen(100, 95), now), Care::Leave);
+        assert_eq!(care.after_commit(100, &seen(100, 98), now), Care::Truncate);
+        assert_eq!(care.after_commit(105, &seen(100, 98), now), Care::Leave);
         assert_eq!(care.after_commit(110, &seen(110, 105), now), Care::Truncate);
         assert_eq!(care.after_commit(111, &seen(110, 105), now + RETRY_AFTER), Care::Truncate);
         // Cut at last: the next log is a new one.
