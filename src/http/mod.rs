@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod api;
 pub mod auth;
+pub mod decisions;
 pub mod exposition;
 pub mod ingest;
 pub mod observed;
