@@ -1,9 +1,9 @@
 //! The outside face: routes, intake, JSON API, pages.
 
+pub mod acts;
 pub mod admin;
 pub mod api;
 pub mod auth;
-pub mod decisions;
 pub mod exposition;
 pub mod ingest;
 pub mod observed;

@@ -4,8 +4,8 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::super::acts;
 use super::super::auth::SignedIn;
-use super::super::decisions::set_issue_status;
 use super::super::{AppState, Problem};
 use super::event_blocks::EventBlocks;
 use super::form::Form;
@@ -126,7 +126,9 @@ pub(super) async fn set_status(
     let now = state.clock.now();
     state
         .store
-        .write("issue.set_status", move |tx| set_issue_status(tx, &incidents, &caller, now, (issue, status)))
+        .write("issue.set_status", move |tx| {
+            acts::issue::set_status(tx, &incidents, &caller, now, (issue, status))
+        })
         .await?;
     Ok(see_other(&format!("/issues/{issue}")))
 }

@@ -7,8 +7,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::super::acts;
 use super::super::auth::{SignedIn, find_project};
-use super::super::decisions::set_issue_status;
 use super::super::{AppState, Problem};
 use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
@@ -261,7 +261,7 @@ pub(super) async fn set_status(
         .write("issue.set_status", move |tx| {
             changes
                 .into_iter()
-                .map(|change| set_issue_status(tx, &incidents, &caller, now, change))
+                .map(|change| acts::issue::set_status(tx, &incidents, &caller, now, change))
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?;

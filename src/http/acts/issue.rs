@@ -1,12 +1,12 @@
-//! Decisions that people and machines take with the same right and the same trace in the audit log.
+//! Resolving, ignoring and opening again an issue.
 
 use serde_json::json;
 
-use super::Problem;
-use super::auth::Caller;
 use crate::accounts::access::{Permission, Subject};
 use crate::accounts::audit::{self, Change};
 use crate::base::{Timestamp, Uid};
+use crate::http::Problem;
+use crate::http::auth::Caller;
 use crate::incidents::Incidents;
 use crate::issues::Status;
 use crate::issues::queries::{self, IssueView, StatusChange};
@@ -16,7 +16,7 @@ use crate::store::WriteTx;
 ///
 /// # Errors
 /// 404 where the caller may not see the issue, 403 where they may only see it.
-pub fn set_issue_status(
+pub fn set_status(
     tx: &WriteTx<'_>,
     incidents: &Incidents,
     caller: &Caller,
