@@ -207,14 +207,21 @@ async fn with_mail() -> Team {
 #[actix_web::test]
 async fn an_invitation_is_mailed_where_a_mail_could_be_opened() {
     let written = |tx: &ReadTx<'_>| {
-        tx.all("SELECT recipient FROM deliveries WHERE cause = 'account'", [], |row| row.get::<_, String>(0))
+        tx.all("SELECT recipient, content FROM deliveries WHERE cause = 'account'", [], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })
     };
     let fields = [("email", "eve@shop.example"), ("role", "member")];
     let team = with_mail().await;
     let invited = team.post(&team.owner, "/people", &fields).await;
     assert!(secret_of(&invited).starts_with("https://tocsin.shop.example/sign-in/"));
     assert!(invited.text.contains("on its way to eve@shop.example"));
-    assert_eq!(team.house.state.store.read(written).await.unwrap(), ["eve@shop.example"]);
+    let mails = team.house.state.store.read(written).await.unwrap();
+    assert_eq!((mails.len(), mails[0].0.as_str()), (1, "eve@shop.example"));
+    assert!(
+        !mails[0].1.contains(secret_of(&invited).rsplit_once('/').unwrap().1),
+        "the row keeps no open link"
+    );
     let local = Team::gather().await;
     let invited = local.post(&local.owner, "/people", &fields).await;
     assert!(invited.text.contains("No mail was sent"), "and the page says so");

@@ -116,7 +116,7 @@ async fn people(state: &AppState, signed_in: SignedIn, typed: Typed) -> Result<H
             let users = users::list(tx)?;
             Ok::<_, Problem>(PeoplePage {
                 headline: headline(&users),
-                lines: users.into_iter().map(|user| line_of(user, &counts, own, now)).collect(),
+                lines: users.iter().map(|user| line_of(user, &counts, own, now)).collect(),
                 roles: role_choices(typed.role.unwrap_or(Role::Member)),
                 email: typed.email,
                 wrong: typed.wrong,
@@ -127,10 +127,10 @@ async fn people(state: &AppState, signed_in: SignedIn, typed: Typed) -> Result<H
     page_with(status, &page)
 }
 
-fn line_of(user: User, counts: &HashMap<UserId, i64>, own: UserId, now: Timestamp) -> PersonLine {
+fn line_of(user: &User, counts: &HashMap<UserId, i64>, own: UserId, now: Timestamp) -> PersonLine {
     PersonLine {
         id: user.uid.to_string(),
-        standing: Standing::of(&user, now),
+        standing: Standing::of(user, now),
         email: user.email.to_string(),
         role: user.role.as_str(),
         seen: user.last_seen_at.map(|at| When::new(at, now)),

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
-use super::super::AppState;
+use super::super::{AppState, Problem};
 use super::frame::{Frame, Place};
 use super::moments::clock;
 use super::once::OncePage;
+use crate::accounts::By;
 use crate::accounts::links::{self, LINK_LIFETIME};
 use crate::accounts::users::User;
-use crate::accounts::{By, Error};
-use crate::base::{Entropy, Secret, Severity, Timestamp};
+use crate::base::seal::Sealer;
+use crate::base::{Entropy, Secret, Timestamp};
+use crate::incidents::Incidents;
 use crate::incidents::channels::{self, ChannelKind, ChannelState};
-use crate::incidents::{Cause, Incidents, NewDelivery, Purpose};
+use crate::notify::account::{self, AccountMail};
 use crate::notify::facts::AccountMatter;
 use crate::store::WriteTx;
 
@@ -22,6 +22,7 @@ use crate::store::WriteTx;
 pub(super) struct LinkMaker {
     incidents: Arc<Incidents>,
     entropy: Entropy,
+    sealer: Sealer,
     base_url: String,
     /// A mail would carry no link: only this machine could open it.
     is_local: bool,
@@ -48,6 +49,7 @@ impl LinkMaker {
         Self {
             incidents: Arc::clone(&state.incidents),
             entropy: state.entropy.clone(),
+            sealer: state.sealer.clone(),
             base_url: state.base_url.as_str().to_owned(),
             is_local: state.base_url.is_loopback(),
         }
@@ -60,14 +62,14 @@ impl LinkMaker {
     /// Makes the link and writes its mail, in the transaction of the cause.
     ///
     /// # Errors
-    /// [`Error::UserDisabled`].
+    /// 400 where the user is disabled.
     pub(super) fn make(
         &self,
         tx: &WriteTx<'_>,
         by: &By,
         user: User,
         matter: AccountMatter,
-    ) -> Result<MadeLink, Error> {
+    ) -> Result<MadeLink, Problem> {
         let token = links::create(tx, by, &self.entropy, user.id)?;
         let mailed = self.mail(tx, by.now, &user, &token, matter)?;
         Ok(MadeLink { user, token, mailed })
@@ -80,7 +82,7 @@ impl LinkMaker {
         user: &User,
         token: &Secret,
         matter: AccountMatter,
-    ) -> Result<Mailed, Error> {
+    ) -> Result<Mailed, Problem> {
         if self.is_local {
             return Ok(Mailed::OnlyThisMachine);
         }
@@ -88,20 +90,15 @@ impl LinkMaker {
             .into_iter()
             .find(|channel| channel.kind == ChannelKind::Email && channel.state == ChannelState::Ready);
         let Some(channel) = able else { return Ok(Mailed::NoChannel) };
-        let content =
-            json!({ "matter": matter, "link_path": links::path(token), "expires_at": now + LINK_LIFETIME });
-        let message = NewDelivery {
-            project: None,
-            incident: None,
-            cause: Cause::Account,
-            purpose: Purpose::Account,
-            severity: Severity::Low,
-            channel: Some(channel.id),
-            recipient: Some(user.email.to_string()),
-            content,
-            quantity: 1,
+        let mail = AccountMail {
+            channel: channel.id,
+            recipient: user.email.to_string(),
+            matter,
+            link_path: Secret::new(links::path(token)),
+            expires_at: now + LINK_LIFETIME,
         };
-        self.incidents.enqueue(tx, now, &message)?;
+        let sealed = account::delivery(&self.sealer, &self.entropy, mail);
+        self.incidents.enqueue(tx, now, &sealed.map_err(|error| Problem::internal(&error))?)?;
         Ok(Mailed::Written)
     }
 
