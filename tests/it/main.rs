@@ -4,4 +4,5 @@ mod api;
 mod layers;
 mod own;
 mod pages;
+mod people;
 mod support;

@@ -41,6 +41,8 @@ pub enum Place {
     Projects,
     Channels,
     People,
+    Tokens,
+    Audit,
     /// One's own sessions and password.
     Account,
     Elsewhere,
@@ -88,7 +90,7 @@ impl Frame {
 }
 
 impl Place {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Incidents,
         Self::Issues,
         Self::Outbox,
@@ -97,6 +99,8 @@ impl Place {
         Self::Projects,
         Self::Channels,
         Self::People,
+        Self::Tokens,
+        Self::Audit,
         Self::Account,
         Self::Elsewhere,
     ];
@@ -111,6 +115,8 @@ impl Place {
             Self::Projects => "projects",
             Self::Channels => "channels",
             Self::People => "people",
+            Self::Tokens => "tokens",
+            Self::Audit => "audit",
             Self::Account => "account",
             Self::Elsewhere => "elsewhere",
         }

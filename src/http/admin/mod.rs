@@ -13,6 +13,13 @@ mod link;
 mod sessions;
 mod sign_in;
 
+mod audit;
+mod once;
+mod people;
+mod person;
+mod sign_in_links;
+mod tokens;
+
 mod event_blocks;
 mod issue;
 mod issues;

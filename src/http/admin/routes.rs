@@ -6,8 +6,8 @@ use actix_web::{
 };
 
 use super::{
-    ack, frame, incident, incident_acts, incidents, issue, issues, ledger, link, live, outbox, project,
-    projects, sessions, sign_in, silences, statics, tasks, welcome,
+    ack, audit, frame, incident, incident_acts, incidents, issue, issues, ledger, link, live, outbox, people,
+    person, project, projects, sessions, sign_in, silences, statics, tasks, tokens, welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -17,6 +17,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     project_pages(cfg);
     alarm_pages(cfg);
     running_pages(cfg);
+    team_pages(cfg);
 }
 
 /// What every page loads.
@@ -89,4 +90,18 @@ fn running_pages(cfg: &mut web::ServiceConfig) {
         .route("/ledger", get().to(ledger::show))
         .route("/tasks", get().to(tasks::list))
         .route("/tasks/{name}/run", post().to(tasks::run));
+}
+
+/// Who comes in, as a person or as a machine, and what they changed.
+fn team_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(web::resource("/people").route(get().to(people::show)).route(post().to(people::invite)))
+        .route("/people/{id}", get().to(person::show))
+        .route("/people/{id}/role", post().to(person::set_role))
+        .route("/people/{id}/disable", post().to(person::disable))
+        .route("/people/{id}/remove", post().to(person::remove))
+        .route("/people/{id}/link", post().to(person::make_link))
+        .route("/people/{id}/sessions/end", post().to(person::end_sessions))
+        .service(web::resource("/tokens").route(get().to(tokens::show)).route(post().to(tokens::create)))
+        .route("/tokens/{id}/revoke", post().to(tokens::revoke))
+        .route("/audit", get().to(audit::show));
 }
