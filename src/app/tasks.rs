@@ -60,6 +60,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             |work| Box::pin(deliver(work)),
         ),
         task(
+            "notify.tests",
+            "Sends the tests that people ask for, once each",
+            every(5),
+            Wake::OnCommit(DELIVERIES),
+            |work| Box::pin(tests(work)),
+        ),
+        task(
             "rules.windows",
             "Notices that an error rate or the number of slow queries fell again",
             every(10),
@@ -147,6 +154,11 @@ async fn windows(work: Work) -> anyhow::Result<Report> {
         })
         .await?;
     Ok(if fell == 0 { Report::Idle } else { Report::Did(format!("{fell} fell below their bound")) })
+}
+
+async fn tests(work: Work) -> anyhow::Result<Report> {
+    let sent = work.outbox.run_tests().await?;
+    Ok(if sent == 0 { Report::Idle } else { Report::Did(format!("{sent} tests")) })
 }
 
 async fn refusals(work: Work) -> anyhow::Result<Report> {

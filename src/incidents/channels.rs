@@ -339,6 +339,15 @@ pub fn find_by_uid(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<ChannelId>, store
     tx.first("SELECT id FROM channels WHERE uid = ?1", [uid.as_bytes()], |row| row.get(0).map(ChannelId))
 }
 
+/// Messages that a channel has and that are not out.
+pub fn count_undelivered(tx: &ReadTx<'_>, id: ChannelId) -> Result<i64, store::Error> {
+    tx.one(
+        "SELECT count(*) FROM deliveries WHERE channel_id = ?1 AND state IN ('pending', 'sending')",
+        [id.0],
+        |row| row.get(0),
+    )
+}
+
 /// A channel by its name, which no other has.
 pub fn find_by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<Channel>, store::Error> {
     Ok(list(tx)?.into_iter().find(|channel| channel.name == name))

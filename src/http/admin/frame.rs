@@ -40,6 +40,7 @@ pub enum Place {
     Tasks,
     Projects,
     Channels,
+    Rules,
     People,
     /// One's own sessions and password.
     Account,
@@ -88,7 +89,7 @@ impl Frame {
 }
 
 impl Place {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Incidents,
         Self::Issues,
         Self::Outbox,
@@ -96,6 +97,7 @@ impl Place {
         Self::Tasks,
         Self::Projects,
         Self::Channels,
+        Self::Rules,
         Self::People,
         Self::Account,
         Self::Elsewhere,
@@ -110,6 +112,7 @@ impl Place {
             Self::Tasks => "tasks",
             Self::Projects => "projects",
             Self::Channels => "channels",
+            Self::Rules => "rules",
             Self::People => "people",
             Self::Account => "account",
             Self::Elsewhere => "elsewhere",
