@@ -200,7 +200,8 @@ impl Incidents {
         self.stop_channel(tx, now, id, (ChannelState::Paused, reason))
     }
 
-    /// Marks a channel as broken, because it refused for good; what it has not sent goes to the next one.
+    /// Marks a channel as broken, because it refused for good; what it has not sent goes to the next one. One that a
+    /// person paused stays paused: only a test can have gone out on it.
     pub fn break_channel(
         &self,
         tx: &WriteTx<'_>,
@@ -208,6 +209,9 @@ impl Incidents {
         id: ChannelId,
         reason: &str,
     ) -> Result<(), Error> {
+        if find(tx, id)?.is_some_and(|channel| channel.state == ChannelState::Paused) {
+            return Ok(());
+        }
         self.stop_channel(tx, now, id, (ChannelState::Broken, reason))
     }
 

@@ -358,7 +358,7 @@ async fn load(
     let target = target(&outbox, &channel);
     let (draft, wrongs) = typed.unwrap_or_else(|| (Draft::of(&channel), Wrongs::default()));
     let last = last.map(|proof| {
-        let (outcome, sentence, cure) = outcome(&proof, &target);
+        let (outcome, sentence, cure) = outcome(&proof, &target, now);
         LastMessage { outcome, sentence, cure, line: message_line(proof, now) }
     });
     Ok(ChannelPage {

@@ -68,6 +68,7 @@ fn standing_ready(channel: &Channel, now: Timestamp) -> String {
         Some(until) => {
             format!("It rests until {} after {failures} in a row, then tries again.", clock(until, now))
         }
+        None if health.failures == 1 => "The last try failed. It keeps trying.".to_owned(),
         None if health.failures > 0 => format!("{} in a row. It keeps trying.", upper(&failures)),
         None => match health.paced_until.filter(|until| until.since(now) > PACE_TOLD) {
             Some(until) => format!("The other side asks for patience until {}.", clock(until, now)),
@@ -90,13 +91,16 @@ pub(super) fn headline(channels: &[Channel], waiting: i64) -> (String, String) {
     let first = match (channels.len(), ready) {
         (0, _) => "Nobody can be rung yet".to_owned(),
         (_, 0) => "No channel can ring".to_owned(),
-        (_, 1) => "One channel rings".to_owned(),
-        (_, many) => format!("{many} channels ring"),
+        (1, _) => "One channel rings".to_owned(),
+        (all, ready) if all == ready => format!("{all} channels ring"),
+        (all, 1) => format!("One of {all} channels rings"),
+        (all, ready) => format!("{ready} of {all} channels ring"),
     };
     let second = match (waiting, ready) {
         (0, 0) => "Alarms are kept until there is a channel for them.".to_owned(),
+        (0, 1) => "Every alarm goes to it. A second one helps when the first fails.".to_owned(),
         (0, _) => {
-            "Every alarm goes to all of them. One that nobody answers climbs from the first to the last."
+            "Every alarm goes to all that can ring. One that nobody answers climbs from the first to the last."
                 .to_owned()
         }
         (1, _) => "One message waits. The first channel that is ready gets it.".to_owned(),
@@ -108,7 +112,7 @@ pub(super) fn headline(channels: &[Channel], waiting: i64) -> (String, String) {
 }
 
 /// What became of a message: the sentence, and what would help.
-pub(super) fn outcome(found: &DeliveryProof, target: &str) -> (Outcome, String, String) {
+pub(super) fn outcome(found: &DeliveryProof, target: &str, now: Timestamp) -> (Outcome, String, String) {
     let message = &found.delivery;
     let last = found.proof.last();
     match message.state.as_str() {
@@ -127,9 +131,12 @@ pub(super) fn outcome(found: &DeliveryProof, target: &str) -> (Outcome, String, 
         }
         _ => {
             let why = message.last_error.as_deref().unwrap_or("it was not tried in time");
-            let cure = last
-                .and_then(|attempt| attempt.detail.lines().rev().find_map(|line| line.strip_prefix(CURE)));
-            (Outcome::Refused, format!("Not delivered: {why}."), cure.unwrap_or("").to_owned())
+            let again =
+                message.next_attempt_at.map(|at| format!(" It is tried again at {}.", clock(at, now)));
+            let detail = last.map_or("", |attempt| attempt.detail.as_str());
+            let cure = detail.lines().rev().find_map(|line| line.strip_prefix(CURE));
+            let sentence = format!("Not delivered: {why}.{}", again.unwrap_or_default());
+            (Outcome::Refused, sentence, cure.unwrap_or("").to_owned())
         }
     }
 }
@@ -199,7 +206,8 @@ mod tests {
         let (ready, broken) = (channel(ChannelState::Ready, 0, true), channel(ChannelState::Broken, 0, true));
         assert_eq!(headline(&[], 0).0, "Nobody can be rung yet");
         assert_eq!(headline(&[broken.clone()], 0).0, "No channel can ring");
-        assert_eq!(headline(&[ready.clone(), broken], 0).0, "One channel rings");
+        assert_eq!(headline(&[ready.clone(), broken], 0).0, "One of 2 channels rings");
+        assert_eq!(headline(&[ready.clone(), ready], 0).0, "2 channels ring");
         assert!(headline(&[], 3).1.starts_with("3 messages wait"));
     }
 }

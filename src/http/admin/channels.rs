@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde_json::{Value, json};
 
-use super::channel_words::{changed_elsewhere, headline, kind_name, standing, state_badge};
+use super::channel_words::{changed_elsewhere, headline, standing, state_badge};
 use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
 use super::incident_words::Badge;
@@ -16,7 +16,7 @@ use crate::accounts::audit::{self, Change};
 use crate::base::{Timestamp, Uid};
 use crate::http::auth::SignedIn;
 use crate::http::{AppState, Problem};
-use crate::incidents::channels::{self, Channel};
+use crate::incidents::channels::{self, Channel, ChannelKind};
 use crate::incidents::queries::Scope;
 use crate::incidents::{Incidents, messages};
 use crate::notify::outbox::Outbox;
@@ -34,7 +34,7 @@ struct ChannelsPage {
 struct Line {
     id: String,
     name: String,
-    kind: &'static str,
+    is_mail: bool,
     target: String,
     owner: &'static str,
     badge: Badge,
@@ -85,7 +85,7 @@ fn line(channel: &Channel, outbox: &Outbox, now: Timestamp, (is_first, is_last):
     Line {
         id: channel.uid.to_string(),
         name: channel.name.clone(),
-        kind: kind_name(channel.kind),
+        is_mail: channel.kind == ChannelKind::Email,
         target: target(outbox, channel),
         owner: changed_elsewhere(channel.owner),
         badge: state_badge(channel, now),
