@@ -212,7 +212,7 @@ async fn refuse_new(
     kind: ChannelKind,
     wrongs: Wrongs,
 ) -> Result<HttpResponse, Problem> {
-    let view = FormView::new(kind, Draft::typed(&form.fields), None).with(wrongs);
+    let view = FormView::new(kind, Draft::typed_again(&form.fields), None).with(wrongs);
     let signed_in = form.signed_in.clone();
     let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Channels)).await?;
     page_with(StatusCode::BAD_REQUEST, &NewPage { frame, form: view })
@@ -284,7 +284,7 @@ pub(super) async fn update(
 }
 
 async fn refuse(state: &AppState, form: &Form, id: String, wrongs: Wrongs) -> Result<HttpResponse, Problem> {
-    let typed = Some((Draft::typed(&form.fields), wrongs));
+    let typed = Some((Draft::typed_again(&form.fields), wrongs));
     let loaded = load(state, form.signed_in.clone(), id, typed).await?;
     page_with(StatusCode::BAD_REQUEST, &loaded)
 }

@@ -110,6 +110,16 @@ impl Draft {
         }
     }
 
+    /// As it is shown again after a refusal: a user name that is a token is as secret as the password.
+    pub(super) fn typed_again(fields: &Fields) -> Self {
+        let mut draft = Self::typed(fields);
+        let takes_token = draft.preset().is_some_and(|preset| preset.username.contains("token"));
+        if takes_token || fields.secret("password").matches(&draft.username) {
+            draft.username.clear();
+        }
+        draft
+    }
+
     /// The preset whose server this is.
     pub(super) fn preset(&self) -> Option<&'static Preset> {
         PRESETS.iter().find(|preset| match preset.host.split_once('{') {
@@ -259,7 +269,7 @@ fn read_slack(draft: &Draft, fields: &Fields, known: Option<&Known>, wrongs: &mu
     let url = secret("webhook_url");
     match &url {
         None => {
-            wrongs.add("webhook_url", "Paste the address. It begins with https://hooks.slack.com/services/.")
+            wrongs.add("webhook_url", "Paste the address. It begins with https://hooks.slack.com/services/.");
         }
         Some(url) => check_url("webhook_url", url, &["https"], wrongs),
     }
@@ -440,6 +450,14 @@ mod tests {
         assert!(kept.parts.secrets.unwrap().expose().contains("hunter2hunter2"));
         let wrongs = again(&[("host", "smtp.evil.example")]).unwrap_err();
         assert!(wrongs.of("password").contains("server changed"), "{wrongs:?}");
+    }
+
+    #[test]
+    fn a_token_that_is_the_user_name_is_not_shown_again() {
+        let shown = |changed| Draft::typed_again(&form(&MAIL, changed)).username;
+        assert_eq!(shown(&[("password", "hunter2")]), "ops");
+        assert_eq!(shown(&[("password", "ops")]), "");
+        assert_eq!(shown(&[("host", "smtp.postmarkapp.com"), ("password", "")]), "");
     }
 
     #[test]

@@ -205,7 +205,7 @@ mod tests {
     fn the_headline_answers_whether_anybody_can_be_rung() {
         let (ready, broken) = (channel(ChannelState::Ready, 0, true), channel(ChannelState::Broken, 0, true));
         assert_eq!(headline(&[], 0).0, "Nobody can be rung yet");
-        assert_eq!(headline(&[broken.clone()], 0).0, "No channel can ring");
+        assert_eq!(headline(std::slice::from_ref(&broken), 0).0, "No channel can ring");
         assert_eq!(headline(&[ready.clone(), broken], 0).0, "One of 2 channels rings");
         assert_eq!(headline(&[ready.clone(), ready], 0).0, "2 channels ring");
         assert!(headline(&[], 3).1.starts_with("3 messages wait"));

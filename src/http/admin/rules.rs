@@ -199,15 +199,12 @@ async fn change(
     let (now, named) = (state.clock.now(), slug.clone());
     let write = move |tx: &WriteTx<'_>| {
         let project = project_to_change(tx, &caller, named.as_deref())?.map(|project| project.id);
-        let action = match &change {
-            Some(change) => {
-                rules::change(tx, now, project, kind, change)?;
-                "rule.change"
-            }
-            None => {
-                rules::reset(tx, project, kind)?;
-                "rule.reset"
-            }
+        let action = if let Some(change) = &change {
+            rules::change(tx, now, project, kind, change)?;
+            "rule.change"
+        } else {
+            rules::reset(tx, project, kind)?;
+            "rule.reset"
         };
         let stored = rules::effective(tx, project)?;
         let by = caller.by(now);
