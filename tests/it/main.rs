@@ -1,5 +1,6 @@
 #![cfg(test)]
 
+mod alarms;
 mod api;
 mod layers;
 mod own;

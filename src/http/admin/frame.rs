@@ -40,6 +40,7 @@ pub enum Place {
     Tasks,
     Projects,
     Channels,
+    Rules,
     People,
     Tokens,
     Audit,
@@ -90,7 +91,7 @@ impl Frame {
 }
 
 impl Place {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Incidents,
         Self::Issues,
         Self::Outbox,
@@ -98,6 +99,7 @@ impl Place {
         Self::Tasks,
         Self::Projects,
         Self::Channels,
+        Self::Rules,
         Self::People,
         Self::Tokens,
         Self::Audit,
@@ -114,6 +116,7 @@ impl Place {
             Self::Tasks => "tasks",
             Self::Projects => "projects",
             Self::Channels => "channels",
+            Self::Rules => "rules",
             Self::People => "people",
             Self::Tokens => "tokens",
             Self::Audit => "audit",

@@ -34,6 +34,14 @@ mod welcome;
 mod incident_words;
 mod moments;
 
+mod channel;
+mod channel_form;
+mod channel_words;
+mod channels;
+mod project_channels;
+mod rule_form;
+mod rules;
+
 mod ack;
 mod incident;
 mod incident_acts;
@@ -43,7 +51,7 @@ mod outbox;
 mod silences;
 mod tasks;
 
-pub use form::{Fields, Form, StrangersForm};
+pub use form::{Fields, Form, StrangersForm, Wrongs};
 pub use frame::{Frame, Place, page, page_with, see_other};
 pub use problems::for_people;
 pub use wording::{When, count, counted, severity_class};

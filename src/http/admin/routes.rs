@@ -6,8 +6,9 @@ use actix_web::{
 };
 
 use super::{
-    ack, audit, frame, incident, incident_acts, incidents, issue, issues, ledger, link, live, outbox, people,
-    person, project, projects, sessions, sign_in, silences, statics, tasks, tokens, welcome,
+    ack, audit, channel, channels, frame, incident, incident_acts, incidents, issue, issues, ledger, link,
+    live, outbox, people, person, project, project_channels, projects, rules, sessions, sign_in, silences,
+    statics, tasks, tokens, welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -16,6 +17,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     issue_pages(cfg);
     project_pages(cfg);
     alarm_pages(cfg);
+    ringing_pages(cfg);
     running_pages(cfg);
     team_pages(cfg);
 }
@@ -80,6 +82,25 @@ fn alarm_pages(cfg: &mut web::ServiceConfig) {
             web::resource("/silences").route(get().to(silences::list)).route(post().to(silences::create)),
         )
         .route("/silences/{id}/end", post().to(silences::end));
+}
+
+/// Who is rung, and by what.
+fn ringing_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(web::resource("/channels").route(get().to(channels::list)).route(post().to(channel::create)))
+        .route("/channels/new", get().to(channel::show_new))
+        .service(
+            web::resource("/channels/{id}").route(get().to(channel::show)).route(post().to(channel::update)),
+        )
+        .route("/channels/{id}/{act}", post().to(channels::act))
+        .route("/rules", get().to(rules::show_default))
+        .route("/rules/{kind}", post().to(rules::change_default))
+        .route("/projects/{slug}/rules", get().to(rules::show_of_project))
+        .route("/projects/{slug}/rules/{kind}", post().to(rules::change_of_project))
+        .service(
+            web::resource("/projects/{slug}/channels")
+                .route(get().to(project_channels::show))
+                .route(post().to(project_channels::choose)),
+        );
 }
 
 /// Messages, what was not kept, background work.
