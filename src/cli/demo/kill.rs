@@ -23,9 +23,10 @@ use crate::base::{Entropy, EventId};
 pub(super) const ROUNDS: usize = 10;
 /// Connections that send at the same time.
 pub(super) const SENDERS: usize = 8;
-/// A round ends by a kill at a random moment between these.
+/// A round ends by a kill at a random moment: after this …
 const ROUND_MIN: Duration = Duration::from_millis(100);
-const ROUND_MAX: Duration = Duration::from_millis(900);
+/// … and up to twice this.
+const ROUND_MORE: Duration = Duration::from_millis(400);
 /// What the memory of the demo is bounded by; then it only sends again what was not answered.
 const EVENTS_MAX: usize = 100_000;
 /// Each so many events one that must ring.
@@ -35,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// After the last start every alarm that is due gets its try at once.
 const RUNG_WITHIN: Duration = Duration::from_secs(15);
 /// For everything, as promised.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 /// The database is read in one go; longer than any number of events here takes.
 const CHECK_WITHIN: Duration = Duration::from_secs(10);
 
@@ -106,7 +107,7 @@ impl Kill<'_> {
 
     async fn rounds(&mut self, server: &mut Server, load: &Arc<Load>) -> anyhow::Result<Report> {
         for round in 0..ROUNDS {
-            let patience = ROUND_MIN + self.entropy.jitter((ROUND_MAX - ROUND_MIN) / 2, 1.0);
+            let patience = ROUND_MIN + self.entropy.jitter(ROUND_MORE, 1.0);
             self.load_and_kill(server, load, round, patience).await?;
             let killed_at = self.tale.now();
             server.launch(&self.clients[0]).await?;
@@ -119,7 +120,8 @@ impl Kill<'_> {
             ))?;
         }
         self.send(load, None, &CancellationToken::new()).finish().await?;
-        let rung = self.rung(&load.lock().due.clone()).await;
+        let due = load.lock().due.clone();
+        let rung = self.rung(&due).await;
         server.stop().await?;
         let (path, load) = (server.folder().join("tocsin.db"), Arc::clone(load));
         tokio::task::spawn_blocking(move || Report::take(&path, &load, rung)).await?
