@@ -15,6 +15,10 @@ use crate::base::{Timestamp, Uid};
 const GOOD_RELEASE: &str = "shop@3.4.0";
 const BAD_RELEASE: &str = "shop@3.5.0";
 const MENDED_RELEASE: &str = "shop@3.5.1";
+const DAY: Duration = Duration::from_hours(24);
+/// The rules look back twenty seconds and say that the trouble may have begun so long ago: a deploy that is to have
+/// come before it must be older.
+const ROLL_OUT: Duration = Duration::from_mins(1);
 /// Over the default rule of more than ten errors.
 const FAILED_PAYMENTS: u32 = 14;
 /// Each reports three; the default rule asks for more than five slow ones.
@@ -59,7 +63,7 @@ impl Story<'_> {
     }
 
     async fn ordinary_day(&mut self) -> anyhow::Result<()> {
-        self.deploy(GOOD_RELEASE).await?;
+        self.deploy(GOOD_RELEASE, DAY).await?;
         for user in 1..=2 {
             for event in self.shop.everyday(self.visit(user, GOOD_RELEASE)) {
                 self.client.accept(&self.door, &event).await?;
@@ -72,8 +76,8 @@ impl Story<'_> {
 
     /// The deploy, the first payment that fails, and the mail about it.
     async fn break_checkout(&mut self) -> anyhow::Result<Alarm> {
-        self.deploy(BAD_RELEASE).await?;
-        self.tale.tell(&format!("{BAD_RELEASE} is deployed"))?;
+        self.deploy(BAD_RELEASE, ROLL_OUT).await?;
+        self.tale.tell(&format!("{BAD_RELEASE} was deployed a minute ago"))?;
         tokio::time::sleep(BEAT).await;
         self.tale.tell("the checkout breaks: a payment fails")?;
         let broke_at = self.tale.now();
@@ -115,10 +119,14 @@ impl Story<'_> {
                 self.tale.tell("nobody is asked here: acknowledging by the link in the mail")?;
                 self.client.press(&path).await?;
             }
-            Some(_) => self.tale.tell(
-                "your turn: press Acknowledge in the mailbox, or Enter here to have it pressed. It rings again \
-                 every now and then until you do",
-            )?,
+            Some(_) => {
+                self.inbox
+                    .say("your turn: acknowledge the alarm. Until then it rings again every now and then");
+                self.tale.tell_here(
+                    "your turn: press Acknowledge in the mailbox, or Enter here to have it pressed. Until then it \
+                     rings again every now and then",
+                )?;
+            }
         }
         loop {
             let found = self.incident(alarm.incident).await?;
@@ -143,7 +151,7 @@ impl Story<'_> {
 
     /// The repair; returns the mail with the good news.
     async fn mend(&mut self, alarm: &Alarm) -> anyhow::Result<Mail> {
-        self.deploy(MENDED_RELEASE).await?;
+        self.deploy(MENDED_RELEASE, Duration::ZERO).await?;
         for witness in self.incident(alarm.incident).await?["witnesses"].as_array().into_iter().flatten() {
             if let Some(issue) = witness["detail"]["issue"].as_str() {
                 self.client.patch(&format!("/api/v1/issues/{issue}"), &json!({"status": "resolved"})).await?;
@@ -187,8 +195,8 @@ impl Story<'_> {
         self.tale.table(&rows.map(|(name, text)| vec![format!("  {name}"), text]))
     }
 
-    async fn deploy(&self, release: &str) -> anyhow::Result<()> {
-        let deploy = json!({"release": release, "environment": "production"});
+    async fn deploy(&self, release: &str, ago: Duration) -> anyhow::Result<()> {
+        let deploy = json!({"release": release, "environment": "production", "at": self.tale.now() - ago});
         self.client.report(&self.door, "deploys", &deploy).await
     }
 

@@ -17,14 +17,19 @@ impl Tale<'_> {
         self.clock.now()
     }
 
-    /// One thing that happened.
+    /// One thing that happened, for both.
     pub(super) fn tell(&mut self, text: &str) -> anyhow::Result<()> {
         self.inbox.say(text);
+        self.tell_here(text)
+    }
+
+    /// As [`Tale::tell`], for the terminal alone.
+    pub(super) fn tell_here(&mut self, text: &str) -> anyhow::Result<()> {
         let line = format!("{}  {text}", clock_time(self.now()));
         self.say(&line)
     }
 
-    /// A line of its own, for the terminal alone.
+    /// A line without a time, for the terminal alone.
     pub(super) fn say(&mut self, text: &str) -> anyhow::Result<()> {
         Ok(self.output.say(text)?)
     }
