@@ -114,19 +114,15 @@ impl Story<'_> {
         let link = alarm.mail.link.as_ref().filter(|link| link.acknowledges());
         let path = link.context("the alarm carries no link to acknowledge")?.path.clone();
         let mut user = FAILED_PAYMENTS;
-        match &mut self.enter {
-            None => {
-                self.tale.tell("nobody is asked here: acknowledging by the link in the mail")?;
-                self.client.press(&path).await?;
-            }
-            Some(_) => {
-                self.inbox
-                    .say("your turn: acknowledge the alarm. Until then it rings again every now and then");
-                self.tale.tell_here(
-                    "your turn: press Acknowledge in the mailbox, or Enter here to have it pressed. Until then it \
-                     rings again every now and then",
-                )?;
-            }
+        if self.enter.is_some() {
+            self.inbox.say("your turn: acknowledge the alarm. Until then it rings again every now and then");
+            self.tale.tell_here(
+                "your turn: press Acknowledge in the mailbox, or Enter here to have it pressed. Until then it rings \
+                 again every now and then",
+            )?;
+        } else {
+            self.tale.tell("nobody is asked here: acknowledging by the link in the mail")?;
+            self.client.press(&path).await?;
         }
         loop {
             let found = self.incident(alarm.incident).await?;
