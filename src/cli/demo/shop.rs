@@ -118,17 +118,18 @@ impl Shop {
         event["release"] = json!(visit.release);
         let user = visit.user;
         event["user"] = json!({"id": user.to_string(), "email": format!("customer{user}@example.com")});
-        // Python's SDK wraps them, JavaScript's does not. They led up to the error.
-        let crumbs = match &mut event["breadcrumbs"] {
-            Value::Object(wrapper) => wrapper.get_mut("values").and_then(Value::as_array_mut),
-            Value::Array(crumbs) => Some(crumbs),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-        };
-        for crumb in crumbs.into_iter().flatten() {
+        // They led up to the error.
+        for crumb in crumbs_of(&mut event).into_iter().flatten() {
             crumb["timestamp"] = json!(at);
         }
         event
     }
+}
+
+/// Python's SDK wraps them in an object, JavaScript's does not.
+fn crumbs_of(event: &mut Value) -> Option<&mut Vec<Value>> {
+    let crumbs = event.get_mut("breadcrumbs")?;
+    if crumbs.is_object() { crumbs.get_mut("values")?.as_array_mut() } else { crumbs.as_array_mut() }
 }
 
 fn event_of(recording: &Recording) -> anyhow::Result<Value> {
@@ -161,11 +162,12 @@ mod tests {
             shop.everyday(VISIT).into_iter().chain((0..3).map(|_| shop.failed_payment(VISIT))).collect();
         let ids: BTreeSet<&str> = events.iter().filter_map(|event| event["event_id"].as_str()).collect();
         assert_eq!(ids.len(), events.len());
-        for event in &events {
+        for mut event in events {
             assert_eq!(event["timestamp"], VISIT.at.to_rfc3339());
             assert_eq!((&event["release"], &event["user"]["id"]), (&json!("shop@9.0.0"), &json!("7")));
             assert_eq!(event["environment"], "production", "what happens elsewhere rings nobody");
-            assert!(!event.to_string().contains("2026-11-21T"), "a time of the recording is left: {event}");
+            let crumbs = crumbs_of(&mut event).into_iter().flatten();
+            crumbs.for_each(|crumb| assert_eq!(crumb["timestamp"], VISIT.at.to_rfc3339()));
         }
     }
 
