@@ -196,7 +196,7 @@
     if (event.key === "Enter" && event.target.matches?.("a, button, summary, input")) return;
     if (going) {
       going = false;
-      const place = { i: "/incidents", s: "/issues", p: "/projects", o: "/outbox" }[event.key];
+      const place = { h: "/", i: "/incidents", s: "/issues", p: "/projects", o: "/outbox" }[event.key];
       if (place) return location.assign(place);
     }
     const act = press[event.key];

@@ -10,6 +10,7 @@ mod crash;
 mod delivery;
 mod disk;
 mod intake;
+mod looks;
 mod outage;
 mod own;
 mod sdk;

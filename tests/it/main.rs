@@ -2,6 +2,7 @@
 
 mod api;
 mod layers;
+mod overview;
 mod own;
 mod pages;
 mod support;

@@ -33,6 +33,7 @@ pub struct Frame {
 /// An entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
+    Overview,
     Incidents,
     Issues,
     Outbox,
@@ -88,7 +89,8 @@ impl Frame {
 }
 
 impl Place {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
+        Self::Overview,
         Self::Incidents,
         Self::Issues,
         Self::Outbox,
@@ -103,6 +105,7 @@ impl Place {
 
     const fn word(self) -> &'static str {
         match self {
+            Self::Overview => "overview",
             Self::Incidents => "incidents",
             Self::Issues => "issues",
             Self::Outbox => "outbox",

@@ -6,8 +6,8 @@ use actix_web::{
 };
 
 use super::{
-    ack, frame, incident, incident_acts, incidents, issue, issues, ledger, link, live, outbox, project,
-    projects, sessions, sign_in, silences, statics, tasks, welcome,
+    ack, frame, incident, incident_acts, incidents, issue, issues, ledger, link, live, outbox, overview,
+    project, projects, sessions, sign_in, silences, statics, tasks, welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -26,7 +26,7 @@ fn everywhere(cfg: &mut web::ServiceConfig) {
             .wrap(middleware::Compress::default())
             .route(get().to(statics::file)),
     )
-    .route("/", get().to(welcome::start))
+    .route("/", get().to(overview::show))
     .route("/nav", get().to(frame::nav))
     .route("/live", get().to(live::live));
 }

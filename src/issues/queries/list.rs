@@ -184,6 +184,12 @@ pub fn find_issue(tx: &ReadTx<'_>, visible: &Visible, uid: Uid) -> Result<Option
     Ok(found.filter(|issue| visible.contains(issue.project_id)))
 }
 
+/// An issue by its row, for queries that found it.
+pub(super) fn find_row(tx: &ReadTx<'_>, row_id: i64) -> Result<Option<IssueView>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE issues.id = ?1");
+    tx.first(&sql, [row_id], read_issue)
+}
+
 /// Unresolved issues that the caller may see, for the navigation.
 pub fn count_unresolved(tx: &ReadTx<'_>, visible: &Visible) -> Result<i64, Error> {
     let mut clauses = Clauses::default();
