@@ -297,6 +297,7 @@ fn read_incident(row: &Row<'_>) -> rusqlite::Result<IncidentView> {
         witness_count: row.get(8)?,
         impact_started_at: rows::time(row, 9)?,
         detected_at: rows::time(row, 10)?,
+        time_to_detect_ms: millis_between(row, 9, 10)?,
         first_sent_at: rows::maybe_time(row, 11)?,
         first_delivered_at: rows::maybe_time(row, 12)?,
         acknowledged_at: rows::maybe_time(row, 13)?,
@@ -306,6 +307,12 @@ fn read_incident(row: &Row<'_>) -> rusqlite::Result<IncidentView> {
         resolve_reason: row.get(17)?,
         next_ring_at: rows::maybe_time(row, 18)?,
     })
+}
+
+/// What passed between the times of two columns; nothing takes less than no time.
+fn millis_between(row: &Row<'_>, from: usize, to: usize) -> rusqlite::Result<i64> {
+    let passed = rows::time(row, to)?.since(rows::time(row, from)?);
+    Ok(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn read_witness(row: &Row<'_>) -> rusqlite::Result<WitnessView> {
@@ -320,6 +327,7 @@ fn read_witness(row: &Row<'_>) -> rusqlite::Result<WitnessView> {
         state: row.get(7)?,
         first_bad_at: rows::time(row, 8)?,
         detected_at: rows::time(row, 9)?,
+        time_to_detect_ms: millis_between(row, 8, 9)?,
         last_bad_at: rows::time(row, 10)?,
         ok_since: rows::maybe_time(row, 11)?,
         signal_count: row.get(12)?,

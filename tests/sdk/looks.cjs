@@ -22,15 +22,15 @@ const kindOf = (path) => {
   const url = new URL(path, plan.base);
   const parts = url.pathname.split("/").slice(1);
   const named = parts.map((part, at) => (at > 0 && !/^(welcome|new)$/.test(part) ? "one" : part));
-  const asked = [...url.searchParams].filter(([, value]) => value).map(([key, value]) => (/^(show|state|status|sort|days)$/.test(key) ? value : key));
-  return [...named, ...asked].filter(Boolean).join("-").replace(/[^a-z0-9_-]/gi, "") || "overview";
+  const asked = [...url.searchParams].filter(([, value]) => value).map(([key, value]) => (/^(show|state|status|days)$/.test(key) ? value : key));
+  return [...named, asked[0]].filter(Boolean).join("-").replace(/[^a-z0-9_-]/gi, "") || "overview";
 };
 
 /** Runs in the page: what a person would stumble over and axe does not look at. */
 const stumbles = ({ width, tap }) => {
   const found = [];
   const name = (part) => `<${part.tagName.toLowerCase()} class="${part.className}"> ${(part.textContent || "").trim().slice(0, 40)}`;
-  const seen = (part) => part.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) && part.getBoundingClientRect().width > 1;
+  const seen = (part) => part.checkVisibility({ checkVisibilityCSS: true }) && part.getBoundingClientRect().width > 1;
   const root = document.documentElement;
   if (root.scrollWidth > root.clientWidth) {
     const wide = [...document.querySelectorAll("main *")].filter((part) => part.getBoundingClientRect().right > root.clientWidth + 1);
@@ -42,7 +42,7 @@ const stumbles = ({ width, tap }) => {
     if (!seen(part) || part.disabled) continue;
     part.focus();
     if (document.activeElement !== part) continue;
-    const shown = part.matches("input[type=radio]") && part.labels?.[0] ? part.labels[0] : part;
+    const shown = getComputedStyle(part).opacity === "0" ? part.labels[0] : part;
     const style = getComputedStyle(shown);
     if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 1) found.push(`focus is not visible: ${name(part)}`);
   }
@@ -140,20 +140,23 @@ async function signIn(browser) {
 
 /** Follows links from the start on; every one must answer. Returns some pages of each kind. */
 async function crawl(browser, storageState) {
-  const context = await browser.newContext({ storageState });
+  const page = await open(browser, VIEWS[0], storageState);
+  await page.goto(`${plan.base}/account`);
+  const get = (path) => page.evaluate(async (path) => {
+    const answer = await fetch(path, { redirect: "manual", headers: { accept: "text/html" } });
+    return { status: answer.status, type: answer.headers.get("content-type") ?? "", text: await answer.text() };
+  }, path);
   const [seen, waiting, kinds] = [new Set(plan.start), [...plan.start], new Map()];
   while (waiting.length && seen.size <= LINKS_MAX) {
     const path = waiting.shift();
-    const answer = await context.request.get(plan.base + path, { maxRedirects: 0, headers: { accept: "text/html" } });
-    const isPage = (answer.headers()["content-type"] ?? "").startsWith("text/html");
-    if (answer.status() !== 200) complain(path, `a link leads there, and it answers ${answer.status()}`);
-    if (answer.status() !== 200 || !isPage) continue;
+    const answer = await get(path);
+    if (answer.status !== 200) complain(path, `a link leads there, and it answers ${answer.status || "with a redirect"}`);
+    if (answer.status !== 200 || !answer.type.startsWith("text/html")) continue;
     const kind = kindOf(path);
     const pages = kinds.get(kind) ?? [];
     kinds.set(kind, pages);
-    if (pages.length < OF_A_KIND) pages.push({ path, status: 200, name: pages.length ? `${kind}-${pages.length + 1}` : kind });
-    const text = await answer.text();
-    for (const [, raw] of text.matchAll(/<a\b[^>]*?\shref="([^"]*)"/g)) {
+    if (pages.length < (/-one/.test(kind) ? OF_A_KIND : 1)) pages.push({ path, status: 200, name: pages.length ? `${kind}-${pages.length + 1}` : kind });
+    for (const [, raw] of answer.text.matchAll(/<a\b[^>]*?\shref="([^"]*)"/g)) {
       const href = raw.replaceAll("&amp;", "&").replaceAll("&#38;", "&");
       const url = new URL(href, plan.base + path);
       const next = url.pathname + url.search;
@@ -163,7 +166,7 @@ async function crawl(browser, storageState) {
       }
     }
   }
-  await context.close();
+  await page.context().close();
   return { pages: [...kinds.values()].flat(), links: seen.size, kinds: kinds.size };
 }
 

@@ -16,6 +16,7 @@ use crate::base::{ProjectId, Timestamp};
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope};
 use crate::http::{AppState, Problem};
+use crate::incidents::IncidentState;
 use crate::incidents::channels::{self, Channel, ChannelState};
 use crate::incidents::messages;
 use crate::incidents::queries::{self as incidents, PageOf, Scope, StateFilter};
@@ -136,12 +137,16 @@ fn quiet(last_end: Option<Timestamp>, now: Timestamp) -> (String, String) {
     }
 }
 
+/// Those that nobody has taken first.
 fn open_incidents(tx: &ReadTx<'_>, scope: Scope<'_>, now: Timestamp) -> Result<Vec<IncidentLine>, Error> {
     let of = PageOf { before: None, limit: INCIDENTS };
-    let mut found = incidents::list(tx, scope, StateFilter::Unresolved, of)?;
+    let list = |state| incidents::list(tx, scope, StateFilter::Only(state), of);
+    let mut found = list(IncidentState::Open)?.items;
+    found.extend(list(IncidentState::Acknowledged)?.items);
+    found.truncate(INCIDENTS as usize);
     let mut slugs = Slugs::default();
-    found.items.iter_mut().try_for_each(|incident| slugs.name_incident(tx, incident))?;
-    Ok(found.items.into_iter().map(|incident| line(incident, now)).collect())
+    found.iter_mut().try_for_each(|incident| slugs.name_incident(tx, incident))?;
+    Ok(found.into_iter().map(|incident| line(incident, now)).collect())
 }
 
 /// What keeps alarms from being heard, the worst first.
