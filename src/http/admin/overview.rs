@@ -194,7 +194,7 @@ fn figures(
         Figure {
             name: "Unresolved issues",
             value: count(unresolved),
-            note: "nobody has decided yet".to_owned(),
+            note: if unresolved == 0 { "nothing to decide" } else { "nobody has decided yet" }.to_owned(),
             place: "/issues",
         },
         Figure {

@@ -21,19 +21,26 @@ pub fn hourly(
     issues: &[IssueView],
 ) -> Result<HashMap<i64, Vec<i64>>, Error> {
     let first = first_hour(now);
-    let mut out = HashMap::new();
+    let last = first + i64::try_from(HOURS).unwrap_or(0) - 1;
+    let mut out: HashMap<i64, Vec<i64>> = issues.iter().map(|issue| (issue.row_id, vec![0; HOURS])).collect();
+    let mut of_project: HashMap<ProjectId, Vec<i64>> = HashMap::new();
     for issue in issues {
-        let mut counts = vec![0; HOURS];
-        for (at, slot) in (first..).zip(counts.iter_mut()) {
-            *slot = tx
-                .first(
-                    "SELECT count FROM issue_hours WHERE project_id = ?1 AND hour = ?2 AND issue_id = ?3",
-                    params![issue.project_id.0, at, issue.row_id],
-                    |row| row.get(0),
-                )?
-                .unwrap_or(0);
+        of_project.entry(issue.project_id).or_default().push(issue.row_id);
+    }
+    for (project, ids) in of_project {
+        // Named hours and issues are looked up one by one in the table's order; a range of hours would be read whole.
+        let counts = tx.all(
+            "SELECT issue_id, hour, count FROM issue_hours
+             WHERE project_id = ?1 AND hour IN (SELECT value FROM json_each(?2))
+               AND issue_id IN (SELECT value FROM json_each(?3))",
+            params![project.0, list_of(first..=last), list_of(ids)],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+        )?;
+        for (issue, hour, count) in counts {
+            let slot = usize::try_from(hour - first).ok();
+            let slot = slot.and_then(|at| out.get_mut(&issue)?.get_mut(at));
+            slot.into_iter().for_each(|slot| *slot = count);
         }
-        out.insert(issue.row_id, counts);
     }
     Ok(out)
 }
@@ -83,6 +90,11 @@ pub fn loudest(
         found.extend(issue.map(|issue| (issue, events)));
     }
     Ok(found)
+}
+
+/// Numbers for `json_each`.
+fn list_of(numbers: impl IntoIterator<Item = i64>) -> String {
+    serde_json::Value::from_iter(numbers).to_string()
 }
 
 fn first_hour(now: Timestamp) -> i64 {
