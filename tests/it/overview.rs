@@ -73,6 +73,9 @@ async fn trouble_stands_on_top_and_a_quiet_house_says_since_when() {
     assert!(page.contains("<h1>One thing needs you</h1>"), "{page}");
     assert!(page.contains("PaymentError") && page.contains(">Acknowledge</button>"), "{page}");
     assert!(page.contains(">3 events</td>") && page.contains("of one incident in 30 days"), "{page}");
+    let incident = page.split("href=\"/incidents/").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let incident = house.get_page(&format!("/incidents/{incident}"), &ada).await.text();
+    assert!(incident.contains("3 events"), "what is hit is counted now, not when it began: {incident}");
     let (loud, quiet) = (page.rfind("PaymentError"), page.rfind("QuietError"));
     assert!(loud < quiet, "the loudest issue comes first");
     assert!(!page.contains("Nobody can be rung"), "{page}");

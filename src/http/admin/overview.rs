@@ -96,7 +96,7 @@ fn load(tx: &ReadTx<'_>, signed_in: &SignedIn, now: Timestamp) -> Result<Overvie
     let (headline, sub) = match (is_heard, counts.open + counts.acknowledged) {
         (false, 0) => silent(),
         (true, 0) => quiet(incidents::find_last_end(tx, in_scope)?, now),
-        (_, 1..) | (_, ..0) => headline(counts.open, counts.acknowledged),
+        (_, 1.. | ..0) => headline(counts.open, counts.acknowledged),
     };
     let open = open_incidents(tx, in_scope, now)?;
     let shown = i64::try_from(open.len()).unwrap_or(0);

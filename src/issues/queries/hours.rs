@@ -37,9 +37,10 @@ pub fn hourly(
             |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
         )?;
         for (issue, hour, count) in counts {
-            let slot = usize::try_from(hour - first).ok();
-            let slot = slot.and_then(|at| out.get_mut(&issue)?.get_mut(at));
-            slot.into_iter().for_each(|slot| *slot = count);
+            let at = usize::try_from(hour - first).ok();
+            if let Some(slot) = at.and_then(|at| out.get_mut(&issue)?.get_mut(at)) {
+                *slot = count;
+            }
         }
     }
     Ok(out)
