@@ -141,9 +141,9 @@ fn busy() -> String {
 
 /// The acknowledge link in what a channel was told.
 fn acknowledge_path(peer: &Peer) -> Option<String> {
-    let bodies =
+    let mut bodies =
         peer.requests().into_iter().map(|request| String::from_utf8_lossy(&request.body).into_owned());
-    bodies.filter_map(|body| path_after(&body, "/ack/")).next()
+    bodies.find_map(|body| path_after(&body, "/ack/"))
 }
 
 fn path_after(body: &str, start: &str) -> Option<String> {
