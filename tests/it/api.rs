@@ -234,3 +234,48 @@ async fn an_event_that_was_only_counted_says_so() {
     assert!(outcomes["items"].as_array().unwrap().contains(&sampled), "{outcomes}");
     house.state.store.stop();
 }
+
+#[actix_web::test]
+async fn a_silence_is_begun_and_ended_by_those_who_may() {
+    let house = House::build().await;
+    let (shop, blog) = (house.project("Shop").await, house.project("Blog").await);
+    let writer = house.token("write", Some(&shop)).await;
+    let reader = house.token("read", Some(&shop)).await;
+    let wanted =
+        |project: Value, hours: i64| Some(json!({"project": project, "hours": hours, "reason": "move"}));
+    let path = "/api/v1/silences";
+    for (token, body, expected) in [
+        (&reader, wanted(json!("shop"), 2), 403),
+        (&writer, wanted(json!("blog"), 2), 404),
+        (&writer, wanted(Value::Null, 2), 400),
+        (&writer, wanted(json!("shop"), 0), 400),
+        (&writer, wanted(json!("shop"), 745), 400),
+        (&writer, Some(json!({"project": "shop", "hours": 2, "reason": " "})), 400),
+    ] {
+        let answer = house.refused(Method::POST, path, Some(token), body.clone()).await;
+        assert_eq!(answer.status.as_u16(), expected, "{body:?}: {}", answer.body);
+    }
+    let begun = house.ask(Method::POST, path, Some(&writer), wanted(json!("shop"), 2)).await;
+    assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.body);
+    assert_eq!((&begun.body["project"], &begun.body["created_by"]), (&json!("shop"), &json!("token write")));
+    house.throw(&shop, EventId([1; 16]), "PaymentFailed", "fatal").await;
+    house.throw(&blog, EventId([2; 16]), "NoSuchPost", "fatal").await;
+    let everything = house.token("admin", None).await;
+    let silenced = |incidents: Value| -> Vec<(Value, Value)> {
+        let items = incidents["items"].as_array().unwrap();
+        items.iter().map(|one| (one["project"].clone(), one["silenced"].clone())).collect()
+    };
+    let incidents = silenced(house.get("/api/v1/incidents", &everything).await);
+    assert!(incidents.contains(&(json!("shop"), json!(true))), "{incidents:?}");
+    assert!(incidents.contains(&(json!("blog"), json!(false))), "{incidents:?}");
+
+    let end = format!("{path}/{}/end", begun.body["id"].as_str().unwrap());
+    let stranger = house.token("write", Some(&blog)).await;
+    assert_eq!(house.refused(Method::POST, &end, Some(&stranger), None).await.status.as_u16(), 404);
+    let ended = house.ask(Method::POST, &end, Some(&writer), None).await;
+    assert_eq!(ended.status, StatusCode::OK, "{}", ended.body);
+    let incidents = silenced(house.get("/api/v1/incidents", &everything).await);
+    assert!(incidents.contains(&(json!("shop"), json!(false))), "what still fires is told: {incidents:?}");
+    assert_eq!(house.refused(Method::POST, &end, Some(&writer), None).await.status.as_u16(), 404);
+    house.state.store.stop();
+}
