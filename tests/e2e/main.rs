@@ -11,6 +11,7 @@ mod delivery;
 mod demo;
 mod disk;
 mod intake;
+mod looks;
 mod outage;
 mod own;
 mod sdk;

@@ -3,6 +3,7 @@
 mod alarms;
 mod api;
 mod layers;
+mod overview;
 mod own;
 mod pages;
 mod people;

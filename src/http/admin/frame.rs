@@ -33,6 +33,7 @@ pub struct Frame {
 /// An entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
+    Overview,
     Incidents,
     Issues,
     Outbox,
@@ -91,7 +92,8 @@ impl Frame {
 }
 
 impl Place {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
+        Self::Overview,
         Self::Incidents,
         Self::Issues,
         Self::Outbox,
@@ -109,6 +111,7 @@ impl Place {
 
     const fn word(self) -> &'static str {
         match self {
+            Self::Overview => "overview",
             Self::Incidents => "incidents",
             Self::Issues => "issues",
             Self::Outbox => "outbox",

@@ -48,6 +48,7 @@ mod incident_acts;
 mod incidents;
 mod ledger;
 mod outbox;
+mod overview;
 mod silences;
 mod tasks;
 

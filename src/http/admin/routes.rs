@@ -7,8 +7,8 @@ use actix_web::{
 
 use super::{
     ack, audit, channel, channels, frame, incident, incident_acts, incidents, issue, issues, ledger, link,
-    live, outbox, people, person, project, project_channels, projects, rules, sessions, sign_in, silences,
-    statics, tasks, tokens, welcome,
+    live, outbox, overview, people, person, project, project_channels, projects, rules, sessions, sign_in,
+    silences, statics, tasks, tokens, welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -29,7 +29,7 @@ fn everywhere(cfg: &mut web::ServiceConfig) {
             .wrap(middleware::Compress::default())
             .route(get().to(statics::file)),
     )
-    .route("/", get().to(welcome::start))
+    .route("/", get().to(overview::show))
     .route("/nav", get().to(frame::nav))
     .route("/live", get().to(live::live));
 }
