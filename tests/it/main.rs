@@ -4,4 +4,5 @@ mod api;
 mod layers;
 mod own;
 mod pages;
+mod schema;
 mod support;
