@@ -473,6 +473,7 @@ CREATE TABLE deploys (
     created_at  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX deploys_by_time ON deploys (project_id, at);
+CREATE INDEX deploys_by_age ON deploys (at);
 
 -- owner: engine
 CREATE TABLE task_runs (

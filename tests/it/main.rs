@@ -4,5 +4,6 @@ mod api;
 mod layers;
 mod own;
 mod pages;
+mod retention;
 mod schema;
 mod support;

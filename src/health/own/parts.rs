@@ -84,7 +84,7 @@ fn disk(look: Option<&Look>, standing: &Standing, live: &Live) -> PartHealth {
     if live.disk_full {
         return part(Health::Degraded, "full: nothing more is stored until there is room".to_owned());
     }
-    if let Some(text) = worst(standing, &[Trouble::Disk]) {
+    if let Some(text) = worst(standing, &[Trouble::Disk, Trouble::Budget]) {
         return part(Health::Degraded, text);
     }
     match look.and_then(|look| look.disk) {
@@ -140,6 +140,9 @@ fn intake(look: Option<&Look>, standing: &Standing, live: &Live) -> PartHealth {
     let part = |status, text: String| PartHealth::new("intake", status, text);
     if live.disk_full {
         return part(Health::Degraded, "refused while the disk is full".to_owned());
+    }
+    if standing.contains_key(&Trouble::Budget) {
+        return part(Health::Degraded, "refused: the byte budget is used up".to_owned());
     }
     if let Some(text) = worst(standing, &[Trouble::Queue]) {
         return part(Health::Degraded, text);

@@ -1,3 +1,4 @@
+mod letting_go;
 mod rings;
 
 use serde_json::json;
@@ -216,27 +217,5 @@ async fn payloads_stored_against_a_dictionary_are_read_again_after_a_restart() {
     assert!(with >= 2, "{with}");
     let house = house.restart().await;
     assert_eq!(house.title_of(8).as_deref(), Some("PaymentError: card declined"));
-    house.store.stop();
-}
-
-#[tokio::test]
-async fn eviction_takes_the_oldest_keeps_the_sum_and_forgets_their_ids() {
-    use crate::issues::retention::{Cut, evict};
-    let house = House::new().await;
-    house.send(1, NOON, json!({})).await;
-    let later = NOON + Duration::from_hours(2);
-    house.send(2, later, json!({})).await;
-    let cut = Cut::Before(NOON + Duration::from_hours(1));
-    let evicted = house.store.write("evict", move |tx| evict(tx, later, cut)).await.unwrap();
-    house.recent.forget(&evicted);
-    assert_eq!(evicted.len(), 1);
-    let sums: (i64, i64, i64) = house.read(|tx| {
-        tx.one("SELECT count, stored, evicted FROM issue_stats", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-    });
-    assert_eq!(sums, (2, 1, 1));
-    assert_eq!(house.title_of(1), None);
-    assert!(house.title_of(2).is_some());
     house.store.stop();
 }
