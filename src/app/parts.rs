@@ -8,7 +8,6 @@ use actix_web::web;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::retention::LettingGo;
 use super::start::default_door;
 use super::watch::Watch;
 use super::{channels, tasks};
@@ -105,14 +104,7 @@ impl App {
             incidents: Arc::clone(&incidents),
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
-            letting_go: LettingGo {
-                store: store.clone(),
-                clock: clock.clone(),
-                incidents: Arc::clone(&incidents),
-                recent: recent.clone(),
-                own: Arc::clone(&own),
-                retention: config.retention,
-            },
+            retention: config.retention,
             watch: Watch {
                 store: store.clone(),
                 clock: clock.clone(),

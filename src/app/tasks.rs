@@ -7,6 +7,7 @@ use super::retention::LettingGo;
 use super::watch::Watch;
 use crate::accounts::{links, sessions};
 use crate::base::Clock;
+use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
 use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
@@ -27,9 +28,16 @@ pub(super) struct Work {
     pub(super) incidents: Arc<Incidents>,
     pub(super) recent: RecentIds,
     pub(super) refusals: Arc<Refusals>,
-    pub(super) letting_go: LettingGo,
+    pub(super) retention: Retention,
     pub(super) outbox: Outbox,
     pub(super) watch: Watch,
+}
+
+impl Work {
+    fn letting_go(self) -> LettingGo {
+        let Self { store, clock, incidents, recent, retention, watch, .. } = self;
+        LettingGo { store, clock, incidents, recent, own: watch.own, retention }
+    }
 }
 
 /// Rows that one run of `incidents.expire` handles per step.
@@ -81,17 +89,17 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             Box::pin(merge_ids(work))
         }),
         task("retention.age", "Lets go of what is past its age", every(60), Wake::ScheduleOnly, |work| {
-            Box::pin(work.letting_go.age())
+            Box::pin(work.letting_go().age())
         }),
         task("retention.bytes", "Keeps the disk inside its budget", every(5), Wake::ScheduleOnly, |work| {
-            Box::pin(work.letting_go.bytes())
+            Box::pin(work.letting_go().bytes())
         }),
         task(
             "store.give_back",
             "Gives free pages back to the file system",
             every(300),
             Wake::ScheduleOnly,
-            |work| Box::pin(work.letting_go.give_back()),
+            |work| Box::pin(work.letting_go().give_back()),
         ),
         task(
             "accounts.expire",

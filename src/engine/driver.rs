@@ -376,6 +376,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_behind_goes_on_at_once_and_still_stops_when_it_is_told() {
+        let house = house();
+        let (sender, mut ran) = tokio::sync::mpsc::unbounded_channel();
+        let every = Schedule::Every(Duration::from_hours(1));
+        let task = Task::new("test.behind", "is behind", every, Wake::ScheduleOnly, move || {
+            let sender = sender.clone();
+            async move {
+                sender.send(())?;
+                tokio::task::yield_now().await;
+                Ok(Report::More("some".to_owned()))
+            }
+        });
+        let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
+        for (_, running) in engine.loops(&house.stop) {
+            house.tracker.spawn(running);
+        }
+        // More than one run's turns, while the clock stands still.
+        for _ in 0..=TURNS_MAX {
+            ran.recv().await.unwrap();
+        }
+        house.stop.cancel();
+        house.tracker.close();
+        house.tracker.wait().await;
+        house.store.stop();
+    }
+
+    #[tokio::test]
     async fn more_work_is_done_at_once_and_bounded() {
         let house = house();
         let runs = Arc::new(AtomicUsize::new(0));

@@ -163,8 +163,8 @@ fn worst(standing: &Standing, of: &[Trouble]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::judge::Bad;
     use super::super::judge::tests::{NOW, calm};
+    use super::super::judge::{Bad, judge};
     use super::*;
     use crate::base::Severity;
 
@@ -204,6 +204,16 @@ mod tests {
         let bad = Bad { severity: Severity::High, summary: "slow".to_owned(), since: NOW };
         known.standing.insert(Trouble::Latency, bad);
         assert_eq!(status(&known, &live(), "store"), (Health::Degraded, "slow".to_owned()));
+    }
+
+    #[test]
+    fn a_byte_budget_that_is_used_up_closes_intake() {
+        let look = Look { over_budget: true, ..calm() };
+        let standing: Standing = judge(&look, &Standing::new()).into_iter().collect();
+        assert_eq!(standing[&Trouble::Budget].severity, Severity::Critical);
+        let known = Known { look: Some(look), standing, ..Known::default() };
+        assert_eq!(status(&known, &live(), "disk").0, Health::Degraded);
+        assert_eq!(status(&known, &live(), "intake").0, Health::Degraded);
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl<'a> Reads<'a> for OnePair<'_> {
 /// A list of scalars as text, or one alone.
 pub(super) struct Texts<'w> {
     pub(super) path: &'static str,
-    pub(super) texts_max: usize,
+    pub(super) items_max: usize,
     pub(super) warnings: &'w Warnings,
 }
 
@@ -140,7 +140,7 @@ impl<'a> Reads<'a> for Texts<'_> {
         let one = || Any(OneScalar { path: self.path, warnings: self.warnings });
         while let Some(item) = seq.next_element_seed(one())? {
             let Some(item) = item else { continue };
-            if texts.len() < self.texts_max {
+            if texts.len() < self.items_max {
                 texts.push(item.into_text());
             } else {
                 self.warnings.add(self.path, "too many: the rest is left out");

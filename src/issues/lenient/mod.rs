@@ -154,7 +154,7 @@ impl<'a, A: MapAccess<'a>> Field<'_, '_, A> {
 
     /// A list of scalars, or one scalar alone.
     pub(super) fn texts(self, path: &'static str, texts_max: usize) -> Result<Vec<Cow<'a, str>>, A::Error> {
-        self.map.next_value_seed(Any(Texts { path, texts_max, warnings: self.warnings }))
+        self.map.next_value_seed(Any(Texts { path, items_max: texts_max, warnings: self.warnings }))
     }
 }
 
