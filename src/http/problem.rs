@@ -122,6 +122,10 @@ impl From<store::Error> for Problem {
             store::Error::DiskFull => {
                 unavailable("The disk is full. Nothing of this was stored.", DISK_FULL_RETRY_S)
             }
+            store::Error::OverBudget => unavailable(
+                "The byte budget of this tocsin is used up. Nothing of this was stored.",
+                DISK_FULL_RETRY_S,
+            ),
             store::Error::Newer { .. }
             | store::Error::Panicked
             | store::Error::Refused(_)

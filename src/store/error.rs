@@ -11,6 +11,8 @@ pub enum Error {
     Stopped,
     #[error("the disk is full; nothing of this was written")]
     DiskFull,
+    #[error("the byte budget of the database is used up; nothing of this was written")]
+    OverBudget,
     #[error(
         "the database was written by a newer tocsin (schema {found}, this one knows {known}): use that version or restore a backup"
     )]

@@ -96,7 +96,7 @@ impl Desk {
 
     /// What the audit log says, the newest first.
     async fn audited(&self) -> Vec<(String, String, Value)> {
-        let read = |tx: &ReadTx<'_>| audit::list(tx, None, 50);
+        let read = |tx: &ReadTx<'_>| audit::list(tx, &audit::Filter::default(), None, 50);
         let lines = self.house.state.store.read(read).await.unwrap();
         lines.into_iter().map(|line| (line.action, line.subject, line.detail)).collect()
     }

@@ -7,4 +7,6 @@ mod overview;
 mod own;
 mod pages;
 mod people;
+mod retention;
+mod schema;
 mod support;
