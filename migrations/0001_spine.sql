@@ -1,5 +1,6 @@
 -- The first schema. Times are INTEGER microseconds UTC, outside ids are 16-byte BLOBs, flags are 0 or 1.
--- A line `-- owner: MODULE` names the module whose tables follow; tests/it/layers.rs holds modules to it.
+-- A line `-- owner: MODULE` names the module whose tables follow; tests/it/layers holds modules to it.
+-- Every column that refers to another table leads an index: else removing one row reads a whole table.
 
 -- owner: store
 CREATE TABLE store_meta (
@@ -42,6 +43,7 @@ CREATE TABLE sign_in_links (
     expires_at INTEGER NOT NULL,
     used_at    INTEGER
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX sign_in_links_by_user ON sign_in_links (user_id);
 
 -- AUTOINCREMENT: the number of a removed project is never given to another one, DSNs live long.
 CREATE TABLE projects (
@@ -85,9 +87,11 @@ CREATE TABLE api_tokens (
     scopes       TEXT NOT NULL,                     -- comma-separated, sorted
     project_id   INTEGER REFERENCES projects (id) ON DELETE CASCADE,
     created_at   INTEGER NOT NULL,
+    created_by   TEXT NOT NULL,                     -- as in audit_log.actor
     last_used_at INTEGER,
     revoked_at   INTEGER
 ) STRICT;
+CREATE INDEX api_tokens_by_project ON api_tokens (project_id);
 
 -- Environments and releases, interned per project; domains refer to them by id.
 CREATE TABLE project_names (
@@ -110,6 +114,10 @@ CREATE TABLE audit_log (
     address    TEXT
 ) STRICT;
 CREATE INDEX audit_log_by_time ON audit_log (at);
+-- The part of an action before its dot is its area. Each index ends in the row's id, by which lines are listed.
+CREATE INDEX audit_log_by_actor ON audit_log (actor);
+CREATE INDEX audit_log_by_area ON audit_log (substr(action, 1, instr(action, '.') - 1));
+CREATE INDEX audit_log_by_both ON audit_log (actor, substr(action, 1, instr(action, '.') - 1));
 
 -- owner: ledger
 -- What was not kept, by reason, per hour.
@@ -121,6 +129,7 @@ CREATE TABLE outcomes (
     quantity   INTEGER NOT NULL,
     PRIMARY KEY (project_id, hour, reason, category)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX outcomes_by_hour ON outcomes (hour);
 
 -- owner: incidents
 CREATE TABLE rules (
@@ -135,6 +144,7 @@ CREATE TABLE rules (
     updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX rules_by_project ON rules (ifnull(project_id, 0), kind);
+CREATE INDEX rules_of_project ON rules (project_id);
 
 CREATE TABLE channels (
     id            INTEGER PRIMARY KEY,
@@ -160,6 +170,7 @@ CREATE TABLE routes (
     channel_id INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
     PRIMARY KEY (project_id, channel_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX routes_by_channel ON routes (channel_id);
 
 CREATE TABLE incidents (
     id                 INTEGER PRIMARY KEY,         -- also the number people say
@@ -233,6 +244,7 @@ CREATE TABLE silences (
     ends_at    INTEGER NOT NULL,
     ended_at   INTEGER
 ) STRICT;
+CREATE INDEX silences_by_project ON silences (project_id);
 CREATE INDEX silences_by_end ON silences (ends_at) WHERE ended_at IS NULL;
 
 -- New issues of a project's first day, waiting for one digest.
@@ -246,6 +258,7 @@ CREATE TABLE digest_entries (
     key        TEXT NOT NULL
 ) STRICT;
 CREATE INDEX digest_entries_by_due ON digest_entries (due_at);
+CREATE INDEX digest_entries_by_project ON digest_entries (project_id);
 
 -- Every message is a row here, written with its cause. `channel_id` NULL: no channel existed yet.
 CREATE TABLE deliveries (
@@ -272,6 +285,7 @@ CREATE TABLE deliveries (
     remote_id       TEXT                            -- Slack ts, mail Message-ID: what a thread hangs on
 ) STRICT;
 CREATE INDEX deliveries_due ON deliveries (channel_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX deliveries_by_channel ON deliveries (channel_id, id);
 CREATE INDEX deliveries_by_state ON deliveries (state, id);
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
@@ -292,8 +306,10 @@ CREATE TABLE delivery_attempts (
 CREATE INDEX delivery_attempts_by_delivery ON delivery_attempts (delivery_id, number);
 
 -- owner: issues
+-- AUTOINCREMENT here and for events: the number of something removed never means something else.
+-- Names of releases and environments go only with their project, so that numbers of them need no check.
 CREATE TABLE issues (
-    id               INTEGER PRIMARY KEY,
+    id               INTEGER PRIMARY KEY AUTOINCREMENT,
     uid              BLOB NOT NULL UNIQUE,
     project_id       INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
     number           INTEGER NOT NULL,              -- counts per project; the short id is SLUG-number
@@ -309,10 +325,21 @@ CREATE TABLE issues (
     status_at        INTEGER NOT NULL,
     status_by        TEXT,
     regressed_at     INTEGER,
+    alarmed_at       INTEGER,                       -- since when it is known to ring; NULL: it never rang
     first_seen       INTEGER NOT NULL,
-    first_release_id INTEGER REFERENCES project_names (id),
+    first_release_id INTEGER,
     UNIQUE (project_id, number)
 ) STRICT;
+CREATE INDEX issues_unresolved ON issues (project_id) WHERE status = 'unresolved';
+
+-- Issues made per hour: beyond a bound, what is new is counted in one issue.
+CREATE TABLE issue_births (
+    project_id INTEGER NOT NULL,
+    hour       INTEGER NOT NULL,
+    quantity   INTEGER NOT NULL,
+    PRIMARY KEY (project_id, hour)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX issue_births_by_hour ON issue_births (hour);
 
 -- The keys under which an issue is found: more than one after a merge or a new algorithm.
 CREATE TABLE issue_keys (
@@ -339,7 +366,7 @@ CREATE TABLE issue_stats (
     users_exact     INTEGER NOT NULL,               -- 0: `users` is an estimate
     users_tail      BLOB NOT NULL,                  -- user hashes not yet in issue_users
     last_seen       INTEGER NOT NULL,
-    last_release_id INTEGER REFERENCES project_names (id)
+    last_release_id INTEGER
 ) STRICT;
 CREATE INDEX issue_stats_by_last_seen ON issue_stats (project_id, last_seen);
 
@@ -352,7 +379,7 @@ CREATE TABLE issue_users (
 
 CREATE TABLE issue_environments (
     project_id     INTEGER NOT NULL,
-    environment_id INTEGER NOT NULL REFERENCES project_names (id),
+    environment_id INTEGER NOT NULL,
     issue_id       INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
     PRIMARY KEY (project_id, environment_id, issue_id)
 ) STRICT, WITHOUT ROWID;
@@ -365,6 +392,8 @@ CREATE TABLE issue_hours (
     count      INTEGER NOT NULL,
     PRIMARY KEY (project_id, hour, issue_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX issue_hours_by_issue ON issue_hours (issue_id, hour);
+CREATE INDEX issue_hours_by_hour ON issue_hours (hour);
 
 -- Errors per project in ten-second steps, for the error-rate rule.
 CREATE TABLE error_rate (
@@ -373,18 +402,19 @@ CREATE TABLE error_rate (
     errors     INTEGER NOT NULL,
     PRIMARY KEY (project_id, step)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX error_rate_by_step ON error_rate (step);
 
 -- One payload of an issue, against which its later ones are compressed.
 CREATE TABLE payload_dictionaries (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    project_id INTEGER NOT NULL,
     issue_id   INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
     content    BLOB NOT NULL
 ) STRICT;
 CREATE INDEX payload_dictionaries_by_issue ON payload_dictionaries (issue_id);
 
 CREATE TABLE events (
-    seq            INTEGER PRIMARY KEY,
+    seq            INTEGER PRIMARY KEY AUTOINCREMENT,
     project_id     INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
     issue_id       INTEGER NOT NULL,
     event_id       BLOB NOT NULL,
@@ -397,6 +427,8 @@ CREATE TABLE events (
     payload        BLOB NOT NULL                    -- the scrubbed JSON, compressed
 ) STRICT;
 CREATE INDEX events_by_issue ON events (project_id, issue_id, seq);
+-- Retention goes by it: a clock that was wrong for an hour must not stop what comes after.
+CREATE INDEX events_by_time ON events (received_at);
 
 -- Ids of one commit in one row, 32 bytes each (project, id, seq or 0); merged into event_ids in sorted runs.
 CREATE TABLE event_id_log (
@@ -423,6 +455,7 @@ CREATE TABLE metric_points (
     received_at    INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX metric_points_by_type ON metric_points (project_id, type, at);
+CREATE INDEX metric_points_by_time ON metric_points (received_at);
 -- The points above a rule's bound, apart so that its window is a small range.
 CREATE TABLE slow_points (
     project_id INTEGER NOT NULL,
@@ -430,6 +463,8 @@ CREATE TABLE slow_points (
     point_id   INTEGER NOT NULL REFERENCES metric_points (id) ON DELETE CASCADE,
     PRIMARY KEY (project_id, at, point_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX slow_points_by_point ON slow_points (point_id);
+CREATE INDEX slow_points_by_time ON slow_points (at);
 
 -- owner: releases
 CREATE TABLE deploys (
@@ -443,6 +478,7 @@ CREATE TABLE deploys (
     created_at  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX deploys_by_time ON deploys (project_id, at);
+CREATE INDEX deploys_by_age ON deploys (at);
 
 -- owner: engine
 CREATE TABLE task_runs (

@@ -53,11 +53,6 @@ impl SignInGate {
     pub fn succeeded(&self, email: &Email) {
         self.accounts.forget(&email.folded());
     }
-
-    pub fn drop_idle(&self, now: Timestamp) {
-        self.addresses.drop_idle(now);
-        self.accounts.drop_idle(now);
-    }
 }
 
 /// An IPv6 visitor owns a /64 (RFC 6177), an IPv4 one the address; IPv4 in IPv6 clothes is IPv4.

@@ -3,6 +3,7 @@
 mod channels;
 mod parts;
 mod reserve;
+mod retention;
 mod send_test;
 mod start;
 mod tasks;

@@ -15,7 +15,7 @@ use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{By, Cache, Email, projects, users};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy};
-use crate::config::{BaseUrl, Config};
+use crate::config::{self, BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
 use crate::http::ingest::Refusals;
@@ -25,7 +25,7 @@ use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
 use crate::issues;
 use crate::issues::ids::RecentIds;
 use crate::issues::incoming::Tools;
-use crate::issues::record::EventRecord;
+use crate::issues::record::{EventRecord, Keeping};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::MetricRecord;
 use crate::notify::channel::Transport;
@@ -216,16 +216,20 @@ fn open_store(
 ) -> Result<Opened, store::Error> {
     let waiting_bytes_max = config.limits.waiting_bytes_max;
     let options = Options { prepare: vec![issues::sql::register], waiting_bytes_max, ..Options::default() };
-    let sample_floor = config.issues.sample_floor;
+    let keeping = keeping(&config.issues);
     let mut opened = Store::open(folder, &options)?;
     let record =
-        opened.prepare(|tx| EventRecord::load(tx, Arc::clone(incidents), entropy.clone(), sample_floor))?;
+        opened.prepare(|tx| EventRecord::load(tx, Arc::clone(incidents), entropy.clone(), keeping))?;
     let recent = record.recent.clone();
     let tools = Tools { dictionaries: record.dictionaries.clone(), ..Tools::default() };
     let events = opened.lane("events", EVENTS_WAITING_MAX, record);
     let points =
         opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord { incidents: Arc::clone(incidents) });
     Ok(Opened { store: opened.start()?, events, points, recent, tools })
+}
+
+fn keeping(config: &config::Issues) -> Keeping {
+    Keeping { sample_floor: config.sample_floor, new_per_hour: config.new_per_hour_max }
 }
 
 /// A first start makes the project `default`, and the first owner where the environment names one.

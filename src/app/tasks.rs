@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::retention::LettingGo;
 use super::watch::Watch;
 use crate::accounts::{links, sessions};
 use crate::base::Clock;
@@ -13,11 +14,10 @@ use crate::http::ingest::Refusals;
 use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
 use crate::issues::evaluate::expire_rates;
 use crate::issues::ids::{Merge, RecentIds};
-use crate::issues::retention::{Cut, STEP_ROWS, evict, forget_issues};
+use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::Outbox;
 use crate::notify::worker::RunReport;
-use crate::releases;
 use crate::store::{Error, Store};
 
 /// What tasks work with.
@@ -33,10 +33,15 @@ pub(super) struct Work {
     pub(super) watch: Watch,
 }
 
+impl Work {
+    fn letting_go(self) -> LettingGo {
+        let Self { store, clock, incidents, recent, retention, watch, .. } = self;
+        LettingGo { store, clock, incidents, recent, own: watch.own, retention }
+    }
+}
+
 /// Rows that one run of `incidents.expire` handles per step.
 const EXPIRE_ROWS: u32 = 100;
-/// Pages given back to the file system in one step.
-const VACUUM_PAGES: u32 = 256;
 
 pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
     let every = |seconds| Schedule::Every(Duration::from_secs(seconds));
@@ -59,6 +64,7 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             Wake::OnCommit(DELIVERIES),
             |work| Box::pin(deliver(work)),
         ),
+        channel_tests(work.clone()),
         task(
             "rules.windows",
             "Notices that an error rate or the number of slow queries fell again",
@@ -83,22 +89,18 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
         task("issues.merge_ids", "Sorts event ids into their index", every(5), Wake::ScheduleOnly, |work| {
             Box::pin(merge_ids(work))
         }),
-        task(
-            "retention.age",
-            "Lets go of what is past its age",
-            Schedule::cron("0 7 * * * *")?,
-            Wake::ScheduleOnly,
-            |work| Box::pin(retention_age(work)),
-        ),
-        task("retention.bytes", "Keeps the disk inside its budget", every(60), Wake::ScheduleOnly, |work| {
-            Box::pin(retention_bytes(work))
+        task("retention.age", "Lets go of what is past its age", every(60), Wake::ScheduleOnly, |work| {
+            Box::pin(work.letting_go().age())
+        }),
+        task("retention.bytes", "Keeps the disk inside its budget", every(5), Wake::ScheduleOnly, |work| {
+            Box::pin(work.letting_go().bytes())
         }),
         task(
             "store.give_back",
             "Gives free pages back to the file system",
             every(300),
             Wake::ScheduleOnly,
-            |work| Box::pin(give_back(work)),
+            |work| Box::pin(work.letting_go().give_back()),
         ),
         task(
             "accounts.expire",
@@ -149,6 +151,21 @@ async fn windows(work: Work) -> anyhow::Result<Report> {
     Ok(if fell == 0 { Report::Idle } else { Report::Did(format!("{fell} fell below their bound")) })
 }
 
+fn channel_tests(work: Work) -> Task {
+    Task::new(
+        "notify.tests",
+        "Sends the tests that people ask for, once each",
+        Schedule::Every(Duration::from_secs(5)),
+        Wake::OnCommit(DELIVERIES),
+        move || Box::pin(tests(work.clone())),
+    )
+}
+
+async fn tests(work: Work) -> anyhow::Result<Report> {
+    let sent = work.outbox.run_tests().await?;
+    Ok(if sent == 0 { Report::Idle } else { Report::Did(format!("{sent} tests")) })
+}
+
 async fn refusals(work: Work) -> anyhow::Result<Report> {
     let written = work.refusals.flush(&work.store, work.clock.now()).await?;
     Ok(if written == 0 { Report::Idle } else { Report::Did(format!("{written} refusals written")) })
@@ -170,73 +187,6 @@ async fn merge_ids(work: Work) -> anyhow::Result<Report> {
     let merge = merge.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     work.recent.forget(merge.entries());
     Ok(Report::More(format!("{} ids merged", merge.entries().len())))
-}
-
-async fn retention_age(work: Work) -> anyhow::Result<Report> {
-    let now = work.clock.now();
-    let before = now - work.retention.age;
-    let evicted = work.store.write("retention.age", move |tx| evict(tx, now, Cut::Before(before))).await?;
-    work.recent.forget(&evicted);
-    let incidents = Arc::clone(&work.incidents);
-    let others = work
-        .store
-        .write("retention.age", move |tx| {
-            let issues = if evicted.is_empty() { forget_issues(tx, before)? } else { 0 };
-            let points = metrics::purge(tx, before, STEP_ROWS)?;
-            let deploys = releases::purge(tx, before, STEP_ROWS)?;
-            let closed = incidents.purge(tx, before, STEP_ROWS)?;
-            let lines = crate::ledger::purge(tx, None, before, STEP_ROWS)?;
-            Ok::<_, Error>(evicted.len() + issues + points + deploys + closed + lines)
-        })
-        .await?;
-    Ok(if others == 0 { Report::Idle } else { Report::More(format!("{others} rows past their age")) })
-}
-
-async fn retention_bytes(work: Work) -> anyhow::Result<Report> {
-    let budget = work.retention.bytes_max;
-    let free = work.store.read(free_bytes).await?;
-    let used = work.store.disk_bytes().saturating_sub(free);
-    if used <= budget {
-        return Ok(Report::Idle);
-    }
-    let now = work.clock.now();
-    let evicted = work.store.write("retention.bytes", move |tx| evict(tx, now, Cut::OverBudget)).await?;
-    work.recent.forget(&evicted);
-    anyhow::ensure!(
-        !evicted.is_empty(),
-        "over the byte budget, and no payload is left to let go of: raise retention.max_gb"
-    );
-    Ok(Report::More(format!("{} payloads over the budget", evicted.len())))
-}
-
-/// Bytes of the database's file that hold nothing: they are used again or given back.
-fn free_bytes(tx: &crate::store::ReadTx<'_>) -> Result<u64, Error> {
-    let bytes: i64 = tx.one(
-        "SELECT (SELECT freelist_count FROM pragma_freelist_count) * (SELECT page_size FROM pragma_page_size)",
-        [],
-        |row| row.get(0),
-    )?;
-    Ok(u64::try_from(bytes).unwrap_or(0))
-}
-
-async fn give_back(work: Work) -> anyhow::Result<Report> {
-    let free: i64 = work
-        .store
-        .read(|tx| tx.one("SELECT freelist_count FROM pragma_freelist_count", [], |row| row.get(0)))
-        .await
-        .map_err(|error: Error| error)?;
-    // A few free pages are soon used again.
-    if free < i64::from(VACUUM_PAGES) {
-        return Ok(Report::Idle);
-    }
-    let vacuum = |tx: &crate::store::WriteTx<'_>| -> Result<(), Error> {
-        let mut statement = tx.connection().prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-        Ok(())
-    };
-    work.store.write("store.give_back", vacuum).await?;
-    Ok(Report::More(format!("{free} pages were free")))
 }
 
 async fn accounts_expire(work: Work) -> anyhow::Result<Report> {

@@ -106,6 +106,7 @@ impl Watch {
             commits_failed: failed.saturating_sub(disk_full),
             disk_full,
             reserve_gone: self.own.is_disk_full(),
+            over_budget: self.own.is_over_budget(),
             slowest_batch,
             disk: look_at_disk(&self.folder),
             outbox,

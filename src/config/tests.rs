@@ -150,7 +150,7 @@ fn a_wrong_value_is_told_where_it_stands_and_never_repeated_when_secret() {
     for expected in [
         format!("{path}:1: test_api_key expects text; found integer"),
         format!("{path}:3: retention.days expects whole number, 1 to 3650; found 0"),
-        format!("{path}:4: retention.max_gb expects number, 0.01 to 100000; found string"),
+        format!("{path}:4: retention.max_gb expects number, 0.25 to 100000; found string"),
         "TOCSIN_MODE: mode expects one of production, development; found `dev`".to_owned(),
         "TOCSIN_ISSUES__SAMPLE_FLOOR: issues.sample_floor expects whole number".to_owned(),
         "TOCSIN_BASE_URL: base_url is not a URL".to_owned(),

@@ -14,7 +14,7 @@ use crate::store::{Error, Store, params};
 
 /// A run that takes longer is given up; the next one starts from what is in the database.
 const RUN_TIME_MAX: Duration = Duration::from_mins(5);
-/// Runs in a row that may ask for more before others get a turn.
+/// Runs in a row that may ask for more before what they did is kept; then it goes on at once.
 const TURNS_MAX: usize = 100;
 
 /// The tasks and their state. Cheap to clone.
@@ -98,7 +98,7 @@ impl Engine {
     /// Runs a task now, waiting for a run that is under way. `None` where there is no such task.
     pub async fn run_now(&self, name: &str) -> Option<Result<String, String>> {
         let running = self.tasks.iter().find(|running| running.task.name == name)?;
-        self.run(running).await;
+        self.run(running, &CancellationToken::new()).await;
         running.state().last.map(|last| last.outcome)
     }
 
@@ -131,17 +131,22 @@ impl Engine {
             if stop.run_until_cancelled(due).await.is_none() {
                 return;
             }
-            self.run(running).await;
-            next_at = running.task.schedule.next_after(self.clock.now());
+            let has_more = self.run(running, &stop).await;
+            let now = self.clock.now();
+            next_at = if has_more { now } else { running.task.schedule.next_after(now) };
         }
     }
 
-    async fn run(&self, running: &Running) {
+    /// Answers whether the task asked for more than one run's turns.
+    async fn run(&self, running: &Running, stop: &CancellationToken) -> bool {
         let _turn = running.turn.lock().await;
         let at = self.clock.now();
         let began = Instant::now();
         running.with(|state| state.running = true);
-        let outcome = self.turns(running).await;
+        let (outcome, has_more) = match self.turns(running, stop).await {
+            Ok((did, has_more)) => (Ok(did), has_more),
+            Err(error) => (Err(error), false),
+        };
         let last =
             LastRun { at, took: began.elapsed(), outcome: outcome.clone().map(Option::unwrap_or_default) };
         *self.ran_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -164,24 +169,30 @@ impl Engine {
         if !idle || !known {
             self.keep(running.task.name, &last, running.state()).await;
         }
+        has_more
     }
 
-    /// Runs the task until it has nothing more to do, at most [`TURNS_MAX`] times. `None`: it was idle.
-    async fn turns(&self, running: &Running) -> Result<Option<String>, String> {
+    /// Runs the task until it has nothing more to do, at most [`TURNS_MAX`] times or until `stop`. What it did, `None`
+    /// where it was idle, and whether there is more.
+    async fn turns(
+        &self,
+        running: &Running,
+        stop: &CancellationToken,
+    ) -> Result<(Option<String>, bool), String> {
         let mut did = None;
         for _ in 0..TURNS_MAX {
+            if stop.is_cancelled() {
+                break;
+            }
             let run = tokio::time::timeout(RUN_TIME_MAX, (running.task.run)());
             let report = run.await.map_err(|_| format!("gave up after {} s", RUN_TIME_MAX.as_secs()))?;
             match report.map_err(|error| format!("{error:#}"))? {
-                Report::Idle => break,
-                Report::Did(what) => {
-                    did = Some(what);
-                    break;
-                }
+                Report::Idle => return Ok((did, false)),
+                Report::Did(what) => return Ok((Some(what), false)),
                 Report::More(what) => did = Some(what),
             }
         }
-        Ok(did)
+        Ok((did, true))
     }
 
     /// Keeps the last run across restarts. A full queue or disk must not stop the task itself.
@@ -361,6 +372,33 @@ mod tests {
         assert_eq!(engine.status()[0].failures, 1);
         engine.run_now("test.fail").await;
         assert_eq!(engine.status()[0].runs, 2);
+        house.store.stop();
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_goes_on_at_once_and_still_stops_when_it_is_told() {
+        let house = house();
+        let (sender, mut ran) = tokio::sync::mpsc::unbounded_channel();
+        let every = Schedule::Every(Duration::from_hours(1));
+        let task = Task::new("test.behind", "is behind", every, Wake::ScheduleOnly, move || {
+            let sender = sender.clone();
+            async move {
+                sender.send(())?;
+                tokio::task::yield_now().await;
+                Ok(Report::More("some".to_owned()))
+            }
+        });
+        let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
+        for (_, running) in engine.loops(&house.stop) {
+            house.tracker.spawn(running);
+        }
+        // More than one run's turns, while the clock stands still.
+        for _ in 0..=TURNS_MAX {
+            ran.recv().await.unwrap();
+        }
+        house.stop.cancel();
+        house.tracker.close();
+        house.tracker.wait().await;
         house.store.stop();
     }
 

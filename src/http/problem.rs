@@ -30,6 +30,8 @@ pub enum Unavailable {
     Busy,
     Restarting,
     DiskFull,
+    /// `retention.max_gb` is used up.
+    OverBudget,
 }
 
 #[derive(Serialize)]
@@ -137,6 +139,11 @@ impl From<store::Error> for Problem {
                 "The disk is full. Nothing of this was stored.",
                 DISK_FULL_RETRY_S,
             ),
+            store::Error::OverBudget => unavailable(
+                Unavailable::OverBudget,
+                "The byte budget of this tocsin is used up. Nothing of this was stored.",
+                DISK_FULL_RETRY_S,
+            ),
             store::Error::Newer { .. }
             | store::Error::Panicked
             | store::Error::DiskFailed(_)
@@ -153,9 +160,11 @@ impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         let status = match denial {
             Denial::NotVisible => StatusCode::NOT_FOUND,
-            Denial::NeedsRole(_) | Denial::NeedsScope(_) | Denial::OneProjectOnly | Denial::NotForPeople => {
-                StatusCode::FORBIDDEN
-            }
+            Denial::NeedsRole(_)
+            | Denial::NeedsScope(_)
+            | Denial::NeedsProject
+            | Denial::OneProjectOnly
+            | Denial::NotForPeople => StatusCode::FORBIDDEN,
         };
         Self::new(status, sentence(&denial.to_string()))
     }

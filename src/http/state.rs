@@ -56,12 +56,10 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Records an event and counts what became of it. While the disk is full nothing is tried: what room is left
-    /// belongs to the alarm about it.
+    /// Records an event and counts what became of it. While the disk or the byte budget is full nothing is
+    /// tried: what room is left belongs to the alarm about it.
     pub async fn take_event(&self, event: Incoming) -> Result<Recorded, Error> {
-        if self.own.is_disk_full() {
-            return Err(Error::DiskFull);
-        }
+        self.may_store()?;
         let recorded = self.events.submit(event).await.inspect_err(|error| self.look_soon(error))?;
         self.observed.event(recorded);
         Ok(recorded)
@@ -72,10 +70,16 @@ impl AppState {
         &self,
         points: <MetricRecord as Record>::Item,
     ) -> Result<<MetricRecord as Record>::Outcome, Error> {
-        if self.own.is_disk_full() {
-            return Err(Error::DiskFull);
-        }
+        self.may_store()?;
         self.points.submit(points).await.inspect_err(|error| self.look_soon(error))
+    }
+
+    fn may_store(&self) -> Result<(), Error> {
+        match (self.own.is_disk_full(), self.own.is_over_budget()) {
+            (true, _) => Err(Error::DiskFull),
+            (false, true) => Err(Error::OverBudget),
+            (false, false) => Ok(()),
+        }
     }
 
     /// A full disk is told at once, not at the next turn.

@@ -1,6 +1,8 @@
 //! Questions that pages and the API ask about incidents. Read only, indexed, bounded.
 
-use crate::base::{ProjectId, Severity, Uid};
+use std::time::Duration;
+
+use crate::base::{ProjectId, Severity, Timestamp, Uid};
 use crate::store::{Error, ReadTx, Row, params};
 
 use super::rows::{self, IncidentId, IncidentState, WitnessId};
@@ -41,6 +43,8 @@ pub struct Page<T> {
 pub const LIMIT_MAX: u32 = 100;
 /// More than the timeline of one incident holds.
 const EVENTS_MAX: i64 = 600;
+/// Enough for a median.
+const NEWEST_MAX: i64 = 1000;
 
 /// Incidents in scope, newest first.
 pub fn list(
@@ -124,10 +128,6 @@ pub fn find_page(tx: &ReadTx<'_>, scope: Scope<'_>, uid: Uid) -> Result<Option<I
 
 /// Unresolved incidents in scope, and messages that are on their way or wait.
 pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<Counts, Error> {
-    let projects = match scope {
-        Scope::All => None,
-        Scope::Projects(projects) => Some(serde_json::to_string(projects).unwrap_or_default()),
-    };
     let mut counts = tx.one(
         "SELECT count(*) FILTER (WHERE state = 'open'), count(*) FILTER (WHERE state = 'acknowledged'),
                 count(*) FILTER (WHERE state = 'open' AND severity = 'critical'),
@@ -135,7 +135,7 @@ pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<Counts, Error> {
                 count(*) FILTER (WHERE state = 'open' AND severity = 'medium')
          FROM incidents
          WHERE state <> 'resolved' AND (?1 IS NULL OR project_id IN (SELECT value FROM json_each(?1)))",
-        [projects],
+        [project_list(scope)],
         |row| {
             let open: i64 = row.get(0)?;
             let mut worst = Severity::ALL.first().copied().filter(|_| open > 0);
@@ -153,6 +153,37 @@ pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<Counts, Error> {
     counts.undelivered = of("pending")? + of("sending")?;
     counts.waiting = of("waiting")?;
     Ok(counts)
+}
+
+/// How long each incident took to be seen, the quickest first: those of the newest thousand that began since then.
+pub fn times_to_detect(tx: &ReadTx<'_>, scope: Scope<'_>, since: Timestamp) -> Result<Vec<Duration>, Error> {
+    tx.all(
+        "SELECT detected_at - impact_started_at AS took
+         FROM (SELECT impact_started_at, detected_at FROM incidents
+               WHERE ?1 IS NULL OR project_id IN (SELECT value FROM json_each(?1)) ORDER BY id DESC LIMIT ?2)
+         WHERE impact_started_at >= ?3 ORDER BY took",
+        params![project_list(scope), NEWEST_MAX, since.as_micros()],
+        |row| Ok(Duration::from_micros(u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0))),
+    )
+}
+
+/// When the last incident ended; `None` where there was none.
+pub fn find_last_end(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<Option<Timestamp>, Error> {
+    tx.first(
+        "SELECT resolved_at FROM incidents
+         WHERE state = 'resolved' AND (?1 IS NULL OR project_id IN (SELECT value FROM json_each(?1)))
+         ORDER BY resolved_at DESC LIMIT 1",
+        [project_list(scope)],
+        |row| rows::time(row, 0),
+    )
+}
+
+/// The projects of a scope for `json_each`; null: every one, and tocsin's own.
+fn project_list(scope: Scope<'_>) -> Option<String> {
+    match scope {
+        Scope::All => None,
+        Scope::Projects(projects) => Some(serde_json::to_string(projects).unwrap_or_default()),
+    }
 }
 
 pub(super) fn bounds(page: PageOf) -> (i64, u32) {
@@ -266,6 +297,7 @@ fn read_incident(row: &Row<'_>) -> rusqlite::Result<IncidentView> {
         witness_count: row.get(8)?,
         impact_started_at: rows::time(row, 9)?,
         detected_at: rows::time(row, 10)?,
+        time_to_detect_ms: millis_between(row, 9, 10)?,
         first_sent_at: rows::maybe_time(row, 11)?,
         first_delivered_at: rows::maybe_time(row, 12)?,
         acknowledged_at: rows::maybe_time(row, 13)?,
@@ -275,6 +307,12 @@ fn read_incident(row: &Row<'_>) -> rusqlite::Result<IncidentView> {
         resolve_reason: row.get(17)?,
         next_ring_at: rows::maybe_time(row, 18)?,
     })
+}
+
+/// What passed between the times of two columns; nothing takes less than no time.
+fn millis_between(row: &Row<'_>, from: usize, to: usize) -> rusqlite::Result<i64> {
+    let passed = rows::time(row, to)?.since(rows::time(row, from)?);
+    Ok(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn read_witness(row: &Row<'_>) -> rusqlite::Result<WitnessView> {
@@ -289,6 +327,7 @@ fn read_witness(row: &Row<'_>) -> rusqlite::Result<WitnessView> {
         state: row.get(7)?,
         first_bad_at: rows::time(row, 8)?,
         detected_at: rows::time(row, 9)?,
+        time_to_detect_ms: millis_between(row, 8, 9)?,
         last_bad_at: rows::time(row, 10)?,
         ok_since: rows::maybe_time(row, 11)?,
         signal_count: row.get(12)?,

@@ -178,8 +178,12 @@ impl Incidents {
             rings: 0,
         };
         witnesses::insert(tx, now, incident.id, signal)?;
-        let detail =
-            json!({"key": signal.key, "source": signal.source.as_str(), "silenced": silence.is_some()});
+        let detail = json!({
+            "key": signal.key,
+            "source": signal.source.as_str(),
+            "severity": signal.severity.as_str(),
+            "silenced": silence.is_some(),
+        });
         note(tx, now, incident.id, &Event { kind: EventKind::Opened, actor: None, detail })?;
         if silence.is_none() {
             self.tell_all(tx, now, &incident)?;

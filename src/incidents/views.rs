@@ -27,6 +27,8 @@ pub struct IncidentView {
     pub witness_count: i64,
     pub impact_started_at: Timestamp,
     pub detected_at: Timestamp,
+    /// From the first bad moment to the first signal about it.
+    pub time_to_detect_ms: i64,
     pub first_sent_at: Option<Timestamp>,
     pub first_delivered_at: Option<Timestamp>,
     pub acknowledged_at: Option<Timestamp>,
@@ -55,6 +57,8 @@ pub struct WitnessView {
     pub state: String,
     pub first_bad_at: Timestamp,
     pub detected_at: Timestamp,
+    /// How long this watcher took to see what it saw.
+    pub time_to_detect_ms: i64,
     pub last_bad_at: Timestamp,
     pub ok_since: Option<Timestamp>,
     pub signal_count: i64,

@@ -7,32 +7,57 @@ use serde_json::json;
 
 use super::Level;
 use super::incoming::Incoming;
-use super::record::Change;
-use super::rows::Status;
+use super::record::{Change, Kinship};
+use super::rows::{self, Status};
 use crate::accounts::projects;
 use crate::base::{ProjectId, Severity, Timestamp};
 use crate::incidents::rules::{self, Rule, RuleKind, RuleSet};
 use crate::incidents::{Incidents, Signal, SignalKind, Source, queries::firing_keys};
 use crate::store::{Error, ReadTx, WriteTx, params};
 
-/// Why an issue's events ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why an issue's events ring, the loudest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RingReason {
-    Critical,
-    Regression,
+    /// It rang before, its incident is over, and here it is again.
+    Returned,
     NewIssue,
+    Regression,
+    Critical,
 }
 
-/// What the rules say of one issue's events in one batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the rules say of an event of an issue, the loudest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    Ring(RingReason),
-    /// A new issue of a project's first day.
-    Digest,
-    /// Nothing new: an open incident of this issue stays awake.
-    KeepAwake,
     /// Somebody decided not to hear of it.
     Ignored,
+    /// Nothing new: an open incident of this issue stays awake.
+    KeepAwake,
+    /// As [`Verdict::KeepAwake`], but where no incident is open any more, it rings as [`RingReason::Returned`].
+    AwakeOrReturned,
+    /// A new issue of a project's first day.
+    Digest,
+    Ring(RingReason),
+}
+
+impl RingReason {
+    /// The rule that says how bad it is.
+    const fn rule(self) -> RuleKind {
+        match self {
+            Self::Returned | Self::NewIssue => RuleKind::NewIssue,
+            Self::Regression => RuleKind::Regression,
+            Self::Critical => RuleKind::Critical,
+        }
+    }
+
+    /// The `type` of its messages.
+    const fn alert(self) -> &'static str {
+        match self {
+            Self::Returned => "incident",
+            Self::NewIssue => "new_issue",
+            Self::Regression => "regression",
+            Self::Critical => "critical_error",
+        }
+    }
 }
 
 /// What [`judge`] looks at.
@@ -41,7 +66,9 @@ pub struct Facts<'a> {
     pub status: Status,
     pub is_new: bool,
     pub regressed: bool,
-    pub worst: Severity,
+    /// An incident was opened for it before, whatever became of that.
+    pub has_rung: bool,
+    pub severity: Severity,
     pub environment: &'a str,
     /// Since when the project hears events: its first hours fill with everything that was broken before.
     pub heard_for: Duration,
@@ -49,8 +76,8 @@ pub struct Facts<'a> {
 
 /// A burning issue or project is raised again this often, not with every commit.
 const RAISE_EVERY: Duration = Duration::from_secs(10);
-/// Far below the quiet time after which an incident closes.
-const TOUCH_EVERY: Duration = Duration::from_mins(1);
+/// Far below the quiet time after which an incident closes, which is a minute at least.
+const TOUCH_EVERY: Duration = Duration::from_secs(20);
 /// An event may tell of trouble that began before it arrived; older claims are a client's stale queue.
 const BACKDATE_MAX: Duration = Duration::from_hours(1);
 /// Width of a step of `error_rate`.
@@ -67,19 +94,24 @@ pub fn judge(facts: &Facts<'_>, rules: &RuleSet) -> Verdict {
         let rule = rules.get(kind);
         rule.enabled && rule.covers_environment(facts.environment)
     };
-    if facts.worst == Severity::Critical && applies(RuleKind::Critical) {
+    if facts.severity == Severity::Critical && applies(RuleKind::Critical) {
         return Verdict::Ring(RingReason::Critical);
     }
     if facts.regressed && applies(RuleKind::Regression) {
         return Verdict::Ring(RingReason::Regression);
     }
     let new = rules.get(RuleKind::NewIssue);
-    let is_grave = new.params.least_severity.is_none_or(|least| facts.worst >= least);
-    if !(facts.is_new && is_grave && applies(RuleKind::NewIssue)) {
+    let is_grave = new.params.least_severity.is_none_or(|least| facts.severity >= least);
+    if !(is_grave && applies(RuleKind::NewIssue)) {
         return Verdict::KeepAwake;
     }
     let is_young = facts.heard_for < digest_time(rules);
-    if is_young { Verdict::Digest } else { Verdict::Ring(RingReason::NewIssue) }
+    match (facts.is_new, is_young) {
+        (true, true) => Verdict::Digest,
+        (true, false) => Verdict::Ring(RingReason::NewIssue),
+        (false, false) if facts.has_rung => Verdict::AwakeOrReturned,
+        (false, _) => Verdict::KeepAwake,
+    }
 }
 
 /// How long a project's new issues wait for its one digest.
@@ -87,28 +119,39 @@ fn digest_time(rules: &RuleSet) -> Duration {
     Duration::from_hours(rules.get(RuleKind::NewIssue).params.digest_first_hours.unwrap_or(0).into())
 }
 
-/// When something was last raised, so that a storm costs the incidents nothing.
-#[derive(Default)]
-pub(super) struct Seen {
-    issues: HashMap<i64, Timestamp>,
-    rates: HashMap<ProjectId, Timestamp>,
-}
-
-/// What [`Seen`] learns once the batch is on disk.
+/// When something was last raised, so that a storm costs the incidents nothing. Also what a batch adds to it.
 #[derive(Clone, Default)]
-pub(super) struct StagedSeen {
-    issues: HashMap<i64, Timestamp>,
+pub(super) struct Seen {
+    /// By issue: when, and how loud.
+    raised: HashMap<i64, (Timestamp, Severity)>,
+    touched: HashMap<i64, Timestamp>,
     rates: HashMap<ProjectId, Timestamp>,
+    floods: HashMap<ProjectId, Timestamp>,
 }
 
 impl Seen {
-    pub(super) fn apply(&mut self, staged: StagedSeen) {
-        if self.issues.len() > SEEN_MAX {
-            self.issues.clear();
+    /// Learns what a batch added, once that is on disk.
+    pub(super) fn apply(&mut self, staged: Self) {
+        if self.raised.len().max(self.touched.len()) > SEEN_MAX {
+            self.raised.clear();
+            self.touched.clear();
         }
-        self.issues.extend(staged.issues);
+        self.raised.extend(staged.raised);
+        self.touched.extend(staged.touched);
         self.rates.extend(staged.rates);
+        self.floods.extend(staged.floods);
     }
+
+    /// Whether the issue was raised just now, as loud as this or louder.
+    fn is_raised(&self, issue: i64, severity: Severity, now: Timestamp) -> bool {
+        let last = self.raised.get(&issue).filter(|(_, loudest)| *loudest >= severity);
+        is_recent(last.map(|(at, _)| at), now, RAISE_EVERY)
+    }
+}
+
+/// Whether `last` is no longer ago than `within`. A moment in the future is of a clock that was set back since.
+fn is_recent(last: Option<&Timestamp>, now: Timestamp, within: Duration) -> bool {
+    last.is_some_and(|last| *last <= now && now.since(*last) < within)
 }
 
 /// Raises what a batch's changes call for, in the batch's own transaction.
@@ -118,7 +161,7 @@ pub(super) fn raise(
     now: Timestamp,
     changes: &[Change<'_>],
     seen: &Seen,
-    staged: &mut StagedSeen,
+    staged: &mut Seen,
 ) -> Result<(), Error> {
     let mut by_project: HashMap<ProjectId, Vec<&Change<'_>>> = HashMap::new();
     for change in changes {
@@ -134,6 +177,7 @@ pub(super) fn raise(
         for change in &changes {
             round.issue(tx, change, staged)?;
         }
+        round.flood(tx, &changes, staged)?;
         round.rate(tx, &changes, staged)?;
     }
     Ok(())
@@ -150,72 +194,134 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    fn issue(&self, tx: &WriteTx<'_>, change: &Change<'_>, staged: &mut StagedSeen) -> Result<(), Error> {
-        let Some(worst) = change.events.iter().max_by_key(|event| event.severity) else { return Ok(()) };
-        let facts = Facts {
-            status: change.issue.status,
-            is_new: change.is_new,
-            regressed: change.regressed,
-            worst: worst.severity,
-            environment: &worst.environment,
-            heard_for: self.now.since(self.heard_since),
-        };
-        let last = self.seen.issues.get(&change.issue.id).copied().unwrap_or_default();
-        let key = issue_key(self.project, change);
-        match judge(&facts, self.rules) {
-            Verdict::Ignored => {}
-            Verdict::Ring(reason) => {
-                let news = change.is_new || change.regressed;
-                if news || self.now.since(last) >= RAISE_EVERY {
-                    staged.issues.insert(change.issue.id, self.now);
-                    self.incidents.raise(tx, self.now, &self.issue_signal(change, worst, reason, key))?;
+    /// Does what the loudest of the issue's events calls for.
+    fn issue(&self, tx: &WriteTx<'_>, change: &Change<'_>, staged: &mut Seen) -> Result<(), Error> {
+        let judged = change.events.iter().map(|event| (self.judge(change, event), *event));
+        let loudest = judged.max_by_key(|(verdict, event)| (*verdict, event.severity));
+        let Some((verdict, event)) = loudest else { return Ok(()) };
+        match verdict {
+            Verdict::Ignored => Ok(()),
+            Verdict::KeepAwake => self.is_awake(tx, change, staged).map(|_| ()),
+            Verdict::AwakeOrReturned => {
+                if self.is_awake(tx, change, staged)? {
+                    return Ok(());
                 }
+                self.raise(tx, change, &self.issue_signal(change, event, RingReason::Returned), staged)
             }
             Verdict::Digest => {
-                staged.issues.insert(change.issue.id, self.now);
-                let signal = self.issue_signal(change, worst, RingReason::NewIssue, key);
                 let due_at = self.heard_since + digest_time(self.rules);
+                let signal = self.issue_signal(change, event, RingReason::NewIssue);
                 self.incidents.add_to_digest(tx, self.now, due_at, &signal)?;
+                Ok(())
             }
-            Verdict::KeepAwake => {
-                if self.now.since(last) >= TOUCH_EVERY {
-                    staged.issues.insert(change.issue.id, self.now);
-                    let count = i64::try_from(change.events.len()).unwrap_or(i64::MAX);
-                    self.incidents.touch(tx, &key, self.now, count)?;
-                }
-            }
+            Verdict::Ring(reason) => self.ring(tx, change, &self.issue_signal(change, event, reason), staged),
         }
+    }
+
+    fn judge(&self, change: &Change<'_>, event: &Incoming) -> Verdict {
+        let facts = Facts {
+            status: change.issue.status,
+            is_new: change.is_new(),
+            regressed: change.regressed,
+            has_rung: change.issue.has_rung,
+            severity: event.severity,
+            environment: &event.environment,
+            heard_for: self.now.since(self.heard_since),
+        };
+        judge(&facts, self.rules)
+    }
+
+    /// Raises `signal`, unless it is one of a storm that an open incident knows of.
+    fn ring(
+        &self,
+        tx: &WriteTx<'_>,
+        change: &Change<'_>,
+        signal: &Signal,
+        staged: &mut Seen,
+    ) -> Result<(), Error> {
+        let is_news = change.is_new() || change.regressed;
+        let is_heard = !is_news && self.seen.is_raised(change.issue.id, signal.severity, self.now);
+        if is_heard && self.incidents.touch(tx, &signal.key, self.now, change.count())? {
+            return Ok(());
+        }
+        self.raise(tx, change, signal, staged)
+    }
+
+    fn raise(
+        &self,
+        tx: &WriteTx<'_>,
+        change: &Change<'_>,
+        signal: &Signal,
+        staged: &mut Seen,
+    ) -> Result<(), Error> {
+        let issue = &change.issue;
+        if !issue.has_rung {
+            rows::note_alarm(tx, issue.id, self.now)?;
+        }
+        staged.raised.insert(issue.id, (self.now, signal.severity));
+        staged.touched.insert(issue.id, self.now);
+        self.incidents.raise(tx, self.now, signal)?;
         Ok(())
     }
 
-    fn issue_signal(&self, change: &Change<'_>, worst: &Incoming, reason: RingReason, key: String) -> Signal {
-        let severity = match reason {
-            RingReason::Critical => Severity::Critical,
-            RingReason::Regression => self.rules.get(RuleKind::Regression).severity.max(worst.severity),
-            RingReason::NewIssue => worst.severity,
+    /// Keeps the issue's incident awake and says whether there is one, as far as was looked lately.
+    fn is_awake(&self, tx: &WriteTx<'_>, change: &Change<'_>, staged: &mut Seen) -> Result<bool, Error> {
+        let issue = &change.issue;
+        if !issue.has_rung {
+            return Ok(false);
+        }
+        if is_recent(self.seen.touched.get(&issue.id), self.now, TOUCH_EVERY) {
+            return Ok(true);
+        }
+        staged.touched.insert(issue.id, self.now);
+        Ok(self.incidents.touch(tx, &issue_key(self.project, change), self.now, change.count())?)
+    }
+
+    /// A sender that makes no end of new issues is trouble of its own, where new issues ring.
+    fn flood(&self, tx: &WriteTx<'_>, changes: &[&Change<'_>], staged: &mut Seen) -> Result<(), Error> {
+        let rule = self.rules.get(RuleKind::NewIssue);
+        let rings = |event: &&Incoming| rule.enabled && rule.covers_environment(&event.environment);
+        let mut others = changes.iter().filter(|change| change.kinship == Kinship::Other);
+        let Some(change) = others.find(|change| change.events.iter().any(rings)) else { return Ok(()) };
+        if is_recent(self.seen.floods.get(&self.project), self.now, RAISE_EVERY) {
+            return Ok(());
+        }
+        staged.floods.insert(self.project, self.now);
+        let signal = Signal {
+            project: Some(self.project),
+            service: None,
+            key: format!("new_issues:{}", self.project),
+            source: Source::Errors,
+            severity: rule.severity,
+            summary: change.issue.title.clone(),
+            detail: json!({"alert": "incident", "issue": change.issue.uid}),
+            first_bad_at: self.now,
+            observed_at: self.now,
+            kind: SignalKind::Occurrence,
         };
+        self.incidents.raise(tx, self.now, &signal)?;
+        Ok(())
+    }
+
+    fn issue_signal(&self, change: &Change<'_>, event: &Incoming, reason: RingReason) -> Signal {
         Signal {
             project: Some(self.project),
             service: None,
-            key,
+            key: issue_key(self.project, change),
             source: Source::Errors,
-            severity,
+            severity: self.rules.get(reason.rule()).severity,
             summary: change.issue.title.clone(),
             detail: json!({
-                "alert": match reason {
-                    RingReason::Critical => "critical_error",
-                    RingReason::Regression => "regression",
-                    RingReason::NewIssue => "new_issue",
-                },
+                "alert": reason.alert(),
                 "issue": change.issue.uid,
-                "event_id": worst.event,
+                "event_id": event.event,
                 "culprit": change.issue.culprit,
                 "events": change.stats.count,
                 "users": change.stats.users,
                 "users_estimated": !change.stats.users_exact,
-                "frame": worst.frame,
-                "release": worst.release,
-                "environment": worst.environment,
+                "frame": event.frame,
+                "release": event.release,
+                "environment": event.environment,
             }),
             first_bad_at: self.began(&change.events),
             observed_at: self.now,
@@ -229,7 +335,7 @@ impl Round<'_> {
     }
 
     /// Counts the batch's errors and raises the error rate where it passes its bound.
-    fn rate(&self, tx: &WriteTx<'_>, changes: &[&Change<'_>], staged: &mut StagedSeen) -> Result<(), Error> {
+    fn rate(&self, tx: &WriteTx<'_>, changes: &[&Change<'_>], staged: &mut Seen) -> Result<(), Error> {
         let errors = changes
             .iter()
             .filter(|change| change.issue.status != Status::Ignored)
@@ -244,9 +350,8 @@ impl Round<'_> {
              ON CONFLICT (project_id, step) DO UPDATE SET errors = errors + excluded.errors",
             params![self.project.0, step_of(self.now), i64::try_from(errors).unwrap_or(i64::MAX)],
         )?;
-        let last = self.seen.rates.get(&self.project).copied().unwrap_or_default();
         let rule = self.rules.get(RuleKind::ErrorRate);
-        if !rule.enabled || self.now.since(last) < RAISE_EVERY {
+        if !rule.enabled || is_recent(self.seen.rates.get(&self.project), self.now, RAISE_EVERY) {
             return Ok(());
         }
         let window = window(tx, self.now, self.project, rule)?;
@@ -274,7 +379,6 @@ pub fn expire_rates(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> 
             fell += 1;
         }
     }
-    tx.execute("DELETE FROM error_rate WHERE step < ?1", [step_of(now - rules::WINDOW_MAX)])?;
     Ok(fell)
 }
 
@@ -306,14 +410,13 @@ fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> R
 
 fn rate_signal(now: Timestamp, project: ProjectId, rule: &Rule, window: &RateWindow) -> Signal {
     let window_s = window_of(rule).as_secs();
-    let minutes = window_s / 60;
     Signal {
         project: Some(project),
         service: None,
         key: format!("rate:{project}"),
         source: Source::ErrorRate,
         severity: rule.severity,
-        summary: format!("{} errors in {minutes} minutes", window.errors),
+        summary: format!("{} errors in {}", window.errors, rules::window_words(window_of(rule))),
         detail: json!({"alert": "high_error_rate", "events": window.errors, "window_s": window_s, "threshold": rule.threshold}),
         first_bad_at: window.began.min(now),
         observed_at: now,
@@ -333,6 +436,15 @@ fn issue_key(project: ProjectId, change: &Change<'_>) -> String {
 /// `issue:{project}:{issue}`: new, critical and regression are one incident.
 pub fn key_of(project: ProjectId, issue: crate::base::Uid) -> String {
     format!("issue:{project}:{issue}")
+}
+
+/// Forgets steps that are older than any window, at most `limit`.
+pub fn purge_rates(tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<usize, Error> {
+    tx.execute(
+        "DELETE FROM error_rate WHERE (project_id, step) IN (
+             SELECT project_id, step FROM error_rate WHERE step < ?1 ORDER BY step LIMIT ?2)",
+        params![step_of(now - rules::WINDOW_MAX), limit],
+    )
 }
 
 fn step_of(at: Timestamp) -> i64 {

@@ -9,7 +9,7 @@ use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 
 pub use super::lenient::Warning;
-use super::lenient::{ObjectSeed, Warnings};
+use super::lenient::{Any, OneObject, Warnings};
 use crate::base::{EventId, Timestamp};
 
 mod fields;
@@ -68,7 +68,7 @@ impl<'a> EventHead<'a> {
             return Err(HeadError::NotAnObject);
         }
         let warnings = Warnings::default();
-        let seed = ObjectSeed::<Self> { warnings: &warnings, of: PhantomData };
+        let seed = Any(OneObject::<Self> { warnings: &warnings, of: PhantomData });
         let mut reader = serde_json::Deserializer::from_str(json);
         let head = seed
             .deserialize(&mut reader)

@@ -8,6 +8,7 @@
 //! event (counted, payload not kept) is known until its batch is merged, at least [`MERGE_AT`] ids later.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::{EventId, ProjectId, Timestamp};
@@ -49,11 +50,10 @@ impl RecentIds {
     /// Reads the log back after a start.
     pub fn load(tx: &ReadTx<'_>) -> Result<Self, Error> {
         let recent = Self::default();
-        let batches =
-            tx.all("SELECT ids FROM event_id_log ORDER BY batch", [], |row| row.get::<_, Vec<u8>>(0))?;
-        for ids in batches {
-            recent.remember(&decode(&ids));
-        }
+        for_each_batch(tx, |_, ids| {
+            recent.remember(&decode(ids));
+            ControlFlow::Continue(())
+        })?;
         Ok(recent)
     }
 
@@ -66,11 +66,15 @@ impl RecentIds {
         self.places().extend(entries.iter().map(|e| ((e.project, e.event), e.place)));
     }
 
-    /// Forgets entries that were merged or deleted.
+    /// Forgets entries that were merged or deleted. An id that was let go of and sent again has another place by
+    /// now: that one stays.
     pub fn forget(&self, entries: &[Entry]) {
         let mut places = self.places();
         for entry in entries {
-            places.remove(&(entry.project, entry.event));
+            let key = (entry.project, entry.event);
+            if places.get(&key) == Some(&entry.place) {
+                places.remove(&key);
+            }
         }
     }
 
@@ -133,18 +137,21 @@ impl Merge {
         Self::of_everything(tx)
     }
 
-    /// The oldest [`MERGE_AT`] batches, however little they hold.
+    /// The oldest batches until they hold [`MERGE_AT`] ids, however few there are.
     pub fn of_everything(tx: &ReadTx<'_>) -> Result<Option<Self>, Error> {
-        let batches = tx.all(
-            "SELECT batch, ids FROM event_id_log ORDER BY batch LIMIT ?1",
-            [i64::try_from(MERGE_AT).unwrap_or(i64::MAX)],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)),
-        )?;
-        let Some((last_batch, _)) = batches.last() else { return Ok(None) };
-        let last_batch = *last_batch;
-        let mut entries: Vec<Entry> = batches.iter().flat_map(|(_, ids)| decode(ids)).collect();
-        entries.sort_unstable_by_key(|e| (e.project, e.event));
-        Ok(Some(Self { last_batch, entries, done: 0 }))
+        Self::of_oldest(tx, MERGE_AT)
+    }
+
+    /// The oldest batches until they hold `ids_max` ids: the last one may bring some more.
+    fn of_oldest(tx: &ReadTx<'_>, ids_max: usize) -> Result<Option<Self>, Error> {
+        let mut merge = Self { last_batch: 0, entries: Vec::new(), done: 0 };
+        for_each_batch(tx, |batch, ids| {
+            merge.last_batch = batch;
+            merge.entries.extend(decode(ids));
+            if merge.entries.len() < ids_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        merge.entries.sort_unstable_by_key(|e| (e.project, e.event));
+        Ok((merge.last_batch > 0).then_some(merge))
     }
 
     /// Writes the next step; the last one also drops the merged batches. Repeating a step is harmless.
@@ -181,6 +188,19 @@ impl Merge {
     }
 }
 
+/// Hands over the log batch by batch, oldest first, without holding more than one in memory.
+fn for_each_batch(tx: &ReadTx<'_>, mut take: impl FnMut(i64, &[u8]) -> ControlFlow<()>) -> Result<(), Error> {
+    let mut statement =
+        tx.connection().prepare_cached("SELECT batch, ids FROM event_id_log ORDER BY batch")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if take(row.get(0)?, row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 fn encode(entries: &[Entry]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
     for entry in entries {
@@ -212,6 +232,7 @@ fn decode(bytes: &[u8]) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Options, Store};
 
     #[test]
     fn entries_survive_the_log() {
@@ -221,5 +242,40 @@ mod tests {
         ];
         assert_eq!(decode(&encode(&entries)), entries);
         assert_eq!(decode(&encode(&entries)[..40]), entries[..1]);
+    }
+
+    fn entry(id: u8, place: Place) -> Entry {
+        Entry { project: ProjectId(1), event: EventId([id; 16]), place }
+    }
+
+    #[test]
+    fn an_id_that_was_sent_again_is_not_forgotten_with_its_predecessor() {
+        let (recent, old, new) =
+            (RecentIds::default(), entry(1, Place::Stored(7)), entry(1, Place::Stored(9)));
+        recent.remember(&[old]);
+        recent.remember(&[new]);
+        recent.forget(&[old]);
+        assert_eq!(recent.find(new.project, new.event), Some(new.place));
+        recent.forget(&[new]);
+        assert!(recent.is_empty());
+    }
+
+    #[test]
+    fn a_merge_takes_as_many_batches_as_hold_its_ids() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+        let write = |tx: &WriteTx<'_>| {
+            for first in [0, 10, 20] {
+                let batch: Vec<_> = (first..first + 10).map(|id| entry(id, Place::Sampled)).collect();
+                append(tx, Timestamp::from_secs(1), &batch)?;
+            }
+            Ok::<_, Error>(())
+        };
+        store.write_now("append", write).unwrap();
+        let merge = store.read_now(|tx| Merge::of_oldest(tx, 15)).unwrap().unwrap();
+        assert_eq!((merge.last_batch, merge.entries().len()), (2, 20));
+        let recent = store.read_now(RecentIds::load).unwrap();
+        assert_eq!(recent.len(), 30);
+        store.stop();
     }
 }

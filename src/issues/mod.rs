@@ -4,6 +4,7 @@
 //! [`grouping`] names its issue, [`title`] and [`classify`] say what to call it and how much it matters,
 //! [`sketch`] counts users, [`sample`] decides which payloads stay, [`view`] shows a stored one.
 
+mod births;
 pub mod classify;
 pub mod dictionaries;
 pub mod evaluate;

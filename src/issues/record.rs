@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::births;
 use super::dictionaries::{self, Dictionaries, LEARN_AT};
 use super::evaluate::{self, Seen};
 use super::ids::{self, Entry, Place, RecentIds};
@@ -37,8 +39,7 @@ pub struct EventRecord {
     pub entropy: Entropy,
     pub recent: RecentIds,
     pub dictionaries: Dictionaries,
-    /// Payloads kept per issue and UTC day whatever happens.
-    pub sample_floor: u32,
+    pub keeping: Keeping,
     users: KnownUsers,
     seen: Seen,
 }
@@ -49,7 +50,7 @@ pub struct Staged {
     entries: Vec<Entry>,
     users: HashMap<i64, Users>,
     dictionaries: HashMap<(ProjectId, [u8; 16]), Arc<Dictionary>>,
-    seen: evaluate::StagedSeen,
+    seen: Seen,
 }
 
 /// What decides whether an issue's dictionary is made or loaded now.
@@ -76,21 +77,53 @@ struct Group<'a> {
     slots: Vec<usize>,
 }
 
+/// How a group of events came to its issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kinship {
+    Known,
+    New,
+    /// Its project has too many new issues: it is counted in the one for all such.
+    Other,
+}
+
 /// What a group did to its issue, for the rules.
 pub(super) struct Change<'a> {
     pub(super) issue: IssueRow,
     pub(super) stats: Stats,
     pub(super) events: Vec<&'a Incoming>,
-    pub(super) is_new: bool,
+    pub(super) kinship: Kinship,
     pub(super) regressed: bool,
 }
+
+impl Change<'_> {
+    pub(super) fn is_new(&self) -> bool {
+        self.kinship == Kinship::New
+    }
+
+    pub(super) fn count(&self) -> i64 {
+        i64::try_from(self.events.len()).unwrap_or(i64::MAX)
+    }
+}
+
+/// What is kept, and how much.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeping {
+    /// Payloads kept per issue and UTC day whatever happens.
+    pub sample_floor: u32,
+    /// Issues that a project may get in an hour; what is new beyond is counted in one.
+    pub new_per_hour: u32,
+}
+
+/// An event that arrives this soon after its issue was resolved and says that it is older belongs to what was
+/// resolved. Later ones are believed by when they arrived: clients' clocks may be wrong.
+const LATE_EVENTS: Duration = Duration::from_mins(5);
 
 impl EventRecord {
     pub fn load(
         tx: &ReadTx<'_>,
         incidents: Arc<Incidents>,
         entropy: Entropy,
-        sample_floor: u32,
+        keeping: Keeping,
     ) -> Result<Self, Error> {
         let recent = RecentIds::load(tx)?;
         Ok(Self {
@@ -98,7 +131,7 @@ impl EventRecord {
             entropy,
             recent,
             dictionaries: Dictionaries::default(),
-            sample_floor,
+            keeping,
             users: KnownUsers::default(),
             seen: Seen::default(),
         })
@@ -112,14 +145,7 @@ impl EventRecord {
         staged: &mut Staged,
     ) -> Result<(Change<'a>, Vec<Recorded>), Error> {
         let Some(first) = group.events.first() else { return Err(Error::Panicked) };
-        let found = rows::find_by_key(tx, first.project, &first.grouping.key)?;
-        let is_new = found.is_none();
-        let issue = if let Some(issue) = found {
-            issue
-        } else {
-            let release = names.release(tx, first)?;
-            rows::create(tx, self.entropy.uid(first.received_at), first, release)?
-        };
+        let (issue, kinship) = self.issue_of(tx, first, names)?;
         let mut stats = Stats::load(tx, issue.id)?;
         let mut recorded = Vec::with_capacity(group.events.len());
         let mut environments = HashSet::new();
@@ -128,7 +154,9 @@ impl EventRecord {
             environments.extend(environment);
             let kept = self.count(&mut stats, event, release);
             let place = if kept {
-                let mut learns = Learns { stored: stats.stored, staged };
+                // What has nothing in common needs no dictionary.
+                let stored = if kinship == Kinship::Other { 0 } else { stats.stored };
+                let mut learns = Learns { stored, staged };
                 Place::Stored(self.store(tx, &issue, event, (environment, release), &mut learns)?)
             } else {
                 Place::Sampled
@@ -141,14 +169,37 @@ impl EventRecord {
         }
         self.users.count(tx, issue.id, &mut stats, &group.events, &mut staged.users)?;
         stats.save(tx, first.project, issue.id)?;
-        let count = i64::try_from(group.events.len()).unwrap_or(i64::MAX);
-        rows::add_to_hour(tx, first.project, issue.id, first.received_at, count)?;
-        let regressed = issue.status == Status::Resolved
-            && group.events.iter().any(|event| event.timestamp > issue.status_at);
+        let regressed = group.events.iter().any(|event| is_regression(&issue, event));
         if regressed {
             rows::regress(tx, &issue, first.received_at)?;
         }
-        Ok((Change { issue, stats, events: group.events.clone(), is_new, regressed }, recorded))
+        let change = Change { issue, stats, events: group.events.clone(), kinship, regressed };
+        rows::add_to_hour(tx, first.project, change.issue.id, first.received_at, change.count())?;
+        Ok((change, recorded))
+    }
+
+    /// The issue that an event belongs to, made where it is new.
+    fn issue_of(
+        &self,
+        tx: &WriteTx<'_>,
+        event: &Incoming,
+        names: &mut Names,
+    ) -> Result<(IssueRow, Kinship), Error> {
+        if let Some(issue) = rows::find_by_key(tx, event.project, &event.grouping.key)? {
+            return Ok((issue, Kinship::Known));
+        }
+        let new_per_hour = self.keeping.new_per_hour;
+        let uid = || self.entropy.uid(event.received_at);
+        if births::admit(tx, event.project, event.received_at, new_per_hour)? {
+            let release = names.release(tx, event)?;
+            return Ok((rows::create(tx, uid(), event, release)?, Kinship::New));
+        }
+        let others = births::others_key(event.received_at);
+        let issue = match rows::find_by_key(tx, event.project, &others)? {
+            Some(issue) => issue,
+            None => rows::create(tx, uid(), &births::others(event, new_per_hour), None)?,
+        };
+        Ok((issue, Kinship::Other))
     }
 
     /// Stores a payload; the issue's dictionary is made from one of the first.
@@ -187,7 +238,7 @@ impl EventRecord {
             stored_today: u32::try_from(stats.stored_today).unwrap_or(u32::MAX),
             first_of_release: release.is_some() && release != stats.last_release,
         };
-        let kept = match super::sample::keep(&state, self.sample_floor, draw(event.event)) {
+        let kept = match super::sample::keep(&state, self.keeping.sample_floor, draw(event.event)) {
             SampleDecision::Store(_) => true,
             SampleDecision::Sample(_) => false,
         };
@@ -273,6 +324,12 @@ impl EventRecord {
         }
         Ok(groups)
     }
+}
+
+fn is_regression(issue: &IssueRow, event: &Incoming) -> bool {
+    let resolved_at = issue.status_at;
+    let is_late = event.timestamp <= resolved_at && event.received_at < resolved_at + LATE_EVENTS;
+    issue.status == Status::Resolved && event.received_at > resolved_at && !is_late
 }
 
 /// Environments and releases of one batch, looked up once each.

@@ -41,6 +41,8 @@ pub(super) struct IssueRow {
     pub(super) culprit: String,
     pub(super) status: Status,
     pub(super) status_at: Timestamp,
+    /// An incident was opened for it before.
+    pub(super) has_rung: bool,
 }
 
 pub(super) fn find_by_key(
@@ -49,7 +51,8 @@ pub(super) fn find_by_key(
     key: &[u8; 16],
 ) -> Result<Option<IssueRow>, Error> {
     tx.first(
-        "SELECT issues.id, issues.uid, issues.title, issues.culprit, issues.status, issues.status_at
+        "SELECT issues.id, issues.uid, issues.title, issues.culprit, issues.status, issues.status_at,
+             issues.alarmed_at IS NOT NULL
          FROM issue_keys JOIN issues ON issues.id = issue_keys.issue_id
          WHERE issue_keys.project_id = ?1 AND issue_keys.key = ?2",
         params![project.0, key],
@@ -62,6 +65,7 @@ pub(super) fn find_by_key(
                 culprit: row.get(3)?,
                 status: Status::parse(&status).unwrap_or(Status::Unresolved),
                 status_at: Timestamp::from_micros(row.get(5)?),
+                has_rung: row.get(6)?,
             })
         },
     )
@@ -108,6 +112,7 @@ pub(super) fn create(
         culprit: event.culprit.clone(),
         status: Status::Unresolved,
         status_at: event.received_at,
+        has_rung: false,
     })
 }
 
@@ -118,6 +123,12 @@ pub(super) fn regress(tx: &WriteTx<'_>, issue: &IssueRow, now: Timestamp) -> Res
          WHERE id = ?1",
         params![issue.id, now.as_micros()],
     )?;
+    Ok(())
+}
+
+/// Remembers that an issue is one that rings.
+pub(super) fn note_alarm(tx: &WriteTx<'_>, issue: i64, now: Timestamp) -> Result<(), Error> {
+    tx.execute("UPDATE issues SET alarmed_at = ?2 WHERE id = ?1", params![issue, now.as_micros()])?;
     Ok(())
 }
 

@@ -5,5 +5,5 @@ mod record;
 mod slow;
 
 pub use point::{Point, PointError, parse_points};
-pub use record::{METRICS, MetricRecord, list, purge};
-pub use slow::expire_slow;
+pub use record::{METRICS, MetricRecord, purge};
+pub use slow::{expire_slow, purge_slow};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Point, slow};
-use crate::base::{ProjectId, Timestamp};
+use crate::base::Timestamp;
 use crate::incidents::Incidents;
-use crate::store::{Error, ReadTx, Record, Topic, WriteTx, params};
+use crate::store::{Error, Record, Topic, WriteTx, params};
 
 /// Metric points were recorded.
 pub const METRICS: Topic = Topic("metrics");
@@ -55,32 +55,11 @@ fn insert(tx: &WriteTx<'_>, point: &Point) -> Result<i64, Error> {
     )
 }
 
-/// The newest points of one type, newest first.
-pub fn list(tx: &ReadTx<'_>, project: ProjectId, kind: &str, limit: u32) -> Result<Vec<Point>, Error> {
-    tx.all(
-        "SELECT type, value, unit, metadata, at, received_at FROM metric_points
-         WHERE project_id = ?1 AND type = ?2 ORDER BY at DESC LIMIT ?3",
-        params![project.0, kind, limit],
-        |row| {
-            let metadata: String = row.get(3)?;
-            Ok(Point {
-                project,
-                kind: row.get(0)?,
-                value: row.get(1)?,
-                unit: row.get(2)?,
-                metadata: serde_json::from_str(&metadata).unwrap_or_default(),
-                at: Timestamp::from_micros(row.get(4)?),
-                received_at: Timestamp::from_micros(row.get(5)?),
-            })
-        },
-    )
-}
-
 /// Deletes points received before `before`, oldest first, at most `limit`.
 pub fn purge(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usize, Error> {
     tx.execute(
         "DELETE FROM metric_points WHERE id IN (
-             SELECT id FROM metric_points ORDER BY id LIMIT ?2) AND received_at < ?1",
+             SELECT id FROM metric_points WHERE received_at < ?1 ORDER BY received_at LIMIT ?2)",
         params![before.as_micros(), limit],
     )
 }

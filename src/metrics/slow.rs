@@ -45,7 +45,7 @@ pub(super) fn evaluate(tx: &WriteTx<'_>, incidents: &Incidents, items: &[Vec<Poi
     Ok(())
 }
 
-/// Says where a window that was over its threshold has emptied, and forgets old marks. A task's body.
+/// Says where a window that was over its threshold has emptied. A task's body.
 pub fn expire_slow(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<u64, Error> {
     let mut fell = 0;
     for key in firing_keys(tx, Source::SlowMetrics)? {
@@ -61,9 +61,16 @@ pub fn expire_slow(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> R
             fell += 1;
         }
     }
-    let forget_before = now - Duration::from_hours(24);
-    tx.execute("DELETE FROM slow_points WHERE at < ?1", [forget_before.as_micros()])?;
     Ok(fell)
+}
+
+/// Forgets marks that are older than any window, at most `limit`.
+pub fn purge_slow(tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<usize, Error> {
+    tx.execute(
+        "DELETE FROM slow_points WHERE (project_id, at, point_id) IN (
+             SELECT project_id, at, point_id FROM slow_points WHERE at < ?1 ORDER BY at LIMIT ?2)",
+        params![(now - rules::WINDOW_MAX).as_micros(), limit],
+    )
 }
 
 fn counts(rule: &Rule, point: &Point) -> bool {
@@ -118,9 +125,9 @@ fn signal(
         source: Source::SlowMetrics,
         severity: rule.severity,
         summary: format!(
-            "{} {kind} over {bound} ms in {} minutes",
+            "{} {kind} over {bound} ms in {}",
             window.points,
-            window_of(rule).as_secs() / 60
+            rules::window_words(window_of(rule))
         ),
         detail: json!({
             "alert": "performance_degradation",

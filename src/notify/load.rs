@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::account;
 use super::facts::{
-    AccountFacts, AccountMatter, BundleFacts, BundleOccasion, Change, Detail, DigestFacts, Entry, Facts,
-    IncidentFacts, Moment, Story, TestFacts, WitnessFacts,
+    BundleFacts, BundleOccasion, Change, Detail, DigestFacts, Entry, Facts, IncidentFacts, Moment, Story,
+    TestFacts, WitnessFacts,
 };
+use crate::base::seal::{SealError, Sealer};
 use crate::base::{Timestamp, Uid};
 use crate::incidents::deliveries::Claimed;
 use crate::incidents::links::{self, Link, LinkPurpose};
@@ -37,6 +39,8 @@ pub struct LinkMaker {
 pub(super) enum LoadError {
     #[error("its content is not readable: {0}")]
     Content(serde_json::Error),
+    #[error("its link cannot be opened: {0}")]
+    Sealed(#[from] SealError),
     #[error("its incident is no longer kept")]
     NoIncident,
     #[error(transparent)]
@@ -48,7 +52,7 @@ pub(super) fn facts(
     now: Timestamp,
     claimed: &Claimed,
     channel_name: &str,
-    maker: &LinkMaker,
+    (maker, sealer): (&LinkMaker, &Sealer),
 ) -> Result<Facts, LoadError> {
     let incident = |moment| incident(tx, now, claimed, moment, maker);
     let story = match claimed.purpose {
@@ -67,8 +71,8 @@ pub(super) fn facts(
             asked_by: content::<TestContent>(&claimed.content)?.asked_by,
         }),
         Purpose::Account => {
-            let AccountContent { matter, link_path, expires_at } = content(&claimed.content)?;
-            Story::Account(AccountFacts { matter, link_path, expires_at })
+            let recipient = claimed.recipient.as_deref().unwrap_or_default();
+            Story::Account(account::open(sealer, recipient, &claimed.content)?)
         }
     };
     let project = match claimed.project {
@@ -91,13 +95,6 @@ struct TestContent {
     asked_by: String,
 }
 
-#[derive(Deserialize)]
-struct AccountContent {
-    matter: AccountMatter,
-    link_path: String,
-    expires_at: Timestamp,
-}
-
 /// The witness that a message is about, where it names one.
 #[derive(Deserialize)]
 struct WitnessContent {
@@ -105,7 +102,7 @@ struct WitnessContent {
     witness: Option<i64>,
 }
 
-fn content<T: DeserializeOwned>(value: &Value) -> Result<T, LoadError> {
+pub(super) fn content<T: DeserializeOwned>(value: &Value) -> Result<T, LoadError> {
     T::deserialize(value).map_err(LoadError::Content)
 }
 

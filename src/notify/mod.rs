@@ -2,6 +2,7 @@
 //! (`email`, `slack`, `webhook`), and what follows from the answer (`verdict`, `worker`). Decides nothing about
 //! incidents; reads their rows and hands back what happened.
 
+pub mod account;
 pub mod channel;
 pub mod email;
 pub mod facts;
@@ -10,6 +11,7 @@ pub mod message;
 pub mod outbox;
 mod plain;
 pub mod slack;
+mod trials;
 pub mod verdict;
 pub mod webhook;
 mod wording;

@@ -116,10 +116,10 @@ impl Outbox {
                     continue;
                 }
             };
-            let facts = match load::facts(tx, now, &claimed, &row.name, &self.links) {
+            let facts = match load::facts(tx, now, &claimed, &row.name, (&self.links, &self.sealer)) {
                 Ok(facts) => facts,
                 Err(LoadError::Store(error)) => return Err(error.into()),
-                Err(error @ (LoadError::Content(_) | LoadError::NoIncident)) => {
+                Err(error @ (LoadError::Content(_) | LoadError::Sealed(_) | LoadError::NoIncident)) => {
                     let reason = error.to_string();
                     loaded.unsendable.push(Unsendable { claimed, reason, channel_broken: false });
                     continue;

@@ -120,7 +120,7 @@ pub fn list_before(
 /// Deletes deploys before `before`, at most `limit`.
 pub fn purge(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usize, Error> {
     tx.execute(
-        "DELETE FROM deploys WHERE id IN (SELECT id FROM deploys ORDER BY id LIMIT ?2) AND at < ?1",
+        "DELETE FROM deploys WHERE id IN (SELECT id FROM deploys WHERE at < ?1 ORDER BY at LIMIT ?2)",
         params![before.as_micros(), limit],
     )
 }

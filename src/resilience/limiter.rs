@@ -70,15 +70,6 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         self.shard(key).windows.remove(key);
     }
 
-    /// Frees the keys that nothing counts against any more. One shard is locked at a time.
-    pub fn drop_idle(&self, now: Timestamp) {
-        for shard in &self.shards {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.drop_idle(now);
-            shard.windows.shrink_to_fit();
-        }
-    }
-
     /// Keys that are remembered now.
     pub fn keys(&self) -> usize {
         let len =
@@ -187,7 +178,5 @@ mod tests {
         let crowded = limiter.crowded();
         assert!((2000..2003).all(|key| admitted(&limiter, key, later)));
         assert!(limiter.crowded() <= crowded + 2, "the sweep freed nothing");
-        limiter.drop_idle(later + Duration::from_mins(1));
-        assert_eq!(limiter.keys(), 0);
     }
 }

@@ -15,6 +15,8 @@ pub enum Error {
     DiskFailed(Arc<rusqlite::Error>),
     #[error("the database took its transaction back; nothing of this was written: try again")]
     RolledBack,
+    #[error("the byte budget of the database is used up; nothing of this was written")]
+    OverBudget,
     #[error(
         "the database was written by a newer tocsin (schema {found}, this one knows {known}): use that version or restore a backup"
     )]

@@ -4,6 +4,7 @@ mod bare;
 mod body;
 mod filled;
 mod load;
+mod pages;
 mod product;
 mod report;
 mod rows;
@@ -48,6 +49,7 @@ enum Row {
     Offered,
     Small,
     Ready,
+    Pages,
     Binary,
 }
 
@@ -84,6 +86,7 @@ async fn measure(rows: &[Row], extent: Extent) -> Report {
             Row::Offered => ("offered", rows::offered(&mut report, extent).await),
             Row::Small => ("small", rows::small(&mut report, extent).await),
             Row::Ready => ("ready", rows::ready(&mut report, extent).await),
+            Row::Pages => ("pages", rows::pages(&mut report, extent).await),
             Row::Binary => ("binary", rows::binary(&mut report)),
         };
         if let Err(error) = measured {

@@ -16,7 +16,7 @@ use crate::wire::{Target, Wire, free_address};
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tocsin");
 
 /// A quota and a sample floor that no run reaches.
-const UNLIMITED: &str = "1000000000";
+const UNLIMITED: &str = "100000000";
 const OWNER: &str = "bench@example.com";
 const OWNER_PASSWORD: &str = "a password for one short run";
 /// Pages of the list of issues that are read at most.
@@ -109,17 +109,15 @@ impl Product {
         let reply = wire.get(&path, "Accept: text/html").await?;
         let mut cookies = reply.cookies();
         let form = hidden_fields(&String::from_utf8_lossy(reply.body));
-        if !form.is_empty() {
-            let request = format!(
-                "POST {path} HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\nCookie: {1}\r\nContent-Type: \
-                 application/x-www-form-urlencoded\r\nContent-Length: {2}\r\n\r\n{form}",
-                self.server.address,
-                cookies.join("; "),
-                form.len(),
-            );
-            let reply = wire.exchange(request.as_bytes()).await?;
-            cookies.extend(reply.cookies());
-        }
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\nCookie: {1}\r\nContent-Type: \
+             application/x-www-form-urlencoded\r\nContent-Length: {2}\r\n\r\n{form}",
+            self.server.address,
+            cookies.join("; "),
+            form.len(),
+        );
+        let reply = wire.exchange(request.as_bytes()).await?;
+        cookies.extend(reply.cookies());
         ensure!(!cookies.is_empty(), "the sign-in link gave no session");
         Ok(format!("Cookie: {}", cookies.join("; ")))
     }

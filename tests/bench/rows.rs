@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 
 use crate::filled::ready_times_ms;
 use crate::load::{End, Load, Offer, Pace};
+use crate::pages;
 use crate::product::{BINARY, SampleFloor};
 use crate::report::{Goal, Line, Report};
 use crate::runs::{ProductRun, Traffic, fresh_folder, interleave};
@@ -118,6 +119,19 @@ pub(crate) async fn ready(report: &mut Report, extent: Extent) -> Result<()> {
     Ok(())
 }
 
+/// The pages that show lists, with ten thousand rows behind each.
+pub(crate) async fn pages(report: &mut Report, extent: Extent) -> Result<()> {
+    let times = pages::times(extent.rounds).await?;
+    let line = |((what, _), rounds): (&(&'static str, _), &Vec<Vec<Duration>>)| Line {
+        what,
+        bare: Vec::new(),
+        product: rounds.iter().map(|times| p95_ms(times)).collect(),
+        goal: Goal::AtMost(50.0),
+    };
+    report.add(pages::PAGES.iter().zip(&times).map(line).collect());
+    Ok(())
+}
+
 pub(crate) fn binary(report: &mut Report) -> Result<()> {
     let kilobytes = u32::try_from(Path::new(BINARY).metadata()?.len() / 1000)?;
     let (what, goal) = ("binary: MB", Goal::AtMost(30.0));
@@ -163,9 +177,13 @@ fn bytes_per_event(run: &ProductRun) -> f64 {
     bytes.and_then(|bytes| u32::try_from(bytes).ok()).map_or(f64::NAN, f64::from)
 }
 
-/// The time that 19 of 20 readings of the page stayed within.
 fn page_ms(run: &ProductRun) -> f64 {
-    let mut times = run.page_times.clone();
+    p95_ms(&run.page_times)
+}
+
+/// The time that 19 of 20 readings of a page stayed within.
+fn p95_ms(times: &[Duration]) -> f64 {
+    let mut times = times.to_vec();
     times.sort_unstable();
     times.get(times.len() * 19 / 20).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
 }

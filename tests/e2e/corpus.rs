@@ -23,7 +23,7 @@ const CONNECTION_HEADERS: &[&str] =
     &["host", "connection", "content-length", "transfer-encoding", "keep-alive"];
 
 /// A recorded request.
-struct Recording {
+pub(crate) struct Recording {
     name: String,
     path: String,
     headers: Vec<(String, String)>,
@@ -32,17 +32,9 @@ struct Recording {
 
 #[test]
 fn every_recorded_request_is_accepted_and_every_error_is_found() {
-    let recordings = recordings();
     let server = Server::start(Setup::default());
     let project = server.project("recorded");
-    let stranger = server.stranger();
-    for recording in &recordings {
-        let (path, headers) = addressed_to(recording, &project);
-        let answer = stranger
-            .send(Method::POST, &path, &headers, recording.body.clone())
-            .unwrap_or_else(|error| panic!("{}: {error}", recording.name));
-        assert_eq!(answer.status, 200, "{}: {}", recording.name, answer.text());
-    }
+    let recordings = replay(&server, &project);
 
     let api = server.api();
     let expected: BTreeMap<String, (&str, Value)> = recordings
@@ -70,6 +62,19 @@ fn every_recorded_request_is_accepted_and_every_error_is_found() {
     let issues = api.list(&format!("/api/v1/issues?project={}", project.slug));
     let counted: u64 = issues.iter().map(|issue| issue["count"].as_u64().unwrap_or_default()).sum();
     assert_eq!(counted, u64::try_from(expected.len()).unwrap(), "each error counts once");
+}
+
+/// Sends every recorded request to the project; each must be accepted.
+pub(crate) fn replay(server: &Server, project: &Project) -> Vec<Recording> {
+    let (recordings, stranger) = (recordings(), server.stranger());
+    for recording in &recordings {
+        let (path, headers) = addressed_to(recording, project);
+        let answer = stranger
+            .send(Method::POST, &path, &headers, recording.body.clone())
+            .unwrap_or_else(|error| panic!("{}: {error}", recording.name));
+        assert_eq!(answer.status, 200, "{}: {}", recording.name, answer.text());
+    }
+    recordings
 }
 
 fn recordings() -> Vec<Recording> {

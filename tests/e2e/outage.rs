@@ -51,6 +51,7 @@ fn one_outage_is_one_incident_in_one_thread_with_three_witnesses() {
         // RFC 3339 in UTC sorts as text: detected at or after it began.
         let (began, detected) = (witness["first_bad_at"].as_str(), witness["detected_at"].as_str());
         assert!(began.is_some() && detected >= began, "a time-to-detect of {witness}");
+        assert!(witness["time_to_detect_ms"].as_u64().is_some(), "a time-to-detect in {witness}");
     }
     assert_eq!(incident["severity"], "critical", "{incident}");
 

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App as HttpApp, middleware, test, web};
 use serde_json::{Value, json};
+use tocsin::accounts::audit::{self, Filter};
 use tocsin::accounts::{By, projects, tokens};
 use tocsin::app::{App, Surroundings};
 use tocsin::base::{Clock, Entropy, EventId, Severity, Timestamp};
 use tocsin::config::{self, Flags};
 use tocsin::http::{AppState, api, request};
 use tocsin::issues::incoming::{Incoming, Origin};
+use tocsin::store::ReadTx;
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -152,6 +154,12 @@ async fn what_was_thrown_is_found_resolved_and_acknowledged() {
     let patch = Some(json!({"status": "resolved"}));
     let resolved = house.ask(Method::PATCH, &format!("/api/v1/issues/{id}"), Some(&token), patch).await;
     assert_eq!(resolved.body["status"], "resolved");
+    let noted = |tx: &ReadTx<'_>| audit::list(tx, &Filter::default(), None, 1);
+    let noted = &house.state.store.read(noted).await.unwrap()[0];
+    assert_eq!(
+        (noted.action.as_str(), noted.detail["from"].as_str()),
+        ("issue.set_status", Some("unresolved"))
+    );
     let page = house.get(&path, &token).await;
     assert_eq!((&page["state"], &page["resolve_reason"]), (&json!("resolved"), &json!("subject_resolved")));
     let kinds: Vec<_> = page["timeline"].as_array().unwrap().iter().map(|event| &event["kind"]).collect();

@@ -1,7 +1,12 @@
 #![cfg(test)]
 
+mod alarms;
 mod api;
 mod layers;
+mod overview;
 mod own;
 mod pages;
+mod people;
+mod retention;
+mod schema;
 mod support;

@@ -14,6 +14,8 @@ pub enum Trouble {
     /// Messages do not go out.
     Outbox,
     Disk,
+    /// The byte budget is used up, and letting go does not make room in time.
+    Budget,
     /// Commits fail, and not because the disk is full.
     Commits,
     /// A write took very long.
@@ -62,13 +64,15 @@ const LOW: Room = Room { share: 20, at_most: 5_000 * MB, at_least: 500 * MB, sma
 const CRITICAL: Room = Room { share: 100, at_most: 1_000 * MB, at_least: 100 * MB, small_share: 20 };
 
 impl Trouble {
-    pub const ALL: [Self; 5] = [Self::Queue, Self::Outbox, Self::Disk, Self::Commits, Self::Latency];
+    pub const ALL: [Self; 6] =
+        [Self::Queue, Self::Outbox, Self::Disk, Self::Budget, Self::Commits, Self::Latency];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queue => "queue",
             Self::Outbox => "outbox",
             Self::Disk => "disk",
+            Self::Budget => "budget",
             Self::Commits => "commits",
             Self::Latency => "latency",
         }
@@ -88,6 +92,7 @@ pub fn judge(look: &Look, before: &Standing) -> Vec<(Trouble, Bad)> {
             Trouble::Queue => queue(look, was_bad),
             Trouble::Outbox => outbox(look, was_bad),
             Trouble::Disk => disk(look, was_bad),
+            Trouble::Budget => budget(look),
             Trouble::Commits => commits(look),
             Trouble::Latency => latency(look, was_bad),
         };
@@ -147,6 +152,12 @@ fn disk(look: &Look, was_bad: bool) -> Option<Bad> {
         return Some(bad(Severity::Critical, format!("Almost no room: {}", summary()), look.at));
     }
     below(&LOW).then(|| bad(Severity::High, format!("Little room: {}", summary()), look.at))
+}
+
+fn budget(look: &Look) -> Option<Bad> {
+    let summary = "The byte budget is used up: what comes in is refused until there is room again, or \
+                   retention.max_gb is raised";
+    look.over_budget.then(|| bad(Severity::Critical, summary.to_owned(), look.at))
 }
 
 fn commits(look: &Look) -> Option<Bad> {

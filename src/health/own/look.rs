@@ -23,6 +23,8 @@ pub struct Look {
     pub disk_full: u64,
     /// The disk was full and its reserve given up: nothing but alarms is written until there is room again.
     pub reserve_gone: bool,
+    /// The byte budget is used up: intake rests.
+    pub over_budget: bool,
     /// The slowest batch since the last look.
     pub slowest_batch: Duration,
     /// `None` where the file system does not tell.

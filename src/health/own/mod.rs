@@ -21,6 +21,7 @@ use crate::base::Timestamp;
 pub struct OwnHealth {
     known: Mutex<Known>,
     disk_full: AtomicBool,
+    over_budget: AtomicBool,
 }
 
 /// What the last look found and what of it stands.
@@ -61,5 +62,14 @@ impl OwnHealth {
 
     pub fn set_disk_full(&self, is_full: bool) {
         self.disk_full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// The database is over its byte budget: intake rests until there is room.
+    pub fn is_over_budget(&self) -> bool {
+        self.over_budget.load(Ordering::Relaxed)
+    }
+
+    pub fn set_over_budget(&self, is_over: bool) {
+        self.over_budget.store(is_over, Ordering::Relaxed);
     }
 }

@@ -84,7 +84,7 @@ fn disk(look: Option<&Look>, standing: &Standing, live: &Live) -> PartHealth {
     if live.disk_full {
         return part(Health::Degraded, "full: nothing more is stored until there is room".to_owned());
     }
-    if let Some(text) = worst(standing, &[Trouble::Disk]) {
+    if let Some(text) = worst(standing, &[Trouble::Disk, Trouble::Budget]) {
         return part(Health::Degraded, text);
     }
     match look.and_then(|look| look.disk) {
@@ -141,6 +141,9 @@ fn intake(look: Option<&Look>, standing: &Standing, live: &Live) -> PartHealth {
     if live.disk_full {
         return part(Health::Degraded, "refused while the disk is full".to_owned());
     }
+    if standing.contains_key(&Trouble::Budget) {
+        return part(Health::Degraded, "refused: the byte budget is used up".to_owned());
+    }
     if let Some(text) = worst(standing, &[Trouble::Queue]) {
         return part(Health::Degraded, text);
     }
@@ -160,8 +163,8 @@ fn worst(standing: &Standing, of: &[Trouble]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::judge::Bad;
     use super::super::judge::tests::{NOW, calm};
+    use super::super::judge::{Bad, judge};
     use super::*;
     use crate::base::Severity;
 
@@ -201,6 +204,16 @@ mod tests {
         let bad = Bad { severity: Severity::High, summary: "slow".to_owned(), since: NOW };
         known.standing.insert(Trouble::Latency, bad);
         assert_eq!(status(&known, &live(), "store"), (Health::Degraded, "slow".to_owned()));
+    }
+
+    #[test]
+    fn a_byte_budget_that_is_used_up_closes_intake() {
+        let look = Look { over_budget: true, ..calm() };
+        let standing: Standing = judge(&look, &Standing::new()).into_iter().collect();
+        assert_eq!(standing[&Trouble::Budget].severity, Severity::Critical);
+        let known = Known { look: Some(look), standing, ..Known::default() };
+        assert_eq!(status(&known, &live(), "disk").0, Health::Degraded);
+        assert_eq!(status(&known, &live(), "intake").0, Health::Degraded);
     }
 
     #[test]

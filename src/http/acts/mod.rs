@@ -2,4 +2,5 @@
 //! audit log, in one transaction.
 
 pub mod incident;
+pub mod issue;
 pub mod silence;

@@ -11,12 +11,12 @@ use serde_json::json;
 
 use super::form::StrangersForm;
 use super::frame::{page_with, see_other};
-use super::incident::affected;
+use super::incident::{affected, recount};
 use super::incident_words::source_label;
 use super::moments::{between, clock};
 use super::wording::severity_class;
 use crate::accounts::audit::{self, Change};
-use crate::accounts::{Actor, By};
+use crate::accounts::{Actor, By, Visible};
 use crate::base::Timestamp;
 use crate::http::request::client_address;
 use crate::http::visible::Slugs;
@@ -78,6 +78,7 @@ pub(super) async fn show(
             let found = queries::find(tx, Scope::All, link.incident)?;
             let Some(mut incident) = found else { return Ok(None) };
             Slugs::default().name_incident(tx, &mut incident)?;
+            recount(tx, &Visible::All, &mut incident)?;
             Ok::<_, Problem>(Some(incident))
         })
         .await?;

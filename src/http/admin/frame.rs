@@ -33,6 +33,7 @@ pub struct Frame {
 /// An entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
+    Overview,
     Incidents,
     Issues,
     Outbox,
@@ -40,7 +41,10 @@ pub enum Place {
     Tasks,
     Projects,
     Channels,
+    Rules,
     People,
+    Tokens,
+    Audit,
     /// One's own sessions and password.
     Account,
     Elsewhere,
@@ -88,7 +92,8 @@ impl Frame {
 }
 
 impl Place {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
+        Self::Overview,
         Self::Incidents,
         Self::Issues,
         Self::Outbox,
@@ -96,13 +101,17 @@ impl Place {
         Self::Tasks,
         Self::Projects,
         Self::Channels,
+        Self::Rules,
         Self::People,
+        Self::Tokens,
+        Self::Audit,
         Self::Account,
         Self::Elsewhere,
     ];
 
     const fn word(self) -> &'static str {
         match self {
+            Self::Overview => "overview",
             Self::Incidents => "incidents",
             Self::Issues => "issues",
             Self::Outbox => "outbox",
@@ -110,7 +119,10 @@ impl Place {
             Self::Tasks => "tasks",
             Self::Projects => "projects",
             Self::Channels => "channels",
+            Self::Rules => "rules",
             Self::People => "people",
+            Self::Tokens => "tokens",
+            Self::Audit => "audit",
             Self::Account => "account",
             Self::Elsewhere => "elsewhere",
         }

@@ -31,20 +31,21 @@ struct IncidentsPage {
     is_first: bool,
 }
 
-struct IncidentLine {
-    id: String,
-    number: i64,
-    summary: String,
-    project: String,
-    severity: &'static str,
-    severity_class: &'static str,
-    state: Badge,
-    began: When,
-    lasted: String,
-    seen_by: String,
-    detected_after: String,
-    acknowledged_by: String,
-    is_open: bool,
+/// An incident as lists show it.
+pub(super) struct IncidentLine {
+    pub(super) id: String,
+    pub(super) number: i64,
+    pub(super) summary: String,
+    pub(super) project: String,
+    pub(super) severity: &'static str,
+    pub(super) severity_class: &'static str,
+    pub(super) state: Badge,
+    pub(super) began: When,
+    pub(super) lasted: String,
+    pub(super) seen_by: String,
+    pub(super) detected_after: String,
+    pub(super) acknowledged_by: String,
+    pub(super) is_open: bool,
 }
 
 #[derive(Deserialize)]
@@ -113,7 +114,7 @@ impl IncidentsPage {
     }
 }
 
-fn line(incident: IncidentView, now: Timestamp) -> IncidentLine {
+pub(super) fn line(incident: IncidentView, now: Timestamp) -> IncidentLine {
     let end = incident.recovered_at.or(incident.resolved_at).unwrap_or(now);
     let mut sources: Vec<&str> = Vec::new();
     for witness in &incident.witnesses {

@@ -6,12 +6,12 @@ use askama::Template;
 
 use super::super::auth::{SignedIn, find_project};
 use super::super::{AppState, Problem};
-use super::frame::{Frame, Place, page, see_other};
+use super::frame::{Frame, Place, page};
 use super::statics;
 use super::wording::{When, severity_class};
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::{self, Key};
-use crate::accounts::{KeyKind, Visible, projects};
+use crate::accounts::{KeyKind, Visible};
 use crate::base::ProjectId;
 use crate::issues::queries::{self, IssueFilter, IssueView, Search, Sort};
 use crate::store::ReadTx;
@@ -118,19 +118,6 @@ pub(super) async fn download(
         .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
         .body(text))
-}
-
-/// `GET /`: the incidents; where nothing was ever heard, how to connect an app.
-pub(super) async fn start(state: web::Data<AppState>, signed_in: SignedIn) -> Result<HttpResponse, Problem> {
-    let listed = state
-        .store
-        .read(move |tx| projects::list(tx, &signed_in.session.actor().visible()).map_err(Problem::from))
-        .await?;
-    let is_heard = listed.iter().any(|project| project.first_event_at.is_some());
-    Ok(match listed.first() {
-        Some(project) if !is_heard => see_other(&format!("/projects/{}/welcome", project.slug)),
-        Some(_) | None => see_other("/incidents"),
-    })
 }
 
 fn newest(tx: &ReadTx<'_>, project: ProjectId) -> Result<Vec<IssueView>, Problem> {

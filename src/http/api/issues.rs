@@ -4,18 +4,14 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::list::{Asked, Items, unknown_cursor};
 use super::uid;
-use crate::accounts::access::{Permission, Subject};
-use crate::accounts::audit::{self, Change};
+use crate::http::acts::issue::set_status;
 use crate::http::auth::{Caller, Reader};
 use crate::http::{AppState, Problem};
 use crate::issues::Status;
-use crate::issues::queries::{
-    Cursor, IssueFilter, Search, Sort, StatusChange, find_issue, list_issues, set_status,
-};
+use crate::issues::queries::{Cursor, IssueFilter, Search, Sort, find_issue, list_issues};
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
@@ -77,20 +73,9 @@ pub(super) async fn change(
     let incidents = Arc::clone(&state.incidents);
     let changed = state
         .store
-        .write("issue.status", move |tx| {
-            let missing = || Problem::not_found("issue");
-            let issue = find_issue(tx, &caller.visible(), id)?.ok_or_else(missing)?;
-            caller.may(Permission::Triage, Subject::Project(issue.project_id))?;
-            let by = caller.by(now);
-            set_status(tx, &incidents, now, &issue, &StatusChange { status, by: by.actor.to_string() })?;
-            let detail = json!({ "status": status });
-            let project = Some(issue.project_id);
-            audit::append(
-                tx,
-                &by,
-                &Change { action: "issue.status", subject: &issue.short_id, project, detail },
-            )?;
-            find_issue(tx, &caller.visible(), id)?.ok_or_else(missing)
+        .write("issue.set_status", move |tx| {
+            set_status(tx, &incidents, &caller, now, (id, status))?;
+            find_issue(tx, &caller.visible(), id)?.ok_or_else(|| Problem::not_found("issue"))
         })
         .await?;
     Ok(HttpResponse::Ok().json(changed))

@@ -21,7 +21,7 @@ fn the_page_of_an_incident_has_the_promised_names() {
             "id keys severity state summary project witnesses impact_started_at detected_at first_sent_at \
              first_delivered_at acknowledged_at acknowledged_by recovered_at resolved_at",
         );
-        has(&page["witnesses"][0], "key source severity first_bad_at detected_at state");
+        has(&page["witnesses"][0], "key source severity first_bad_at detected_at time_to_detect_ms state");
         has(
             &page["deliveries"][0],
             "id incident_id cause channel state attempts next_attempt_at delivered_at last_error proof",
@@ -29,6 +29,26 @@ fn the_page_of_an_incident_has_the_promised_names() {
         assert_eq!(page["deliveries"][0]["channel"], "mail");
         assert_eq!(page["deliveries"][0]["incident_id"], page["id"]);
         assert!(queries::find_page(tx, Scope::Projects(&[ProjectId(2)]), uid).unwrap().is_none());
+    });
+}
+
+#[test]
+fn every_witness_tells_how_long_it_took_to_see_it() {
+    Bed::shared().try_out(|tx, incidents| {
+        let began = T0 - Duration::from_secs(19);
+        let errors = Signal { first_bad_at: began, ..firing("issue:1:7", Severity::High) };
+        let incident = incidents.raise(tx, T0, &errors).unwrap().incident.unwrap();
+        let later = T0 + Duration::from_secs(41);
+        let rate = Signal { first_bad_at: T0, observed_at: later, ..firing("rate:1", Severity::High) };
+        incidents.raise(tx, later, &rate).unwrap();
+        let view = queries::find_by_number(tx, incident).unwrap().unwrap();
+        let each: Vec<i64> = view.witnesses.iter().map(|witness| witness.time_to_detect_ms).collect();
+        assert_eq!((view.time_to_detect_ms, each), (19_000, vec![19_000, 41_000]));
+        let since = |at| queries::times_to_detect(tx, Scope::All, at).unwrap();
+        assert_eq!(since(began), vec![Duration::from_secs(19)]);
+        assert!(since(T0).is_empty());
+        let others = Scope::Projects(&[ProjectId(2)]);
+        assert!(queries::times_to_detect(tx, others, began).unwrap().is_empty());
     });
 }
 

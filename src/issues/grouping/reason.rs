@@ -39,6 +39,10 @@ pub enum GroupingReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refines: Option<Box<GroupingReason>>,
     },
+    /// Nothing: there were too many new issues to give each its own.
+    Others {
+        per_hour: u32,
+    },
 }
 
 /// One exception of a chain.
@@ -70,6 +74,7 @@ impl GroupingReason {
             Self::Message { .. } => "message",
             Self::Nothing { .. } => "nothing",
             Self::Fingerprint { .. } => "fingerprint",
+            Self::Others { .. } => "others",
         }
     }
 
@@ -118,6 +123,9 @@ impl GroupingReason {
                 }
                 format!("No stack, no message. Same {}.", known.join(", "))
             }
+            Self::Others { per_hour } => format!(
+                "Nothing in common: the project had more than {per_hour} new issues in an hour, and these came after."
+            ),
             Self::Fingerprint { parts, refines } => {
                 let parts = parts.join(", ");
                 match refines {

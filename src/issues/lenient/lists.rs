@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Scalar, ScalarSeed, Warnings, skip_map, skip_seq};
+use super::any::{Any, Reads, skip_map, skip_seq};
+use super::{OneScalar, Scalar, Warnings};
 
 /// Names and values in the order they came.
 pub(in crate::issues) type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
@@ -36,13 +37,13 @@ impl<'a> Visitor<'a> for KeyVisitor {
     }
 }
 
-pub(super) struct PairsSeed<'w> {
+pub(super) struct PairList<'w> {
     pub(super) path: &'static str,
     pub(super) pairs_max: usize,
     pub(super) warnings: &'w Warnings,
 }
 
-impl<'a> PairsSeed<'_> {
+impl<'a> PairList<'_> {
     fn add(&self, pairs: &mut Pairs<'a>, name: Cow<'a, str>, value: Option<Scalar<'a>>) {
         let Some(value) = value else { return };
         if pairs.len() < self.pairs_max {
@@ -51,180 +52,106 @@ impl<'a> PairsSeed<'_> {
             self.warnings.add(self.path, "too many: the rest is left out");
         }
     }
+}
 
-    fn refuse(&self) -> Pairs<'a> {
+impl<'a> Reads<'a> for PairList<'_> {
+    type Value = Pairs<'a>;
+
+    fn scalar(self, _scalar: Scalar<'a>) -> Self::Value {
         self.warnings.add(self.path, "one value where an object belongs");
         Vec::new()
     }
-}
-
-impl<'a> DeserializeSeed<'a> for PairsSeed<'_> {
-    type Value = Pairs<'a>;
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+    fn null(self) -> Self::Value {
+        Vec::new()
     }
-}
-
-impl<'a> Visitor<'a> for PairsSeed<'_> {
-    type Value = Pairs<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+    fn list<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut pairs = Vec::new();
-        while let Some(Key(name)) = map.next_key()? {
-            let value = map.next_value_seed(ScalarSeed { path: self.path, warnings: self.warnings })?;
-            self.add(&mut pairs, name, value);
-        }
-        Ok(pairs)
-    }
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = seq.next_element_seed(PairSeed { path: self.path, warnings: self.warnings })? {
+        let one = || Any(OnePair { path: self.path, warnings: self.warnings });
+        while let Some(pair) = seq.next_element_seed(one())? {
             if let Some((name, value)) = pair {
                 self.add(&mut pairs, name, value);
             }
         }
         Ok(pairs)
     }
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-    fn visit_str<E>(self, _text: &str) -> Result<Self::Value, E> {
-        Ok(self.refuse())
-    }
-    fn visit_i64<E>(self, _number: i64) -> Result<Self::Value, E> {
-        Ok(self.refuse())
-    }
-    fn visit_u64<E>(self, _number: u64) -> Result<Self::Value, E> {
-        Ok(self.refuse())
-    }
-    fn visit_f64<E>(self, _number: f64) -> Result<Self::Value, E> {
-        Ok(self.refuse())
-    }
-    fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
-        Ok(self.refuse())
+    fn object<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(Key(name)) = map.next_key()? {
+            let value = map.next_value_seed(Any(OneScalar { path: self.path, warnings: self.warnings }))?;
+            self.add(&mut pairs, name, value);
+        }
+        Ok(pairs)
     }
 }
 
 /// One `[name, value]`.
-struct PairSeed<'w> {
+struct OnePair<'w> {
     path: &'static str,
     warnings: &'w Warnings,
 }
 
-type Pair<'a> = (Cow<'a, str>, Option<Scalar<'a>>);
-
-impl<'a> DeserializeSeed<'a> for PairSeed<'_> {
-    type Value = Option<Pair<'a>>;
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+impl OnePair<'_> {
+    fn refuse(&self) {
+        self.warnings.add(self.path, "not a pair of name and value");
     }
 }
 
-impl PairSeed<'_> {
-    fn refuse<'a>(&self) -> Option<Pair<'a>> {
-        self.warnings.add(self.path, "not a pair of name and value");
+impl<'a> Reads<'a> for OnePair<'_> {
+    type Value = Option<(Cow<'a, str>, Option<Scalar<'a>>)>;
+
+    fn scalar(self, _scalar: Scalar<'a>) -> Self::Value {
+        self.refuse();
         None
     }
-}
-
-impl<'a> Visitor<'a> for PairSeed<'_> {
-    type Value = Option<Pair<'a>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
+    fn null(self) -> Self::Value {
+        None
     }
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let seed = || ScalarSeed { path: self.path, warnings: self.warnings };
-        let name = seq.next_element_seed(seed())?.flatten();
-        let value = seq.next_element_seed(seed())?.flatten();
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+    fn list<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let one = || Any(OneScalar { path: self.path, warnings: self.warnings });
+        let name = seq.next_element_seed(one())?.flatten();
+        let value = seq.next_element_seed(one())?.flatten();
+        skip_seq(seq)?;
         Ok(name.map(|name| (name.into_text(), value)))
     }
-    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
-        self.warnings.add(self.path, "not a pair of name and value");
-        skip_map(map)
-    }
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-    fn visit_str<E>(self, _text: &str) -> Result<Self::Value, E> {
-        Ok(self.refuse())
-    }
-    fn visit_i64<E>(self, _number: i64) -> Result<Self::Value, E> {
-        Ok(self.refuse())
-    }
-    fn visit_u64<E>(self, _number: u64) -> Result<Self::Value, E> {
-        Ok(self.refuse())
-    }
-    fn visit_f64<E>(self, _number: f64) -> Result<Self::Value, E> {
-        Ok(self.refuse())
-    }
-    fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
-        Ok(self.refuse())
+    fn object<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
+        self.refuse();
+        skip_map(map).map(|()| None)
     }
 }
 
-pub(super) struct TextsSeed<'w> {
+/// A list of scalars as text, or one alone.
+pub(super) struct Texts<'w> {
     pub(super) path: &'static str,
-    pub(super) texts_max: usize,
+    pub(super) items_max: usize,
     pub(super) warnings: &'w Warnings,
 }
 
-impl<'a> DeserializeSeed<'a> for TextsSeed<'_> {
-    type Value = Vec<Cow<'a, str>>;
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for TextsSeed<'_> {
+impl<'a> Reads<'a> for Texts<'_> {
     type Value = Vec<Cow<'a, str>>;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
+    fn scalar(self, scalar: Scalar<'a>) -> Self::Value {
+        vec![scalar.into_text()]
     }
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+    fn null(self) -> Self::Value {
+        Vec::new()
+    }
+    fn list<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut texts = Vec::new();
-        let seed = || ScalarSeed { path: self.path, warnings: self.warnings };
-        while let Some(item) = seq.next_element_seed(seed())? {
+        let one = || Any(OneScalar { path: self.path, warnings: self.warnings });
+        while let Some(item) = seq.next_element_seed(one())? {
             let Some(item) = item else { continue };
-            if texts.len() < self.texts_max {
+            if texts.len() < self.items_max {
                 texts.push(item.into_text());
             } else {
                 self.warnings.add(self.path, "too many: the rest is left out");
-                skip_seq::<(), A>(seq)?;
+                skip_seq(seq)?;
                 break;
             }
         }
         Ok(texts)
     }
-    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
+    fn object<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
         self.warnings.add(self.path, "an object where a list belongs");
-        skip_map::<(), A>(map)?;
-        Ok(Vec::new())
-    }
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Self::Value, E> {
-        Ok(vec![Cow::Borrowed(text)])
-    }
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(vec![Cow::Owned(text.to_owned())])
-    }
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(vec![Cow::Owned(number.to_string())])
-    }
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(vec![Cow::Owned(number.to_string())])
-    }
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(vec![Cow::Owned(number.to_string())])
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(vec![Scalar::Bool(value).into_text()])
+        skip_map(map).map(|()| Vec::new())
     }
 }

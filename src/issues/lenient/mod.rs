@@ -4,16 +4,18 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess};
 use serde::{Deserialize, Serialize};
 
+mod any;
 mod lists;
 
+pub(super) use any::Any;
+use any::{Reads, skip_map, skip_seq};
 pub(super) use lists::{Key, Pairs};
-use lists::{PairsSeed, TextsSeed};
+use lists::{PairList, Texts};
 
 /// Something in an event that could not be read as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,68 +68,28 @@ impl<'a> Scalar<'a> {
 }
 
 /// Reads one scalar; null is `None`, a list or an object is `None` with a warning.
-pub(super) struct ScalarSeed<'w> {
+pub(super) struct OneScalar<'w> {
     pub(super) path: &'static str,
     pub(super) warnings: &'w Warnings,
 }
 
-impl<'a> DeserializeSeed<'a> for ScalarSeed<'_> {
-    type Value = Option<Scalar<'a>>;
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for ScalarSeed<'_> {
+impl<'a> Reads<'a> for OneScalar<'_> {
     type Value = Option<Scalar<'a>>;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
+    fn scalar(self, scalar: Scalar<'a>) -> Self::Value {
+        Some(scalar)
     }
-    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Self::Value, E> {
-        Ok(Some(Scalar::Text(Cow::Borrowed(text))))
+    fn null(self) -> Self::Value {
+        None
     }
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Scalar::Text(Cow::Owned(text.to_owned()))))
-    }
-    fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
-        Ok(Some(Scalar::Text(Cow::Owned(text))))
-    }
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Some(Scalar::Int(number)))
-    }
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Some(
-            i64::try_from(number).map_or_else(|_| Scalar::Text(Cow::Owned(number.to_string())), Scalar::Int),
-        ))
-    }
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Some(Scalar::Float(number)))
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Some(Scalar::Bool(value)))
-    }
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-    fn visit_seq<A: SeqAccess<'a>>(self, seq: A) -> Result<Self::Value, A::Error> {
+    fn list<A: SeqAccess<'a>>(self, seq: A) -> Result<Self::Value, A::Error> {
         self.warnings.add(self.path, "a list where one value belongs");
-        skip_seq(seq)
+        skip_seq(seq).map(|()| None)
     }
-    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
+    fn object<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
         self.warnings.add(self.path, "an object where one value belongs");
-        skip_map(map)
+        skip_map(map).map(|()| None)
     }
-}
-
-fn skip_seq<'a, T, A: SeqAccess<'a>>(mut seq: A) -> Result<Option<T>, A::Error> {
-    while seq.next_element::<IgnoredAny>()?.is_some() {}
-    Ok(None)
-}
-
-fn skip_map<'a, T, A: MapAccess<'a>>(mut map: A) -> Result<Option<T>, A::Error> {
-    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-    Ok(None)
 }
 
 /// The value of an object's current field, still unread.
@@ -138,12 +100,11 @@ pub(super) struct Field<'m, 'w, A> {
 
 impl<'a, A: MapAccess<'a>> Field<'_, '_, A> {
     pub(super) fn skip(self) -> Result<(), A::Error> {
-        self.map.next_value::<IgnoredAny>().map(drop)
+        self.map.next_value::<serde::de::IgnoredAny>().map(drop)
     }
 
     pub(super) fn scalar(self, path: &'static str) -> Result<Option<Scalar<'a>>, A::Error> {
-        let seed = ScalarSeed { path, warnings: self.warnings };
-        self.map.next_value_seed(seed)
+        self.map.next_value_seed(Any(OneScalar { path, warnings: self.warnings }))
     }
 
     /// Any scalar as text; null and empty text are `None`.
@@ -178,22 +139,22 @@ impl<'a, A: MapAccess<'a>> Field<'_, '_, A> {
     }
 
     pub(super) fn object<T: FromFields<'a>>(self) -> Result<Option<T>, A::Error> {
-        self.map.next_value_seed(ObjectSeed { warnings: self.warnings, of: PhantomData })
+        self.map.next_value_seed(Any(OneObject { warnings: self.warnings, of: PhantomData }))
     }
 
     /// `{values: [T]}`, `[T]` or one `T` alone.
     pub(super) fn values<T: FromFields<'a>>(self) -> Result<Vec<T>, A::Error> {
-        self.map.next_value_seed(ValuesSeed { warnings: self.warnings, of: PhantomData })
+        self.map.next_value_seed(Any(Values { warnings: self.warnings, of: PhantomData }))
     }
 
     /// `{k: v}` or `[[k, v]]`; members that are no scalars are skipped.
     pub(super) fn pairs(self, path: &'static str, pairs_max: usize) -> Result<Pairs<'a>, A::Error> {
-        self.map.next_value_seed(PairsSeed { path, pairs_max, warnings: self.warnings })
+        self.map.next_value_seed(Any(PairList { path, pairs_max, warnings: self.warnings }))
     }
 
     /// A list of scalars, or one scalar alone.
     pub(super) fn texts(self, path: &'static str, texts_max: usize) -> Result<Vec<Cow<'a, str>>, A::Error> {
-        self.map.next_value_seed(TextsSeed { path, texts_max, warnings: self.warnings })
+        self.map.next_value_seed(Any(Texts { path, items_max: texts_max, warnings: self.warnings }))
     }
 }
 
@@ -225,20 +186,16 @@ pub(super) fn push_keeping_ends<T>(list: &mut Vec<T>, item: T, items_max: usize)
     }
 }
 
-pub(super) struct ObjectSeed<'w, T> {
+/// Reads one object; null is `None`, a list is `None` with a warning.
+pub(super) struct OneObject<'w, T> {
     pub(super) warnings: &'w Warnings,
     pub(super) of: PhantomData<T>,
 }
 
-impl<'a, T: FromFields<'a>> DeserializeSeed<'a> for ObjectSeed<'_, T> {
+impl<'a, T: FromFields<'a>> Reads<'a> for OneObject<'_, T> {
     type Value = Option<T>;
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
 
-impl<'a, T: FromFields<'a>> ObjectSeed<'_, T> {
-    fn fill(&self, scalar: Scalar<'a>) -> Option<T> {
+    fn scalar(self, scalar: Scalar<'a>) -> Self::Value {
         let mut item = T::default();
         if item.take_scalar(scalar) {
             return Some(item);
@@ -246,85 +203,49 @@ impl<'a, T: FromFields<'a>> ObjectSeed<'_, T> {
         self.warnings.add(T::PATH, "one value where an object belongs");
         None
     }
-}
-
-impl<'a, T: FromFields<'a>> Visitor<'a> for ObjectSeed<'_, T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
+    fn null(self) -> Self::Value {
+        None
     }
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+    fn list<A: SeqAccess<'a>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        self.warnings.add(T::PATH, "a list where an object belongs");
+        skip_seq(seq).map(|()| None)
+    }
+    fn object<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut item = T::default();
         while let Some(Key(key)) = map.next_key()? {
             item.take(&key, Field { map: &mut map, warnings: self.warnings })?;
         }
         Ok(Some(item))
     }
-    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Self::Value, E> {
-        Ok(self.fill(Scalar::Text(Cow::Borrowed(text))))
-    }
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(self.fill(Scalar::Text(Cow::Owned(text.to_owned()))))
-    }
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(self.fill(Scalar::Int(number)))
-    }
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(self.fill(Scalar::Text(Cow::Owned(number.to_string()))))
-    }
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(self.fill(Scalar::Float(number)))
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(self.fill(Scalar::Bool(value)))
-    }
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-    fn visit_seq<A: SeqAccess<'a>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        self.warnings.add(T::PATH, "a list where an object belongs");
-        skip_seq(seq)
-    }
 }
 
-struct ValuesSeed<'w, T> {
+/// Reads the objects of a list, of an object with a list `values`, or one object alone.
+struct Values<'w, T> {
     warnings: &'w Warnings,
     of: PhantomData<T>,
 }
 
-impl<'a, T: FromFields<'a>> DeserializeSeed<'a> for ValuesSeed<'_, T> {
+impl<'a, T: FromFields<'a>> Reads<'a> for Values<'_, T> {
     type Value = Vec<T>;
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
 
-impl<T> ValuesSeed<'_, T> {
-    fn refuse(&self, path: &'static str) -> Vec<T> {
-        self.warnings.add(path, "one value where a list belongs");
+    fn scalar(self, _scalar: Scalar<'a>) -> Self::Value {
+        self.warnings.add(T::PATH, "one value where a list belongs");
         Vec::new()
     }
-}
-
-impl<'a, T: FromFields<'a>> Visitor<'a> for ValuesSeed<'_, T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
+    fn null(self) -> Self::Value {
+        Vec::new()
     }
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+    fn list<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) =
-            seq.next_element_seed(ObjectSeed { warnings: self.warnings, of: PhantomData })?
-        {
+        let one = || Any(OneObject { warnings: self.warnings, of: PhantomData });
+        while let Some(item) = seq.next_element_seed(one())? {
             if let Some(item) = item {
                 T::add_to(&mut list, item);
             }
         }
         Ok(list)
     }
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+    fn object<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
         let mut alone: Option<T> = None;
         while let Some(Key(key)) = map.next_key()? {
@@ -339,23 +260,5 @@ impl<'a, T: FromFields<'a>> Visitor<'a> for ValuesSeed<'_, T> {
             list.extend(alone);
         }
         Ok(list)
-    }
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-    fn visit_str<E>(self, _text: &str) -> Result<Self::Value, E> {
-        Ok(self.refuse(T::PATH))
-    }
-    fn visit_i64<E>(self, _number: i64) -> Result<Self::Value, E> {
-        Ok(self.refuse(T::PATH))
-    }
-    fn visit_u64<E>(self, _number: u64) -> Result<Self::Value, E> {
-        Ok(self.refuse(T::PATH))
-    }
-    fn visit_f64<E>(self, _number: f64) -> Result<Self::Value, E> {
-        Ok(self.refuse(T::PATH))
-    }
-    fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
-        Ok(self.refuse(T::PATH))
     }
 }

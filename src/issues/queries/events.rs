@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::births;
 use super::super::ids::{self, Place, RecentIds};
 use super::super::payload::decompress;
 use super::super::view::{EventView, StoredColumns};
@@ -117,7 +118,7 @@ fn candidates(
 fn load(tx: &ReadTx<'_>, seq: i64) -> Result<Option<EventView>, Error> {
     let stored = tx.first(
         "SELECT events.event_id, issues.uid, projects.slug, events.timestamp, events.received_at, events.payload,
-             (SELECT content FROM payload_dictionaries WHERE id = events.dictionary_id)
+             (SELECT content FROM payload_dictionaries WHERE id = events.dictionary_id), issues.algorithm
          FROM events JOIN issues ON issues.id = events.issue_id JOIN projects ON projects.id = events.project_id
          WHERE events.seq = ?1",
         [seq],
@@ -129,12 +130,15 @@ fn load(tx: &ReadTx<'_>, seq: i64) -> Result<Option<EventView>, Error> {
                 timestamp: Timestamp::from_micros(row.get(3)?),
                 received_at: Timestamp::from_micros(row.get(4)?),
             };
-            Ok((columns, row.get::<_, Vec<u8>>(5)?, row.get::<_, Option<Vec<u8>>>(6)?))
+            let is_other = row.get_ref(7)?.as_str()? == births::ALGORITHM;
+            Ok((columns, row.get::<_, Vec<u8>>(5)?, row.get::<_, Option<Vec<u8>>>(6)?, is_other))
         },
     )?;
-    let Some((columns, payload, dictionary)) = stored else { return Ok(None) };
+    let Some((columns, payload, dictionary, is_other)) = stored else { return Ok(None) };
     let json = decompress(&payload, dictionary.as_deref())?;
-    Ok(EventView::new(columns, &String::from_utf8_lossy(&json)).ok())
+    let Ok(mut view) = EventView::new(columns, &String::from_utf8_lossy(&json)) else { return Ok(None) };
+    view.warnings.extend(is_other.then(births::warning));
+    Ok(Some(view))
 }
 
 fn read_summary(row: &Row<'_>) -> rusqlite::Result<EventSummary> {

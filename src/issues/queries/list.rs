@@ -149,19 +149,19 @@ pub fn list_issues(tx: &ReadTx<'_>, filter: &IssueFilter) -> Result<IssuePage, E
     }
     let limit = filter.limit.clamp(1, 100);
     let more = clauses.bind(i64::from(limit) + 1);
+    // First who is on the page, then what stands on it: sorting whole issues would read every text of every issue.
     let sql = format!(
-        "SELECT {COLUMNS}, {column} FROM {TABLES} WHERE {} ORDER BY {column} DESC, issues.id DESC LIMIT {more}",
+        "SELECT issues.id, {column} FROM {TABLES} WHERE {} ORDER BY {column} DESC, issues.id DESC LIMIT {more}",
         clauses.text
     );
-    let mut rows = tx.all(&sql, rusqlite::params_from_iter(clauses.values), |row| {
-        Ok((read_issue(row)?, row.get::<_, i64>(25)?))
+    let mut found = tx.all(&sql, rusqlite::params_from_iter(clauses.values), |row| {
+        Ok(Cursor { row_id: row.get(0)?, sort_value: row.get(1)? })
     })?;
-    let has_more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    let last =
-        rows.last().map(|(issue, sort_value)| Cursor { sort_value: *sort_value, row_id: issue.row_id });
-    let next = if has_more { last } else { None };
-    Ok(IssuePage { items: rows.into_iter().map(|(issue, _)| issue).collect(), next })
+    let has_more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = found.last().copied().filter(|_| has_more);
+    let issues = found.iter().filter_map(|place| find_row(tx, place.row_id).transpose());
+    Ok(IssuePage { items: issues.collect::<Result<_, _>>()?, next })
 }
 
 /// Issues beyond this are not counted: a list says "10,000+".
@@ -182,6 +182,12 @@ pub fn find_issue(tx: &ReadTx<'_>, visible: &Visible, uid: Uid) -> Result<Option
     let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE issues.uid = ?1");
     let found = tx.first(&sql, [uid.as_bytes()], read_issue)?;
     Ok(found.filter(|issue| visible.contains(issue.project_id)))
+}
+
+/// An issue by its row, for queries that found it.
+pub(super) fn find_row(tx: &ReadTx<'_>, row_id: i64) -> Result<Option<IssueView>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE issues.id = ?1");
+    tx.first(&sql, [row_id], read_issue)
 }
 
 /// Unresolved issues that the caller may see, for the navigation.

@@ -7,7 +7,7 @@ mod search;
 mod status;
 
 pub use events::{EventSummary, Found, Neighbours, find_event, list_events, neighbours};
-pub use hours::hourly;
+pub use hours::{hourly, loudest, project_hours};
 pub use list::{
     COUNTED_MAX, Cursor, IssueFilter, IssuePage, IssueView, Sort, count_issues, count_unresolved, find_issue,
     list_issues,

@@ -64,6 +64,11 @@ impl Api {
         Api { token: Some(token.to_owned()), ..Api::stranger(address) }
     }
 
+    /// Where it asks: `address:port`.
+    pub(crate) fn host(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
     /// Sends anything; an error means that no complete answer came.
     pub(crate) fn send(
         &self,

@@ -14,8 +14,9 @@ use tocsin::base::{Clock, Entropy, Secret, Timestamp};
 use tocsin::config::{Config, WebhookTarget};
 use tocsin::http::AppState;
 use tocsin::lifecycle::{Lifecycle, Signals, StopReason};
-use tocsin::outbound::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use tocsin::outbound::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use tocsin::outbound::{Client, Method, Options, Reach, Request, Response, Url};
+use tocsin::store::ReadTx;
 
 pub(crate) use peer::Peer;
 
@@ -80,18 +81,28 @@ impl House {
     }
 
     pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> Response {
-        self.send(Method::GET, path, token, Vec::new()).await
+        let bearer = token.map(|token| (AUTHORIZATION, format!("Bearer {token}")));
+        self.send(Method::GET, path, bearer, Vec::new()).await
+    }
+
+    /// A page as a browser with this cookie asks for it.
+    pub(crate) async fn get_page(&self, path: &str, cookie: &str) -> Response {
+        self.send(Method::GET, path, Some((COOKIE, cookie.to_owned())), Vec::new()).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
         self.send(Method::POST, path, None, body.to_string().into_bytes()).await
     }
 
-    async fn send(&self, method: Method, path: &str, token: Option<&str>, body: Vec<u8>) -> Response {
-        let mut headers = HeaderMap::new();
-        if let Some(token) = token {
-            headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
-        }
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        header: Option<(HeaderName, String)>,
+        body: Vec<u8>,
+    ) -> Response {
+        let named = header.map(|(name, value)| (name, HeaderValue::from_str(&value).unwrap()));
+        let headers = HeaderMap::from_iter(named);
         let url = Url::parse(&format!("http://{}{path}", self.address)).unwrap();
         let request = Request { method, url, headers, body, reach: Reach::Private, timeout: ANSWERED_WITHIN };
         self.client.send(request, self.clock.now()).await.unwrap()
@@ -105,6 +116,12 @@ impl House {
             .await
             .map_err(|error: tocsin::store::Error| error)
             .unwrap()
+    }
+
+    /// One text of one row.
+    pub(crate) async fn text(&self, sql: &'static str) -> String {
+        let read = |tx: &ReadTx<'_>| tx.one(sql, [], |row| row.get(0));
+        self.state.store.read(read).await.map_err(|error: tocsin::store::Error| error).unwrap()
     }
 
     /// Waits until a part asks for the stop of the whole process.

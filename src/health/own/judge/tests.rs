@@ -15,6 +15,7 @@ pub(in crate::health::own) fn calm() -> Look {
         commits_failed: 0,
         disk_full: 0,
         reserve_gone: false,
+        over_budget: false,
         slowest_batch: Duration::from_millis(9),
         disk: Some(Disk { free_bytes: 50 * GB, total_bytes: 80 * GB }),
         outbox: Some(Outbox { channels_ready: 1, ..Outbox::default() }),
