@@ -79,7 +79,7 @@ impl App {
         let Surroundings { folder, config, clock, entropy, sealing_key } = around;
         let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
         let Opened { store, events, points, recent, tools } =
-            open_store(folder, &incidents, &entropy, keeping(&config.issues))?;
+            open_store(folder, &config, &incidents, &entropy)?;
         first_start(&store, &config, &clock, &entropy).await?;
         let sealer = Sealer::new(&sealing_key);
         channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now())
@@ -156,8 +156,7 @@ impl App {
 
     /// As [`App::start`], without the background tasks: for tests, which run them one by one.
     pub fn serve(&self, lifecycle: &Lifecycle, listener: TcpListener) -> std::io::Result<()> {
-        let store = self.state.store.clone();
-        lifecycle.at_end("store", move || store.stop());
+        self.keep_store(lifecycle);
         let server = server::run(self.state.clone(), listener, lifecycle.soft())?;
         lifecycle.spawn("http", async move {
             if let Err(error) = server.await {
@@ -165,6 +164,27 @@ impl App {
             }
         });
         Ok(())
+    }
+}
+
+impl App {
+    /// A writer that ended by a fault ends the process, which is started anew; at the stop what was counted in memory
+    /// is written before the writer ends.
+    fn keep_store(&self, lifecycle: &Lifecycle) {
+        let (store, soft) = (self.state.store.clone(), lifecycle.soft());
+        lifecycle.spawn("store writer", async move {
+            tokio::select! {
+                () = store.ended() => {}
+                () = soft.cancelled() => {}
+            }
+        });
+        let state = self.state.clone();
+        lifecycle.at_end("store", move || {
+            if let Err(error) = state.refusals.flush_now(&state.store, state.clock.now()) {
+                tracing::warn!(%error, "the last refusals could not be written into the ledger");
+            }
+            state.store.stop();
+        });
     }
 }
 
@@ -190,11 +210,13 @@ struct Opened {
 
 fn open_store(
     folder: &Path,
+    config: &Config,
     incidents: &Arc<Incidents>,
     entropy: &Entropy,
-    keeping: Keeping,
 ) -> Result<Opened, store::Error> {
-    let options = Options { prepare: vec![issues::sql::register], ..Options::default() };
+    let waiting_bytes_max = config.limits.waiting_bytes_max;
+    let options = Options { prepare: vec![issues::sql::register], waiting_bytes_max, ..Options::default() };
+    let keeping = keeping(&config.issues);
     let mut opened = Store::open(folder, &options)?;
     let record =
         opened.prepare(|tx| EventRecord::load(tx, Arc::clone(incidents), entropy.clone(), keeping))?;

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 use serde_json::{Map, Value, json};
 
 use super::AsJson;
 use super::session::{DONE, Session};
 use crate::base::text::clip;
+use crate::store::open_read_only;
 
 /// Ask the database directly; it can only be read
 #[derive(Args, Debug)]
@@ -34,8 +34,6 @@ const ROWS_MAX: usize = 10_000;
 const CELL_CHARS_MAX: usize = 120;
 /// How often a running statement looks at the clock, in SQLite's virtual machine instructions: under a millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 10_000;
-/// A running server holds the database only for moments.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 struct Found {
@@ -67,18 +65,12 @@ impl Sql {
     }
 }
 
-/// A connection that cannot write, whatever the statement says, and reaches no other file.
+/// The database as people may ask it, with the functions of the views.
 pub(super) fn open(path: &Path) -> anyhow::Result<Connection> {
     if !path.exists() {
         bail!("there is no {}: start tocsin once, or choose another folder with --data", path.display());
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).context("cannot open the database")?;
-    connection.busy_timeout(BUSY_WAIT)?;
-    connection.pragma_update(None, "query_only", true)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-    crate::issues::sql::register(&connection)?;
-    Ok(connection)
+    open_read_only(path, &[crate::issues::sql::register]).context("cannot open the database")
 }
 
 /// Interrupts whatever runs on `connection` after `time`.

@@ -24,10 +24,10 @@ pub(super) const KEYS: &[Key] = &[
         "Open connections; more wait in the kernel.",
     ),
     Key::new(
-        "limits.body_memory_bytes_max",
+        "limits.waiting_bytes_max",
         Kind::Whole { min: MIB, max: 4096 * MIB },
         Some("67108864"),
-        "Memory that request bodies may hold together; beyond it senders are told to come back.",
+        "Memory that what waits to be written may hold together; beyond it senders are told to come back.",
     ),
     Key::new(
         "limits.api_body_bytes_max",
@@ -51,7 +51,8 @@ const HTTP_THREADS_AUTO_MAX: usize = 4;
 pub struct Limits {
     pub http_threads: usize,
     pub connections_max: usize,
-    pub body_memory_bytes_max: usize,
+    /// Of all lanes together.
+    pub waiting_bytes_max: usize,
     pub api_body_bytes_max: usize,
     pub stop_timeout: Duration,
 }
@@ -61,7 +62,7 @@ pub struct Limits {
 struct Raw {
     http_threads: usize,
     connections_max: usize,
-    body_memory_bytes_max: usize,
+    waiting_bytes_max: usize,
     api_body_bytes_max: usize,
     stop_timeout_s: u64,
 }
@@ -75,7 +76,7 @@ pub(super) fn check(values: &Values, problems: &mut Vec<Problem>) -> Option<Limi
     Some(Limits {
         http_threads,
         connections_max: raw.connections_max,
-        body_memory_bytes_max: raw.body_memory_bytes_max,
+        waiting_bytes_max: raw.waiting_bytes_max,
         api_body_bytes_max: raw.api_body_bytes_max,
         stop_timeout: Duration::from_secs(raw.stop_timeout_s),
     })

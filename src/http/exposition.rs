@@ -52,6 +52,11 @@ fn store(out: &Exposition, state: &AppState) -> Result<(), RegistryError> {
     let slowest = known.look.as_ref().map_or(Duration::ZERO, |look| look.slowest_batch).max(stats.slowest);
     let seconds = |time: Duration| time.as_secs_f64();
     out.gauge("tocsin_store_queued", "Jobs that wait for the writer.", number(stats.queued))?;
+    out.gauge(
+        "tocsin_store_waiting_bytes",
+        "Memory held by what waits in the lanes.",
+        size(state.store.memory().held()),
+    )?;
     out.counter(
         "tocsin_store_refused_total",
         "Jobs refused because the queue was full.",
@@ -81,6 +86,11 @@ fn store(out: &Exposition, state: &AppState) -> Result<(), RegistryError> {
         "tocsin_store_truncations_total",
         "Times the writer itself had to truncate the log.",
         number(stats.truncations),
+    )?;
+    out.counter(
+        "tocsin_store_checkpoints_held_total",
+        "Checkpoints of the writer that somebody who reads held up.",
+        number(stats.checkpoints_held),
     )?;
     out.counter("tocsin_store_disk_full_total", "Commits refused by a full disk.", number(stats.disk_full))?;
     let on_disk = number(state.store.disk_bytes());

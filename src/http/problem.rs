@@ -20,6 +20,18 @@ pub struct Problem {
     pub status: StatusCode,
     pub detail: String,
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Set where the store could not take something.
+    pub unavailable: Option<Unavailable>,
+}
+
+/// Why the store could not take something; protocols that know more than 503 answer each in their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    Busy,
+    Restarting,
+    DiskFull,
+    /// `retention.max_gb` is used up.
+    OverBudget,
 }
 
 #[derive(Serialize)]
@@ -39,7 +51,7 @@ const DISK_FULL_RETRY_S: u16 = 30;
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), headers: Vec::new() }
+        Self { status, detail: detail.into(), headers: Vec::new(), unavailable: None }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
@@ -111,23 +123,31 @@ impl ResponseError for Problem {
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
-        let unavailable = |detail: &str, after: u16| {
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(after.into())
+        let unavailable = |why: Unavailable, detail: &str, after: u16| {
+            let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(after.into());
+            Self { unavailable: Some(why), ..problem }
         };
         match error {
             store::Error::Busy | store::Error::ReadersBusy => {
-                unavailable("Too much is waiting. Try again shortly.", BUSY_RETRY_S)
+                unavailable(Unavailable::Busy, "Too much is waiting. Try again shortly.", BUSY_RETRY_S)
             }
-            store::Error::Stopped => unavailable("tocsin is restarting. Try again shortly.", BUSY_RETRY_S),
-            store::Error::DiskFull => {
-                unavailable("The disk is full. Nothing of this was stored.", DISK_FULL_RETRY_S)
+            store::Error::Stopped => {
+                unavailable(Unavailable::Restarting, "tocsin is restarting. Try again shortly.", BUSY_RETRY_S)
             }
+            store::Error::DiskFull => unavailable(
+                Unavailable::DiskFull,
+                "The disk is full. Nothing of this was stored.",
+                DISK_FULL_RETRY_S,
+            ),
             store::Error::OverBudget => unavailable(
+                Unavailable::OverBudget,
                 "The byte budget of this tocsin is used up. Nothing of this was stored.",
                 DISK_FULL_RETRY_S,
             ),
             store::Error::Newer { .. }
             | store::Error::Panicked
+            | store::Error::DiskFailed(_)
+            | store::Error::RolledBack
             | store::Error::Refused(_)
             | store::Error::Sqlite(_)
             | store::Error::Migration(_)

@@ -6,6 +6,7 @@ use super::sketch::user_hash;
 use super::{Class, EventHead, Grouping, Level, Payload, classify, title};
 use crate::base::text::clip;
 use crate::base::{EventId, ProjectId, Severity, Timestamp};
+use crate::ledger::Outcome;
 use crate::scrub::{ScrubError, Scrubber};
 
 /// A parsed, scrubbed, grouped and compressed event of one project.
@@ -30,6 +31,9 @@ pub struct Incoming {
     pub frame: Option<TopFrame>,
     pub grouping: Grouping,
     pub payload: Payload,
+    /// Lines for the ledger that came in the same request: one submission, one commit, and counted once with the event
+    /// where it is sent again.
+    pub beside: Vec<Outcome>,
 }
 
 /// The frame that a message names.
@@ -121,7 +125,18 @@ impl Incoming {
             frame: top_frame(head),
             grouping,
             payload: Payload::of(&scrubbed, dictionary).map_err(PrepareError::Compress)?,
+            beside: Vec::new(),
         })
+    }
+}
+
+impl Incoming {
+    /// What the event holds in memory, about.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.platform, &self.environment, &self.title, &self.culprit];
+        let texts =
+            texts.map(String::len).iter().sum::<usize>() + self.release.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.payload.bytes.len() + texts + size_of_val(self.beside.as_slice())
     }
 }
 

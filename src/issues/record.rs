@@ -257,6 +257,10 @@ impl Record for EventRecord {
     type Outcome = Recorded;
     type Staged = Staged;
 
+    fn bytes(event: &Incoming) -> usize {
+        event.bytes()
+    }
+
     fn record(
         &self,
         tx: &WriteTx<'_>,
@@ -276,7 +280,9 @@ impl Record for EventRecord {
             changes.push(change);
         }
         ids::append(tx, now, &staged.entries[already..])?;
-        ledger::add(tx, now, &not_kept(items, &outcomes))?;
+        let mut lines = not_kept(items, &outcomes);
+        lines.extend(brought(items, &outcomes));
+        ledger::add(tx, now, &lines)?;
         evaluate::raise(tx, &self.incidents, now, &changes, &self.seen, &mut staged.seen)?;
         tx.touch(ISSUES);
         Ok(outcomes)
@@ -359,6 +365,12 @@ impl Names {
         self.known.insert(key, id);
         Ok(id)
     }
+}
+
+/// The ledger's lines that came with the events. Those of a duplicate were counted with the first.
+fn brought<'a>(items: &'a [Incoming], outcomes: &'a [Recorded]) -> impl Iterator<Item = Outcome> + 'a {
+    let first = items.iter().zip(outcomes).filter(|(_, outcome)| **outcome != Recorded::Duplicate);
+    first.flat_map(|(event, _)| event.beside.iter().copied())
 }
 
 /// The ledger's lines of a batch: what was sampled and what came twice.

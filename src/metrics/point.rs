@@ -17,6 +17,28 @@ pub struct Point {
     pub received_at: Timestamp,
 }
 
+impl Point {
+    /// What the point holds in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = self.kind.len() + self.unit.as_ref().map_or(0, String::len);
+        size_of::<Self>() + texts + members_bytes(&self.metadata)
+    }
+}
+
+fn members_bytes(members: &Map<String, Value>) -> usize {
+    members.iter().map(|(name, value)| size_of::<String>() + name.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    let inside = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(value_bytes).sum(),
+        Value::Object(members) => members_bytes(members),
+    };
+    size_of::<Value>() + inside
+}
+
 /// Points in one request: a client batches a minute's worth, not a day's.
 const POINTS_MAX: usize = 1000;
 const KIND_CHARS_MAX: usize = 100;

@@ -21,6 +21,10 @@ impl Record for MetricRecord {
     type Outcome = usize;
     type Staged = ();
 
+    fn bytes(points: &Vec<Point>) -> usize {
+        points.iter().map(Point::bytes).sum()
+    }
+
     fn record(&self, tx: &WriteTx<'_>, items: &[Vec<Point>], (): &mut ()) -> Result<Vec<usize>, Error> {
         for point in items.iter().flatten() {
             let id = insert(tx, point)?;

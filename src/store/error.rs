@@ -11,6 +11,10 @@ pub enum Error {
     Stopped,
     #[error("the disk is full; nothing of this was written")]
     DiskFull,
+    #[error("the disk failed ({0}); nothing of this was written: see what the kernel's log says about it")]
+    DiskFailed(Arc<rusqlite::Error>),
+    #[error("the database took its transaction back; nothing of this was written: try again")]
+    RolledBack,
     #[error("the byte budget of the database is used up; nothing of this was written")]
     OverBudget,
     #[error(
@@ -37,15 +41,16 @@ impl From<rusqlite::Error> for Error {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             Some(ErrorCode::SystemIoFailure) if is_out_of_space(&error) => Self::DiskFull,
+            Some(ErrorCode::SystemIoFailure) => Self::DiskFailed(Arc::new(error)),
             _ => Self::Sqlite(Arc::new(error)),
         }
     }
 }
 
-/// Growing the shared-memory file or the log on a full disk is an I/O error in SQLite's eyes.
+/// A write that finds no space (ENOSPC) is `SQLITE_FULL` already. Only the shared-memory file is told otherwise: it is
+/// extended before it is used, and where it cannot be extended there is no space for it.
 fn is_out_of_space(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map_or(0, |e| e.extended_code);
-    [rusqlite::ffi::SQLITE_IOERR_SHMSIZE, rusqlite::ffi::SQLITE_IOERR_WRITE].contains(&code)
+    error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 impl From<rusqlite_migration::Error> for Error {
@@ -57,5 +62,29 @@ impl From<rusqlite_migration::Error> for Error {
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         Self::Io(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn told(code: i32) -> Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
+    }
+
+    #[test]
+    fn a_full_disk_and_a_failing_disk_are_told_apart() {
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            assert!(matches!(told(code), Error::DiskFull), "{code}");
+        }
+        for code in [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_READ] {
+            let error = told(code);
+            assert!(matches!(error, Error::DiskFailed(_)), "{code}");
+            assert!(error.to_string().contains("kernel's log"));
+        }
+        assert!(matches!(told(ffi::SQLITE_CONSTRAINT_UNIQUE), Error::Sqlite(_)));
     }
 }

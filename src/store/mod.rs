@@ -4,11 +4,15 @@
 //! The only doors are [`Store::read`], [`Store::write`] and a [`Lane`]. A closure handed to the writer does no
 //! I/O and no unbounded loop: it delays everybody who waits for the same commit.
 
+mod budget;
 mod changes;
 mod checkpoint;
 mod error;
 mod folder;
+mod inbox;
+mod job;
 mod lane;
+mod log_care;
 mod migrations;
 mod open;
 mod stats;
@@ -20,18 +24,26 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
+pub use budget::{Budget, Held};
 pub use changes::Topic;
 pub use error::Error;
 pub use folder::{FolderLock, LockError};
 pub use lane::{Lane, Record};
-pub use open::{Options, Prepare};
+pub use open::{Options, Prepare, open_read_only};
 pub use rusqlite::{Row, params, types::Value};
 pub use stats::{Stats, StatsSnapshot};
 pub use tx::{ReadTx, WriteTx};
 
 use changes::Changes;
+use inbox::Message;
+use job::Job;
 use open::ReadPool;
-use writer::{Job, Message, Writer, WriterHandle};
+use writer::{Writer, WriterHandle};
+
+/// The same row each time, with another value: SQLite writes no page that stays as it was.
+const PROVE: &str = "
+    INSERT INTO store_meta (key, value) VALUES ('proofs', '1')
+    ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)";
 
 /// The open database. Cheap to clone; the last [`Store::stop`] drains the writer.
 #[derive(Clone)]
@@ -45,6 +57,7 @@ struct Inner {
     writer: WriterHandle,
     changes: Arc<Changes>,
     stats: Arc<Stats>,
+    memory: Budget,
 }
 
 /// A store that is open but whose writer does not run yet: lanes are added here.
@@ -55,19 +68,21 @@ pub struct Opened {
     sender: std::sync::mpsc::SyncSender<Message>,
     changes: Arc<Changes>,
     stats: Arc<Stats>,
+    memory: Budget,
 }
 
 impl Opened {
     /// Adds an intake lane of at most `capacity` queued items; `record` owns its state on the writer thread.
     pub fn lane<R: Record>(&mut self, name: &'static str, capacity: usize, record: R) -> Lane<R> {
-        let lane = Lane::new(name, capacity, self.sender.clone());
+        let lane = Lane::new(name, capacity, self.memory.clone(), self.sender.clone());
         self.writer.add_lane(lane.port(record));
         lane
     }
 
     /// Runs `work` on the writing connection before the store starts: to load what lanes keep in memory.
     pub fn prepare<T>(&mut self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        work(&ReadTx::new(self.writer.connection()))
+        let transaction = self.writer.connection().unchecked_transaction()?;
+        work(&ReadTx::new(&transaction))
     }
 
     /// Starts the writer and the checkpointer.
@@ -75,7 +90,8 @@ impl Opened {
         let checkpointer = checkpoint::Checkpointer::start(&self.path, Arc::clone(&self.stats))?;
         let writer = self.writer.start(self.sender, checkpointer)?;
         let (path, readers, changes, stats) = (self.path, self.readers, self.changes, self.stats);
-        Ok(Store { inner: Arc::new(Inner { path, readers, writer, changes, stats }) })
+        let memory = self.memory;
+        Ok(Store { inner: Arc::new(Inner { path, readers, writer, changes, stats, memory }) })
     }
 }
 
@@ -92,7 +108,8 @@ impl Store {
         let stats = Arc::new(Stats::default());
         let (sender, receiver) = std::sync::mpsc::sync_channel(writer::QUEUE_MAX);
         let writer = Writer::new(connection, receiver, Arc::clone(&changes), Arc::clone(&stats));
-        Ok(Opened { path, readers, writer, sender, changes, stats })
+        let memory = Budget::new(options.waiting_bytes_max);
+        Ok(Opened { path, readers, writer, sender, changes, stats, memory })
     }
 
     /// Runs `work` in a short read transaction on the blocking pool.
@@ -163,8 +180,27 @@ impl Store {
         E: From<Error> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        self.inner.writer.send(Message::Job(Job::new(name, work, sender)))?;
+        let writer = &self.inner.writer;
+        writer.send(Job::new(name, work, sender, writer.stats()))?;
         Ok(receiver)
+    }
+
+    /// Commits a row with full sync, the way everything is written: proof that the writer lives and that the disk takes
+    /// what it is given. An empty transaction would prove the first alone.
+    pub async fn prove(&self) -> Result<(), Error> {
+        let count = |tx: &WriteTx<'_>| tx.execute(PROVE, []).map(|_| ());
+        self.write("store.prove", count).await
+    }
+
+    /// Completes when the writer has ended: after [`Store::stop`], or because of a fault. From then on everything that
+    /// would write is refused, and only a new start helps.
+    pub async fn ended(&self) {
+        self.inner.writer.ended().await;
+    }
+
+    /// Memory that what waits may hold: lanes take from it, and so may whoever holds bodies that are on their way here.
+    pub fn memory(&self) -> &Budget {
+        &self.inner.memory
     }
 
     /// A counter that moves after every commit which touched `topic`.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Error, ReadTx, migrations};
@@ -16,22 +17,27 @@ pub type Prepare = fn(&Connection) -> rusqlite::Result<()>;
 pub struct Options {
     pub readers: u32,
     pub prepare: Vec<Prepare>,
+    /// What all lanes, and whoever else takes from [`super::Store::memory`], may hold together.
+    pub waiting_bytes_max: usize,
 }
 
 impl Default for Options {
     /// Four readers: a page asks one question at a time and the machine has few cores.
     fn default() -> Self {
-        Self { readers: 4, prepare: Vec::new() }
+        Self { readers: 4, prepare: Vec::new(), waiting_bytes_max: 64 * 1024 * 1024 }
     }
 }
 
 /// Chosen by measuring stored bytes per event at 4, 8 and 16 KiB (ARCHITECTURE.md, decision 4).
 const PAGE_BYTES: u32 = 8192;
 /// Another process (a backup, a `sqlite3` shell) may hold the database for a moment.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// The hot part of the indexes for a large project; resident memory is bounded by it.
 const WRITER_CACHE_KIB: i64 = 24 * 1024;
 const READER_CACHE_KIB: i64 = 2 * 1024;
+/// What the log's file keeps when the log begins anew: twice what it usually grows to. A long reader makes it grow far
+/// beyond, and without a limit the file would stay so.
+const LOG_BYTES_KEPT: i64 = 32 * 1024 * 1024;
 /// More than all statements of the product.
 const STATEMENTS_MAX: usize = 256;
 /// How long a page waits for a reading connection before it says that it is busy.
@@ -50,14 +56,33 @@ pub(super) fn writing_connection(path: &Path, options: &Options) -> Result<Conne
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Checkpoints belong to the checkpointer thread, never to a commit.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    prepare(&connection, options)?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_KEPT, |_| Ok(()))?;
+    prepare(&connection, &options.prepare)?;
     migrations::run(&mut connection)?;
     Ok(connection)
 }
 
-fn prepare(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+fn prepare(connection: &Connection, prepare: &[Prepare]) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    options.prepare.iter().try_for_each(|register| register(connection))
+    prepare.iter().try_for_each(|register| register(connection))
+}
+
+const READER_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+/// A connection that cannot write, whatever is asked of it, and reaches no other file.
+pub fn open_read_only(path: &Path, with: &[Prepare]) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(path, READER_FLAGS)?;
+    prepare_reader(&connection, with)?;
+    Ok(connection)
+}
+
+fn prepare_reader(connection: &Connection, with: &[Prepare]) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    prepare(connection, with)
 }
 
 /// Read-only connections; a write through one is refused by SQLite itself.
@@ -67,15 +92,10 @@ pub(super) struct ReadPool {
 
 impl ReadPool {
     pub(super) fn open(path: &Path, options: &Options) -> Result<Self, Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let chosen = options.clone();
-        let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(move |connection| {
-            connection.busy_timeout(BUSY_WAIT)?;
-            connection.pragma_update(None, "query_only", true)?;
-            connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
-            connection.pragma_update(None, "temp_store", "MEMORY")?;
-            prepare(connection, &chosen)
-        });
+        let with = options.prepare.clone();
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(READER_FLAGS)
+            .with_init(move |connection| prepare_reader(connection, &with));
         let pool = r2d2::Pool::builder()
             .max_size(options.readers)
             .min_idle(Some(1))

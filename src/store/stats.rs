@@ -17,6 +17,7 @@ pub struct Stats {
     pub(super) wal_pages: AtomicU64,
     pub(super) checkpoints: AtomicU64,
     pub(super) truncations: AtomicU64,
+    pub(super) checkpoints_held: AtomicU64,
     pub(super) disk_full: AtomicU64,
     pub(super) failing: AtomicBool,
 }
@@ -24,9 +25,9 @@ pub struct Stats {
 /// [`Stats`] at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsSnapshot {
-    /// Jobs and lane items that wait now.
+    /// Closures that wait now. A lane tells its own depth.
     pub queued: u64,
-    /// Refused because a queue was full.
+    /// Closures refused because their queue was full. A lane tells its own.
     pub refused: u64,
     pub commits: u64,
     pub failed_commits: u64,
@@ -43,6 +44,8 @@ pub struct StatsSnapshot {
     pub checkpoints: u64,
     /// Times the writer had to truncate the log itself.
     pub truncations: u64,
+    /// Checkpoints of the writer that somebody who reads held up.
+    pub checkpoints_held: u64,
     /// Commits refused by a full disk.
     pub disk_full: u64,
 }
@@ -62,6 +65,7 @@ impl Stats {
             wal_pages: read(&self.wal_pages),
             checkpoints: read(&self.checkpoints),
             truncations: read(&self.truncations),
+            checkpoints_held: read(&self.checkpoints_held),
             disk_full: read(&self.disk_full),
         }
     }

@@ -1,20 +1,23 @@
-//! What queries are written against: every statement goes through the statement cache.
+//! What queries are written against: every statement goes through the statement cache, and none runs outside a
+//! transaction.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::ops::Deref;
 
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
 use super::{Error, Topic};
 
 /// A consistent view of the database.
 pub struct ReadTx<'c> {
     connection: &'c Connection,
+    /// Why SQLite ended the transaction by itself.
+    ended: OnceCell<Error>,
 }
 
 impl<'c> ReadTx<'c> {
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection }
+        Self { connection, ended: OnceCell::new() }
     }
 
     /// The first row; an error where there is none.
@@ -24,7 +27,7 @@ impl<'c> ReadTx<'c> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
-        Ok(self.connection.prepare_cached(sql)?.query_row(params, read)?)
+        self.done(self.statement(sql)?.query_row(params, read))
     }
 
     /// The first row, if any.
@@ -34,7 +37,7 @@ impl<'c> ReadTx<'c> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, Error> {
-        Ok(self.connection.prepare_cached(sql)?.query_row(params, read).optional()?)
+        self.done(self.statement(sql)?.query_row(params, read).optional())
     }
 
     /// All rows; the statement bounds them with a LIMIT of its own.
@@ -44,16 +47,45 @@ impl<'c> ReadTx<'c> {
         params: impl Params,
         mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, Error> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(params, |row| read(row))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let mut statement = self.statement(sql)?;
+        let rows = self.done(statement.query_map(params, |row| read(row)))?;
+        self.done(rows.collect())
     }
 
     /// For what the methods above cannot say, such as statements assembled at run time or pragmas.
     pub fn connection(&self) -> &'c Connection {
         self.connection
     }
+
+    /// Some errors (a full disk above all) make SQLite roll back the whole transaction. A statement that ran after
+    /// that would commit on its own.
+    pub(super) fn is_open(&self) -> Result<(), Error> {
+        if self.connection.is_autocommit() {
+            return Err(self.ended.get().cloned().unwrap_or(Error::RolledBack));
+        }
+        Ok(())
+    }
+
+    fn statement(&self, sql: &str) -> Result<CachedStatement<'c>, Error> {
+        self.is_open()?;
+        self.done(self.connection.prepare_cached(sql))
+    }
+
+    /// Keeps the error that ended the transaction: others in it are told the same.
+    fn done<T>(&self, result: rusqlite::Result<T>) -> Result<T, Error> {
+        result.map_err(|error| {
+            let error = Error::from(error);
+            if self.connection.is_autocommit() {
+                // The first error stands.
+                self.ended.set(error.clone()).ok();
+            }
+            error
+        })
+    }
 }
+
+/// The transaction of a batch, or why none could begin.
+pub(super) type Begun<'t, 'c> = Result<&'t WriteTx<'c>, Error>;
 
 /// A savepoint of the running group commit.
 pub struct WriteTx<'c> {
@@ -68,12 +100,12 @@ impl<'c> WriteTx<'c> {
 
     /// Runs one statement and tells how many rows it changed.
     pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Error> {
-        Ok(self.connection.prepare_cached(sql)?.execute(params)?)
+        self.done(self.statement(sql)?.execute(params))
     }
 
     /// Inserts one row and returns its rowid.
     pub fn insert(&self, sql: &str, params: impl Params) -> Result<i64, Error> {
-        Ok(self.connection.prepare_cached(sql)?.insert(params)?)
+        self.done(self.statement(sql)?.insert(params))
     }
 
     /// Wakes those who wait for `topic` once this is committed.
@@ -85,6 +117,9 @@ impl<'c> WriteTx<'c> {
     }
 
     /// Runs `work` in a savepoint of its own: an error undoes what it did and nothing else.
+    ///
+    /// # Errors
+    /// What `work` returned; or why the transaction is gone, in which case `work` does not run or does not count.
     pub fn attempt<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,
@@ -98,8 +133,8 @@ impl<'c> WriteTx<'c> {
             }
             Err(error) => {
                 self.touched.borrow_mut().truncate(touched);
-                // Some errors take the whole transaction with them; then there is nothing left to undo.
-                if !self.connection.is_autocommit() {
+                // Where the whole transaction is gone there is nothing left to undo.
+                if self.is_open().is_ok() {
                     self.savepoint("ROLLBACK TO attempt")?;
                     self.savepoint("RELEASE attempt")?;
                 }
@@ -109,8 +144,7 @@ impl<'c> WriteTx<'c> {
     }
 
     fn savepoint(&self, sql: &'static str) -> Result<(), Error> {
-        self.connection.prepare_cached(sql)?.execute([])?;
-        Ok(())
+        self.execute(sql, []).map(|_| ())
     }
 
     pub(super) fn take_touched(&self) -> Vec<Topic> {

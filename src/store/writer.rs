@@ -1,80 +1,37 @@
 //! The one writing thread: takes what is queued, runs it inside one immediate transaction, syncs, answers all.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use super::changes::Changes;
-use super::checkpoint::{Checkpointer, RESTART_PAGES, TRUNCATE_PAGES};
+use super::checkpoint::{Checkpointer, Mode, checkpoint};
+use super::inbox::{Batch, Inbox, Message};
+use super::job::Job;
 use super::lane::Port;
+use super::log_care::{Care, LogBounds, LogCare};
 use super::stats::{Stats, as_micros};
 use super::{Error, Topic, WriteTx};
 
 /// More than a second of work for the writer; beyond it callers are better told to come back.
 pub(super) const QUEUE_MAX: usize = 4096;
-/// A batch is closed at this many closures or after this long, whichever comes first: later callers should not
-/// wait for an ever-growing commit.
-const BATCH_JOBS_MAX: usize = 256;
-const BATCH_TIME: Duration = Duration::from_millis(5);
 /// A batch slower than this is logged with the names of its callers.
 const SLOW_BATCH: Duration = Duration::from_millis(50);
 
-pub(super) enum Message {
-    Job(Job),
-    /// A lane has items.
-    Nudge,
-    Stop,
-}
-
-/// A closure to run in the next batch, and how its caller is answered.
-pub(super) struct Job {
-    name: &'static str,
-    run: Box<dyn FnOnce(&WriteTx<'_>) -> Answer + Send>,
-}
-
-/// Tells a caller what became of its work, given what became of the commit.
-type Answer = Box<dyn FnOnce(&Result<(), Error>) + Send>;
-
-impl Job {
-    pub(super) fn new<T, E>(
-        name: &'static str,
-        work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
-        caller: oneshot::Sender<Result<T, E>>,
-    ) -> Self
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        let run = move |tx: &WriteTx<'_>| -> Answer {
-            let result = tx.attempt(|tx| {
-                catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or_else(|_| Err(Error::Panicked.into()))
-            });
-            Box::new(move |committed| {
-                let result = match (result, committed) {
-                    (Ok(_), Err(error)) => Err(error.clone().into()),
-                    (result, _) => result,
-                };
-                // The caller may have given up waiting; what it asked for is done all the same.
-                caller.send(result).ok();
-            })
-        };
-        Self { name, run: Box::new(run) }
-    }
-}
-
 pub(super) struct Writer {
     connection: Connection,
-    receiver: Receiver<Message>,
-    lanes: Vec<Box<dyn Port>>,
+    pub(super) inbox: Inbox,
+    pub(super) log: LogCare,
     changes: Arc<Changes>,
     stats: Arc<Stats>,
+    /// Memory and disk say the same, and transactions can begin and end. Where not, only a new start helps.
+    is_sound: bool,
 }
 
 thread_local! {
@@ -93,7 +50,8 @@ impl Writer {
             WAL_PAGES.set(u64::try_from(pages).unwrap_or(0));
             Ok(())
         }));
-        Self { connection, receiver, lanes: Vec::new(), changes, stats }
+        let log = LogCare::new(LogBounds::default());
+        Self { connection, inbox: Inbox::new(receiver), log, changes, stats, is_sound: true }
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -101,7 +59,7 @@ impl Writer {
     }
 
     pub(super) fn add_lane(&mut self, lane: Box<dyn Port>) {
-        self.lanes.push(lane);
+        self.inbox.add_lane(lane);
     }
 
     pub(super) fn start(
@@ -110,87 +68,58 @@ impl Writer {
         checkpointer: Checkpointer,
     ) -> Result<WriterHandle, Error> {
         let stats = Arc::clone(&self.stats);
-        let thread = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || self.run(checkpointer))?;
-        Ok(WriterHandle { sender, stats, thread: Mutex::new(Some(thread)) })
+        let (alive, ended) = watch::channel(());
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+            // Dropped last, however the thread ends: whoever hears of it finds every door closed.
+            let _alive = alive;
+            self.run(&checkpointer);
+        })?;
+        let is_stopping = AtomicBool::new(false);
+        Ok(WriterHandle { sender, stats, is_stopping, ended, thread: Mutex::new(Some(thread)) })
     }
 
-    fn run(mut self, checkpointer: Checkpointer) {
-        let mut stopping = false;
-        while !stopping {
-            // A nudge that came while a batch was being filled was taken with it: look before waiting.
-            let first = if self.lanes.iter().any(|lane| lane.is_waiting()) {
-                Ok(Message::Nudge)
-            } else {
-                self.receiver.recv()
-            };
-            match first {
-                Ok(first) => stopping = self.batch(first),
-                Err(_) => break,
-            }
-            self.care_for_log(&checkpointer);
+    fn run(mut self, checkpointer: &Checkpointer) {
+        while self.is_sound && self.inbox.wait() {
+            self.batch();
+            self.care_for_log(checkpointer);
         }
         // What was queued before the stop was promised nothing yet, but it is cheap to keep.
-        while let Ok(message) = self.receiver.try_recv() {
-            self.batch(message);
+        while self.is_sound && self.inbox.is_draining() {
+            self.batch();
         }
-        while self.lanes.iter().any(|lane| lane.is_waiting()) {
-            self.batch(Message::Nudge);
+        if self.is_sound {
+            checkpointer.stop();
+            self.checkpoint(Mode::Truncate);
+        } else {
+            tracing::error!("the writer gives up: tocsin must be started anew");
         }
-        checkpointer.stop();
-        self.checkpoint("TRUNCATE");
     }
 
-    /// Runs one group commit. Returns whether a stop was asked for.
-    fn batch(&mut self, first: Message) -> bool {
+    /// Runs one group commit.
+    pub(super) fn batch(&mut self) {
         let began = Instant::now();
         let mut batch = Batch::default();
-        let committed = self.fill(first, &mut batch, began).and_then(|touched| {
-            let syncing = Instant::now();
-            self.connection.execute_batch("COMMIT")?;
-            Stats::add(&self.stats.commit_us, as_micros(syncing.elapsed()));
-            Ok(touched)
-        });
-        self.settle(committed, batch, began)
+        let committed = self.transact(&mut batch, began);
+        self.settle(committed, batch, began);
     }
 
-    /// Runs everything that waits inside an open transaction; returns the topics that were touched.
-    fn fill(&mut self, first: Message, batch: &mut Batch, began: Instant) -> Result<Vec<Topic>, Error> {
-        let begun = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
+    /// Runs what waits inside one transaction and commits it; returns the topics that were touched.
+    fn transact(&mut self, batch: &mut Batch, began: Instant) -> Result<Vec<Topic>, Error> {
+        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
+            let error = Error::from(error);
+            self.inbox.run(&Err(error.clone()), batch, began)?;
+            return Err(error);
+        }
         let tx = WriteTx::new(&self.connection);
-        for lane in &mut self.lanes {
-            // A lane drains its queue even where the transaction could not begin: its callers need an answer.
-            let items = lane.run(&tx, begun.clone().err());
-            if items > 0 {
-                batch.callers.push(lane.name());
-                batch.jobs += items;
-            }
-            lost_transaction(&self.connection, &begun)?;
-        }
-        let mut next = Some(first);
-        while let Some(message) = next.take() {
-            match message {
-                Message::Stop => batch.stop = true,
-                Message::Nudge => {}
-                Message::Job(job) => {
-                    self.stats.queued.fetch_sub(1, Ordering::Relaxed);
-                    batch.callers.push(job.name);
-                    batch.jobs += 1;
-                    batch.answers.push((job.run)(&tx));
-                    lost_transaction(&self.connection, &begun)?;
-                }
-            }
-            if batch.answers.len() < BATCH_JOBS_MAX && began.elapsed() < BATCH_TIME {
-                next = self.receiver.try_recv().ok();
-            }
-        }
-        begun?;
+        self.inbox.run(&Ok(&tx), batch, began)?;
+        let syncing = Instant::now();
+        self.connection.execute_batch("COMMIT")?;
+        Stats::add(&self.stats.commit_us, as_micros(syncing.elapsed()));
         Ok(tx.take_touched())
     }
 
     /// Answers everybody who was in the batch.
-    fn settle(&mut self, committed: Result<Vec<Topic>, Error>, batch: Batch, began: Instant) -> bool {
+    fn settle(&mut self, committed: Result<Vec<Topic>, Error>, batch: Batch, began: Instant) {
         let (outcome, touched) = match committed {
             Ok(touched) => (Ok(()), touched),
             Err(error) => {
@@ -198,12 +127,8 @@ impl Writer {
                 (Err(error), Vec::new())
             }
         };
-        for lane in &mut self.lanes {
-            lane.settle(&outcome);
-        }
-        for answer in batch.answers {
-            answer(&outcome);
-        }
+        self.is_sound &= self.inbox.settle(&outcome);
+        Batch::answer(batch.answers, &outcome);
         self.changes.announce(&touched);
         self.stats.failing.store(outcome.is_err(), Ordering::Relaxed);
         Stats::add(&self.stats.commits, u64::from(outcome.is_ok()));
@@ -220,88 +145,87 @@ impl Writer {
                 "a batch of writes was slow"
             );
         }
-        batch.stop
     }
 
-    fn roll_back(&self, error: &Error) {
+    fn roll_back(&mut self, error: &Error) {
         Stats::add(&self.stats.failed_commits, 1);
         Stats::add(&self.stats.disk_full, u64::from(matches!(error, Error::DiskFull)));
+        tracing::error!(%error, "a batch of writes failed; its callers were told");
         if !self.connection.is_autocommit()
             && let Err(rollback) = self.connection.execute_batch("ROLLBACK")
         {
             tracing::error!(error = %rollback, "a failed batch could not be rolled back");
         }
-        tracing::error!(%error, "a batch of writes failed; its callers were told");
+        // In a transaction that does not end no other can begin.
+        self.is_sound &= self.connection.is_autocommit();
     }
 
-    /// Keeps the write-ahead log short without waiting for readers, unless it passed its cap.
-    fn care_for_log(&self, checkpointer: &Checkpointer) {
-        let pages = WAL_PAGES.get();
-        if pages >= TRUNCATE_PAGES {
-            Stats::add(&self.stats.truncations, 1);
-            self.checkpoint("TRUNCATE");
-        } else if pages >= RESTART_PAGES && checkpointer.is_idle() {
-            // Nearly everything is in the database already: this copies the rest, and the next commit starts
-            // at the beginning of the log.
-            self.checkpoint("PASSIVE");
-        } else {
-            checkpointer.nudge_at(pages);
+    /// Keeps the write-ahead log short without waiting for anybody.
+    fn care_for_log(&mut self, checkpointer: &Checkpointer) {
+        match self.log.after_commit(WAL_PAGES.get(), &checkpointer.seen(), Instant::now()) {
+            Care::Leave => {}
+            Care::Nudge => checkpointer.nudge(),
+            Care::Finish => self.checkpoint(Mode::Passive),
+            Care::Truncate => self.checkpoint(Mode::Truncate),
         }
     }
 
-    fn checkpoint(&self, mode: &str) {
-        let ran = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
-        match ran {
-            Ok(()) => {
+    fn checkpoint(&self, mode: Mode) {
+        match checkpoint(&self.connection, mode) {
+            Ok(done) if done.is_whole() => {
                 Stats::add(&self.stats.checkpoints, 1);
-                // Until the next commit tells otherwise; keeps a full log from being checkpointed in a loop.
-                WAL_PAGES.set(0);
+                if mode == Mode::Truncate {
+                    Stats::add(&self.stats.truncations, 1);
+                    WAL_PAGES.set(0);
+                    self.stats.wal_pages.store(0, Ordering::Relaxed);
+                }
             }
+            Ok(_) => Stats::add(&self.stats.checkpoints_held, 1),
             Err(error) => tracing::warn!(%error, "a checkpoint failed; the next one tries again"),
         }
     }
-}
-
-#[derive(Default)]
-struct Batch {
-    answers: Vec<Answer>,
-    callers: Vec<&'static str>,
-    jobs: u64,
-    stop: bool,
-}
-
-/// Some errors (a full disk above all) make SQLite roll back the whole transaction. Going on would write outside
-/// of any: the batch ends here and everybody in it is told.
-fn lost_transaction(connection: &Connection, begun: &Result<(), Error>) -> Result<(), Error> {
-    if begun.is_ok() && connection.is_autocommit() { Err(Error::DiskFull) } else { Ok(()) }
 }
 
 /// The callers' end of the writer.
 pub(super) struct WriterHandle {
     sender: SyncSender<Message>,
     stats: Arc<Stats>,
+    is_stopping: AtomicBool,
+    /// Its other end is dropped when the thread ends.
+    ended: watch::Receiver<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl WriterHandle {
-    pub(super) fn send(&self, message: Message) -> Result<(), Error> {
-        self.stats.queued.fetch_add(1, Ordering::Relaxed);
-        self.sender.try_send(message).map_err(|refused| {
-            self.stats.queued.fetch_sub(1, Ordering::Relaxed);
-            match refused {
-                TrySendError::Full(_) => {
-                    Stats::add(&self.stats.refused, 1);
-                    Error::Busy
-                }
-                TrySendError::Disconnected(_) => Error::Stopped,
+    pub(super) fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    pub(super) fn send(&self, job: Job) -> Result<(), Error> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        self.sender.try_send(Message::Job(job)).map_err(|refused| match refused {
+            TrySendError::Full(_) => {
+                Stats::add(&self.stats.refused, 1);
+                Error::Busy
             }
+            TrySendError::Disconnected(_) => Error::Stopped,
         })
     }
 
+    /// Completes when the thread has ended, for whatever reason.
+    pub(super) async fn ended(&self) {
+        let mut ended = self.ended.clone();
+        while ended.changed().await.is_ok() {}
+    }
+
     pub(super) fn stop(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(thread) = thread else { return };
-        // The queue may be full: this waits until the writer has taken something.
+        self.is_stopping.store(true, Ordering::Relaxed);
+        // Held until the thread has ended: whoever else stops the store waits for the same.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(thread) = thread.take() else { return };
+        // The queue may be full: this waits until the writer has taken something, and fails where it is gone.
         self.sender.send(Message::Stop).ok();
         if thread.join().is_err() {
             tracing::error!("the writer ended by a fault in the program");

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tocsin::app::{first_words, send_test};
 use tocsin::base::Timestamp;
+use tocsin::lifecycle::StopReason;
 use tocsin::lifecycle::control::{Answer, TestKind};
-use tocsin::store::Error;
+use tocsin::store::{Error, Options, Store};
 
 use super::support::{House, Peer, START, json, ring_at};
 
@@ -270,4 +271,27 @@ async fn stored_errors_can_be_asked_for_in_sql() {
     assert_eq!(serde_json::from_str::<Value>(row[6]).unwrap()["attempt"], 2);
     assert_eq!(row[7..], ["at pay (shop.js:9)", "2027-01-15 08:00:00.000"]);
     house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_ends_by_itself_ends_the_process_as_a_failure() {
+    let house = House::open().await;
+    // Nothing else ends it from outside; to those around it a fault looks the same.
+    house.state.store.stop();
+    let reason = house.asks_to_stop().await;
+    assert_eq!(reason, StopReason::TaskEnded("store writer"));
+    assert!(reason.is_failure());
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_turned_away_last_stands_in_the_ledger_after_a_stop() {
+    let house = House::open().await;
+    assert_eq!(house.post("/api/v1/errors", &json!({ "message": "m" })).await.status, 401);
+    let folder = house.stop().await;
+    let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+    let refused =
+        store.read_now(|tx| tx.one("SELECT sum(quantity) FROM outcomes", [], |row| row.get::<_, i64>(0)));
+    assert_eq!(refused.map_err(|error: Error| error).unwrap(), 1);
+    store.stop();
 }

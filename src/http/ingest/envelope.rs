@@ -289,6 +289,7 @@ pub async fn record(
     ledger: Vec<Outcome>,
     project: ProjectId,
 ) -> Result<(), Refusal> {
+    let (events, ledger) = together(events, ledger);
     let busy = |error: crate::store::Error| Refusal {
         problem: error.into(),
         reason: Reason::Busy,
@@ -303,6 +304,14 @@ pub async fn record(
         state.store.write("ledger.add", move |tx| ledger::add(tx, now, &ledger)).await.map_err(busy)?;
     }
     Ok(())
+}
+
+/// Ledger lines go with the last event, where there is one; the rest is for a write of their own.
+fn together(mut events: Vec<Incoming>, mut ledger: Vec<Outcome>) -> (Vec<Incoming>, Vec<Outcome>) {
+    if let Some(last) = events.last_mut() {
+        last.beside = std::mem::take(&mut ledger);
+    }
+    (events, ledger)
 }
 
 fn envelope_dsn(body: &[u8]) -> Option<String> {

@@ -5,6 +5,7 @@ use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use super::super::AppState;
+use super::super::problem::Unavailable;
 use super::admit::Refusal;
 use crate::base::EventId;
 use crate::sentry::answer::{Accepted, CORS_HEADERS, Refused, header_text};
@@ -66,5 +67,5 @@ pub fn with_cors(status: StatusCode) -> HttpResponseBuilder {
 }
 
 fn is_disk_full(refusal: &Refusal) -> bool {
-    refusal.problem.detail.contains("disk is full")
+    refusal.problem.unavailable == Some(Unavailable::DiskFull)
 }

@@ -13,7 +13,7 @@ use tocsin::app::{App, Surroundings};
 use tocsin::base::{Clock, Entropy, Secret, Timestamp};
 use tocsin::config::{Config, WebhookTarget};
 use tocsin::http::AppState;
-use tocsin::lifecycle::{Lifecycle, Signals};
+use tocsin::lifecycle::{Lifecycle, Signals, StopReason};
 use tocsin::outbound::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use tocsin::outbound::{Client, Method, Options, Reach, Request, Response, Url};
 use tocsin::store::ReadTx;
@@ -30,7 +30,7 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     client: Client,
     lifecycle: Lifecycle,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl House {
@@ -60,7 +60,7 @@ impl House {
         let lifecycle = Lifecycle::default();
         app.serve(&lifecycle, listener).unwrap();
         let client = Client::new(&Options::default()).unwrap();
-        House { state: app.state, clock, address, client, lifecycle, _folder: folder }
+        House { state: app.state, clock, address, client, lifecycle, folder }
     }
 
     /// Runs a background task once, now.
@@ -124,8 +124,15 @@ impl House {
         self.state.store.read(read).await.map_err(|error: tocsin::store::Error| error).unwrap()
     }
 
-    pub(crate) async fn stop(self) {
+    /// Waits until a part asks for the stop of the whole process.
+    pub(crate) async fn asks_to_stop(&self) -> StopReason {
+        self.lifecycle.wait(&mut Signals::none()).await
+    }
+
+    /// Stops and hands back what is left: the data folder.
+    pub(crate) async fn stop(self) -> tempfile::TempDir {
         self.lifecycle.finish(&mut Signals::none(), ANSWERED_WITHIN).await;
+        self.folder
     }
 }
 

@@ -155,6 +155,24 @@ async fn an_event_is_counted_in_its_issue_and_found_by_its_id() {
 }
 
 #[tokio::test]
+async fn what_the_ledger_gets_beside_an_event_counts_once_with_it() {
+    let house = House::new().await;
+    let line = Outcome {
+        project: Some(house.project),
+        reason: Reason::NotSupportedYet,
+        category: Category::Session,
+        quantity: 3,
+    };
+    let send = || house.lane.submit(Incoming { beside: vec![line], ..house.event(1, NOON, &json!({})) });
+    assert!(matches!(send().await, Ok(Recorded::Stored(_))));
+    assert!(matches!(send().await, Ok(Recorded::Duplicate)));
+    let lines = house.read(|tx| ledger::list(tx, &[house.project], NOON, None, 10)).items;
+    let counted = lines.iter().find(|found| found.reason == line.reason).map(|found| found.quantity);
+    assert_eq!(counted, Some(3));
+    house.store.stop();
+}
+
+#[tokio::test]
 async fn an_id_counts_once_also_within_a_batch_and_after_a_restart() {
     let house = House::new().await;
     let twice = tokio::join!(house.send(1, NOON, json!({})), house.send(1, NOON, json!({})));

@@ -3,6 +3,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
+mod faults;
+mod log;
+
 fn open() -> (tempfile::TempDir, Opened) {
     let folder = tempfile::tempdir().unwrap();
     let opened = Store::open(folder.path(), &Options::default()).unwrap();
@@ -128,6 +131,10 @@ impl Record for Names {
     type Item = String;
     type Outcome = usize;
     type Staged = usize;
+
+    fn bytes(name: &String) -> usize {
+        name.len()
+    }
 
     fn record(&self, tx: &WriteTx<'_>, items: &[String], staged: &mut usize) -> Result<Vec<usize>, Error> {
         items
