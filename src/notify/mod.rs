@@ -2,6 +2,7 @@
 //! (`email`, `slack`, `webhook`), and what follows from the answer (`verdict`, `worker`). Decides nothing about
 //! incidents; reads their rows and hands back what happened.
 
+pub mod account;
 pub mod channel;
 pub mod email;
 pub mod facts;
