@@ -95,8 +95,7 @@ impl App {
             worker: worker(&config, &clock, &entropy)?,
             sealer: sealer.clone(),
             links: link_maker(&base_url, &sealing_key)?,
-            boot: entropy.uid(clock.now()),
-            flights: Flights::default(),
+            flights: Flights::new(entropy.uid(clock.now())),
         };
         let work = tasks::Work {
             outbox: outbox.clone(),

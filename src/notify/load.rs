@@ -151,7 +151,7 @@ fn incident(
         witnesses: view.witnesses.into_iter().map(witness).collect(),
         witness_count: u64::try_from(view.witness_count).unwrap_or(0),
         about: about.unwrap_or(0),
-        changes: changes.into_iter().map(change).collect(),
+        changes: changes.iter().map(change).collect(),
         acknowledge_path,
     })))
 }
@@ -162,6 +162,6 @@ fn witness(view: WitnessView) -> WitnessFacts {
     WitnessFacts { source: view.source, summary: view.summary, detail }
 }
 
-fn change(deploy: Deploy) -> Change {
+fn change(deploy: &Deploy) -> Change {
     Change { at: deploy.at, what: format!("deploy of {} to {}", deploy.release, deploy.environment) }
 }

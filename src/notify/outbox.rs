@@ -36,15 +36,15 @@ pub struct Outbox {
     pub worker: Worker,
     pub sealer: Sealer,
     pub links: LinkMaker,
-    /// This process's start; leases of another one are void.
-    pub boot: Uid,
     pub flights: Flights,
 }
 
-/// The messages that are under way, each a task of its own: a slow channel delays nobody else's. At most one per
+/// The messages that this process has under way, each a task of its own: a slow channel delays nobody else's. At most one per
 /// channel, for a channel that sends is not claimed for. Cheap to clone; clones share.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Flights {
+    /// This process's start; leases of another one are void.
+    boot: Uid,
     tracker: TaskTracker,
     ended: Arc<Mutex<RunReport>>,
 }
@@ -74,6 +74,10 @@ enum Loaded {
 }
 
 impl Flights {
+    pub fn new(boot: Uid) -> Self {
+        Self { boot, tracker: TaskTracker::new(), ended: Arc::default() }
+    }
+
     /// Waits until nothing is under way; nothing begins from now on.
     pub async fn finish(&self) {
         self.tracker.close();
@@ -103,7 +107,7 @@ impl Outbox {
             return Ok(RunReport::default());
         }
         let now = self.worker.clock.now();
-        let (incidents, boot) = (self.incidents.clone(), self.boot);
+        let (incidents, boot) = (self.incidents.clone(), self.flights.boot);
         let claimed = self
             .store
             .write("deliveries.claim", move |tx| {
@@ -120,29 +124,28 @@ impl Outbox {
         Ok(RunReport { begun, ..self.flights.take() })
     }
 
-    /// Sends one message now, whatever its channel's state, and waits for it: a test that somebody wants.
+    /// Sends one message now, whatever its channel's state, and waits for what became of it: a test that somebody
+    /// wants. `None` where the program failed over it; its row tells more.
     ///
     /// # Errors
     /// [`incidents::Error::NotFound`] where it is not pending.
-    pub async fn send_now(&self, delivery: DeliveryId) -> Result<(), incidents::Error> {
+    pub async fn send_now(&self, delivery: DeliveryId) -> Result<Option<Verdict>, incidents::Error> {
         let now = self.worker.clock.now();
-        let (incidents, boot) = (self.incidents.clone(), self.boot);
+        let (incidents, boot) = (self.incidents.clone(), self.flights.boot);
         let claimed = self
             .store
             .write("deliveries.claim_one", move |tx| incidents.claim_one(tx, now, boot, delivery))
             .await?;
-        // A task that was dropped shows in its row.
-        drop(self.begin(claimed).await);
-        Ok(())
+        Ok(self.begin(claimed).await.ok())
     }
 
-    fn begin(&self, claimed: Claimed) -> JoinHandle<()> {
+    fn begin(&self, claimed: Claimed) -> JoinHandle<Verdict> {
         let outbox = self.clone();
         self.flights.tracker.spawn(async move { outbox.send(claimed).await })
     }
 
     /// From the claim to the record, whatever happens between them.
-    async fn send(&self, claimed: Claimed) {
+    async fn send(&self, claimed: Claimed) -> Verdict {
         let now = self.worker.clock.now();
         let (outbox, delivery) = (self.clone(), claimed.clone());
         let loaded = self.store.read(move |tx| outbox.load(tx, now, &delivery)).await;
@@ -160,9 +163,9 @@ impl Outbox {
                 (Verdict::Deferred { at: now + LOAD_AGAIN, reason }, None, None)
             }
         };
-        let verdict_told = verdict.clone();
-        self.record(Record { claimed, verdict, attempt, health }).await;
-        self.flights.note(&verdict_told);
+        self.record(Record { claimed, verdict: verdict.clone(), attempt, health }).await;
+        self.flights.note(&verdict);
+        verdict
     }
 
     fn load(&self, tx: &ReadTx<'_>, now: Timestamp, claimed: &Claimed) -> Result<Loaded, incidents::Error> {

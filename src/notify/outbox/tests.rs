@@ -34,8 +34,7 @@ fn house() -> House {
         },
         sealer: Sealer::new(&[7; 32]),
         links: LinkMaker { base_url: Url::parse("https://tocsin.example.com").unwrap(), key: [8; 32] },
-        boot: entropy.uid(START),
-        flights: Flights::default(),
+        flights: Flights::new(entropy.uid(START)),
     };
     House { outbox, clock, _folder: folder }
 }
