@@ -85,6 +85,7 @@ CREATE TABLE api_tokens (
     scopes       TEXT NOT NULL,                     -- comma-separated, sorted
     project_id   INTEGER REFERENCES projects (id) ON DELETE CASCADE,
     created_at   INTEGER NOT NULL,
+    created_by   TEXT NOT NULL,                     -- as in audit_log.actor
     last_used_at INTEGER,
     revoked_at   INTEGER
 ) STRICT;
@@ -110,6 +111,10 @@ CREATE TABLE audit_log (
     address    TEXT
 ) STRICT;
 CREATE INDEX audit_log_by_time ON audit_log (at);
+-- The part of an action before its dot is its area. Each index ends in the row's id, by which lines are listed.
+CREATE INDEX audit_log_by_actor ON audit_log (actor);
+CREATE INDEX audit_log_by_area ON audit_log (substr(action, 1, instr(action, '.') - 1));
+CREATE INDEX audit_log_by_both ON audit_log (actor, substr(action, 1, instr(action, '.') - 1));
 
 -- owner: ledger
 -- What was not kept, by reason, per hour.
@@ -273,6 +278,7 @@ CREATE TABLE deliveries (
     remote_id       TEXT                            -- Slack ts, mail Message-ID: what a thread hangs on
 ) STRICT;
 CREATE INDEX deliveries_due ON deliveries (channel_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX deliveries_by_channel ON deliveries (channel_id, id);
 CREATE INDEX deliveries_by_state ON deliveries (state, id);
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);

@@ -196,8 +196,10 @@
     if (event.key === "Enter" && event.target.matches?.("a, button, summary, input")) return;
     if (going) {
       going = false;
-      const place = { i: "/incidents", s: "/issues", p: "/projects", o: "/outbox" }[event.key];
-      if (place) return location.assign(place);
+      const place = { i: "incidents", s: "issues", p: "projects", o: "outbox", u: "people", t: "tokens", a: "audit" }[event.key];
+      // Only where the navigation leads, too: not everybody may go everywhere.
+      const entry = place && first(`#places a[href="/${place}"]`);
+      if (entry) return location.assign(entry.href);
     }
     const act = press[event.key];
     if (!act) return;

@@ -70,6 +70,8 @@ pub enum Denial {
     OneProjectOnly,
     #[error("this is for keys and tokens, not for signed-in people")]
     NotForPeople,
+    #[error("a token for every project is an owner's to give: choose one project")]
+    NeedsProject,
 }
 
 /// Decides whether `actor` may do `permission` to `subject`.
@@ -93,6 +95,21 @@ pub fn decide(actor: &Actor, permission: Permission, subject: Subject) -> Decisi
         Subject::Instance => actor.bound_to_one_project(permission).then_some(Denial::OneProjectOnly),
     };
     hidden.or(denial).map_or(Decision::Allowed, Decision::Denied)
+}
+
+/// Decides whether `actor` may give a token these scopes: never more than they may do themselves. Who may give it
+/// may take it away, too.
+pub fn decide_to_give(actor: &Actor, scopes: &Scopes, project: Option<ProjectId>) -> Decision {
+    let subject = project.map_or(Subject::Instance, Subject::Project);
+    // Even where nothing is asked but to read, giving it away is a change.
+    let needed = std::iter::once(Permission::Triage).chain(scopes.iter().map(Scope::needs_of_giver));
+    let refused =
+        needed.map(|permission| decide(actor, permission, subject)).find(|it| *it != Decision::Allowed);
+    match (refused, project) {
+        (Some(refused), _) => refused,
+        (None, None) if actor.visible() != Visible::All => Decision::Denied(Denial::NeedsProject),
+        (None, _) => Decision::Allowed,
+    }
 }
 
 impl Permission {
@@ -228,6 +245,20 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// What somebody must be allowed to do themselves to give this scope away.
+    const fn needs_of_giver(self) -> Permission {
+        match self {
+            Self::Read => Permission::Read,
+            Self::Write => Permission::Triage,
+            // A key does the same, and whoever configures a project makes keys.
+            Self::Ingest => Permission::Configure,
+            Self::Metrics => Permission::SeeMetrics,
+            Self::Admin | Self::Gateway => Permission::ManageInstance,
+        }
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -253,6 +284,10 @@ impl Scopes {
 
     pub fn contains(&self, scope: Scope) -> bool {
         self.0.contains(&scope)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Scope> {
+        self.0.iter().copied()
     }
 }
 
@@ -337,6 +372,32 @@ mod tests {
         for (actor, permission, subject, denial) in table {
             let expected = denial.map_or(Decision::Allowed, Decision::Denied);
             assert_eq!(decide(&actor, permission, subject), expected, "{actor} {permission:?} {subject:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_gives_more_than_they_have() {
+        use Denial::{NeedsProject, NeedsRole, NeedsScope, NotVisible, OneProjectOnly};
+        let member = || user(Role::Member);
+        let table = [
+            (user(Role::Owner), "admin,gateway,ingest,metrics,read,write", None, None),
+            (user(Role::Owner), "admin", Some(BLOG), None),
+            (member(), "read,write,ingest", Some(SHOP), None),
+            (member(), "read", None, Some(NeedsProject)),
+            (member(), "read", Some(BLOG), Some(NotVisible)),
+            (member(), "read,admin", Some(SHOP), Some(NeedsRole(Role::Owner))),
+            (member(), "metrics", Some(SHOP), Some(NeedsRole(Role::Owner))),
+            (member(), "gateway", Some(SHOP), Some(NeedsRole(Role::Owner))),
+            (user(Role::Viewer), "read", Some(SHOP), Some(NeedsRole(Role::Member))),
+            (token("read,write", None), "write", Some(SHOP), None),
+            (token("read,write", None), "admin", None, Some(NeedsScope(Scope::Admin))),
+            (token("write", Some(SHOP)), "read", None, Some(OneProjectOnly)),
+            (Actor::CommandLine, "admin", None, None),
+        ];
+        for (actor, scopes, project, denial) in table {
+            let expected = denial.map_or(Decision::Allowed, Decision::Denied);
+            let scopes: Scopes = scopes.parse().unwrap();
+            assert_eq!(decide_to_give(&actor, &scopes, project), expected, "{actor} {scopes} {project:?}");
         }
     }
 

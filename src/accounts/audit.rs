@@ -54,6 +54,17 @@ pub struct Line {
     pub address: Option<String>,
 }
 
+/// Which lines are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// What this actor did.
+    pub actor: Option<String>,
+    /// The part of the action before its dot: `user`, `project`.
+    pub area: Option<String>,
+}
+
+/// Choices of a filter; more are no choice but a search.
+const CHOICES_MAX: u32 = 200;
 /// A subject is a name; longer ones are cut.
 const SUBJECT_CHARS_MAX: usize = 300;
 
@@ -77,12 +88,67 @@ pub fn append(tx: &WriteTx<'_>, by: &By, change: &Change<'_>) -> Result<(), Erro
 }
 
 /// The newest lines first, those before line `before` if given.
-pub fn list(tx: &ReadTx<'_>, before: Option<i64>, limit: u32) -> Result<Vec<Line>, Error> {
+pub fn list(tx: &ReadTx<'_>, filter: &Filter, before: Option<i64>, limit: u32) -> Result<Vec<Line>, Error> {
+    let before = before.unwrap_or(i64::MAX);
+    // Each has an index that ends in the id: whatever is asked, only the lines of one page are read.
+    Ok(match (&filter.actor, &filter.area) {
+        (None, None) => tx.all(
+            "SELECT id, at, actor, action, subject, project_id, detail, address FROM audit_log
+             WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+            params![before, limit],
+            line,
+        )?,
+        (Some(actor), None) => tx.all(
+            "SELECT id, at, actor, action, subject, project_id, detail, address
+             FROM audit_log INDEXED BY audit_log_by_actor
+             WHERE id < ?1 AND actor = ?3 ORDER BY id DESC LIMIT ?2",
+            params![before, limit, actor],
+            line,
+        )?,
+        (None, Some(area)) => tx.all(
+            "SELECT id, at, actor, action, subject, project_id, detail, address
+             FROM audit_log INDEXED BY audit_log_by_area
+             WHERE id < ?1 AND substr(action, 1, instr(action, '.') - 1) = ?3 ORDER BY id DESC LIMIT ?2",
+            params![before, limit, area],
+            line,
+        )?,
+        (Some(actor), Some(area)) => tx.all(
+            "SELECT id, at, actor, action, subject, project_id, detail, address
+             FROM audit_log INDEXED BY audit_log_by_both
+             WHERE id < ?1 AND actor = ?3 AND substr(action, 1, instr(action, '.') - 1) = ?4
+             ORDER BY id DESC LIMIT ?2",
+            params![before, limit, actor, area],
+            line,
+        )?,
+    })
+}
+
+/// Everybody who stands in the log, by name. Steps from one to the next in the index.
+pub fn actors(tx: &ReadTx<'_>) -> Result<Vec<String>, Error> {
     Ok(tx.all(
-        "SELECT id, at, actor, action, subject, project_id, detail, address FROM audit_log
-         WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
-        params![before.unwrap_or(i64::MAX), limit],
-        line,
+        "WITH RECURSIVE found (actor) AS (
+             SELECT min(actor) FROM audit_log
+             UNION ALL
+             SELECT (SELECT min(actor) FROM audit_log WHERE actor > found.actor) FROM found
+             WHERE found.actor IS NOT NULL LIMIT ?1)
+         SELECT actor FROM found WHERE actor IS NOT NULL",
+        [CHOICES_MAX],
+        |row| row.get(0),
+    )?)
+}
+
+/// Every area in which something was done, by name.
+pub fn areas(tx: &ReadTx<'_>) -> Result<Vec<String>, Error> {
+    Ok(tx.all(
+        "WITH RECURSIVE found (area) AS (
+             SELECT min(substr(action, 1, instr(action, '.') - 1)) FROM audit_log
+             UNION ALL
+             SELECT (SELECT min(substr(action, 1, instr(action, '.') - 1)) FROM audit_log
+                     WHERE substr(action, 1, instr(action, '.') - 1) > found.area) FROM found
+             WHERE found.area IS NOT NULL LIMIT ?1)
+         SELECT area FROM found WHERE area IS NOT NULL",
+        [CHOICES_MAX],
+        |row| row.get(0),
     )?)
 }
 

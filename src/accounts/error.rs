@@ -39,7 +39,7 @@ pub enum Error {
     PasswordCommon,
     #[error("the password could not be hashed: {0}")]
     Hashing(String),
-    #[error("there is a user {0} already")]
+    #[error("there is a user {0} already: make a new sign-in link for them instead")]
     EmailTaken(String),
     #[error("this is the last owner: make somebody else an owner first")]
     LastOwner,

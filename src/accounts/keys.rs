@@ -74,6 +74,16 @@ pub const KEYS_PER_PROJECT_MAX: u32 = 100;
 /// Revoked keys stay in the list, the newest of them.
 const KEYS_LISTED_MAX: u32 = 500;
 const LABEL_CHARS_MAX: usize = 100;
+/// The label of the key that a project is born with.
+const FIRST_KEY_LABEL: &str = "first key";
+
+/// The key with which a project can take events at once: one for servers.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_first(tx: &WriteTx<'_>, by: &By, entropy: &Entropy, project: ProjectId) -> Result<Key, Error> {
+    create(tx, by, entropy, project, &KeySettings::new(KeyKind::Server, FIRST_KEY_LABEL))
+}
 
 /// # Errors
 /// [`Error::UnknownProject`], [`Error::TooManyKeys`], and what [`update`] refuses.

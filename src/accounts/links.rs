@@ -24,6 +24,11 @@ pub const LINK_LIFETIME: Duration = Duration::from_hours(1);
 /// Characters of a link's token, as [`Entropy::token`] makes them.
 pub const LINK_TOKEN_CHARS: usize = 43;
 
+/// Where a link leads, below the base URL. Whoever reads it comes in: never for a log.
+pub fn path(token: &Secret) -> String {
+    format!("/sign-in/{}", token.expose())
+}
+
 /// Makes the link by which the first owner comes in, and voids earlier ones. Returns the token for the address.
 ///
 /// # Errors

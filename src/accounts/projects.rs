@@ -7,10 +7,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::audit::{self, Change};
+use super::keys::{self, Key};
 use super::users::{self, UserId};
 use super::{By, Email, Error, Slug, Visible, columns};
 use crate::base::text::clip;
-use crate::base::{ProjectId, Timestamp};
+use crate::base::{Entropy, ProjectId, Timestamp};
 use crate::store::{ReadTx, Row, WriteTx, params};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -83,6 +84,21 @@ pub fn create(tx: &WriteTx<'_>, by: &By, new: &NewProject) -> Result<Project, Er
     tx.execute("INSERT INTO project_members (project_id, user_id) SELECT ?1, id FROM users", [id])?;
     note(tx, by, "project.create", ProjectId(id), &slug, json!({ "name": name }))?;
     find(tx, ProjectId(id))?.ok_or(Error::UnknownProject)
+}
+
+/// Adds a project that can take events at once: with a server key.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_with_key(
+    tx: &WriteTx<'_>,
+    by: &By,
+    entropy: &Entropy,
+    new: &NewProject,
+) -> Result<(Project, Key), Error> {
+    let project = create(tx, by, new)?;
+    let key = keys::create_first(tx, by, entropy, project.id)?;
+    Ok((project, key))
 }
 
 /// Creates the project `default` where there is no project at all.
@@ -192,6 +208,14 @@ pub fn members(tx: &ReadTx<'_>, id: ProjectId) -> Result<Vec<Member>, Error> {
             })
         },
     )?)
+}
+
+/// The projects that a user is a member of, without archived ones, by name.
+pub fn of_member(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<Project>, Error> {
+    let of = tx.all("SELECT project_id FROM project_members WHERE user_id = ?1", [user.0], |row| {
+        row.get(0).map(ProjectId)
+    })?;
+    list(tx, &Visible::Only(of))
 }
 
 /// # Errors

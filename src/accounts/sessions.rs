@@ -1,5 +1,6 @@
 //! Who is signed in, from which browser. A session ends 14 days after its sign-in.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -160,6 +161,16 @@ pub fn list(tx: &ReadTx<'_>, user: UserId, now: Timestamp) -> Result<Vec<ListedS
             })
         },
     )?)
+}
+
+/// How many living sessions each user has who has any.
+pub fn count_by_user(tx: &ReadTx<'_>, now: Timestamp) -> Result<HashMap<UserId, i64>, Error> {
+    let counted = tx.all(
+        "SELECT user_id, count(*) FROM sessions WHERE expires_at > ?1 GROUP BY user_id",
+        [now.as_micros()],
+        |row| Ok((UserId(row.get(0)?), row.get(1)?)),
+    )?;
+    Ok(counted.into_iter().collect())
 }
 
 /// Ends one session of `user`: signing out, or another browser from the list.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::audit::{self, Change};
-use super::{Actor, By, Error, Scopes, TokenHash, columns, projects, secrets};
+use super::{Actor, By, Email, Error, Scopes, TokenHash, columns, projects, secrets};
 use crate::base::text::clip;
 use crate::base::{Entropy, ProjectId, Secret, Timestamp, Uid};
 use crate::store::{ReadTx, Row, WriteTx, params};
@@ -29,6 +29,8 @@ pub struct ApiToken {
     #[serde(skip)]
     pub project: Option<ProjectId>,
     pub created_at: Timestamp,
+    /// Who made it, as the audit log names them.
+    pub created_by: String,
     /// Exact to [`USED_EVERY`].
     pub last_used_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
@@ -74,8 +76,8 @@ pub fn create(
     }
     let (secret, hash) = secrets::generate(entropy, TOKEN_PREFIX);
     tx.insert(
-        "INSERT INTO api_tokens (uid, name, token_hash, hint, scopes, project_id, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO api_tokens (uid, name, token_hash, hint, scopes, project_id, created_at, created_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             entropy.uid(by.now).as_bytes(),
             name,
@@ -84,6 +86,7 @@ pub fn create(
             new.scopes.to_string(),
             new.project.map(|project| project.0),
             by.now.as_micros(),
+            by.actor.to_string(),
         ],
     )?;
     let token = find_active(tx, &hash)?.ok_or(Error::UnknownToken)?;
@@ -94,7 +97,7 @@ pub fn create(
 /// The token of this hash, if it may still be used.
 pub fn find_active(tx: &ReadTx<'_>, hash: &TokenHash) -> Result<Option<ApiToken>, Error> {
     Ok(tx.first(
-        "SELECT id, uid, name, hint, scopes, project_id, created_at, last_used_at, revoked_at
+        "SELECT id, uid, name, hint, scopes, project_id, created_at, created_by, last_used_at, revoked_at
          FROM api_tokens WHERE token_hash = ?1 AND revoked_at IS NULL",
         [hash.as_bytes()],
         token,
@@ -104,9 +107,19 @@ pub fn find_active(tx: &ReadTx<'_>, hash: &TokenHash) -> Result<Option<ApiToken>
 /// The active tokens, the newest first.
 pub fn list(tx: &ReadTx<'_>) -> Result<Vec<ApiToken>, Error> {
     Ok(tx.all(
-        "SELECT id, uid, name, hint, scopes, project_id, created_at, last_used_at, revoked_at
+        "SELECT id, uid, name, hint, scopes, project_id, created_at, created_by, last_used_at, revoked_at
          FROM api_tokens WHERE revoked_at IS NULL ORDER BY id DESC LIMIT ?1",
         [TOKENS_MAX],
+        token,
+    )?)
+}
+
+/// The active token of this outside id.
+pub fn find(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<ApiToken>, Error> {
+    Ok(tx.first(
+        "SELECT id, uid, name, hint, scopes, project_id, created_at, created_by, last_used_at, revoked_at
+         FROM api_tokens WHERE uid = ?1 AND revoked_at IS NULL",
+        [uid.as_bytes()],
         token,
     )?)
 }
@@ -116,19 +129,23 @@ pub fn list(tx: &ReadTx<'_>) -> Result<Vec<ApiToken>, Error> {
 /// # Errors
 /// [`Error::UnknownToken`].
 pub fn revoke(tx: &WriteTx<'_>, by: &By, uid: Uid) -> Result<TokenHash, Error> {
-    let found = tx.first(
-        "SELECT id, uid, name, hint, scopes, project_id, created_at, last_used_at, revoked_at, token_hash
-         FROM api_tokens WHERE uid = ?1 AND revoked_at IS NULL",
-        [uid.as_bytes()],
-        |row| Ok((token(row)?, TokenHash::from_bytes(row.get(9)?))),
-    )?;
-    let (token, hash) = found.ok_or(Error::UnknownToken)?;
-    tx.execute(
-        "UPDATE api_tokens SET revoked_at = ?2 WHERE id = ?1",
+    let token = find(tx, uid)?.ok_or(Error::UnknownToken)?;
+    let hash = tx.one(
+        "UPDATE api_tokens SET revoked_at = ?2 WHERE id = ?1 RETURNING token_hash",
         params![token.id.0, by.now.as_micros()],
+        |row| row.get(0).map(TokenHash::from_bytes),
     )?;
     note(tx, by, "token.revoke", &token)?;
     Ok(hash)
+}
+
+/// Ends every active token that `maker` made, as [`revoke`] does.
+pub fn revoke_all_of(tx: &WriteTx<'_>, by: &By, maker: &Email) -> Result<usize, Error> {
+    let made: Vec<_> = list(tx)?.into_iter().filter(|token| token.is_made_by(maker)).collect();
+    for token in &made {
+        revoke(tx, by, token.uid)?;
+    }
+    Ok(made.len())
 }
 
 /// Notes that the token was used; call it when [`ApiToken::is_unseen`] says so.
@@ -141,6 +158,10 @@ impl ApiToken {
     /// Whether [`touch`] is due.
     pub fn is_unseen(&self, now: Timestamp) -> bool {
         self.last_used_at.is_none_or(|used| now.since(used) >= USED_EVERY)
+    }
+
+    pub fn is_made_by(&self, maker: &Email) -> bool {
+        self.created_by.eq_ignore_ascii_case(maker.as_str())
     }
 
     pub fn actor(&self) -> Actor {
@@ -163,7 +184,8 @@ fn token(row: &Row<'_>) -> rusqlite::Result<ApiToken> {
         scopes: columns::parsed(row, 4)?,
         project: row.get::<_, Option<i64>>(5)?.map(ProjectId),
         created_at: columns::time(row, 6)?,
-        last_used_at: columns::maybe_time(row, 7)?,
-        revoked_at: columns::maybe_time(row, 8)?,
+        created_by: row.get(7)?,
+        last_used_at: columns::maybe_time(row, 8)?,
+        revoked_at: columns::maybe_time(row, 9)?,
     })
 }

@@ -86,10 +86,13 @@ fn describe_email(smtp: &Smtp, to: &[String]) -> Described {
         "from": smtp.from,
         "to": to,
     });
-    if let Some((username, _)) = &smtp.credentials {
-        settings["username"] = json!(username);
-    }
-    let secrets = smtp.credentials.as_ref().map(|(_, password)| json!({ "password": password.expose() }));
+    let secrets = smtp.credentials.as_ref().map(|(username, password)| {
+        let mut secrets = json!({ "password": password.expose() });
+        // One token may be both, and is then as secret in either place.
+        let place = if password.matches(username) { &mut secrets } else { &mut settings };
+        place["username"] = json!(username);
+        secrets
+    });
     Described { kind: ChannelKind::Email, settings, secrets }
 }
 

@@ -3,22 +3,21 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow, bail};
 use serde_json::json;
 
 use super::start::default_door;
 use crate::accounts::{By, Visible};
-use crate::base::{EventId, Severity, Uid};
+use crate::base::{EventId, Uid};
 use crate::http::AppState;
-use crate::incidents::channels::{self, Channel, ChannelKind, ChannelState};
+use crate::incidents::channels::{self, Channel, ChannelKind};
 use crate::incidents::queries::Scope;
 use crate::incidents::views::DeliveryProof;
-use crate::incidents::{self, Cause, DELIVERIES, DeliveryId, NewDelivery, Purpose, messages};
+use crate::incidents::{DELIVERIES, messages};
 use crate::issues::queries::{Found, find_event};
 use crate::lifecycle::control::{Answer, Delivered, TestKind};
 use crate::outbound::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use crate::outbound::{Method, Reach, Request, Url};
-use crate::store::{WriteTx, params};
 
 /// Longer than one attempt may take.
 const SENT_WITHIN: Duration = Duration::from_mins(1);
@@ -143,30 +142,9 @@ async fn send_messages(state: &AppState, kind: Option<ChannelKind>) -> anyhow::R
 async fn send_message(state: &AppState, channel: &Channel) -> anyhow::Result<String> {
     let (incidents, now, id) = (state.incidents.clone(), state.clock.now(), channel.id);
     let mut changes = state.store.changes(DELIVERIES);
-    let (delivery, uid) = state
-        .store
-        .write("send_test.enqueue", move |tx| {
-            let message = NewDelivery {
-                project: None,
-                incident: None,
-                cause: Cause::Test,
-                purpose: Purpose::Test,
-                severity: Severity::Low,
-                channel: Some(id),
-                recipient: None,
-                content: json!({ "asked_by": ASKED_BY }),
-                quantity: 1,
-            };
-            let delivery =
-                incidents.enqueue(tx, now, &message)?.ok_or(incidents::Error::NotFound("delivery"))?;
-            Ok::<_, incidents::Error>((delivery, find_uid(tx, delivery)?))
-        })
-        .await?;
-    match state.outbox.send_now(delivery).await {
-        // The background task was quicker; what it does is what is waited for.
-        Ok(_) | Err(incidents::Error::NotFound(_)) => {}
-        Err(error) => return Err(error.into()),
-    }
+    let (delivery, uid) =
+        state.store.write("send_test.write", move |tx| incidents.write_test(tx, now, id, ASKED_BY)).await?;
+    state.outbox.run_test(delivery).await?;
     let tried = async {
         loop {
             let proof = find_tried(state, uid).await?;
@@ -180,10 +158,8 @@ async fn send_message(state: &AppState, channel: &Channel) -> anyhow::Result<Str
         anyhow!("nothing was tried within {} s; the outbox shows why", SENT_WITHIN.as_secs())
     })??;
     if proof.delivery.state == "delivered" {
-        resume(state, channel).await?;
         return Ok(delivered_text(channel, &proof));
     }
-    cancel(state, delivery).await?;
     bail!("{}", failed_text(&proof))
 }
 
@@ -191,9 +167,7 @@ async fn send_message(state: &AppState, channel: &Channel) -> anyhow::Result<Str
 async fn find_tried(state: &AppState, uid: Uid) -> anyhow::Result<Option<DeliveryProof>> {
     let found = state.store.read(move |tx| messages::find(tx, Scope::All, uid)).await?;
     let found = found.context("the message is gone")?;
-    let is_over = found.delivery.state != "sending"
-        && (found.delivery.state != "pending" || found.delivery.last_error.is_some());
-    ensure!(found.delivery.state != "cancelled", "the message was cancelled");
+    let is_over = !matches!(found.delivery.state.as_str(), "pending" | "sending");
     Ok(is_over.then_some(found))
 }
 
@@ -216,32 +190,6 @@ fn failed_text(proof: &DeliveryProof) -> String {
         Some(detail) if !detail.is_empty() && detail != reason => format!("{reason}\n{detail}"),
         Some(_) | None => reason.to_owned(),
     }
-}
-
-/// A channel that was broken works again; one that a person paused stays paused.
-async fn resume(state: &AppState, channel: &Channel) -> Result<(), incidents::Error> {
-    if channel.state != ChannelState::Broken {
-        return Ok(());
-    }
-    let (incidents, now, id) = (state.incidents.clone(), state.clock.now(), channel.id);
-    state.store.write("send_test.resume", move |tx| incidents.resume_channel(tx, now, id)).await
-}
-
-/// Whoever waited for it knows; it must not arrive tomorrow.
-async fn cancel(state: &AppState, delivery: DeliveryId) -> Result<(), incidents::Error> {
-    let cancel = move |tx: &WriteTx<'_>| {
-        tx.execute(
-            "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL WHERE id = ?1 AND state = 'pending'",
-            params![delivery.0],
-        )?;
-        tx.touch(DELIVERIES);
-        Ok(())
-    };
-    state.store.write("send_test.cancel", cancel).await
-}
-
-fn find_uid(tx: &WriteTx<'_>, delivery: DeliveryId) -> Result<Uid, crate::store::Error> {
-    tx.one("SELECT uid FROM deliveries WHERE id = ?1", [delivery.0], |row| row.get(0).map(Uid::from_bytes))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What somebody who starts tocsin on a terminal needs first: a way in, a DSN, and what is still missing.
 
-use crate::accounts::keys::{self, KeySettings};
+use crate::accounts::keys;
 use crate::accounts::projects::{self, Project, ProjectRef};
 use crate::accounts::{By, Error, KeyKind, PublicKey, Visible, links, users};
 use crate::base::Secret;
@@ -8,8 +8,6 @@ use crate::http::AppState;
 use crate::incidents::channels::{self, ChannelState};
 use crate::store::WriteTx;
 
-/// The label of the key that the project `default` is born with.
-const FIRST_KEY_LABEL: &str = "first key";
 const DEFAULT_PROJECT: &str = "default";
 
 /// The first words on a terminal. Never for a log: the link lets its reader in.
@@ -68,7 +66,6 @@ pub(super) fn default_door(
     if let Some(key) = active {
         return Ok((project, key.public_key));
     }
-    let settings = KeySettings::new(KeyKind::Server, FIRST_KEY_LABEL);
-    let key = keys::create(tx, by, entropy, project.id, &settings)?.public_key;
+    let key = keys::create_first(tx, by, entropy, project.id)?.public_key;
     Ok((project, key))
 }

@@ -58,6 +58,7 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             Wake::OnCommit(DELIVERIES),
             |work| Box::pin(deliver(work)),
         ),
+        channel_tests(work.clone()),
         task(
             "rules.windows",
             "Notices that an error rate or the number of slow queries fell again",
@@ -146,6 +147,21 @@ async fn windows(work: Work) -> anyhow::Result<Report> {
         })
         .await?;
     Ok(if fell == 0 { Report::Idle } else { Report::Did(format!("{fell} fell below their bound")) })
+}
+
+fn channel_tests(work: Work) -> Task {
+    Task::new(
+        "notify.tests",
+        "Sends the tests that people ask for, once each",
+        Schedule::Every(Duration::from_secs(5)),
+        Wake::OnCommit(DELIVERIES),
+        move || Box::pin(tests(work.clone())),
+    )
+}
+
+async fn tests(work: Work) -> anyhow::Result<Report> {
+    let sent = work.outbox.run_tests().await?;
+    Ok(if sent == 0 { Report::Idle } else { Report::Did(format!("{sent} tests")) })
 }
 
 async fn refusals(work: Work) -> anyhow::Result<Report> {

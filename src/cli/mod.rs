@@ -5,6 +5,7 @@
 
 mod check;
 mod config;
+mod demo;
 mod output;
 mod project;
 mod send_test;
@@ -53,6 +54,7 @@ const DATA_HELP: &str =
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Demo(demo::Demo),
     Project(project::Project),
     Token(token::Token),
     User(user::User),
@@ -87,6 +89,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment,
     let mut session = Session { flags, environment, output };
     let done = match cli.command {
         Command::Serve(serve) => serve.run(&mut session),
+        Command::Demo(demo) => demo.run(&mut session),
         Command::Project(project) => project.run(&mut session),
         Command::Token(token) => token.run(&mut session),
         Command::User(user) => user.run(&mut session),

@@ -57,23 +57,40 @@ pub(super) fn log_quietly() -> anyhow::Result<()> {
     Ok(crate::telemetry::init(&logging)?)
 }
 
+/// The folder's own writer, while no server runs.
+pub(super) struct Here {
+    pub(super) desk: Desk,
+    _lock: FolderLock,
+}
+
+impl Here {
+    /// Takes the folder's lock and opens its store. `base_url` stands in links and DSNs.
+    pub(super) fn open(folder: &Path, base_url: BaseUrl) -> anyhow::Result<Self> {
+        prepare_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let lock = FolderLock::take(folder)?;
+        let desk = Desk {
+            store: Store::open(folder, &Options::default())?.start()?,
+            clock: Clock::system(),
+            entropy: Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?,
+            base_url,
+            live: None,
+        };
+        Ok(Self { desk, _lock: lock })
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.desk.store.stop();
+    }
+}
+
 fn carry_out_here(folder: &Path, loaded: &Loaded, command: Command) -> anyhow::Result<Answer> {
-    prepare_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let _lock = FolderLock::take(folder)?;
-    let store = Store::open(folder, &Options::default())?.start()?;
     let server = &loaded.config.server;
     let base_url = server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(server.listen));
-    let desk = Desk {
-        store: store.clone(),
-        clock: Clock::system(),
-        entropy: Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?,
-        base_url,
-        live: None,
-    };
+    let here = Here::open(folder, base_url)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(control::carry_out(desk, command));
-    store.stop();
-    Ok(answer)
+    Ok(runtime.block_on(control::carry_out(here.desk.clone(), command)))
 }
 
 /// Why an answer is not the one that was asked for.

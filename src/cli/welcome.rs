@@ -1,9 +1,9 @@
 //! What `serve` says on a terminal. Holds a link that lets its reader in: never for a log.
 
+use crate::accounts::links;
 use crate::app::FirstWords;
 use crate::base::Secret;
 use crate::config::BaseUrl;
-use crate::lifecycle::control::SIGN_IN_PATH;
 
 /// The way in, the DSN, a ready request, and what is still missing.
 pub(super) fn welcome(base_url: &BaseUrl, words: &FirstWords) -> String {
@@ -31,10 +31,7 @@ pub(super) fn welcome(base_url: &BaseUrl, words: &FirstWords) -> String {
 }
 
 fn sign_in(base_url: &BaseUrl, token: &Secret) -> String {
-    format!(
-        "  Sign in with this link; it works once, for one hour:\n    {base_url}{SIGN_IN_PATH}{}\n",
-        token.expose()
-    )
+    format!("  Sign in with this link; it works once, for one hour:\n    {base_url}{}\n", links::path(token))
 }
 
 fn missing(base_url: &BaseUrl, channels_ready: usize) -> Vec<&'static str> {

@@ -79,6 +79,36 @@ impl FromRequest for SignedIn {
     }
 }
 
+/// A caller who may read; what is read is scoped by its query to [`Caller::visible`].
+#[derive(Clone, Debug)]
+pub struct Reader(pub Caller);
+
+impl Reader {
+    pub fn visible(&self) -> Visible {
+        self.0.visible()
+    }
+}
+
+impl FromRequest for Reader {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        Box::pin(async move {
+            let caller = caller.await?;
+            let subject = match caller.visible() {
+                Visible::All => Subject::Instance,
+                Visible::Only(projects) => {
+                    projects.first().copied().map_or(Subject::Instance, Subject::Project)
+                }
+            };
+            caller.may(Permission::Read, subject)?;
+            Ok(Self(caller))
+        })
+    }
+}
+
 impl Caller {
     /// Refuses what the caller may not do.
     pub fn may(&self, permission: Permission, subject: Subject) -> Result<(), Problem> {

@@ -1,5 +1,6 @@
 //! The outside face: routes, intake, JSON API, pages.
 
+pub mod acts;
 pub mod admin;
 pub mod api;
 pub mod auth;

@@ -136,9 +136,11 @@ impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         let status = match denial {
             Denial::NotVisible => StatusCode::NOT_FOUND,
-            Denial::NeedsRole(_) | Denial::NeedsScope(_) | Denial::OneProjectOnly | Denial::NotForPeople => {
-                StatusCode::FORBIDDEN
-            }
+            Denial::NeedsRole(_)
+            | Denial::NeedsScope(_)
+            | Denial::NeedsProject
+            | Denial::OneProjectOnly
+            | Denial::NotForPeople => StatusCode::FORBIDDEN,
         };
         Self::new(status, sentence(&denial.to_string()))
     }

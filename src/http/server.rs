@@ -49,7 +49,8 @@ pub fn run(
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-fn safe_headers() -> middleware::DefaultHeaders {
+/// They stand on every answer.
+pub fn safe_headers() -> middleware::DefaultHeaders {
     middleware::DefaultHeaders::new()
         .add(("Content-Security-Policy", CONTENT_SECURITY_POLICY))
         .add(("X-Content-Type-Options", "nosniff"))

@@ -2,16 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::accounts::access::{Permission, Subject};
+use crate::accounts::access::Subject;
 use crate::accounts::{Visible, projects};
 use crate::base::ProjectId;
 use crate::incidents::queries::Scope;
 use crate::incidents::silences::Silence;
 use crate::incidents::views::{DeliveryView, IncidentView};
 use crate::store::{Error, ReadTx};
-
-use super::Problem;
-use super::auth::Caller;
 
 /// Stands in the ledger for requests that named no project which exists.
 const NO_PROJECT: ProjectId = ProjectId(0);
@@ -22,15 +19,6 @@ pub fn scope(visible: &Visible) -> Scope<'_> {
         Visible::All => Scope::All,
         Visible::Only(projects) => Scope::Projects(projects),
     }
-}
-
-/// Refuses who may not read at all; what is read is scoped by its query.
-pub fn may_read(caller: &Caller) -> Result<(), Problem> {
-    let subject = match caller.visible() {
-        Visible::All => Subject::Instance,
-        Visible::Only(projects) => projects.first().copied().map_or(Subject::Instance, Subject::Project),
-    };
-    caller.may(Permission::Read, subject)
 }
 
 /// What an incident, a silence or a message belongs to: its project, else the installation.

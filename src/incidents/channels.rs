@@ -200,7 +200,8 @@ impl Incidents {
         self.stop_channel(tx, now, id, (ChannelState::Paused, reason))
     }
 
-    /// Marks a channel as broken, because it refused for good; what it has not sent goes to the next one.
+    /// Marks a channel as broken, because it refused for good; what it has not sent goes to the next one. One that a
+    /// person paused stays paused: only a test can have gone out on it.
     pub fn break_channel(
         &self,
         tx: &WriteTx<'_>,
@@ -208,6 +209,9 @@ impl Incidents {
         id: ChannelId,
         reason: &str,
     ) -> Result<(), Error> {
+        if find(tx, id)?.is_some_and(|channel| channel.state == ChannelState::Paused) {
+            return Ok(());
+        }
         self.stop_channel(tx, now, id, (ChannelState::Broken, reason))
     }
 
@@ -343,6 +347,15 @@ pub fn find(tx: &ReadTx<'_>, id: ChannelId) -> Result<Option<Channel>, store::Er
 
 pub fn find_by_uid(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<ChannelId>, store::Error> {
     tx.first("SELECT id FROM channels WHERE uid = ?1", [uid.as_bytes()], |row| row.get(0).map(ChannelId))
+}
+
+/// Messages that a channel has and that are not out.
+pub fn count_undelivered(tx: &ReadTx<'_>, id: ChannelId) -> Result<i64, store::Error> {
+    tx.one(
+        "SELECT count(*) FROM deliveries WHERE channel_id = ?1 AND state IN ('pending', 'sending')",
+        [id.0],
+        |row| row.get(0),
+    )
 }
 
 /// A channel by its name, which no other has.

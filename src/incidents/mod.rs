@@ -33,6 +33,7 @@ pub mod digest;
 mod fallback;
 mod outbox;
 pub mod routes;
+pub mod trials;
 
 pub mod messages;
 pub mod queries;

@@ -88,7 +88,8 @@ pub struct RuleChange {
 
 /// A longer window would read more rows per event than it is worth.
 pub const WINDOW_MAX: Duration = Duration::from_hours(24);
-const WINDOW_MIN: Duration = Duration::from_mins(1);
+/// Errors are counted in steps of this width.
+const WINDOW_MIN: Duration = Duration::from_secs(10);
 const ENVIRONMENTS_EXCLUDED_MAX: usize = 50;
 const NAME_CHARS_MAX: usize = 200;
 
@@ -217,6 +218,15 @@ pub fn effective(tx: &ReadTx<'_>, project: Option<ProjectId>) -> Result<RuleSet,
     Ok(set)
 }
 
+/// A window as summaries name it: `5 minutes`, `20 seconds`.
+pub fn window_words(window: Duration) -> String {
+    match window.as_secs() {
+        60 => "1 minute".to_owned(),
+        seconds if seconds.is_multiple_of(60) => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
 /// Stores a rule for a project, or with `None` for every project.
 ///
 /// # Errors
@@ -274,7 +284,7 @@ fn validate(kind: RuleKind, change: &RuleChange) -> Result<(), Error> {
         return invalid("window_s: for rules that count, and only for them");
     }
     if change.window.is_some_and(|window| !(WINDOW_MIN..=WINDOW_MAX).contains(&window)) {
-        return invalid("window_s: 60 to 86400");
+        return invalid("window_s: 10 to 86400");
     }
     let (params, known) = (&change.params, &built_in.params);
     let slow = params.metric.is_some() && params.above_ms.is_some();
@@ -342,6 +352,15 @@ mod tests {
         ];
         for (kind, change) in cases {
             assert!(matches!(validate(kind, &change), Err(Error::Invalid(_))), "{kind:?} {change:?}");
+        }
+    }
+
+    #[test]
+    fn a_window_is_named_in_the_unit_that_fits() {
+        for (seconds, words) in
+            [(10, "10 seconds"), (60, "1 minute"), (300, "5 minutes"), (3600, "60 minutes")]
+        {
+            assert_eq!(window_words(Duration::from_secs(seconds)), words);
         }
     }
 

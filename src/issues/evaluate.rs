@@ -306,14 +306,13 @@ fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> R
 
 fn rate_signal(now: Timestamp, project: ProjectId, rule: &Rule, window: &RateWindow) -> Signal {
     let window_s = window_of(rule).as_secs();
-    let minutes = window_s / 60;
     Signal {
         project: Some(project),
         service: None,
         key: format!("rate:{project}"),
         source: Source::ErrorRate,
         severity: rule.severity,
-        summary: format!("{} errors in {minutes} minutes", window.errors),
+        summary: format!("{} errors in {}", window.errors, rules::window_words(window_of(rule))),
         detail: json!({"alert": "high_error_rate", "events": window.errors, "window_s": window_s, "threshold": rule.threshold}),
         first_bad_at: window.began.min(now),
         observed_at: now,

@@ -118,9 +118,9 @@ fn signal(
         source: Source::SlowMetrics,
         severity: rule.severity,
         summary: format!(
-            "{} {kind} over {bound} ms in {} minutes",
+            "{} {kind} over {bound} ms in {}",
             window.points,
-            window_of(rule).as_secs() / 60
+            rules::window_words(window_of(rule))
         ),
         detail: json!({
             "alert": "performance_degradation",

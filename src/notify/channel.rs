@@ -185,7 +185,8 @@ impl From<outbound::Error> for SendError {
         if error.is_permanent() {
             Self::broken(error.to_string(), "Correct the address of the channel.")
         } else {
-            Self::retryable(error.to_string())
+            let cure = "If this stays: check the address for a typing error, and this machine's way out.";
+            Self { cure: Some(cure.to_owned()), ..Self::retryable(error.to_string()) }
         }
     }
 }

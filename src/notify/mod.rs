@@ -11,6 +11,7 @@ pub mod message;
 pub mod outbox;
 mod plain;
 pub mod slack;
+mod trials;
 pub mod verdict;
 pub mod webhook;
 mod wording;

@@ -125,11 +125,15 @@ fn paced_until(channel: &Channel, result: &Result<Sent, SendError>, now: Timesta
     }
 }
 
+/// Begins the line of an attempt's detail that says what would help.
+pub const CURE: &str = "What to do: ";
+
 fn detail(result: Result<Sent, SendError>) -> String {
     match result {
         Ok(sent) => sent.detail,
         Err(error) => {
-            let parts = [Some(error.summary), Some(error.detail).filter(|d| !d.is_empty()), error.cure];
+            let cure = error.cure.map(|cure| format!("{CURE}{cure}"));
+            let parts = [Some(error.summary), Some(error.detail).filter(|d| !d.is_empty()), cure];
             parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
         }
     }

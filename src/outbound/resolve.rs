@@ -46,6 +46,13 @@ pub async fn addresses(host: &str, port: u16, reach: Reach) -> Result<Vec<Socket
     permitted(host, found.take(ADDRESSES_MAX).collect(), reach)
 }
 
+/// Refuses at once what no lookup could make right: a literal address, or a name of this machine, outside `reach`.
+/// Any other name is judged when it is dialled.
+pub fn check_literal(host: &str, reach: Reach) -> Result<(), NoAddress> {
+    let Some(address) = literal(host) else { return Ok(()) };
+    permitted(host, vec![SocketAddr::new(address, 0)], reach).map(|_| ())
+}
+
 /// The address that `host` is, with or without the brackets of a URL. `localhost` and the names below it are
 /// this machine whatever a name server says (RFC 6761 §6.3).
 pub(super) fn literal(host: &str) -> Option<IpAddr> {

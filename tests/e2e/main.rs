@@ -8,6 +8,7 @@ mod support;
 mod corpus;
 mod crash;
 mod delivery;
+mod demo;
 mod disk;
 mod intake;
 mod outage;

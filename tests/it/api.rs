@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App as HttpApp, middleware, test, web};
 use serde_json::{Value, json};
+use tocsin::accounts::audit::{self, Filter};
 use tocsin::accounts::{By, projects, tokens};
 use tocsin::app::{App, Surroundings};
 use tocsin::base::{Clock, Entropy, EventId, Severity, Timestamp};
 use tocsin::config::{self, Flags};
 use tocsin::http::{AppState, api, request};
 use tocsin::issues::incoming::{Incoming, Origin};
+use tocsin::store::ReadTx;
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -152,6 +154,12 @@ async fn what_was_thrown_is_found_resolved_and_acknowledged() {
     let patch = Some(json!({"status": "resolved"}));
     let resolved = house.ask(Method::PATCH, &format!("/api/v1/issues/{id}"), Some(&token), patch).await;
     assert_eq!(resolved.body["status"], "resolved");
+    let noted = |tx: &ReadTx<'_>| audit::list(tx, &Filter::default(), None, 1);
+    let noted = &house.state.store.read(noted).await.unwrap()[0];
+    assert_eq!(
+        (noted.action.as_str(), noted.detail["from"].as_str()),
+        ("issue.set_status", Some("unresolved"))
+    );
     let page = house.get(&path, &token).await;
     assert_eq!((&page["state"], &page["resolve_reason"]), (&json!("resolved"), &json!("subject_resolved")));
     let kinds: Vec<_> = page["timeline"].as_array().unwrap().iter().map(|event| &event["kind"]).collect();
@@ -232,5 +240,50 @@ async fn an_event_that_was_only_counted_says_so() {
     let outcomes = house.get("/api/v1/outcomes?project=shop", &token).await;
     let sampled = json!({"reason": "sampled", "category": "error", "quantity": counted_only});
     assert!(outcomes["items"].as_array().unwrap().contains(&sampled), "{outcomes}");
+    house.state.store.stop();
+}
+
+#[actix_web::test]
+async fn a_silence_is_begun_and_ended_by_those_who_may() {
+    let house = House::build().await;
+    let (shop, blog) = (house.project("Shop").await, house.project("Blog").await);
+    let writer = house.token("write", Some(&shop)).await;
+    let reader = house.token("read", Some(&shop)).await;
+    let wanted =
+        |project: Value, hours: i64| Some(json!({"project": project, "hours": hours, "reason": "move"}));
+    let path = "/api/v1/silences";
+    for (token, body, expected) in [
+        (&reader, wanted(json!("shop"), 2), 403),
+        (&writer, wanted(json!("blog"), 2), 404),
+        (&writer, wanted(Value::Null, 2), 400),
+        (&writer, wanted(json!("shop"), 0), 400),
+        (&writer, wanted(json!("shop"), 745), 400),
+        (&writer, Some(json!({"project": "shop", "hours": 2, "reason": " "})), 400),
+    ] {
+        let answer = house.refused(Method::POST, path, Some(token), body.clone()).await;
+        assert_eq!(answer.status.as_u16(), expected, "{body:?}: {}", answer.body);
+    }
+    let begun = house.ask(Method::POST, path, Some(&writer), wanted(json!("shop"), 2)).await;
+    assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.body);
+    assert_eq!((&begun.body["project"], &begun.body["created_by"]), (&json!("shop"), &json!("token write")));
+    house.throw(&shop, EventId([1; 16]), "PaymentFailed", "fatal").await;
+    house.throw(&blog, EventId([2; 16]), "NoSuchPost", "fatal").await;
+    let everything = house.token("admin", None).await;
+    let silenced = |incidents: Value| -> Vec<(Value, Value)> {
+        let items = incidents["items"].as_array().unwrap();
+        items.iter().map(|one| (one["project"].clone(), one["silenced"].clone())).collect()
+    };
+    let incidents = silenced(house.get("/api/v1/incidents", &everything).await);
+    assert!(incidents.contains(&(json!("shop"), json!(true))), "{incidents:?}");
+    assert!(incidents.contains(&(json!("blog"), json!(false))), "{incidents:?}");
+
+    let end = format!("{path}/{}/end", begun.body["id"].as_str().unwrap());
+    let stranger = house.token("write", Some(&blog)).await;
+    assert_eq!(house.refused(Method::POST, &end, Some(&stranger), None).await.status.as_u16(), 404);
+    let ended = house.ask(Method::POST, &end, Some(&writer), None).await;
+    assert_eq!(ended.status, StatusCode::OK, "{}", ended.body);
+    let incidents = silenced(house.get("/api/v1/incidents", &everything).await);
+    assert!(incidents.contains(&(json!("shop"), json!(false))), "what still fires is told: {incidents:?}");
+    assert_eq!(house.refused(Method::POST, &end, Some(&writer), None).await.status.as_u16(), 404);
     house.state.store.stop();
 }

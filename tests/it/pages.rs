@@ -35,29 +35,36 @@ use tocsin::{
     store::{ReadTx, WriteTx},
 };
 
-const NOON: Timestamp = Timestamp::from_secs(1_790_000_000);
-const PASSWORD: &str = "tin whistle parade";
+pub(crate) const NOON: Timestamp = Timestamp::from_secs(1_790_000_000);
+pub(crate) const PASSWORD: &str = "tin whistle parade";
 
 /// A running tocsin without its socket: the parts, and a folder that goes with it.
-struct House {
-    state: web::Data<AppState>,
-    entropy: Entropy,
+pub(crate) struct House {
+    pub(crate) state: web::Data<AppState>,
+    pub(crate) entropy: Entropy,
     _folder: TempDir,
 }
 
 /// Somebody signed in: what their browser sends.
-struct Visitor {
-    cookie: Cookie<'static>,
-    csrf: String,
+pub(crate) struct Visitor {
+    pub(crate) cookie: Cookie<'static>,
+    pub(crate) csrf: String,
 }
 
 impl House {
-    async fn build() -> House {
+    pub(crate) async fn build() -> House {
+        Self::with(|_| ()).await
+    }
+
+    /// With a configuration of its own.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> House {
         let folder = TempDir::new().unwrap();
         let entropy = Entropy::seeded(7);
+        let mut config = Config::defaults().unwrap();
+        change(&mut config);
         let around = Surroundings {
             folder: folder.path(),
-            config: Config::defaults().unwrap(),
+            config,
             clock: Clock::manual(NOON),
             entropy: entropy.clone(),
             sealing_key: [7; 32],
@@ -66,7 +73,7 @@ impl House {
         House { state: app.state, entropy, _folder: folder }
     }
 
-    async fn send(&self, request: test::TestRequest) -> Answer {
+    pub(crate) async fn send(&self, request: test::TestRequest) -> Answer {
         let stopping = web::Data::new(Stopping(tokio_util::sync::CancellationToken::new()));
         let service = test::init_service(
             App::new()
@@ -87,7 +94,7 @@ impl House {
         Answer { status, location, cookie, text }
     }
 
-    async fn user(&self, email: &str, role: Role) -> users::User {
+    pub(crate) async fn user(&self, email: &str, role: Role) -> users::User {
         let (by, entropy) = (By::tocsin(NOON), self.entropy.clone());
         let email: Email = email.parse().unwrap();
         let password = NewPassword::parse(Secret::new(PASSWORD), &email).unwrap();
@@ -96,7 +103,7 @@ impl House {
         self.state.store.write("user", move |tx| users::create(tx, &by, &entropy, &new)).await.unwrap()
     }
 
-    async fn visitor(&self, user: &users::User) -> Visitor {
+    pub(crate) async fn visitor(&self, user: &users::User) -> Visitor {
         let (id, entropy) = (user.id, self.entropy.clone());
         let open = move |tx: &WriteTx<'_>| sessions::open(tx, NOON, &entropy, id, &Browser::default());
         let token = self.state.store.write("session", open).await.unwrap();
@@ -134,18 +141,18 @@ impl House {
 }
 
 /// What came back.
-struct Answer {
-    status: StatusCode,
-    location: String,
-    cookie: Option<String>,
-    text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) location: String,
+    pub(crate) cookie: Option<String>,
+    pub(crate) text: String,
 }
 
-fn get(visitor: &Visitor, uri: &str) -> test::TestRequest {
+pub(crate) fn get(visitor: &Visitor, uri: &str) -> test::TestRequest {
     test::TestRequest::get().uri(uri).cookie(visitor.cookie.clone())
 }
 
-fn post(visitor: &Visitor, uri: &str, fields: &[(&str, &str)]) -> test::TestRequest {
+pub(crate) fn post(visitor: &Visitor, uri: &str, fields: &[(&str, &str)]) -> test::TestRequest {
     test::TestRequest::post().uri(uri).cookie(visitor.cookie.clone()).set_form(fields)
 }
 

@@ -4,6 +4,7 @@ mod plans;
 
 use std::time::Duration;
 
+use super::audit::Filter;
 use super::projects::{NewProject, Project};
 use super::users::{NewUser, User};
 use super::*;
@@ -58,7 +59,7 @@ impl Fixture {
 
     /// The actions of the audit log, oldest first.
     fn audited(&self) -> Vec<String> {
-        let lines = self.read(|tx| audit::list(tx, None, 1000));
+        let lines = self.read(|tx| audit::list(tx, &Filter::default(), None, 1000));
         lines.into_iter().rev().map(|line| line.action).collect()
     }
 }
@@ -77,14 +78,14 @@ fn every_change_stands_in_the_audit_log_with_its_author() {
     let by = By { actor, now: NOON, address: "192.0.2.1".parse().ok() };
     let new = NewProject { name: "Shop".to_owned(), slug: None };
     let shop = fixture.store.write_now("test", move |tx| projects::create(tx, &by, &new)).unwrap();
-    let lines = fixture.read(|tx| audit::list(tx, None, 10));
+    let lines = fixture.read(|tx| audit::list(tx, &Filter::default(), None, 10));
     let last = &lines[0];
     assert_eq!((last.actor.as_str(), last.action.as_str()), ("ada@example.com", "project.create"));
     assert_eq!((last.subject.as_str(), last.project_id), ("shop", Some(shop.id)));
     assert_eq!(last.address.as_deref(), Some("192.0.2.1"));
     assert_eq!(last.detail["name"], "Shop");
     assert_eq!((lines[1].actor.as_str(), lines[1].action.as_str()), ("command line", "user.create"));
-    assert_eq!(fixture.read(|tx| audit::list(tx, Some(last.id), 10)).len(), 1);
+    assert_eq!(fixture.read(|tx| audit::list(tx, &Filter::default(), Some(last.id), 10)).len(), 1);
 }
 
 #[test]
@@ -108,5 +109,5 @@ fn the_audit_log_is_purged_in_bounded_steps_oldest_first() {
     let before = NOON + Duration::from_secs(3);
     let step = || fixture.change(move |tx, _, _| audit::purge(tx, before, 2)).unwrap();
     assert_eq!([step(), step(), step()], [2, 1, 0]);
-    assert_eq!(fixture.read(|tx| audit::list(tx, None, 10)).len(), 2);
+    assert_eq!(fixture.read(|tx| audit::list(tx, &Filter::default(), None, 10)).len(), 2);
 }

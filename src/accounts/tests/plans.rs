@@ -1,6 +1,7 @@
 //! What is asked on every request, or grows with use, is found by an index at ten thousand rows.
 
 use super::*;
+use crate::accounts::audit::Filter;
 use crate::accounts::names::NameKind;
 
 const ROWS: i64 = 10_000;
@@ -15,13 +16,14 @@ fn fill(fixture: &Fixture) {
                 "INSERT INTO sessions
                    (uid, token_hash, user_id, csrf, created_at, last_seen_at, expires_at)
                  SELECT randomblob(16), randomblob(32), 1, '', 0, value, 9e15 FROM generated",
-                "INSERT INTO api_tokens (uid, name, token_hash, hint, scopes, created_at)
-                 SELECT randomblob(16), 'n', randomblob(32), '', 'read', 0 FROM generated",
+                "INSERT INTO api_tokens (uid, name, token_hash, hint, scopes, created_at, created_by)
+                 SELECT randomblob(16), 'n', randomblob(32), '', 'read', 0, 'a' FROM generated",
                 "INSERT INTO dsn_keys (project_id, public_key, kind, label, created_at)
                  SELECT 1, randomblob(16), 'server', 'n', 0 FROM generated",
                 "INSERT INTO project_names (project_id, kind, name, first_seen_at)
                  SELECT 1, 'release', 'r' || value, 0 FROM generated",
-                "INSERT INTO audit_log (at, actor, action, subject) SELECT value, 'a', 'b', 'c' FROM generated",
+                "INSERT INTO audit_log (at, actor, action, subject) SELECT value, 'a', 'b.b', 'c' FROM generated",
+                "INSERT INTO audit_log (at, actor, action, subject) SELECT value, 'b', 'rare.b', 'c' FROM generated",
                 "INSERT INTO sign_in_links (token_hash, user_id, created_at, expires_at)
                  SELECT randomblob(32), 1, 0, value FROM generated",
             ] {
@@ -65,6 +67,10 @@ fn no_question_reads_a_growing_table_from_end_to_end() {
     let hash = TokenHash::of("x");
     let email: Email = "ada@example.com".parse().unwrap();
     let project = crate::base::ProjectId(1);
+    let of = |actor: Option<&str>, area: Option<&str>| Filter {
+        actor: actor.map(str::to_owned),
+        area: area.map(str::to_owned),
+    };
     let questions: Vec<Question<'_>> = vec![
         ("session", Box::new(|tx| sessions::find(tx, &hash, NOON).map(drop))),
         ("token", Box::new(|tx| tokens::find_active(tx, &hash).map(drop))),
@@ -72,7 +78,13 @@ fn no_question_reads_a_growing_table_from_end_to_end() {
         ("grant", Box::new(|tx| keys::find_grant(tx, PublicKey([1; 16])).map(drop))),
         ("credentials", Box::new(|tx| users::find_credentials(tx, &email).map(drop))),
         ("name", Box::new(|tx| names::find(tx, project, NameKind::Release, "r77").map(drop))),
-        ("audit page", Box::new(|tx| audit::list(tx, Some(500), 5).map(drop))),
+        ("audit page", Box::new(|tx| audit::list(tx, &Filter::default(), Some(500), 5).map(drop))),
+        ("audit of somebody", Box::new(|tx| audit::list(tx, &of(Some("a"), None), Some(500), 5).map(drop))),
+        ("audit of users", Box::new(|tx| audit::list(tx, &of(None, Some("rare")), None, 5).map(drop))),
+        ("audit of both", Box::new(|tx| audit::list(tx, &of(Some("a"), Some("rare")), None, 5).map(drop))),
+        ("audit of nobody", Box::new(|tx| audit::list(tx, &of(Some("x"), Some("b")), None, 5).map(drop))),
+        ("who is in the audit log", Box::new(|tx| audit::actors(tx).map(drop))),
+        ("what is in the audit log", Box::new(|tx| audit::areas(tx).map(drop))),
     ];
     for (name, question) in questions {
         let taken = fixture.read(|tx| Ok(steps(tx, question)));

@@ -27,6 +27,10 @@ pub struct StrangersForm {
 #[derive(Clone, Default)]
 pub struct Fields(Vec<(String, String)>);
 
+/// What is wrong with a form, by field; each text says how to mend it.
+#[derive(Debug, Default)]
+pub struct Wrongs(Vec<(&'static str, String)>);
+
 /// A thousand selected lines with their ids, or the longest list of origins.
 const FORM_BYTES_MAX: usize = 256 * 1024;
 
@@ -67,6 +71,32 @@ impl std::fmt::Debug for Fields {
 impl From<Vec<(String, String)>> for Fields {
     fn from(fields: Vec<(String, String)>) -> Self {
         Self(fields)
+    }
+}
+
+impl Wrongs {
+    pub fn one(field: &'static str, text: impl Into<String>) -> Self {
+        Self(vec![(field, text.into())])
+    }
+
+    /// The first thing that is wrong with a field is told.
+    pub fn add(&mut self, field: &'static str, text: impl Into<String>) {
+        if self.of(field).is_empty() {
+            self.0.push((field, text.into()));
+        }
+    }
+
+    /// What is wrong with a field; empty where it is right.
+    pub fn of(&self, field: &str) -> &str {
+        self.0.iter().find(|(name, _)| *name == field).map_or("", |(_, text)| text)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 }
 

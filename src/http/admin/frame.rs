@@ -40,7 +40,10 @@ pub enum Place {
     Tasks,
     Projects,
     Channels,
+    Rules,
     People,
+    Tokens,
+    Audit,
     /// One's own sessions and password.
     Account,
     Elsewhere,
@@ -88,7 +91,7 @@ impl Frame {
 }
 
 impl Place {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Incidents,
         Self::Issues,
         Self::Outbox,
@@ -96,7 +99,10 @@ impl Place {
         Self::Tasks,
         Self::Projects,
         Self::Channels,
+        Self::Rules,
         Self::People,
+        Self::Tokens,
+        Self::Audit,
         Self::Account,
         Self::Elsewhere,
     ];
@@ -110,7 +116,10 @@ impl Place {
             Self::Tasks => "tasks",
             Self::Projects => "projects",
             Self::Channels => "channels",
+            Self::Rules => "rules",
             Self::People => "people",
+            Self::Tokens => "tokens",
+            Self::Audit => "audit",
             Self::Account => "account",
             Self::Elsewhere => "elsewhere",
         }

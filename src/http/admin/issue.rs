@@ -4,12 +4,13 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::super::acts;
 use super::super::auth::SignedIn;
 use super::super::{AppState, Problem};
 use super::event_blocks::EventBlocks;
 use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
-use super::issues::{decide_one, users};
+use super::issues::users;
 use super::plot::{self, DayPlot};
 use super::wording::{When, count, counted, severity_class};
 use crate::base::{EventId, Timestamp, Uid};
@@ -122,10 +123,12 @@ pub(super) async fn set_status(
     let wrong = || Problem::bad_request("The status is one of unresolved, resolved, ignored.");
     let status = Status::parse(form.text("status")).ok_or_else(wrong)?;
     let (caller, incidents) = (form.caller(), state.incidents.clone());
-    let by = caller.by(state.clock.now());
+    let now = state.clock.now();
     state
         .store
-        .write("issue.status", move |tx| decide_one(tx, &incidents, &caller, &by, (issue, status)))
+        .write("issue.set_status", move |tx| {
+            acts::issue::set_status(tx, &incidents, &caller, now, (issue, status))
+        })
         .await?;
     Ok(see_other(&format!("/issues/{issue}")))
 }

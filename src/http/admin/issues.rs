@@ -7,20 +7,18 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::auth::{Caller, SignedIn, find_project};
+use super::super::acts;
+use super::super::auth::{SignedIn, find_project};
 use super::super::{AppState, Problem};
 use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
 use super::plot::DayPlot;
 use super::wording::{When, count, counted, severity_class};
-use crate::accounts::access::{Permission, Subject};
-use crate::accounts::audit::{self, Change};
-use crate::accounts::{By, projects};
+use crate::accounts::projects;
 use crate::base::{Timestamp, Uid};
-use crate::incidents::Incidents;
 use crate::issues::Status;
-use crate::issues::queries::{self, COUNTED_MAX, Cursor, IssueFilter, IssueView, Search, Sort, StatusChange};
-use crate::store::{ReadTx, WriteTx};
+use crate::issues::queries::{self, COUNTED_MAX, Cursor, IssueFilter, IssueView, Search, Sort};
+use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "issues.html", config = "src/http/admin/askama.toml")]
@@ -249,12 +247,6 @@ impl Asked {
     }
 }
 
-/// One decision to write.
-struct Decided {
-    issue: Uid,
-    status: Status,
-}
-
 /// `POST /issues/status`: one status for every `id`, or `restore=id:status` to take a decision back.
 pub(super) async fn set_status(
     state: web::Data<AppState>,
@@ -263,13 +255,13 @@ pub(super) async fn set_status(
 ) -> Result<HttpResponse, Problem> {
     let changes = read_changes(&form)?;
     let (caller, incidents) = (form.caller(), state.incidents.clone());
-    let by = caller.by(state.clock.now());
+    let now = state.clock.now();
     let before = state
         .store
-        .write("issues.status", move |tx| {
+        .write("issue.set_status", move |tx| {
             changes
-                .iter()
-                .map(|change| decide(tx, &incidents, &caller, &by, change))
+                .into_iter()
+                .map(|change| acts::issue::set_status(tx, &incidents, &caller, now, change))
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?;
@@ -277,7 +269,7 @@ pub(super) async fn set_status(
         return Ok(see_other("/issues"));
     }
     let restore: Vec<(&str, String)> =
-        before.iter().map(|(issue, status)| ("restore", format!("{issue}:{status}"))).collect();
+        before.iter().map(|issue| ("restore", format!("{}:{}", issue.id, issue.status))).collect();
     let number = i64::try_from(before.len()).unwrap_or(i64::MAX);
     let text = format!("{}: {}.", counted(number, "issue"), done_word(form.text("status")));
     let events = json!({
@@ -288,49 +280,15 @@ pub(super) async fn set_status(
     Ok(HttpResponse::NoContent().insert_header((HeaderName::from_static("hx-trigger"), value)).finish())
 }
 
-/// Sets one issue's status and returns what it was.
-pub(super) fn decide_one(
-    tx: &WriteTx<'_>,
-    incidents: &Incidents,
-    caller: &Caller,
-    by: &By,
-    (issue, status): (Uid, Status),
-) -> Result<(Uid, String), Problem> {
-    decide(tx, incidents, caller, by, &Decided { issue, status })
-}
-
-fn decide(
-    tx: &WriteTx<'_>,
-    incidents: &Incidents,
-    caller: &Caller,
-    by: &By,
-    decided: &Decided,
-) -> Result<(Uid, String), Problem> {
-    let issue = queries::find_issue(tx, &caller.visible(), decided.issue)?;
-    let issue = issue.ok_or_else(|| Problem::not_found("issue"))?;
-    caller.may(Permission::Triage, Subject::Project(issue.project_id))?;
-    let change = StatusChange { status: decided.status, by: by.actor.to_string() };
-    queries::set_status(tx, incidents, by.now, &issue, &change)?;
-    let detail = json!({ "from": issue.status, "to": decided.status.as_str() });
-    let line = Change {
-        action: "issue.set_status",
-        subject: &issue.short_id,
-        project: Some(issue.project_id),
-        detail,
-    };
-    audit::append(tx, by, &line)?;
-    Ok((issue.id, issue.status))
-}
-
-fn read_changes(form: &Form) -> Result<Vec<Decided>, Problem> {
+fn read_changes(form: &Form) -> Result<Vec<(Uid, Status)>, Problem> {
     let wrong = || Problem::bad_request("This needs issues and one of unresolved, resolved, ignored.");
     let read = |id: &str, status: &str| {
         let issue = id.parse().map_err(|_| wrong())?;
-        Ok::<_, Problem>(Decided { issue, status: Status::parse(status).ok_or_else(wrong)? })
+        Ok::<_, Problem>((issue, Status::parse(status).ok_or_else(wrong)?))
     };
     let restored = form.fields.all("restore").filter_map(|pair| pair.split_once(':'));
     let chosen = form.fields.all("id").map(|id| (id, form.text("status")));
-    let changes: Vec<Decided> =
+    let changes: Vec<_> =
         restored.chain(chosen).map(|(id, status)| read(id, status)).collect::<Result<_, _>>()?;
     if changes.is_empty() || changes.len() > CHANGES_MAX {
         return Err(wrong());

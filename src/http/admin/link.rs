@@ -57,7 +57,8 @@ pub(super) async fn consume(
 ) -> Result<HttpResponse, Problem> {
     let (first_owner, next) = match find(&state, &token).await? {
         None => return answer(Opens::Nothing, String::new(), None),
-        Some(LinkFor::User(_)) => (None, "/"),
+        // Without a password the next sign-in would need a link again: the account's page asks for one.
+        Some(LinkFor::User(user)) => (None, if user.has_password { "/" } else { "/account" }),
         Some(LinkFor::FirstOwner) => {
             let typed = form.fields.text("email").to_owned();
             match first_owner(&state, &form, &typed).await {

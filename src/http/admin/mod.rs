@@ -13,6 +13,13 @@ mod link;
 mod sessions;
 mod sign_in;
 
+mod audit;
+mod once;
+mod people;
+mod person;
+mod sign_in_links;
+mod tokens;
+
 mod event_blocks;
 mod issue;
 mod issues;
@@ -27,6 +34,14 @@ mod welcome;
 mod incident_words;
 mod moments;
 
+mod channel;
+mod channel_form;
+mod channel_words;
+mod channels;
+mod project_channels;
+mod rule_form;
+mod rules;
+
 mod ack;
 mod incident;
 mod incident_acts;
@@ -36,7 +51,7 @@ mod outbox;
 mod silences;
 mod tasks;
 
-pub use form::{Fields, Form, StrangersForm};
+pub use form::{Fields, Form, StrangersForm, Wrongs};
 pub use frame::{Frame, Place, page, page_with, see_other};
 pub use problems::for_people;
 pub use wording::{When, count, counted, severity_class};

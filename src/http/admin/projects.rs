@@ -9,9 +9,8 @@ use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
 use super::wording::{When, count};
 use crate::accounts::access::{Permission, Subject};
-use crate::accounts::keys::{self, KeySettings};
 use crate::accounts::projects::{self, NewProject};
-use crate::accounts::{Error, KeyKind, Slug, Visible};
+use crate::accounts::{Slug, Visible};
 use crate::issues::queries::count_unresolved;
 
 #[derive(Template)]
@@ -66,12 +65,10 @@ pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<Htt
     };
     let new = NewProject { name: form.text("name").to_owned(), slug };
     let (by, entropy) = (caller.by(state.clock.now()), state.entropy.clone());
-    let made = state.store.write("project.create", move |tx| {
-        let project = projects::create(tx, &by, &new)?;
-        keys::create(tx, &by, &entropy, project.id, &KeySettings::new(KeyKind::Server, "first key"))?;
-        Ok::<_, Error>(project)
-    });
-    let project = made.await?;
+    let (project, _) = state
+        .store
+        .write("project.create", move |tx| projects::create_with_key(tx, &by, &entropy, &new))
+        .await?;
     // Everybody is a member of it now, and sessions remember what one may see.
     state.cache.sessions.forget_all();
     Ok(see_other(&format!("/projects/{}/welcome", project.slug)))

@@ -6,8 +6,9 @@ use actix_web::{
 };
 
 use super::{
-    ack, frame, incident, incident_acts, incidents, issue, issues, ledger, link, live, outbox, project,
-    projects, sessions, sign_in, silences, statics, tasks, welcome,
+    ack, audit, channel, channels, frame, incident, incident_acts, incidents, issue, issues, ledger, link,
+    live, outbox, people, person, project, project_channels, projects, rules, sessions, sign_in, silences,
+    statics, tasks, tokens, welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -16,7 +17,9 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     issue_pages(cfg);
     project_pages(cfg);
     alarm_pages(cfg);
+    ringing_pages(cfg);
     running_pages(cfg);
+    team_pages(cfg);
 }
 
 /// What every page loads.
@@ -81,6 +84,25 @@ fn alarm_pages(cfg: &mut web::ServiceConfig) {
         .route("/silences/{id}/end", post().to(silences::end));
 }
 
+/// Who is rung, and by what.
+fn ringing_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(web::resource("/channels").route(get().to(channels::list)).route(post().to(channel::create)))
+        .route("/channels/new", get().to(channel::show_new))
+        .service(
+            web::resource("/channels/{id}").route(get().to(channel::show)).route(post().to(channel::update)),
+        )
+        .route("/channels/{id}/{act}", post().to(channels::act))
+        .route("/rules", get().to(rules::show_default))
+        .route("/rules/{kind}", post().to(rules::change_default))
+        .route("/projects/{slug}/rules", get().to(rules::show_of_project))
+        .route("/projects/{slug}/rules/{kind}", post().to(rules::change_of_project))
+        .service(
+            web::resource("/projects/{slug}/channels")
+                .route(get().to(project_channels::show))
+                .route(post().to(project_channels::choose)),
+        );
+}
+
 /// Messages, what was not kept, background work.
 fn running_pages(cfg: &mut web::ServiceConfig) {
     cfg.route("/outbox", get().to(outbox::list))
@@ -89,4 +111,18 @@ fn running_pages(cfg: &mut web::ServiceConfig) {
         .route("/ledger", get().to(ledger::show))
         .route("/tasks", get().to(tasks::list))
         .route("/tasks/{name}/run", post().to(tasks::run));
+}
+
+/// Who comes in, as a person or as a machine, and what they changed.
+fn team_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(web::resource("/people").route(get().to(people::show)).route(post().to(people::invite)))
+        .route("/people/{id}", get().to(person::show))
+        .route("/people/{id}/role", post().to(person::set_role))
+        .route("/people/{id}/disable", post().to(person::disable))
+        .route("/people/{id}/remove", post().to(person::remove))
+        .route("/people/{id}/link", post().to(person::make_link))
+        .route("/people/{id}/sessions/end", post().to(person::end_sessions))
+        .service(web::resource("/tokens").route(get().to(tokens::show)).route(post().to(tokens::create)))
+        .route("/tokens/{id}/revoke", post().to(tokens::revoke))
+        .route("/audit", get().to(audit::show));
 }

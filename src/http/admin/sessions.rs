@@ -27,13 +27,14 @@ struct AccountPage {
     password_chars_min: usize,
 }
 
-struct SessionLine {
-    id: String,
-    browser: String,
-    address: String,
-    seen: When,
-    began: When,
-    is_this: bool,
+/// A browser in which somebody is signed in.
+pub(super) struct SessionLine {
+    pub(super) id: String,
+    pub(super) browser: String,
+    pub(super) address: String,
+    pub(super) seen: When,
+    pub(super) began: When,
+    pub(super) is_this: bool,
 }
 
 /// `GET /account`.
@@ -118,7 +119,7 @@ async fn account(
     page_with(status, &page)
 }
 
-fn line_of(session: ListedSession, now: Timestamp, this: Uid) -> SessionLine {
+pub(super) fn line_of(session: ListedSession, now: Timestamp, this: Uid) -> SessionLine {
     SessionLine {
         id: session.uid.to_string(),
         browser: session.user_agent.as_deref().map_or_else(|| "unknown browser".to_owned(), browser),

@@ -1,23 +1,19 @@
 //! Silences: what is kept quiet, why and until when.
 
-use std::sync::Arc;
-
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use serde_json::json;
 
 use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
-use super::incident_acts::silence_of;
+use super::incident_acts::lasting;
 use super::moments::{clock, until};
-use crate::accounts::access::Permission;
-use crate::accounts::audit::{self, Change};
 use crate::accounts::{Visible, projects};
 use crate::base::{Timestamp, Uid};
-use crate::http::auth::{SignedIn, find_project};
-use crate::http::visible::{Slugs, sees_silence, subject};
+use crate::http::acts::silence::{self, Wanted};
+use crate::http::auth::SignedIn;
+use crate::http::visible::{Slugs, sees_silence};
 use crate::http::{AppState, Problem};
-use crate::incidents::silences::{self, NewSilence, Silence};
+use crate::incidents::silences::{self, Silence};
 
 #[derive(Template)]
 #[template(path = "silences.html", config = "src/http/admin/askama.toml")]
@@ -97,42 +93,9 @@ fn line(silence: Silence, project: Option<String>, now: Timestamp) -> SilenceLin
 
 /// `POST /silences`
 pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
-    let now = state.clock.now();
-    let (lasts, reason) = silence_of(&form)?;
-    let key = Some(form.text("key").to_owned()).filter(|key| !key.is_empty());
-    let named = Some(form.text("project").to_owned()).filter(|slug| !slug.is_empty());
-    let (caller, incidents) = (form.caller(), Arc::clone(&state.incidents));
-    state
-        .store
-        .write("silence.create", move |tx| {
-            let visible = caller.visible();
-            let project = match &named {
-                Some(slug) => Some(find_project(tx, &visible, slug)?.id),
-                // Somebody who does not see all may not silence all.
-                None if visible != Visible::All => return Err(Problem::bad_request("Choose a project.")),
-                None => None,
-            };
-            caller.may(Permission::Triage, subject(project))?;
-            let by = caller.by(now);
-            let hours = lasts.as_secs() / 3600;
-            let silence = NewSilence {
-                project,
-                key,
-                reason,
-                created_by: by.actor.to_string(),
-                starts_at: now,
-                ends_at: now + lasts,
-            };
-            incidents.silence(tx, now, &silence)?;
-            let subject = silence.key.as_deref().unwrap_or("everything");
-            let detail = json!({ "hours": hours, "reason": silence.reason });
-            Ok::<_, Problem>(audit::append(
-                tx,
-                &by,
-                &Change { action: "silence.create", subject, project, detail },
-            )?)
-        })
-        .await?;
+    let filled = |name| Some(form.text(name).to_owned()).filter(|text| !text.is_empty());
+    let wanted = Wanted { project: filled("project"), key: filled("key"), lasting: lasting(&form)? };
+    silence::begin(&state, form.caller(), wanted).await?;
     Ok(see_other("/silences"))
 }
 
@@ -142,23 +105,7 @@ pub(super) async fn end(
     id: web::Path<String>,
     form: Form,
 ) -> Result<HttpResponse, Problem> {
-    let missing = || Problem::not_found("silence");
-    let id: Uid = id.parse().map_err(|_| missing())?;
-    let (now, caller, incidents) = (state.clock.now(), form.caller(), Arc::clone(&state.incidents));
-    state
-        .store
-        .write("silence.end", move |tx| {
-            let visible = caller.visible();
-            let found = silences::list(tx)?.into_iter().find(|silence| silence.uid == id);
-            let found = found.filter(|silence| sees_silence(&visible, silence)).ok_or_else(missing)?;
-            caller.may(Permission::Triage, subject(found.project))?;
-            incidents.end_silence(tx, now, found.id)?;
-            let subject = found.key.as_deref().unwrap_or("everything");
-            let (by, project) = (caller.by(now), found.project);
-            let change =
-                Change { action: "silence.end", subject, project, detail: json!({ "reason": found.reason }) };
-            Ok::<_, Problem>(audit::append(tx, &by, &change)?)
-        })
-        .await?;
+    let id: Uid = id.parse().map_err(|_| Problem::not_found("silence"))?;
+    silence::end(&state, form.caller(), id).await?;
     Ok(see_other("/silences"))
 }

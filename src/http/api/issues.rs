@@ -4,28 +4,20 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use serde_json::json;
 
-use super::list::{Items, limit, unknown_cursor};
+use super::list::{Asked, Items, unknown_cursor};
 use super::uid;
-use crate::accounts::access::{Permission, Subject};
-use crate::accounts::audit::{self, Change};
-use crate::http::auth::{Caller, find_project};
-use crate::http::visible::may_read;
+use crate::http::acts::issue::set_status;
+use crate::http::auth::{Caller, Reader};
 use crate::http::{AppState, Problem};
 use crate::issues::Status;
-use crate::issues::queries::{
-    Cursor, IssueFilter, Search, Sort, StatusChange, find_issue, list_issues, set_status,
-};
+use crate::issues::queries::{Cursor, IssueFilter, Search, Sort, find_issue, list_issues};
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
-    project: Option<String>,
+pub(super) struct Filter {
     query: Option<String>,
     status: Option<String>,
     sort: Option<String>,
-    limit: Option<String>,
-    cursor: Option<String>,
 }
 
 /// What a caller may change of an issue.
@@ -38,45 +30,34 @@ pub(super) struct Patch {
 /// `GET /issues`
 pub(super) async fn list(
     state: web::Data<AppState>,
-    caller: Caller,
-    asked: web::Query<Asked>,
+    asked: Asked,
+    filter: web::Query<Filter>,
 ) -> Result<HttpResponse, Problem> {
-    may_read(&caller)?;
-    let asked = asked.into_inner();
-    let mut filter = IssueFilter {
-        visible: caller.visible(),
-        project: None,
-        search: Search::parse(asked.query.as_deref().unwrap_or("")),
-        sort: sort(asked.sort.as_deref())?,
-        after: cursor(asked.cursor.as_deref())?,
-        limit: limit(asked.limit.as_deref())?,
-    };
-    if let Some(word) = asked.status.as_deref().filter(|word| !word.is_empty()) {
+    let mut search = Search::parse(filter.query.as_deref().unwrap_or(""));
+    if let Some(word) = filter.status.as_deref().filter(|word| !word.is_empty()) {
         let status = Status::parse(word)
             .ok_or_else(|| Problem::bad_request("`status` is one of unresolved, resolved, ignored."))?;
-        filter.search.status = Some(status);
+        search.status = Some(status);
     }
+    let (sort, after) = (sort(filter.sort.as_deref())?, cursor(asked.cursor.as_deref())?);
     let page = state
         .store
         .read(move |tx| {
-            if let Some(named) = &asked.project {
-                filter.project = Some(find_project(tx, &filter.visible, named)?.id);
-            }
+            let visible = asked.visible(tx)?;
+            let filter = IssueFilter { visible, project: None, search, sort, after, limit: asked.limit };
             Ok::<_, Problem>(list_issues(tx, &filter)?)
         })
         .await?;
-    let next_cursor = page.next.map(|cursor| cursor.to_string());
-    Ok(HttpResponse::Ok().json(Items { items: page.items, next_cursor }))
+    Ok(HttpResponse::Ok().json(Items::of(page.items, page.next)))
 }
 
 /// `GET /issues/{id}`
 pub(super) async fn show(
     state: web::Data<AppState>,
-    caller: Caller,
+    reader: Reader,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    may_read(&caller)?;
-    let (visible, id) = (caller.visible(), uid(&id, "issue")?);
+    let (visible, id) = (reader.visible(), uid(&id, "issue")?);
     let found = state.store.read(move |tx| find_issue(tx, &visible, id)).await?;
     Ok(HttpResponse::Ok().json(found.ok_or_else(|| Problem::not_found("issue"))?))
 }
@@ -92,20 +73,9 @@ pub(super) async fn change(
     let incidents = Arc::clone(&state.incidents);
     let changed = state
         .store
-        .write("issue.status", move |tx| {
-            let missing = || Problem::not_found("issue");
-            let issue = find_issue(tx, &caller.visible(), id)?.ok_or_else(missing)?;
-            caller.may(Permission::Triage, Subject::Project(issue.project_id))?;
-            let by = caller.by(now);
-            set_status(tx, &incidents, now, &issue, &StatusChange { status, by: by.actor.to_string() })?;
-            let detail = json!({ "status": status });
-            let project = Some(issue.project_id);
-            audit::append(
-                tx,
-                &by,
-                &Change { action: "issue.status", subject: &issue.short_id, project, detail },
-            )?;
-            find_issue(tx, &caller.visible(), id)?.ok_or_else(missing)
+        .write("issue.set_status", move |tx| {
+            set_status(tx, &incidents, &caller, now, (id, status))?;
+            find_issue(tx, &caller.visible(), id)?.ok_or_else(|| Problem::not_found("issue"))
         })
         .await?;
     Ok(HttpResponse::Ok().json(changed))

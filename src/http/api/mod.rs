@@ -68,11 +68,16 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
         ("/incidents", get(web::get().to(incidents::list))),
         ("/incidents/{id}", get(web::get().to(incidents::show))),
         ("/incidents/{id}/acknowledge", post(web::post().to(incidents::acknowledge))),
+        ("/incidents/{id}/unacknowledge", post(web::post().to(incidents::unacknowledge))),
         ("/incidents/{id}/resolve", post(web::post().to(incidents::resolve))),
         ("/deliveries", get(web::get().to(deliveries::list))),
         ("/deliveries/{id}", get(web::get().to(deliveries::show))),
         ("/outcomes", get(web::get().to(outcomes::list))),
-        ("/silences", get(web::get().to(silences::list))),
+        (
+            "/silences",
+            vec![("get", web::get().to(silences::list)), ("post", web::post().to(silences::begin))],
+        ),
+        ("/silences/{id}/end", post(web::post().to(silences::end))),
         ("/tasks", get(web::get().to(tasks::list))),
     ]
 }

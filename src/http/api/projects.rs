@@ -1,30 +1,16 @@
-//! `GET /api/v1/projects`.
+//! `/api/v1/projects`.
 
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
 
-use super::list::{Items, limit};
+use super::list::{Asked, Items};
 use crate::accounts::projects;
-use crate::http::auth::Caller;
-use crate::http::visible::may_read;
 use crate::http::{AppState, Problem};
 
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
-/// The projects that the caller may see, by name; archived ones are left out.
-pub(super) async fn list(
-    state: web::Data<AppState>,
-    caller: Caller,
-    asked: web::Query<Asked>,
-) -> Result<HttpResponse, Problem> {
-    may_read(&caller)?;
-    let limit = limit(asked.limit.as_deref())?;
-    let visible = caller.visible();
-    let all = state.store.read(move |tx| projects::list(tx, &visible)).await?;
-    let page = Items::part(all, asked.cursor.as_deref(), limit, |project| project.id.to_string())?;
-    Ok(HttpResponse::Ok().json(page))
+/// `GET /projects`: those that the caller may see, by name; archived ones are left out.
+pub(super) async fn list(state: web::Data<AppState>, asked: Asked) -> Result<HttpResponse, Problem> {
+    let (all, asked) = state
+        .store
+        .read(move |tx| Ok::<_, Problem>((projects::list(tx, &asked.visible(tx)?)?, asked)))
+        .await?;
+    Ok(HttpResponse::Ok().json(Items::part(all, &asked, |project| project.id.to_string())?))
 }

@@ -1,20 +1,17 @@
-//! `GET /api/v1/silences`.
+//! `/api/v1/silences`: lists, begins and ends them.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use super::list::{Items, limit};
+use super::list::{Asked, Items};
+use super::uid;
 use crate::base::{Timestamp, Uid};
+use crate::http::acts::silence::{self, Lasting, Wanted};
 use crate::http::auth::Caller;
-use crate::http::visible::{Slugs, may_read, sees_silence};
+use crate::http::visible::{Slugs, sees_silence};
 use crate::http::{AppState, Problem};
 use crate::incidents::silences::{self, Silence};
-
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
 
 /// A silence. `project` null: every project; `key` null: every key.
 #[derive(Serialize)]
@@ -29,29 +26,60 @@ struct SilenceView {
     ended_at: Option<Timestamp>,
 }
 
-/// Those that have not ended first, then the newest.
-pub(super) async fn list(
-    state: web::Data<AppState>,
-    caller: Caller,
-    asked: web::Query<Asked>,
-) -> Result<HttpResponse, Problem> {
-    may_read(&caller)?;
-    let limit = limit(asked.limit.as_deref())?;
-    let visible = caller.visible();
-    let all = state
+/// What a caller wants silent, from now on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewSilence {
+    project: Option<String>,
+    key: Option<String>,
+    hours: u64,
+    reason: String,
+}
+
+/// `GET /silences`: those that have not ended first, then the newest.
+pub(super) async fn list(state: web::Data<AppState>, asked: Asked) -> Result<HttpResponse, Problem> {
+    let (all, asked) = state
         .store
         .read(move |tx| {
+            let visible = asked.visible(tx)?;
             let mut slugs = Slugs::default();
             let seen = silences::list(tx)?.into_iter().filter(|silence| sees_silence(&visible, silence));
-            seen.map(|silence| {
+            let named = seen.map(|silence| {
                 let project = slugs.of(tx, silence.project)?;
                 Ok::<_, Problem>(SilenceView::new(silence, project))
-            })
-            .collect::<Result<Vec<_>, _>>()
+            });
+            Ok::<_, Problem>((named.collect::<Result<Vec<_>, _>>()?, asked))
         })
         .await?;
-    let page = Items::part(all, asked.cursor.as_deref(), limit, |silence| silence.id.to_string())?;
-    Ok(HttpResponse::Ok().json(page))
+    Ok(HttpResponse::Ok().json(Items::part(all, &asked, |silence| silence.id.to_string())?))
+}
+
+/// `POST /silences`
+pub(super) async fn begin(
+    state: web::Data<AppState>,
+    caller: Caller,
+    wanted: web::Json<NewSilence>,
+) -> Result<HttpResponse, Problem> {
+    let NewSilence { project, key, hours, reason } = wanted.into_inner();
+    let lasting = Lasting::new(Some(hours), &reason)?;
+    let begun = silence::begin(&state, caller, Wanted { project, key, lasting }).await?;
+    answer(&state, begun, StatusCode::CREATED).await
+}
+
+/// `POST /silences/{id}/end`
+pub(super) async fn end(
+    state: web::Data<AppState>,
+    caller: Caller,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let ended = silence::end(&state, caller, uid(&id, "silence")?).await?;
+    answer(&state, ended, StatusCode::OK).await
+}
+
+async fn answer(state: &AppState, silence: Silence, status: StatusCode) -> Result<HttpResponse, Problem> {
+    let of = silence.project;
+    let project = state.store.read(move |tx| Slugs::default().of(tx, of)).await?;
+    Ok(HttpResponse::build(status).json(SilenceView::new(silence, project)))
 }
 
 impl SilenceView {

@@ -286,6 +286,10 @@ fn the_channels_of_the_environment_follow_it_and_are_not_changed_elsewhere() {
         incidents.upsert_environment(tx, T0, &[named("mail")]).unwrap();
         assert_eq!(channels::find(tx, mail).unwrap().unwrap().state, ChannelState::Paused);
         incidents.break_channel(tx, T0, mail, "535").unwrap();
+        let paused = channels::find(tx, mail).unwrap().unwrap().state;
+        assert_eq!(paused, ChannelState::Paused, "what a person paused stays so");
+        incidents.resume_channel(tx, T0, mail).unwrap();
+        incidents.break_channel(tx, T0, mail, "535").unwrap();
         incidents.upsert_environment(tx, T0, &[named("mail")]).unwrap();
         assert_eq!(channels::find(tx, mail).unwrap().unwrap().state, ChannelState::Ready);
     });

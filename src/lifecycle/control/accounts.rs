@@ -1,40 +1,26 @@
 //! The commands that change accounts. What they do stands in the audit log as done by the command line.
 
 use super::{Answer, Desk, UserLine};
-use crate::accounts::keys::{self, KeySettings};
+use crate::accounts::keys;
 use crate::accounts::links::{self, LINK_LIFETIME};
 use crate::accounts::passwords::{self, NewPassword, PasswordHash};
 use crate::accounts::projects::{self, NewProject, ProjectRef};
 use crate::accounts::tokens::{self, NewToken};
 use crate::accounts::users::{self, NewUser, USERS_MAX, User, UserId};
-use crate::accounts::{By, Email, Error, KeyKind, Origins, Role, Scopes, Visible};
+use crate::accounts::{By, Email, Error, Role, Scopes, Visible};
 use crate::base::{Entropy, Secret};
 use crate::store::WriteTx;
-
-/// The label of the key that a project is born with.
-const FIRST_KEY_LABEL: &str = "first key";
-/// Where sign-in links lead.
-pub const SIGN_IN_PATH: &str = "/sign-in/";
 
 pub(super) async fn create_project(desk: &Desk, name: String) -> Answer {
     let (by, entropy) = (now(desk), desk.entropy.clone());
     let made = desk.store.write("project create", move |tx| {
-        let project = projects::create(tx, &by, &NewProject { name, slug: None })?;
-        let settings = KeySettings {
-            kind: KeyKind::Server,
-            label: FIRST_KEY_LABEL.to_owned(),
-            origins: Origins::default(),
-            events_per_minute: None,
-            allow_critical: false,
-        };
-        let key = keys::create(tx, &by, &entropy, project.id, &settings)?;
-        Ok((project, key.public_key))
+        projects::create_with_key(tx, &by, &entropy, &NewProject { name, slug: None })
     });
     answer(made.await.map(|(project, key)| Answer::Project {
         id: project.id.0,
         slug: project.slug.to_string(),
-        dsn: keys::dsn(desk.base_url.as_str(), key, project.id),
-        public_key: key.to_string(),
+        dsn: keys::dsn(desk.base_url.as_str(), key.public_key, project.id),
+        public_key: key.public_key.to_string(),
     }))
 }
 
@@ -162,7 +148,7 @@ fn now(desk: &Desk) -> By {
 }
 
 fn link_of(desk: &Desk, token: &Secret) -> String {
-    format!("{}{SIGN_IN_PATH}{}", desk.base_url, token.expose())
+    format!("{}{}", desk.base_url, links::path(token))
 }
 
 /// A fault of the store is told as a failure; everything else is for the person to put right.

@@ -9,7 +9,6 @@ mod desk;
 mod socket;
 
 pub use crate::health::{Health, PartHealth};
-pub use accounts::SIGN_IN_PATH;
 pub use command::{Answer, Command, Delivered, StatusOf, StatusReport, TestKind, UserLine};
 pub use desk::{Desk, Later, Live, carry_out};
 pub use socket::{AskError, ControlSocket, ask};

@@ -60,6 +60,13 @@ pub struct MailCredentials {
     pub password: Secret,
 }
 
+impl MailCredentials {
+    /// Some relays take one token as both.
+    fn is_one_token(&self) -> bool {
+        self.password.matches(&self.username)
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum EmailConfigError {
     #[error("{field}: `{text}` is not a mail address")]
@@ -92,21 +99,25 @@ struct Settings {
 #[serde(deny_unknown_fields)]
 struct Secrets {
     password: Secret,
+    /// Here where it is as secret as the password: Postmark's token is both.
+    #[serde(default)]
+    username: Option<Secret>,
 }
 
 impl Email {
     pub(super) fn parse(settings: &str, secrets: Option<&Secret>, reach: Reach) -> Result<Self, ConfigError> {
         let raw: Settings =
             serde_json::from_str(settings).map_err(|error| ConfigError::Unreadable(error.to_string()))?;
-        let password = match secrets {
-            Some(sealed) => Some(
-                serde_json::from_str::<Secrets>(sealed.expose())
-                    .map_err(|_| ConfigError::Unreadable("the secrets are not readable".to_owned()))?
-                    .password,
-            ),
-            None => None,
+        let (sealed_name, password) = match secrets {
+            Some(sealed) => {
+                let Secrets { password, username } = serde_json::from_str(sealed.expose())
+                    .map_err(|_| ConfigError::Unreadable("the secrets are not readable".to_owned()))?;
+                (username.map(|name| name.expose().to_owned()), Some(password))
+            }
+            None => (None, None),
         };
-        let credentials = match (raw.username.filter(|name| !name.is_empty()), password) {
+        let username = raw.username.filter(|name| !name.is_empty()).or(sealed_name);
+        let credentials = match (username, password) {
             (Some(username), Some(password)) => Some(MailCredentials { username, password }),
             (None, None) => None,
             (Some(_), None) | (None, Some(_)) => return Err(EmailConfigError::HalfCredentials.into()),
@@ -143,14 +154,21 @@ impl Email {
             host: self.host.clone(),
             port: Some(self.port),
             tls: self.tls,
-            username: self.credentials.as_ref().map(|known| known.username.clone()),
+            username: self
+                .credentials
+                .as_ref()
+                .filter(|known| !known.is_one_token())
+                .map(|known| known.username.clone()),
             from: self.from.to_string(),
             to: self.to.iter().map(ToString::to_string).collect(),
         };
-        let secrets = self
-            .credentials
-            .as_ref()
-            .map(|known| Secret::new(serde_json::json!({ "password": known.password.expose() }).to_string()));
+        let secrets = self.credentials.as_ref().map(|known| {
+            let mut secrets = serde_json::json!({ "password": known.password.expose() });
+            if known.is_one_token() {
+                secrets["username"] = known.username.as_str().into();
+            }
+            Secret::new(secrets.to_string())
+        });
         Parts { settings: serde_json::json!(settings).to_string(), secrets }
     }
 

@@ -39,3 +39,13 @@ fn unusable_settings_say_what_to_change() {
     let host = SETTINGS.replace("smtp.example.com", "smtp.example.com/x");
     assert!(refused(&host, Some(r#"{"password":"x"}"#)).contains("server's name"));
 }
+
+#[test]
+fn a_token_that_is_name_and_password_is_kept_with_the_secrets() {
+    let settings = SETTINGS.replace("\"ops\"", "\"f3a1-token\"");
+    let secrets = Secret::new(r#"{"password":"f3a1-token"}"#);
+    let parts = Email::parse(&settings, Some(&secrets), Reach::Public).unwrap().parts();
+    assert!(!parts.settings.contains("f3a1-token"), "{}", parts.settings);
+    let again = Email::parse(&parts.settings, parts.secrets.as_ref(), Reach::Public).unwrap();
+    assert_eq!(again.credentials.unwrap().username, "f3a1-token");
+}

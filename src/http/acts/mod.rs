@@ -1,0 +1,6 @@
+//! What callers do, for the pages and the JSON API alike: each checks the permission, acts and leaves a line in the
+//! audit log, in one transaction.
+
+pub mod incident;
+pub mod issue;
+pub mod silence;

@@ -1,0 +1,129 @@
+//! Beginning a silence, and ending it early.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::accounts::Visible;
+use crate::accounts::access::Permission;
+use crate::accounts::audit::{self, Change};
+use crate::base::text::clip;
+use crate::base::{ProjectId, Timestamp, Uid};
+use crate::http::auth::{Caller, find_project};
+use crate::http::visible::{sees_silence, subject};
+use crate::http::{AppState, Problem};
+use crate::incidents::silences::{self, NewSilence, Silence};
+use crate::store::ReadTx;
+
+/// A reason is a line.
+const REASON_CHARS_MAX: usize = 200;
+/// A forgotten silence must end by itself.
+const HOURS_MAX: u64 = 31 * 24;
+
+/// How long something is silent, from now on, and why.
+#[derive(Clone, Debug)]
+pub struct Lasting {
+    lasts: Duration,
+    reason: String,
+}
+
+/// What is to be silent, as a caller names it.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// A slug or number; `None`: every project, which only those may silence who see all.
+    pub project: Option<String>,
+    /// A key, or a prefix ending in `*`; `None`: every key.
+    pub key: Option<String>,
+    pub lasting: Lasting,
+}
+
+impl Lasting {
+    /// # Errors
+    /// Where `hours` is none of 1 to 744 (31 days), or there is no reason.
+    pub fn new(hours: Option<u64>, reason: &str) -> Result<Self, Problem> {
+        let hours = hours.filter(|hours| (1..=HOURS_MAX).contains(hours));
+        let hours = hours.ok_or_else(|| Problem::bad_request("A silence lasts 1 hour to 31 days."))?;
+        let reason = clip(reason.trim(), REASON_CHARS_MAX).into_owned();
+        if reason.is_empty() {
+            return Err(Problem::bad_request("Say why it is silenced: the next person wants to know."));
+        }
+        Ok(Self { lasts: Duration::from_hours(hours), reason })
+    }
+
+    pub(super) fn silence(
+        &self,
+        project: Option<ProjectId>,
+        key: Option<String>,
+        by: &str,
+        now: Timestamp,
+    ) -> NewSilence {
+        NewSilence {
+            project,
+            key,
+            reason: self.reason.clone(),
+            created_by: by.to_owned(),
+            starts_at: now,
+            ends_at: now + self.lasts,
+        }
+    }
+
+    pub(super) fn detail(&self) -> Value {
+        json!({ "hours": self.lasts.as_secs() / 3600, "reason": self.reason })
+    }
+}
+
+/// Begins a silence.
+///
+/// # Errors
+/// Where the caller does not see the project or may not silence it.
+pub async fn begin(state: &AppState, caller: Caller, wanted: Wanted) -> Result<Silence, Problem> {
+    let (now, incidents) = (state.clock.now(), Arc::clone(&state.incidents));
+    state
+        .store
+        .write("silence.create", move |tx| {
+            let visible = caller.visible();
+            let project = match &wanted.project {
+                Some(named) => Some(find_project(tx, &visible, named)?.id),
+                None if visible != Visible::All => return Err(Problem::bad_request("Choose a project.")),
+                None => None,
+            };
+            caller.may(Permission::Triage, subject(project))?;
+            let by = caller.by(now);
+            let silence = wanted.lasting.silence(project, wanted.key, &by.actor.to_string(), now);
+            let id = incidents.silence(tx, now, &silence)?;
+            let subject = silence.key.as_deref().unwrap_or("everything");
+            let detail = wanted.lasting.detail();
+            audit::append(tx, &by, &Change { action: "silence.create", subject, project, detail })?;
+            let begun = silences::list(tx)?.into_iter().find(|silence| silence.id == id);
+            begun.ok_or_else(|| Problem::not_found("silence"))
+        })
+        .await
+}
+
+/// Ends a silence early.
+///
+/// # Errors
+/// Where the caller does not know of it or may not end it, and where it is over.
+pub async fn end(state: &AppState, caller: Caller, id: Uid) -> Result<Silence, Problem> {
+    let (now, incidents) = (state.clock.now(), Arc::clone(&state.incidents));
+    state
+        .store
+        .write("silence.end", move |tx| {
+            let find = |tx| find(tx, &caller.visible(), id);
+            let found = find(tx)?;
+            caller.may(Permission::Triage, subject(found.project))?;
+            incidents.end_silence(tx, now, found.id)?;
+            let subject = found.key.as_deref().unwrap_or("everything");
+            let (by, project) = (caller.by(now), found.project);
+            let detail = json!({ "reason": found.reason });
+            audit::append(tx, &by, &Change { action: "silence.end", subject, project, detail })?;
+            find(tx)
+        })
+        .await
+}
+
+fn find(tx: &ReadTx<'_>, visible: &Visible, id: Uid) -> Result<Silence, Problem> {
+    let found = silences::list(tx)?.into_iter().find(|silence| silence.uid == id);
+    found.filter(|silence| sees_silence(visible, silence)).ok_or_else(|| Problem::not_found("silence"))
+}

@@ -1,0 +1,391 @@
+//! One channel: its form, how it is, and what became of its last message.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::channel_form::{self, Content, Draft, Known, preset_key};
+use super::channel_words::{Outcome, changed_elsewhere, kind_name, outcome, standing, state_badge};
+use super::channels::{find, target};
+use super::form::{Form, Wrongs};
+use super::frame::{Frame, Place, page, page_with, see_other};
+use super::incident::{MessageLine, message_line};
+use super::incident_words::Badge;
+use super::wording::counted;
+use crate::accounts::access::{Permission, Subject};
+use crate::accounts::audit::{self, Change};
+use crate::base::Uid;
+use crate::http::auth::SignedIn;
+use crate::http::{AppState, Problem};
+use crate::incidents::channels::{self, Channel, ChannelKind, ChannelOwner, ChannelState, NewChannel};
+use crate::incidents::queries::Scope;
+use crate::incidents::{self, messages, trials};
+use crate::notify::email::{PRESETS, Preset};
+use crate::notify::outbox::seal_secrets;
+use crate::store::ReadTx;
+
+#[derive(Template)]
+#[template(path = "channel_new.html", config = "src/http/admin/askama.toml")]
+struct NewPage {
+    frame: Frame,
+    form: FormView,
+}
+
+#[derive(Template)]
+#[template(path = "channel_made.html", config = "src/http/admin/askama.toml")]
+struct MadePage {
+    frame: Frame,
+    id: String,
+    name: String,
+    signing_secret: String,
+    waited: String,
+}
+
+#[derive(Template)]
+#[template(path = "channel.html", config = "src/http/admin/askama.toml")]
+struct ChannelPage {
+    frame: Frame,
+    id: String,
+    name: String,
+    kind: &'static str,
+    target: String,
+    owner: &'static str,
+    badge: Badge,
+    standing: String,
+    is_ready: bool,
+    may_edit: bool,
+    /// What removing it would hand on.
+    undelivered: String,
+    /// What the page says once: that it is saved, that messages waited.
+    said: String,
+    last: Option<LastMessage>,
+    form: FormView,
+}
+
+/// The newest message of the channel and what became of it.
+struct LastMessage {
+    outcome: Outcome,
+    sentence: String,
+    cure: String,
+    line: MessageLine,
+}
+
+/// A channel's fields, as the template asks for them.
+struct FormView {
+    kind: &'static str,
+    is_new: bool,
+    draft: Draft,
+    wrongs: Wrongs,
+    presets: Vec<PresetChoice>,
+    preset: Option<&'static Preset>,
+    kept: Option<Known>,
+}
+
+struct PresetChoice {
+    key: String,
+    name: &'static str,
+    is_chosen: bool,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Asked {
+    kind: Option<String>,
+    preset: Option<String>,
+    /// Messages that waited when the channel came.
+    waited: Option<i64>,
+    saved: Option<String>,
+}
+
+impl ChannelPage {
+    fn last_is(&self, wanted: Outcome) -> bool {
+        self.last.as_ref().is_some_and(|last| last.outcome == wanted)
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.last_is(Outcome::UnderWay)
+    }
+
+    fn has_arrived(&self) -> bool {
+        self.last_is(Outcome::Arrived)
+    }
+
+    fn was_refused(&self) -> bool {
+        self.last_is(Outcome::Refused)
+    }
+}
+
+impl FormView {
+    fn new(kind: ChannelKind, draft: Draft, kept: Option<Known>) -> Self {
+        let preset = draft.preset();
+        let chosen = preset.map(|preset| preset.name);
+        let presets = PRESETS.iter().map(|preset| PresetChoice {
+            key: preset_key(preset),
+            name: preset.name,
+            is_chosen: chosen == Some(preset.name),
+        });
+        Self {
+            kind: kind.as_str(),
+            is_new: kept.is_none(),
+            presets: presets.collect(),
+            preset,
+            draft,
+            wrongs: Wrongs::default(),
+            kept,
+        }
+    }
+
+    fn with(mut self, wrongs: Wrongs) -> Self {
+        self.wrongs = wrongs;
+        self
+    }
+
+    /// Whether a secret of this name is stored and kept where its field is left empty.
+    fn keeps(&self, name: &str) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.has(name))
+    }
+}
+
+/// `GET /channels/new?kind=email&preset=gmail`
+pub(super) async fn show_new(
+    state: web::Data<AppState>,
+    signed_in: SignedIn,
+    asked: web::Query<Asked>,
+) -> Result<HttpResponse, Problem> {
+    signed_in.caller().may(Permission::ManageInstance, Subject::Instance)?;
+    let kind = asked.kind.as_deref().and_then(ChannelKind::parse).unwrap_or(ChannelKind::Email);
+    let preset = PRESETS.iter().find(|preset| asked.preset.as_deref() == Some(preset_key(preset).as_str()));
+    let form = FormView::new(kind, Draft::new(kind, preset), None);
+    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Channels)).await?;
+    page(&NewPage { frame, form })
+}
+
+/// `POST /channels`
+pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
+    let caller = form.caller();
+    caller.may(Permission::ManageInstance, Subject::Instance)?;
+    let kind = ChannelKind::parse(form.text("kind"))
+        .ok_or_else(|| Problem::bad_request("Choose mail, Slack or webhook."))?;
+    let content = match channel_form::read(kind, &form.fields, None, &state.entropy) {
+        Ok(content) => content,
+        Err(wrongs) => return refuse_new(&state, &form, kind, wrongs).await,
+    };
+    let now = state.clock.now();
+    let uid = state.entropy.uid(now);
+    let new = sealed(&state, uid, kind, &content)?;
+    let (by, incidents) = (caller.by(now), Arc::clone(&state.incidents));
+    let detail = json!({ "kind": kind.as_str(), "target": content.target });
+    let written = state
+        .store
+        .write("channel.create", move |tx| {
+            let waited = messages::count(tx, Scope::All, &["waiting"])?;
+            incidents.create_channel(tx, now, &new)?;
+            let change = Change { action: "channel.create", subject: &new.name, project: None, detail };
+            audit::append(tx, &by, &change).map_err(|error| incidents::Error::Store(error.into()))?;
+            Ok::<_, incidents::Error>(waited)
+        })
+        .await;
+    let waited = match written {
+        Ok(waited) => waited,
+        Err(error) => return refuse_new(&state, &form, kind, told(error)?).await,
+    };
+    let Some(secret) = content.new_signing_secret else {
+        return Ok(see_other(&format!("/channels/{uid}?saved=new&waited={waited}")));
+    };
+    let signed_in = form.signed_in;
+    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Channels)).await?;
+    page(&MadePage {
+        frame,
+        id: uid.to_string(),
+        name: content.name,
+        signing_secret: secret.expose().to_owned(),
+        waited: adopted(waited),
+    })
+}
+
+async fn refuse_new(
+    state: &AppState,
+    form: &Form,
+    kind: ChannelKind,
+    wrongs: Wrongs,
+) -> Result<HttpResponse, Problem> {
+    let view = FormView::new(kind, Draft::typed_again(&form.fields), None).with(wrongs);
+    let signed_in = form.signed_in.clone();
+    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Channels)).await?;
+    page_with(StatusCode::BAD_REQUEST, &NewPage { frame, form: view })
+}
+
+/// `GET /channels/{id}`
+pub(super) async fn show(
+    state: web::Data<AppState>,
+    signed_in: SignedIn,
+    id: web::Path<String>,
+    asked: web::Query<Asked>,
+) -> Result<HttpResponse, Problem> {
+    signed_in.caller().may(Permission::Configure, Subject::Instance)?;
+    let said = match asked.saved.as_deref() {
+        Some("new") => {
+            format!("Saved. {}Send a test to see that it arrives.", adopted(asked.waited.unwrap_or(0)))
+        }
+        Some(_) => format!("Saved. {}", adopted(asked.waited.unwrap_or(0))),
+        None => String::new(),
+    };
+    let loaded = load(&state, signed_in, id.into_inner(), None).await?;
+    page(&ChannelPage { said, ..loaded })
+}
+
+/// `POST /channels/{id}`
+pub(super) async fn update(
+    state: web::Data<AppState>,
+    id: web::Path<String>,
+    form: Form,
+) -> Result<HttpResponse, Problem> {
+    let caller = form.caller();
+    caller.may(Permission::ManageInstance, Subject::Instance)?;
+    let id = id.into_inner();
+    let named = id.clone();
+    let channel = state.store.read(move |tx| find(tx, &named)).await?;
+    if channel.owner != ChannelOwner::Page {
+        return Err(incidents::Error::OwnedElsewhere("configuration").into());
+    }
+    let known = known(&state, &channel);
+    let content = match channel_form::read(channel.kind, &form.fields, Some(&known), &state.entropy) {
+        Ok(content) => content,
+        Err(wrongs) => return refuse(&state, &form, id, wrongs).await,
+    };
+    let (now, by, incidents) =
+        (state.clock.now(), caller.by(state.clock.now()), Arc::clone(&state.incidents));
+    let new = sealed(&state, channel.uid, channel.kind, &content)?;
+    let detail = json!({ "kind": channel.kind.as_str(), "target": content.target });
+    let written = state
+        .store
+        .write("channel.update", move |tx| {
+            let waited = messages::count(tx, Scope::All, &["waiting"])?;
+            incidents.update_channel(tx, now, channel.id, &new)?;
+            let change = Change { action: "channel.update", subject: &new.name, project: None, detail };
+            audit::append(tx, &by, &change).map_err(|error| incidents::Error::Store(error.into()))?;
+            Ok::<_, incidents::Error>(waited)
+        })
+        .await;
+    let waited = match written {
+        Ok(waited) => waited,
+        Err(error) => return refuse(&state, &form, id, told(error)?).await,
+    };
+    let Some(secret) = content.new_signing_secret else {
+        return Ok(see_other(&format!("/channels/{id}?saved=again&waited={waited}")));
+    };
+    let signed_in = form.signed_in;
+    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Channels)).await?;
+    let signing_secret = secret.expose().to_owned();
+    page(&MadePage { frame, id, name: content.name, signing_secret, waited: adopted(waited) })
+}
+
+async fn refuse(state: &AppState, form: &Form, id: String, wrongs: Wrongs) -> Result<HttpResponse, Problem> {
+    let typed = Some((Draft::typed_again(&form.fields), wrongs));
+    let loaded = load(state, form.signed_in.clone(), id, typed).await?;
+    page_with(StatusCode::BAD_REQUEST, &loaded)
+}
+
+/// What a person may mend in the form; everything else is a refusal.
+fn told(error: incidents::Error) -> Result<Wrongs, Problem> {
+    let mut wrongs = Wrongs::default();
+    match error {
+        incidents::Error::NameTaken => wrongs.add("name", "Another channel has this name. Choose another."),
+        incidents::Error::Invalid(text) if text.starts_with("name") => {
+            wrongs.add("name", "A name has at most 80 characters.");
+        }
+        incidents::Error::Invalid(text) => wrongs.add("form", text),
+        other => return Err(other.into()),
+    }
+    Ok(wrongs)
+}
+
+/// What became of the messages that no channel could take so far.
+fn adopted(waited: i64) -> String {
+    match waited {
+        ..=0 => String::new(),
+        1 => "One message waited: it goes out now. ".to_owned(),
+        many => format!("{} waited: they go out as one digest. ", counted(many, "message")),
+    }
+}
+
+fn sealed(state: &AppState, uid: Uid, kind: ChannelKind, content: &Content) -> Result<NewChannel, Problem> {
+    let seal = |secrets| seal_secrets(&state.sealer, &state.entropy, secrets, uid);
+    Ok(NewChannel {
+        uid,
+        name: content.name.clone(),
+        kind,
+        settings: serde_json::from_str(&content.parts.settings).map_err(|error| Problem::internal(&error))?,
+        sealed: content
+            .parts
+            .secrets
+            .as_ref()
+            .map(seal)
+            .transpose()
+            .map_err(|error| Problem::internal(&error))?,
+        owner: ChannelOwner::Page,
+    })
+}
+
+fn known(state: &AppState, channel: &Channel) -> Known {
+    let secrets = state.outbox.open(channel).ok().and_then(|opened| opened.parts().secrets);
+    Known::new(channel.settings.clone(), secrets.as_ref())
+}
+
+async fn load(
+    state: &AppState,
+    signed_in: SignedIn,
+    id: String,
+    typed: Option<(Draft, Wrongs)>,
+) -> Result<ChannelPage, Problem> {
+    let (now, outbox) = (state.clock.now(), state.outbox.clone());
+    let named = id.clone();
+    let (channel, undelivered, last, frame) = state
+        .store
+        .read(move |tx| {
+            let channel = find(tx, &named)?;
+            let undelivered = channels::count_undelivered(tx, channel.id)?;
+            let frame = Frame::load(tx, &signed_in, Place::Channels)?;
+            // A message of a project is for those who may see the project; tests are nobody's secret.
+            let last =
+                find_last(tx, &channel)?.filter(|last| frame.is_owner || last.delivery.cause == "test");
+            Ok::<_, Problem>((channel, undelivered, last, frame))
+        })
+        .await?;
+    let target = target(&outbox, &channel);
+    let (draft, wrongs) = typed.unwrap_or_else(|| (Draft::of(&channel), Wrongs::default()));
+    let last = last.map(|proof| {
+        let (outcome, sentence, cure) = outcome(&proof, &target, now);
+        LastMessage { outcome, sentence, cure, line: message_line(proof, now) }
+    });
+    Ok(ChannelPage {
+        id,
+        kind: kind_name(channel.kind),
+        owner: changed_elsewhere(channel.owner),
+        badge: state_badge(&channel, now),
+        standing: standing(&channel, now),
+        is_ready: channel.state == ChannelState::Ready,
+        may_edit: frame.is_owner && channel.owner == ChannelOwner::Page,
+        undelivered: match undelivered {
+            0 => "No message waits in it.".to_owned(),
+            1 => "One message waits in it and goes to the next channel.".to_owned(),
+            many => format!("{} wait in it and go to the next channel.", counted(many, "message")),
+        },
+        said: String::new(),
+        form: FormView::new(channel.kind, draft, Some(known(state, &channel))).with(wrongs),
+        name: channel.name,
+        target,
+        last,
+        frame,
+    })
+}
+
+fn find_last(tx: &ReadTx<'_>, channel: &Channel) -> Result<Option<incidents::views::DeliveryProof>, Problem> {
+    match trials::find_last(tx, channel.id)? {
+        Some(uid) => Ok(messages::find(tx, Scope::All, uid)?),
+        None => Ok(None),
+    }
+}
