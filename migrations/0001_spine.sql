@@ -160,6 +160,7 @@ CREATE TABLE channels (
     failures      INTEGER NOT NULL DEFAULT 0,       -- in a row; feeds the breaker
     open_until    INTEGER,                          -- breaker: no attempt before
     paced_until   INTEGER,                          -- Retry-After and pacing: no attempt before
+    health_at     INTEGER,                          -- when these three were learned: shows a clock set back
     created_at    INTEGER NOT NULL,
     delivered_at  INTEGER                           -- last proof that it works
 ) STRICT;
@@ -289,9 +290,9 @@ CREATE INDEX deliveries_by_channel ON deliveries (channel_id, id);
 CREATE INDEX deliveries_by_state ON deliveries (state, id);
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
--- One first message per incident and channel.
+-- One first message per incident and channel; one that failed may be written anew.
 -- (A removed channel leaves its messages without one: they no longer count.)
-CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, channel_id) WHERE purpose = 'opened';
+CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, channel_id) WHERE purpose = 'opened' AND state <> 'failed';
 CREATE UNIQUE INDEX deliveries_first_waiting ON deliveries (incident_id) WHERE purpose = 'opened' AND state = 'waiting';
 
 CREATE TABLE delivery_attempts (

@@ -29,7 +29,7 @@ use crate::issues::record::{EventRecord, Keeping};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::MetricRecord;
 use crate::notify::channel::Transport;
-use crate::notify::outbox::{LinkMaker, Outbox};
+use crate::notify::outbox::{Flights, LinkMaker, Outbox};
 use crate::notify::verdict::DeliveryPolicy;
 use crate::notify::worker::Worker;
 use crate::outbound;
@@ -95,7 +95,7 @@ impl App {
             worker: worker(&config, &clock, &entropy)?,
             sealer: sealer.clone(),
             links: link_maker(&base_url, &sealing_key)?,
-            boot: entropy.uid(clock.now()),
+            flights: Flights::new(entropy.uid(clock.now())),
         };
         let work = tasks::Work {
             outbox: outbox.clone(),
@@ -151,6 +151,11 @@ impl App {
         for (name, running) in self.state.engine.loops(&lifecycle.soft()) {
             lifecycle.spawn(name, running);
         }
+        let (flights, soft) = (self.state.outbox.flights.clone(), lifecycle.soft());
+        lifecycle.spawn("messages under way", async move {
+            soft.cancelled().await;
+            flights.finish().await;
+        });
         self.serve(lifecycle, listener)
     }
 

@@ -16,8 +16,7 @@ use crate::issues::evaluate::expire_rates;
 use crate::issues::ids::{Merge, RecentIds};
 use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
-use crate::notify::outbox::Outbox;
-use crate::notify::worker::RunReport;
+use crate::notify::outbox::{Outbox, RunReport};
 use crate::store::{Error, Store};
 
 /// What tasks work with.
@@ -133,9 +132,9 @@ async fn deliver(work: Work) -> anyhow::Result<Report> {
     if did == RunReport::default() {
         return Ok(Report::Idle);
     }
-    Ok(Report::More(format!(
-        "{} delivered, {} to be tried again, {} put off, {} failed",
-        did.delivered, did.retried, did.deferred, did.failed
+    Ok(Report::Did(format!(
+        "{} begun; {} delivered, {} to be tried again, {} put off, {} failed",
+        did.begun, did.delivered, did.retried, did.deferred, did.failed
     )))
 }
 

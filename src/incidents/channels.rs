@@ -305,14 +305,20 @@ pub fn move_to(tx: &WriteTx<'_>, id: ChannelId, place: usize) -> Result<(), Erro
 }
 
 /// Stores what the worker learned from an attempt.
-pub fn record_health(tx: &WriteTx<'_>, id: ChannelId, health: &ChannelHealth) -> Result<(), store::Error> {
+pub fn record_health(
+    tx: &WriteTx<'_>,
+    now: Timestamp,
+    id: ChannelId,
+    health: &ChannelHealth,
+) -> Result<(), store::Error> {
     tx.execute(
-        "UPDATE channels SET failures = ?2, open_until = ?3, paced_until = ?4 WHERE id = ?1",
+        "UPDATE channels SET failures = ?2, open_until = ?3, paced_until = ?4, health_at = ?5 WHERE id = ?1",
         params![
             id.0,
             health.failures,
             health.open_until.map(Timestamp::as_micros),
-            health.paced_until.map(Timestamp::as_micros)
+            health.paced_until.map(Timestamp::as_micros),
+            now.as_micros()
         ],
     )?;
     Ok(())

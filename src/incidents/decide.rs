@@ -153,7 +153,11 @@ fn decide_known(witness: &LiveWitness, silence: Option<SilenceId>, signal: &Sign
             });
             Decision::Refired { incident: incident.id, rings, silence }
         }
-        WitnessState::Firing | WitnessState::Holding if signal.severity > incident.severity => {
+        // What a silence keeps back is noted once: the witness knows by then how bad it is.
+        WitnessState::Firing | WitnessState::Holding
+            if signal.severity > incident.severity
+                && (silence.is_none() || incident.silenced || signal.severity > witness.severity) =>
+        {
             let rings = ring_reason(incident, silence, signal.severity);
             Decision::Raised { incident: incident.id, from: incident.severity, rings, silence }
         }

@@ -41,7 +41,25 @@ pub struct Attempt {
     pub detail: String,
 }
 
-pub const DETAIL_CHARS_MAX: usize = 2_000;
+/// Why a message will never go out on its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    pub reason: &'a str,
+    /// The channel itself is wrong until somebody changes it, not this one message.
+    pub channel_broken: bool,
+}
+
+/// What the other side said when it took a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipt<'a> {
+    /// What a thread hangs on.
+    pub remote_id: Option<&'a str>,
+    /// Who of several recipients did not get it.
+    pub refused: Option<&'a str>,
+}
+
+/// What the proof of an attempt keeps of the other side's answer or of the dialogue.
+pub const DETAIL_CHARS_MAX: usize = 4_000;
 /// Attempts kept per message, the newest; the counter goes on.
 const ATTEMPTS_KEPT: u32 = 50;
 
@@ -123,7 +141,7 @@ impl Incidents {
                     d.recipient, d.content, d.quantity, d.attempts, d.created_at,
                     (SELECT remote_id FROM deliveries first
                      WHERE first.incident_id = d.incident_id AND first.channel_id = d.channel_id
-                       AND first.purpose = 'opened' AND first.id <> d.id)
+                       AND first.purpose = 'opened' AND first.state <> 'failed' AND first.id <> d.id)
              FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id WHERE d.id = ?1",
             [id.0],
             read_claimed,
@@ -137,15 +155,15 @@ impl Incidents {
         now: Timestamp,
         delivery: DeliveryId,
         attempt: &Attempt,
-        remote_id: Option<&str>,
+        receipt: Receipt<'_>,
     ) -> Result<(), Error> {
         record_attempt(tx, delivery, attempt, AttemptOutcome::Delivered)?;
         let channel = tx
             .first(
-                "UPDATE deliveries SET state = 'delivered', delivered_at = ?2, remote_id = ?3, last_error = NULL,
+                "UPDATE deliveries SET state = 'delivered', delivered_at = ?2, remote_id = ?3, last_error = ?4,
                         next_attempt_at = NULL, lease_until = NULL, lease_boot = NULL
                  WHERE id = ?1 RETURNING channel_id",
-                params![delivery.0, now.as_micros(), remote_id],
+                params![delivery.0, now.as_micros(), receipt.remote_id, receipt.refused],
                 |row| row.get::<_, Option<i64>>(0),
             )?
             .ok_or(Error::NotFound("delivery"))?;
@@ -190,20 +208,47 @@ impl Incidents {
         now: Timestamp,
         delivery: DeliveryId,
         attempt: &Attempt,
-        reason: &str,
+        refusal: Refusal<'_>,
     ) -> Result<Fallback, Error> {
         record_attempt(tx, delivery, attempt, AttemptOutcome::Permanent)?;
+        let channel = tx
+            .first("SELECT channel_id FROM deliveries WHERE id = ?1", [delivery.0], |row| {
+                row.get::<_, Option<i64>>(0)
+            })?
+            .ok_or(Error::NotFound("delivery"))?;
+        // Before the message looks for another way: a broken channel is none.
+        if let Some(channel) = channel.filter(|_| refusal.channel_broken) {
+            self.break_channel(tx, now, ChannelId(channel), refusal.reason)?;
+        }
         tx.touch(INCIDENTS);
-        self.give_up(tx, now, delivery, reason)
+        self.give_up(tx, now, delivery, refusal.reason)
+    }
+
+    /// Nothing was tried: the claim is undone, and no attempt counted.
+    pub fn give_back(
+        &self,
+        tx: &WriteTx<'_>,
+        delivery: DeliveryId,
+        at: Timestamp,
+        reason: &str,
+    ) -> Result<(), store::Error> {
+        tx.execute(
+            "UPDATE deliveries SET state = 'pending', next_attempt_at = ?2, last_error = ?3, lease_until = NULL,
+                    lease_boot = NULL, attempts = max(attempts - 1, 0)
+             WHERE id = ?1 AND state = 'sending'",
+            params![delivery.0, at.as_micros(), reason],
+        )?;
+        tx.touch(DELIVERIES);
+        Ok(())
     }
 
     /// A person wants a message tried now: one that waits for its next attempt, or one that was given up.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it is under way, out, or has no channel to go out on.
+    /// [`Error::Invalid`] where it is under way, out, has no channel to go out on, or another one took its place.
     pub fn send_again(&self, tx: &WriteTx<'_>, now: Timestamp, delivery: DeliveryId) -> Result<(), Error> {
         let asked = tx.execute(
-            "UPDATE deliveries SET state = 'pending', next_attempt_at = ?2
+            "UPDATE OR IGNORE deliveries SET state = 'pending', next_attempt_at = ?2
              WHERE id = ?1 AND state IN ('pending', 'failed') AND channel_id IS NOT NULL",
             params![delivery.0, now.as_micros()],
         )?;
@@ -217,16 +262,14 @@ impl Incidents {
     }
 }
 
-/// When the next message becomes due, for the worker's sleep; `None` where none is pending. Messages of channels
-/// that wait count with the channel's own time.
-pub fn next_due_at(tx: &store::ReadTx<'_>) -> Result<Option<Timestamp>, store::Error> {
-    tx.one(
-        "SELECT min(max(d.next_attempt_at, ifnull(c.open_until, 0), ifnull(c.paced_until, 0)))
-         FROM deliveries d JOIN channels c ON c.id = d.channel_id
-         WHERE d.state = 'pending' AND c.state = 'ready'",
-        [],
-        |row| rows::maybe_time(row, 0),
-    )
+/// When the oldest of the messages was written that a bundle stands for.
+pub fn find_oldest_bundled(
+    tx: &store::ReadTx<'_>,
+    bundle: DeliveryId,
+) -> Result<Option<Timestamp>, store::Error> {
+    tx.one("SELECT min(created_at) FROM deliveries WHERE bundle_id = ?1", [bundle.0], |row| {
+        rows::maybe_time(row, 0)
+    })
 }
 
 /// What a process that died, or a worker that hangs, had claimed is due at once.
@@ -251,7 +294,7 @@ fn record_attempt(
         AttemptOutcome::Permanent => "permanent",
     };
     let duration_us = i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX);
-    let detail = crate::base::text::clip(&attempt.detail, DETAIL_CHARS_MAX);
+    let detail = crate::base::text::clip_middle(&attempt.detail, DETAIL_CHARS_MAX);
     tx.execute(
         "INSERT INTO delivery_attempts (delivery_id, number, at, duration_us, outcome, detail)
          SELECT id, attempts, ?2, ?3, ?4, ?5 FROM deliveries WHERE id = ?1",

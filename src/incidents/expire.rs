@@ -9,6 +9,7 @@ use super::close::Ending;
 use super::decide::LiveWitness;
 use super::outbox::{NewDelivery, told_channels};
 use super::ring::{Alarm, RingDecision, decide_ring, next_ring_at};
+use super::routes::Wanted;
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
 use super::{
@@ -34,6 +35,7 @@ impl Incidents {
     /// Ends holds and quiet occurrences, tells what ended silences kept back, rings what is due, writes due digests
     /// and hands on what waits at a channel that cannot send. At most `limit` rows per step.
     pub fn expire(&self, tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<Expired, Error> {
+        self.mind_clock(tx, now)?;
         let lapsed = self.find_lapsed(tx, now, limit)?;
         for witness in &lapsed {
             if let Some(over_since) = witness.lapsed_at(&self.policy, now) {
@@ -51,7 +53,8 @@ impl Incidents {
             rang += usize::from(self.ring_again(tx, now, *incident)?);
         }
         let digests = self.write_digests(tx, now, limit)?;
-        let handed_over = self.hand_over_stranded(tx, now, limit)?;
+        let handed_over = self.hand_over_stranded(tx, now, limit)? + self.tell_of_late(tx, now, limit)?;
+        self.offer_waiting_again(tx, now)?;
         let full = |count: usize| u32::try_from(count).is_ok_and(|count| count >= limit);
         let more = [lapsed.len(), ended.len(), due.len(), digests, handed_over].into_iter().any(full);
         Ok(Expired {
@@ -154,7 +157,8 @@ impl Incidents {
             self.enqueue(tx, now, &message)?;
         }
         let next = if climb || channels.is_empty() {
-            routes::untold_channels(tx, incident.project, incident.id)?.first().copied()
+            let (project, incident) = (incident.project, Some(incident.id));
+            routes::next_channel(tx, Wanted { project, incident, tried: &[] })?
         } else {
             None
         };

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::base::Timestamp;
 use crate::store::{self, WriteTx, params};
 
+use super::bundle::FailedBundle;
 use super::outbox::{NewDelivery, Purpose};
+use super::routes::Wanted;
 use super::rows::{self, ChannelId, DeliveryId, IncidentState};
 use super::timeline::{Event, EventKind, note};
 use super::{Cause, DELIVERIES, Error, IncidentId, Incidents, routes};
@@ -17,7 +19,7 @@ pub enum Fallback {
     Channel(ChannelId),
     /// No channel is ready: it waits for one.
     Waiting,
-    /// Every other ready channel has its own copy.
+    /// Another channel has its own copy, and no further one is ready.
     OthersKnow,
     /// A test or a message to one address, meant for this channel alone.
     OnlyHere,
@@ -101,9 +103,14 @@ impl Incidents {
         if only_here {
             return Ok(Fallback::OnlyHere);
         }
-        match failing.incident {
-            Some(incident) => self.pass_on_incident(tx, now, failing, incident),
-            None => self.pass_on_copy(tx, now, failing),
+        let tried = failing.tried();
+        match (failing.incident, failing.message.purpose) {
+            (Some(incident), _) => self.pass_on_incident(tx, now, failing, incident),
+            (None, Purpose::Bundle) => {
+                let (id, content) = (failing.id, &failing.message.content);
+                Ok(self.pass_on_bundle(tx, now, &FailedBundle { id, content, tried: &tried })?)
+            }
+            (None, _) => self.pass_on_copy(tx, now, failing),
         }
     }
 
@@ -116,54 +123,135 @@ impl Incidents {
         incident: IncidentId,
     ) -> Result<Fallback, Error> {
         let row = rows::find_incident(tx, incident)?.ok_or(Error::NotFound("incident"))?;
-        let next = routes::untold_channels(tx, row.project, incident)?.first().copied();
-        let any_ready = !routes::ready_channels(tx, row.project)?.is_empty();
+        let tried = failing.tried();
+        let wanted = Wanted { project: row.project, incident: Some(incident), tried: &tried };
+        let next = routes::next_channel(tx, wanted)?;
+        if next.is_none() && is_told_elsewhere(tx, incident, failing.channel)? {
+            return Ok(Fallback::OthersKnow);
+        }
         let over = row.state == IncidentState::Resolved && failing.message.purpose == Purpose::Recovered;
         let purpose = if over { Purpose::Recovered } else { Purpose::Opened };
-        let mut message = NewDelivery::of(&row, purpose, json!({"instead_of": failing.id.0}));
+        let content = json!({"instead_of": failing.id.0, "tried": tried});
+        let mut message = NewDelivery::of(&row, purpose, content);
         message.channel = next;
-        match (next, any_ready) {
-            (Some(channel), _) => {
-                self.enqueue(tx, now, &message)?;
-                Ok(Fallback::Channel(channel))
-            }
-            (None, true) => Ok(Fallback::OthersKnow),
-            (None, false) => {
-                self.enqueue(tx, now, &message)?;
-                Ok(Fallback::Waiting)
-            }
-        }
+        self.enqueue(tx, now, &message)?;
+        Ok(next.map_or(Fallback::Waiting, Fallback::Channel))
     }
 
-    /// A report or a bundle goes whole to the next channel that has not failed it; what it stands for goes with it.
+    /// A report goes whole to the next channel that has not failed it.
     fn pass_on_copy(&self, tx: &WriteTx<'_>, now: Timestamp, failing: &Failing) -> Result<Fallback, Error> {
-        let mut tried: Vec<i64> = failing
-            .message
-            .content
-            .get("tried")
-            .and_then(Value::as_array)
-            .map(|tried| tried.iter().filter_map(Value::as_i64).collect())
-            .unwrap_or_default();
-        tried.extend(failing.channel.map(|channel| channel.0));
-        let next = tx.first(
-            "SELECT id FROM channels WHERE state = 'ready' AND id NOT IN (SELECT value FROM json_each(?1))
-             ORDER BY position, id LIMIT 1",
-            [Value::from(tried.clone()).to_string()],
-            |row| row.get(0).map(ChannelId),
-        )?;
+        let tried = failing.tried();
+        let wanted = Wanted { project: failing.message.project, incident: None, tried: &tried };
+        let next = routes::next_channel(tx, wanted)?;
         let mut message = failing.message.clone();
         if let Value::Object(content) = &mut message.content {
             content.insert("tried".to_owned(), Value::from(tried));
         }
         message.channel = next;
-        if let Some(copy) = self.enqueue(tx, now, &message)? {
-            tx.execute(
-                "UPDATE deliveries SET bundle_id = ?2 WHERE bundle_id = ?1",
-                params![failing.id.0, copy.0],
-            )?;
-        }
+        self.enqueue(tx, now, &message)?;
         Ok(next.map_or(Fallback::Waiting, Fallback::Channel))
     }
+
+    /// Tells another channel of what nobody has received for `policy.fall_back_after`; the late one keeps trying.
+    /// A channel may be slow, or have been asked to wait a day. At most `limit` of each kind.
+    pub(super) fn tell_of_late(&self, tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<usize, Error> {
+        if count_ready(tx)? < 2 {
+            return Ok(0);
+        }
+        let late_before = now - self.policy.fall_back_after;
+        let mut told = 0;
+        for incident in find_late_incidents(tx, late_before, limit)? {
+            let Some(row) = rows::find_incident(tx, incident)? else { continue };
+            let wanted = Wanted { project: row.project, incident: Some(incident), tried: &[] };
+            let Some(next) = routes::next_channel(tx, wanted)? else { continue };
+            let mut message = NewDelivery::of(&row, Purpose::Opened, json!({"late": true}));
+            message.channel = Some(next);
+            self.enqueue(tx, now, &message)?;
+            told += 1;
+        }
+        for bundle in find_late_bundles(tx, now, late_before, limit)? {
+            self.give_up(tx, now, bundle, "its channel did not take it in time")?;
+            told += 1;
+        }
+        Ok(told)
+    }
+}
+
+impl Failing {
+    /// The channels that would not take it, this one included.
+    fn tried(&self) -> Vec<i64> {
+        let before = self.message.content.get("tried").and_then(Value::as_array);
+        let before = before.into_iter().flatten().filter_map(Value::as_i64);
+        before.chain(self.channel.map(|channel| channel.0)).collect()
+    }
+}
+
+/// Whether another channel was told of the incident, or will be.
+fn is_told_elsewhere(
+    tx: &WriteTx<'_>,
+    incident: IncidentId,
+    but: Option<ChannelId>,
+) -> Result<bool, store::Error> {
+    let told = tx.first(
+        "SELECT 1 FROM deliveries
+         WHERE incident_id = ?1 AND purpose = 'opened' AND state IN ('pending', 'sending', 'delivered', 'bundled')
+           AND channel_id IS NOT NULL AND channel_id IS NOT ?2 LIMIT 1",
+        params![incident.0, but.map(|channel| channel.0)],
+        |_| Ok(()),
+    )?;
+    Ok(told.is_some())
+}
+
+fn count_ready(tx: &WriteTx<'_>) -> Result<i64, store::Error> {
+    tx.one("SELECT count(*) FROM channels WHERE state = 'ready'", [], |row| row.get(0))
+}
+
+/// Open incidents with a late message, each of whose told channels is late with one.
+fn find_late_incidents(
+    tx: &WriteTx<'_>,
+    late_before: Timestamp,
+    limit: u32,
+) -> Result<Vec<IncidentId>, store::Error> {
+    tx.all(
+        "SELECT DISTINCT d.incident_id FROM deliveries d JOIN incidents i ON i.id = d.incident_id
+         WHERE d.state = 'pending' AND d.created_at <= ?1 AND i.state = 'open' AND i.silenced = 0
+           AND EXISTS (
+               SELECT 1 FROM channels c WHERE c.state = 'ready' AND NOT EXISTS (
+                   SELECT 1 FROM deliveries told
+                   WHERE told.incident_id = d.incident_id AND told.channel_id = c.id AND told.purpose = 'opened'
+                     AND told.state <> 'failed'))
+           AND NOT EXISTS (
+               SELECT 1 FROM deliveries told
+               WHERE told.incident_id = d.incident_id AND told.purpose = 'opened' AND told.channel_id IS NOT NULL
+                 AND told.state IN ('pending', 'sending', 'delivered', 'bundled')
+                 AND NOT EXISTS (
+                     SELECT 1 FROM deliveries late
+                     WHERE late.incident_id = d.incident_id AND late.channel_id = told.channel_id
+                       AND late.state = 'pending' AND late.created_at <= ?1))
+         LIMIT ?2",
+        params![late_before.as_micros(), limit],
+        |row| row.get(0).map(IncidentId),
+    )
+}
+
+/// Bundles that are late while a channel that has not tried them could send at once.
+fn find_late_bundles(
+    tx: &WriteTx<'_>,
+    now: Timestamp,
+    late_before: Timestamp,
+    limit: u32,
+) -> Result<Vec<DeliveryId>, store::Error> {
+    tx.all(
+        "SELECT d.id FROM deliveries d
+         WHERE d.state = 'pending' AND d.purpose = 'bundle' AND d.created_at <= ?1 AND EXISTS (
+             SELECT 1 FROM channels c
+             WHERE c.state = 'ready' AND c.id <> d.channel_id
+               AND ifnull(c.open_until, 0) <= ?2 AND ifnull(c.paced_until, 0) <= ?2
+               AND c.id NOT IN (SELECT value FROM json_each(d.content, '$.tried')))
+         ORDER BY d.id LIMIT ?3",
+        params![late_before.as_micros(), now.as_micros(), limit],
+        |row| row.get(0).map(DeliveryId),
+    )
 }
 
 fn find_failing(tx: &WriteTx<'_>, id: DeliveryId) -> Result<Option<Failing>, store::Error> {

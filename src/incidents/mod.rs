@@ -15,6 +15,7 @@ pub mod ring;
 pub mod signal;
 
 mod acknowledge;
+mod clock;
 mod close;
 mod expire;
 mod record;

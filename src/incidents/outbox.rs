@@ -163,10 +163,7 @@ impl Incidents {
         )?;
         tx.touch(DELIVERIES);
         if message.channel.is_none() && written.is_some() {
-            // Twice at most: the row that counts is one more, the first time.
-            if self.fold_waiting(tx, now)? {
-                self.fold_waiting(tx, now)?;
-            }
+            self.fold_waiting(tx, now)?;
         }
         Ok(written)
     }
@@ -210,33 +207,36 @@ impl Incidents {
         Ok(())
     }
 
-    /// Keeps at most [`WAITING_MAX`] messages waiting: the oldest goes into a row that counts such. Says whether one
-    /// went.
-    fn fold_waiting(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<bool, store::Error> {
+    /// Keeps at most [`WAITING_MAX`] messages waiting: the oldest go into a row that counts such.
+    pub(super) fn fold_waiting(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<(), store::Error> {
         let over = tx.first(
             "SELECT 1 FROM deliveries WHERE state = 'waiting' LIMIT 1 OFFSET ?1",
             [WAITING_MAX],
             |_| Ok(()),
         )?;
         if over.is_none() {
-            return Ok(false);
+            return Ok(());
         }
         let fold = match find_waiting_fold(tx)? {
             Some(fold) => fold,
             None => self.open_waiting_fold(tx, now)?,
         };
+        let kept = WAITING_MAX - 1;
         tx.execute(
             "UPDATE deliveries SET quantity = quantity + (
-                 SELECT quantity FROM deliveries WHERE state = 'waiting' AND purpose <> 'bundle' ORDER BY id LIMIT 1)
+                 SELECT ifnull(sum(quantity), 0) FROM (
+                     SELECT quantity FROM deliveries WHERE state = 'waiting' AND purpose <> 'bundle'
+                     ORDER BY id DESC LIMIT -1 OFFSET ?2))
              WHERE id = ?1",
-            [fold.0],
+            params![fold.0, kept],
         )?;
         tx.execute(
-            "UPDATE deliveries SET state = 'bundled', bundle_id = ?1 WHERE id = (
-                 SELECT id FROM deliveries WHERE state = 'waiting' AND purpose <> 'bundle' ORDER BY id LIMIT 1)",
-            [fold.0],
+            "UPDATE deliveries SET state = 'bundled', bundle_id = ?1 WHERE id IN (
+                 SELECT id FROM deliveries WHERE state = 'waiting' AND purpose <> 'bundle'
+                 ORDER BY id DESC LIMIT -1 OFFSET ?2)",
+            params![fold.0, kept],
         )?;
-        Ok(true)
+        Ok(())
     }
 
     fn open_waiting_fold(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<DeliveryId, store::Error> {

@@ -14,6 +14,10 @@ pub struct Policy {
     pub ring: RingPolicy,
     /// A claimed message whose worker says nothing for this long is due again; longer than any send takes.
     pub lease: Duration,
+    /// What a channel has not taken for this long is told to another one as well.
+    pub fall_back_after: Duration,
+    /// Messages that wait although a channel is ready, because it refused them, are told again this often.
+    pub offer_again_after: Duration,
     /// More incident messages than this, due at one time on one channel, become one bundle.
     pub bundle_over: u32,
 }
@@ -26,6 +30,8 @@ impl Default for Policy {
             quiet: Duration::from_mins(30),
             ring: RingPolicy::default(),
             lease: Duration::from_mins(2),
+            fall_back_after: Duration::from_mins(10),
+            offer_again_after: Duration::from_hours(1),
             bundle_over: 5,
         }
     }

@@ -4,7 +4,7 @@ use crate::base::ProjectId;
 use crate::store::{self, ReadTx, WriteTx, params};
 
 use super::channels::CHANNELS_MAX;
-use super::{ChannelId, Error};
+use super::{ChannelId, Error, IncidentId};
 
 /// The channels that a project chose, in climbing order; empty where it rings all.
 pub fn find_chosen(tx: &ReadTx<'_>, project: ProjectId) -> Result<Vec<ChannelId>, Error> {
@@ -57,20 +57,31 @@ pub(super) fn ready_channels(
     })
 }
 
-/// The ready channels that do not know of `incident` yet, in the order in which it climbs: the project's choice
-/// first, by position.
-pub(super) fn untold_channels(
-    tx: &ReadTx<'_>,
-    project: Option<ProjectId>,
-    incident: super::IncidentId,
-) -> Result<Vec<ChannelId>, store::Error> {
-    tx.all(
+/// What a message that needs another channel is about.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Wanted<'a> {
+    pub(super) project: Option<ProjectId>,
+    /// A channel that was told of it, or will be, is not wanted.
+    pub(super) incident: Option<IncidentId>,
+    /// Channels that would not take it.
+    pub(super) tried: &'a [i64],
+}
+
+/// The next ready channel for a message: the project's choice by position, then any other. An alarm rather rings
+/// where nobody chose it than nowhere.
+pub(super) fn next_channel(tx: &ReadTx<'_>, wanted: Wanted<'_>) -> Result<Option<ChannelId>, store::Error> {
+    tx.first(
         "SELECT id FROM channels
-         WHERE state = 'ready' AND NOT EXISTS (
+         WHERE state = 'ready' AND id NOT IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (
              SELECT 1 FROM deliveries d
-             WHERE d.incident_id = ?1 AND d.channel_id = channels.id AND d.purpose = 'opened')
-         ORDER BY id IN (SELECT channel_id FROM routes WHERE project_id = ?2) DESC, position, id LIMIT ?3",
-        params![incident.0, project.map(|project| project.0), CHANNELS_MAX],
+             WHERE d.incident_id = ?2 AND d.channel_id = channels.id AND d.purpose = 'opened'
+               AND d.state <> 'failed')
+         ORDER BY id IN (SELECT channel_id FROM routes WHERE project_id = ?3) DESC, position, id LIMIT 1",
+        params![
+            serde_json::Value::from(wanted.tried).to_string(),
+            wanted.incident.map(|incident| incident.0),
+            wanted.project.map(|project| project.0)
+        ],
         |row| row.get(0).map(ChannelId),
     )
 }

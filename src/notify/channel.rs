@@ -1,6 +1,5 @@
 //! A way to reach people: parsed once from its row, then asked to send.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use super::email::{Email, EmailConfigError};
@@ -9,45 +8,11 @@ use super::message::Message;
 use super::slack::Slack;
 use super::webhook::Webhook;
 use crate::base::{Secret, Timestamp, Uid};
+use crate::incidents::channels::ChannelKind;
 use crate::outbound::{self, Reach};
 
 /// One attempt takes no longer than this, whatever the channel. It must stay below the lease of a delivery.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// What the proof of an attempt keeps of a peer's answer or dialogue.
-pub const DETAIL_CHARS_MAX: usize = 4_000;
-
-/// The column `channels.kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ChannelKind {
-    Email,
-    Slack,
-    Webhook,
-}
-
-impl ChannelKind {
-    pub const ALL: [Self; 3] = [Self::Email, Self::Slack, Self::Webhook];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Slack => "slack",
-            Self::Webhook => "webhook",
-        }
-    }
-}
-
-/// The text is none of `email`, `slack`, `webhook`.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not one of email, slack, webhook")]
-pub struct UnknownChannelKind;
-
-impl FromStr for ChannelKind {
-    type Err = UnknownChannelKind;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownChannelKind)
-    }
-}
-
 /// A channel that can send.
 #[derive(Clone, Debug)]
 pub enum Channel {
@@ -109,6 +74,8 @@ pub struct Outgoing<'a> {
 pub struct Sent {
     /// What a thread hangs on: Slack's `ts`, a mail's Message-ID.
     pub remote_id: Option<String>,
+    /// Who of several recipients it did not take, and why: `bob@example.com (550 no such user)`.
+    pub refused: Option<String>,
     /// Proof: the peer's answer, or the dialogue with secrets masked.
     pub detail: String,
 }

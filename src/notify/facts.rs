@@ -1,65 +1,10 @@
 //! What is known when a message is rendered: loaded from rows in one read transaction, told by `message`.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::base::{EventId, Severity, Timestamp, Uid};
+use crate::incidents::Purpose;
 use crate::outbound::Url;
-
-/// Why a message is sent; the column `deliveries.purpose`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    Opened,
-    Witness,
-    Raised,
-    RingAgain,
-    Recovered,
-    Digest,
-    Bundle,
-    Test,
-    Account,
-}
-
-impl Purpose {
-    pub const ALL: [Self; 9] = [
-        Self::Opened,
-        Self::Witness,
-        Self::Raised,
-        Self::RingAgain,
-        Self::Recovered,
-        Self::Digest,
-        Self::Bundle,
-        Self::Test,
-        Self::Account,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Opened => "opened",
-            Self::Witness => "witness",
-            Self::Raised => "raised",
-            Self::RingAgain => "ring_again",
-            Self::Recovered => "recovered",
-            Self::Digest => "digest",
-            Self::Bundle => "bundle",
-            Self::Test => "test",
-            Self::Account => "account",
-        }
-    }
-}
-
-/// The text names no purpose of a message.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a purpose of a message")]
-pub struct UnknownPurpose;
-
-impl FromStr for Purpose {
-    type Err = UnknownPurpose;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|purpose| purpose.as_str() == text).ok_or(UnknownPurpose)
-    }
-}
 
 /// Everything one message may say.
 #[derive(Clone, Debug)]

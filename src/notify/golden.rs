@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::channel::{Channel, ChannelKind, Outgoing};
+use super::channel::{Channel, Outgoing};
 use super::facts::{
     AccountFacts, AccountMatter, Alert, BundleFacts, BundleOccasion, Change, Detail, DigestFacts, Entry,
     Facts, Frame, IncidentFacts, Moment, SlowQuery, Story, TestFacts, WitnessFacts,
@@ -12,6 +12,7 @@ use super::facts::{
 use super::message::Message;
 use super::{email, slack, webhook};
 use crate::base::{EventId, Secret, Severity, Timestamp, Uid};
+use crate::incidents::channels::ChannelKind;
 use crate::outbound::{Reach, Url};
 
 mod collected;

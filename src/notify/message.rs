@@ -3,11 +3,12 @@
 
 use super::facts::{
     AccountMatter, Alert, BundleFacts, BundleOccasion, DigestFacts, Entry, Facts, IncidentFacts, Moment,
-    Purpose, Story,
+    Story,
 };
 use super::plain::clean;
 use super::wording::{ago, clock_time, count, grouped, lasting, span};
 use crate::base::{Severity, Timestamp, Uid};
+use crate::incidents::Purpose;
 
 /// A subject longer than this is cut by phones anyway.
 const TITLE_CHARS_MAX: usize = 120;

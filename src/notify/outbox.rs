@@ -1,25 +1,32 @@
 //! The body of the delivery task: claims what is due, has it sent, records what became of it.
 
-use tokio::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::channel::{Channel, ChannelKind, Parts};
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use super::channel::{Channel, Parts};
 use super::load::{self, LoadError};
 use super::verdict::Verdict;
-use super::worker::{self, Batch, Letter, Record, RunReport, Worker};
+use super::worker::{Letter, Outcome, Worker};
+use crate::accounts;
 use crate::base::seal::{SealError, Sealer};
 use crate::base::{Entropy, Secret, Timestamp, Uid};
 use crate::incidents::channels::{self, ChannelHealth, ChannelOwner, ChannelState};
-use crate::incidents::deliveries::{Attempt, Claimed};
-use crate::incidents::{self, Cause, ChannelId, DELIVERIES, DeliveryId, Incidents, NewDelivery, Purpose};
+use crate::incidents::deliveries::{Attempt, Claimed, Receipt, Refusal};
+use crate::incidents::{self, DeliveryId, Incidents};
 use crate::outbound::Reach;
-use crate::store::{self, ReadTx, Store, WriteTx, params};
+use crate::store::{self, ReadTx, Store, WriteTx};
 
 pub use super::load::LinkMaker;
 
-/// Claimed in one run, one message per channel; more channels than a team has.
-const CLAIM_MAX: u32 = 32;
-/// Records that may wait for their commit; a full queue slows the sending.
-const RECORDS_MAX: usize = 64;
+/// Claimed in one run, one message per channel: as many as there may be channels.
+const CLAIM_MAX: u32 = 100;
+/// Between two tries to write down what became of a message, at first and at most.
+const RECORD_AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// What could not be read is looked at again after this.
+const LOAD_AGAIN: Duration = Duration::from_secs(5);
 
 /// Everything that a run needs. Cheap to clone.
 #[derive(Clone)]
@@ -29,30 +36,78 @@ pub struct Outbox {
     pub worker: Worker,
     pub sealer: Sealer,
     pub links: LinkMaker,
+    pub flights: Flights,
+}
+
+/// The messages that this process has under way, each a task of its own: a slow channel delays nobody else's. At most one per
+/// channel, for a channel that sends is not claimed for. Cheap to clone; clones share.
+#[derive(Clone)]
+pub struct Flights {
     /// This process's start; leases of another one are void.
-    pub boot: Uid,
+    boot: Uid,
+    tracker: TaskTracker,
+    ended: Arc<Mutex<RunReport>>,
 }
 
-/// A message that cannot even be tried.
-struct Unsendable {
-    claimed: Claimed,
-    reason: String,
-    channel_broken: bool,
+/// What a run began, and what ended since the run before it, for the task's line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunReport {
+    pub begun: u32,
+    pub delivered: u32,
+    pub retried: u32,
+    pub deferred: u32,
+    pub failed: u32,
 }
 
-/// What was claimed, made ready.
-#[derive(Default)]
-struct Loaded {
-    batches: Vec<Batch>,
-    unsendable: Vec<Unsendable>,
-    claimed: Vec<Claimed>,
+/// A claimed message, as far as it could be made ready.
+enum Loaded {
+    Ready {
+        channel: Channel,
+        health: ChannelHealth,
+        letter: Box<Letter>,
+    },
+    /// It cannot even be tried.
+    Unsendable {
+        reason: String,
+        channel_broken: bool,
+    },
+}
+
+impl Flights {
+    pub fn new(boot: Uid) -> Self {
+        Self { boot, tracker: TaskTracker::new(), ended: Arc::default() }
+    }
+
+    /// Waits until nothing is under way; nothing begins from now on.
+    pub async fn finish(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    fn note(&self, verdict: &Verdict) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        match verdict {
+            Verdict::Delivered { .. } => ended.delivered += 1,
+            Verdict::Retry { .. } => ended.retried += 1,
+            Verdict::Deferred { .. } => ended.deferred += 1,
+            Verdict::Failed { .. } => ended.failed += 1,
+        }
+    }
+
+    fn take(&self) -> RunReport {
+        std::mem::take(&mut self.ended.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Outbox {
-    /// One bounded run; idempotent, at least once. A report of zeros means that nothing was due.
+    /// Begins to send what is due, one message per channel, and does not wait for it: the commit that records the
+    /// outcome wakes the next run. Idempotent, at least once. A report of zeros means that nothing was due.
     pub async fn run(&self) -> Result<RunReport, incidents::Error> {
+        if self.flights.tracker.is_closed() {
+            return Ok(RunReport::default());
+        }
         let now = self.worker.clock.now();
-        let (incidents, boot) = (self.incidents.clone(), self.boot);
+        let (incidents, boot) = (self.incidents.clone(), self.flights.boot);
         let claimed = self
             .store
             .write("deliveries.claim", move |tx| {
@@ -62,87 +117,81 @@ impl Outbox {
                 incidents.claim_due(tx, now, boot, CLAIM_MAX).map_err(incidents::Error::from)
             })
             .await?;
-        self.send(claimed, now).await
+        let begun = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
+        for claimed in claimed {
+            drop(self.begin(claimed));
+        }
+        Ok(RunReport { begun, ..self.flights.take() })
     }
 
-    /// Sends one message now, whatever its channel's state: a test that somebody waits for.
-    pub async fn send_now(&self, delivery: DeliveryId) -> Result<RunReport, incidents::Error> {
+    /// Sends one message now, whatever its channel's state, and waits for what became of it: a test that somebody
+    /// wants. `None` where the program failed over it; its row tells more.
+    ///
+    /// # Errors
+    /// [`incidents::Error::NotFound`] where it is not pending.
+    pub async fn send_now(&self, delivery: DeliveryId) -> Result<Option<Verdict>, incidents::Error> {
         let now = self.worker.clock.now();
-        let (incidents, boot) = (self.incidents.clone(), self.boot);
+        let (incidents, boot) = (self.incidents.clone(), self.flights.boot);
         let claimed = self
             .store
             .write("deliveries.claim_one", move |tx| incidents.claim_one(tx, now, boot, delivery))
             .await?;
-        self.send(vec![claimed], now).await
+        Ok(self.begin(claimed).await.ok())
     }
 
-    async fn send(&self, claimed: Vec<Claimed>, now: Timestamp) -> Result<RunReport, incidents::Error> {
-        if claimed.is_empty() {
-            return Ok(RunReport::default());
-        }
+    fn begin(&self, claimed: Claimed) -> JoinHandle<Verdict> {
         let outbox = self.clone();
-        let loaded: Loaded = self.store.read(move |tx| outbox.load(tx, now, claimed)).await?;
-        let mut failed = 0;
-        for unsendable in loaded.unsendable {
-            self.refuse(unsendable, now).await?;
-            failed += 1;
-        }
-        let (sender, mut receiver) = mpsc::channel(RECORDS_MAX);
-        let recording = async {
-            while let Some(record) = receiver.recv().await {
-                self.record(&loaded.claimed, record).await?;
-            }
-            Ok::<(), incidents::Error>(())
-        };
-        let (mut report, recorded) = tokio::join!(self.worker.run(loaded.batches, sender), recording);
-        recorded?;
-        report.failed += failed;
-        Ok(report)
+        self.flights.tracker.spawn(async move { outbox.send(claimed).await })
     }
 
-    fn load(
-        &self,
-        tx: &ReadTx<'_>,
-        now: Timestamp,
-        claimed: Vec<Claimed>,
-    ) -> Result<Loaded, incidents::Error> {
-        let mut loaded = Loaded::default();
-        for claimed in claimed {
-            let Some(row) = channels::find(tx, claimed.channel)? else { continue };
-            let channel = match self.open(&row) {
-                Ok(channel) => channel,
-                Err(reason) => {
-                    loaded.unsendable.push(Unsendable { claimed, reason, channel_broken: true });
-                    continue;
-                }
-            };
-            let facts = match load::facts(tx, now, &claimed, &row.name, (&self.links, &self.sealer)) {
-                Ok(facts) => facts,
-                Err(LoadError::Store(error)) => return Err(error.into()),
-                Err(error @ (LoadError::Content(_) | LoadError::Sealed(_) | LoadError::NoIncident)) => {
-                    let reason = error.to_string();
-                    loaded.unsendable.push(Unsendable { claimed, reason, channel_broken: false });
-                    continue;
-                }
-            };
-            let letter = Letter {
-                id: claimed.id.0,
-                uid: claimed.uid,
-                facts,
-                thread: claimed.thread.clone(),
-                recipient: claimed.recipient.clone(),
-                attempts: claimed.attempt.saturating_sub(1),
-                due_at: claimed.created_at,
-            };
-            let health = worker::ChannelHealth {
-                failures: row.health.failures,
-                open_until: row.health.open_until,
-                paced_until: row.health.paced_until,
-            };
-            loaded.batches.push(Batch { channel_id: row.id.0, channel, health, letters: vec![letter] });
-            loaded.claimed.push(claimed);
-        }
-        Ok(loaded)
+    /// From the claim to the record, whatever happens between them.
+    async fn send(&self, claimed: Claimed) -> Verdict {
+        let now = self.worker.clock.now();
+        let (outbox, delivery) = (self.clone(), claimed.clone());
+        let loaded = self.store.read(move |tx| outbox.load(tx, now, &delivery)).await;
+        let (verdict, attempt, health) = match loaded {
+            Ok(Loaded::Ready { channel, health, letter }) => {
+                let Outcome { verdict, attempt, health } =
+                    self.worker.deliver(&channel, health, &letter).await;
+                (verdict, attempt, Some(health))
+            }
+            Ok(Loaded::Unsendable { reason, channel_broken }) => {
+                (Verdict::Failed { reason, channel_broken }, None, None)
+            }
+            Err(error) => {
+                let reason = format!("the message could not be made: {error}");
+                (Verdict::Deferred { at: now + LOAD_AGAIN, reason }, None, None)
+            }
+        };
+        self.record(Record { claimed, verdict: verdict.clone(), attempt, health }).await;
+        self.flights.note(&verdict);
+        verdict
+    }
+
+    fn load(&self, tx: &ReadTx<'_>, now: Timestamp, claimed: &Claimed) -> Result<Loaded, incidents::Error> {
+        let row = channels::find(tx, claimed.channel)?.ok_or(incidents::Error::NotFound("channel"))?;
+        let channel = match self.open(&row) {
+            Ok(channel) => channel,
+            Err(reason) => return Ok(Loaded::Unsendable { reason, channel_broken: true }),
+        };
+        let facts = match load::facts(tx, now, claimed, &row.name, (&self.links, &self.sealer)) {
+            Ok(facts) => facts,
+            Err(LoadError::Store(error) | LoadError::Accounts(accounts::Error::Store(error))) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                return Ok(Loaded::Unsendable { reason: error.to_string(), channel_broken: false });
+            }
+        };
+        let letter = Letter {
+            uid: claimed.uid,
+            facts,
+            thread: claimed.thread.clone(),
+            recipient: claimed.recipient.clone(),
+            attempts: claimed.attempt.saturating_sub(1),
+            due_at: claimed.created_at,
+        };
+        Ok(Loaded::Ready { channel, health: row.health, letter: Box::new(letter) })
     }
 
     /// The channel behind a row. The operator's own may reach private addresses, the page's may not.
@@ -150,16 +199,11 @@ impl Outbox {
         let opened: Result<Option<Secret>, SealError> =
             row.sealed.as_deref().map(|sealed| self.sealer.open(sealed, &seal_context(row.uid))).transpose();
         let secrets = opened.map_err(|error| error.to_string())?;
-        let kind = match row.kind {
-            channels::ChannelKind::Email => ChannelKind::Email,
-            channels::ChannelKind::Slack => ChannelKind::Slack,
-            channels::ChannelKind::Webhook => ChannelKind::Webhook,
-        };
         let reach = match row.owner {
             ChannelOwner::Page => Reach::Public,
             ChannelOwner::Environment | ChannelOwner::File => Reach::Private,
         };
-        Channel::parse(kind, &row.settings.to_string(), secrets.as_ref(), reach)
+        Channel::parse(row.kind, &row.settings.to_string(), secrets.as_ref(), reach)
             .map_err(|error| error.to_string())
     }
 
@@ -176,120 +220,68 @@ impl Outbox {
         Ok((serde_json::from_str(&settings).unwrap_or_default(), sealed))
     }
 
-    async fn refuse(&self, unsendable: Unsendable, now: Timestamp) -> Result<(), incidents::Error> {
-        let incidents = self.incidents.clone();
-        let Unsendable { claimed, reason, channel_broken } = unsendable;
-        self.store
-            .write("deliveries.refuse", move |tx| {
-                let attempt =
-                    Attempt { started_at: now, duration: std::time::Duration::ZERO, detail: reason.clone() };
-                incidents.record_failed(tx, now, claimed.id, &attempt, &reason)?;
-                if channel_broken {
-                    incidents.break_channel(tx, now, claimed.channel, &reason)?;
-                }
-                Ok(())
-            })
-            .await
-    }
-
-    async fn record(&self, claimed: &[Claimed], record: Record) -> Result<(), incidents::Error> {
-        let Some(claimed) = claimed.iter().find(|claimed| claimed.id.0 == record.delivery_id).cloned() else {
-            return Ok(());
-        };
-        let (incidents, now) = (self.incidents.clone(), self.worker.clock.now());
-        self.store
-            .write("deliveries.record", move |tx| write_record(tx, &incidents, now, &claimed, record))
-            .await
-    }
-}
-
-fn write_record(
-    tx: &WriteTx<'_>,
-    incidents: &Incidents,
-    now: Timestamp,
-    claimed: &Claimed,
-    record: Record,
-) -> Result<(), incidents::Error> {
-    let id = claimed.id;
-    channels::record_health(tx, claimed.channel, &health(record.health))?;
-    let attempt = record.attempt.map(|made| Attempt {
-        started_at: made.at,
-        duration: made.duration,
-        detail: made.detail,
-    });
-    let none = || Attempt { started_at: now, duration: std::time::Duration::ZERO, detail: String::new() };
-    match record.verdict {
-        Verdict::Delivered { remote_id } => {
-            let attempt = attempt.unwrap_or_else(none);
-            incidents.record_delivered(tx, now, id, &attempt, remote_id.as_deref())
-        }
-        Verdict::Retry { at, reason, fall_back } => {
-            incidents.record_retry(tx, id, &attempt.unwrap_or_else(none), at, &reason)?;
-            if fall_back { tell_another(tx, incidents, now, claimed) } else { Ok(()) }
-        }
-        Verdict::Deferred { at, reason } => Ok(give_back(tx, id, at, reason)?),
-        Verdict::Failed { reason, channel_broken } => {
-            incidents.record_failed(tx, now, id, &attempt.unwrap_or_else(none), &reason)?;
-            if channel_broken {
-                incidents.break_channel(tx, now, claimed.channel, &reason)?;
+    /// Writes down what became of a message. A full writer or disk is waited out until the lease ends: what is out
+    /// must not be sent again because nobody could note it.
+    async fn record(&self, record: Record) {
+        let until = self.worker.clock.now() + self.incidents.policy.lease;
+        let mut wait = RECORD_AGAIN.0;
+        loop {
+            let (incidents, now) = (self.incidents.clone(), self.worker.clock.now());
+            let written = record.clone();
+            let write = move |tx: &WriteTx<'_>| written.write(tx, &incidents, now);
+            let Err(error) = self.store.write("deliveries.record", write).await else { return };
+            let lasting =
+                !matches!(error, incidents::Error::Store(_)) || is_stopping(&error) || now + wait > until;
+            if lasting {
+                let delivery = record.claimed.uid;
+                tracing::error!(%error, %delivery, "the outcome of a message was not recorded; it may be sent twice");
+                return;
             }
-            Ok(())
+            self.worker.clock.sleep_until(now + wait).await;
+            wait = (wait * 2).min(RECORD_AGAIN.1);
         }
     }
 }
 
-/// Nothing was tried: the claim is undone and no attempt counted.
-fn give_back(tx: &WriteTx<'_>, id: DeliveryId, at: Timestamp, reason: &str) -> Result<(), store::Error> {
-    tx.execute(
-        "UPDATE deliveries SET state = 'pending', next_attempt_at = ?2, last_error = ?3, lease_until = NULL,
-                lease_boot = NULL, attempts = max(attempts - 1, 0)
-         WHERE id = ?1 AND state = 'sending'",
-        params![id.0, at.as_micros(), reason],
-    )?;
-    tx.touch(DELIVERIES);
-    Ok(())
+const fn is_stopping(error: &incidents::Error) -> bool {
+    matches!(error, incidents::Error::Store(store::Error::Stopped))
 }
 
-/// A slow incident message gets a second way, once: the next ready channel, where no other knows of it.
-fn tell_another(
-    tx: &WriteTx<'_>,
-    incidents: &Incidents,
-    now: Timestamp,
-    claimed: &Claimed,
-) -> Result<(), incidents::Error> {
-    let Some(incident) = claimed.incident.filter(|_| claimed.cause == Cause::Incident) else { return Ok(()) };
-    let next = tx.first(
-        "SELECT c.id FROM channels c
-         WHERE c.state = 'ready' AND c.id <> ?2 AND NOT EXISTS (
-             SELECT 1 FROM deliveries d
-             WHERE d.incident_id = ?1 AND d.channel_id <> ?2 AND d.purpose = 'opened'
-               AND d.state IN ('pending', 'sending', 'delivered', 'bundled'))
-         ORDER BY c.position, c.id LIMIT 1",
-        params![incident.0, claimed.channel.0],
-        |row| row.get(0).map(ChannelId),
-    )?;
-    if next.is_some() {
-        let message = NewDelivery {
-            project: claimed.project,
-            incident: Some(incident),
-            cause: Cause::Incident,
-            purpose: Purpose::Opened,
-            severity: claimed.severity,
-            channel: next,
-            recipient: None,
-            content: serde_json::json!({ "instead_of": claimed.id.0 }),
-            quantity: 1,
-        };
-        incidents.enqueue(tx, now, &message)?;
-    }
-    Ok(())
+/// What became of a claimed message.
+#[derive(Clone)]
+struct Record {
+    claimed: Claimed,
+    verdict: Verdict,
+    attempt: Option<Attempt>,
+    /// `None` where the channel was not asked.
+    health: Option<ChannelHealth>,
 }
 
-const fn health(health: worker::ChannelHealth) -> ChannelHealth {
-    ChannelHealth {
-        failures: health.failures,
-        open_until: health.open_until,
-        paced_until: health.paced_until,
+impl Record {
+    fn write(self, tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<(), incidents::Error> {
+        let Self { claimed, verdict, attempt, health } = self;
+        let id = claimed.id;
+        if let Some(health) = health {
+            channels::record_health(tx, now, claimed.channel, &health)?;
+        }
+        let attempt = attempt.unwrap_or_else(|| Attempt {
+            started_at: now,
+            duration: Duration::ZERO,
+            detail: verdict.reason().unwrap_or_default().to_owned(),
+        });
+        match &verdict {
+            Verdict::Delivered { remote_id, refused } => {
+                let refused = refused.as_ref().map(|refused| format!("not delivered to {refused}"));
+                let receipt = Receipt { remote_id: remote_id.as_deref(), refused: refused.as_deref() };
+                incidents.record_delivered(tx, now, id, &attempt, receipt)
+            }
+            Verdict::Retry { at, reason } => incidents.record_retry(tx, id, &attempt, *at, reason),
+            Verdict::Deferred { at, reason } => Ok(incidents.give_back(tx, id, *at, reason)?),
+            Verdict::Failed { reason, channel_broken } => {
+                let refusal = Refusal { reason, channel_broken: *channel_broken };
+                incidents.record_failed(tx, now, id, &attempt, refusal).map(drop)
+            }
+        }
     }
 }
 

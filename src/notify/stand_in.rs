@@ -16,6 +16,13 @@ pub(super) struct Peer {
     _task: JoinSet<()>,
 }
 
+impl Peer {
+    /// Stands for whatever listens there.
+    pub(super) fn at(url: String) -> Self {
+        Self { url, seen: Arc::default(), _task: JoinSet::new() }
+    }
+}
+
 pub(super) async fn peer(clock: &Clock, script: &[&str]) -> Peer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

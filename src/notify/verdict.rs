@@ -10,8 +10,6 @@ use crate::resilience::{Backoff, BreakerPolicy, CallOutcome, Next};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DeliveryPolicy {
     pub backoff: Backoff,
-    /// A delivery that is still on its way after this asks for a second way, and keeps trying its own.
-    pub fall_back_after: Duration,
     pub breaker: BreakerPolicy,
 }
 
@@ -24,7 +22,6 @@ impl Default for DeliveryPolicy {
                 // A weekend without uplink must not silence Monday's first message.
                 total: Duration::from_hours(72),
             },
-            fall_back_after: Duration::from_mins(10),
             breaker: BreakerPolicy {
                 consecutive: 3,
                 rate: None,
@@ -41,23 +38,27 @@ impl Default for DeliveryPolicy {
 pub enum Verdict {
     Delivered {
         remote_id: Option<String>,
+        /// Who of several recipients was refused.
+        refused: Option<String>,
     },
-    /// Try again at `at`. `fall_back` asks for the next channel as well, once.
-    Retry {
-        at: Timestamp,
-        reason: String,
-        fall_back: bool,
-    },
-    /// No attempt was made and none is counted: the channel rests, is paced, or the run ended.
-    Deferred {
-        at: Timestamp,
-        reason: &'static str,
-    },
+    /// Try again at `at`.
+    Retry { at: Timestamp, reason: String },
+    /// No attempt was made and none is counted: the channel rests or is paced.
+    Deferred { at: Timestamp, reason: String },
     /// Never again by this channel. An incident's message goes to the next channel.
-    Failed {
-        reason: String,
-        channel_broken: bool,
-    },
+    Failed { reason: String, channel_broken: bool },
+}
+
+impl Verdict {
+    /// Why it is not out.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Delivered { .. } => None,
+            Self::Retry { reason, .. } | Self::Deferred { reason, .. } | Self::Failed { reason, .. } => {
+                Some(reason)
+            }
+        }
+    }
 }
 
 /// Where a delivery stands when an attempt ends.
@@ -75,7 +76,10 @@ pub struct Progress {
 /// Judges an attempt.
 pub fn judge(policy: &DeliveryPolicy, progress: Progress, result: &Result<Sent, SendError>) -> Verdict {
     let error = match result {
-        Ok(sent) => return Verdict::Delivered { remote_id: sent.remote_id.clone() },
+        Ok(sent) => {
+            let (remote_id, refused) = (sent.remote_id.clone(), sent.refused.clone());
+            return Verdict::Delivered { remote_id, refused };
+        }
         Err(error) => error,
     };
     match error.failure {
@@ -84,11 +88,7 @@ pub fn judge(policy: &DeliveryPolicy, progress: Progress, result: &Result<Sent, 
         Failure::Retryable { retry_after } => {
             let Progress { due_at, attempts, now, drawn } = progress;
             match policy.backoff.next(due_at, attempts, now, retry_after, drawn) {
-                Next::At(at) => Verdict::Retry {
-                    at,
-                    reason: error.summary.clone(),
-                    fall_back: at.since(due_at) > policy.fall_back_after,
-                },
+                Next::At(at) => Verdict::Retry { at, reason: error.summary.clone() },
                 Next::GiveUp => Verdict::Failed {
                     reason: format!("given up after {attempts} attempts: {}", error.summary),
                     channel_broken: false,
@@ -134,16 +134,10 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_delivery_asks_for_a_second_way_and_keeps_trying() {
-        let later = failed(Failure::Retryable { retry_after: None });
-        assert!(matches!(judged(0, 1, &later), Verdict::Retry { fall_back: false, .. }));
-        assert!(matches!(judged(11, 8, &later), Verdict::Retry { fall_back: true, .. }));
+    fn a_peer_that_asks_to_wait_is_not_asked_sooner() {
         let patient = failed(Failure::Retryable { retry_after: Some(Duration::from_mins(30)) });
-        let expected = START + Duration::from_mins(30);
-        assert_eq!(
-            judged(0, 1, &patient),
-            Verdict::Retry { at: expected, reason: "no".to_owned(), fall_back: true }
-        );
+        let at = START + Duration::from_mins(30);
+        assert_eq!(judged(0, 1, &patient), Verdict::Retry { at, reason: "no".to_owned() });
     }
 
     #[test]

@@ -261,6 +261,7 @@ async fn a_test_that_the_delivery_task_took_first_is_ended_all_the_same() {
     let place = desk.place_of("slack").await;
     desk.done(&format!("{place}/test"), &[]).await;
     desk.run("notify.deliver").await;
+    desk.house.state.outbox.flights.finish().await;
     desk.run("notify.tests").await;
     assert_eq!(desk.number("SELECT count(*) FROM deliveries WHERE state = 'cancelled'").await, 1);
     assert_eq!(peer.received().len(), 1, "it was tried once");

@@ -191,17 +191,9 @@ pub(super) fn read(
         return Err(wrongs);
     }
     let secrets = Some(secrets).filter(|it| !it.is_null()).map(|it| Secret::new(it.to_string()));
-    let channel = parse(kind, &settings, secrets.as_ref()).map_err(explain)?;
+    let channel =
+        Channel::parse(kind, &settings.to_string(), secrets.as_ref(), Reach::Public).map_err(explain)?;
     Ok(Content { name: draft.name, parts: channel.parts(), target: channel.describe(), new_signing_secret })
-}
-
-fn parse(kind: ChannelKind, settings: &Value, secrets: Option<&Secret>) -> Result<Channel, ConfigError> {
-    let kind = match kind {
-        ChannelKind::Email => crate::notify::channel::ChannelKind::Email,
-        ChannelKind::Slack => crate::notify::channel::ChannelKind::Slack,
-        ChannelKind::Webhook => crate::notify::channel::ChannelKind::Webhook,
-    };
-    Channel::parse(kind, &settings.to_string(), secrets, Reach::Public)
 }
 
 fn read_email(draft: &Draft, fields: &Fields, known: Option<&Known>, wrongs: &mut Wrongs) -> (Value, Value) {

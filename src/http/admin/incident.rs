@@ -338,7 +338,10 @@ pub(super) fn message_line(message: DeliveryProof, now: Timestamp) -> MessageLin
     let to = delivery.recipient.as_deref().map(|to| format!(" to {to}")).unwrap_or_default();
     let channel = delivery.channel.as_deref().unwrap_or("no channel");
     let outcome = match (delivery.delivered_at, delivery.next_attempt_at, &delivery.last_error) {
-        (Some(at), _, _) => format!("delivered {} after it was written", between(delivery.created_at, at)),
+        (Some(at), _, None) => format!("delivered {} after it was written", between(delivery.created_at, at)),
+        (Some(at), _, Some(part)) => {
+            format!("delivered {} after it was written; {part}", between(delivery.created_at, at))
+        }
         (None, Some(at), Some(error)) => format!("{error}; next try at {}", clock(at, now)),
         (None, Some(at), None) => format!("due at {}", clock(at, now)),
         (None, None, Some(error)) => error.clone(),

@@ -195,7 +195,8 @@ fn may_send_again(message: &DeliveryView) -> bool {
 fn line(message: &DeliveryView, now: Timestamp, is_member: bool) -> Line {
     let to = message.recipient.as_deref().map(|to| format!(" to {to}")).unwrap_or_default();
     let outcome = match (message.delivered_at, message.next_attempt_at, &message.last_error) {
-        (Some(at), _, _) => format!("after {}", between(message.created_at, at)),
+        (Some(at), _, None) => format!("after {}", between(message.created_at, at)),
+        (Some(at), _, Some(part)) => format!("after {}; {part}", between(message.created_at, at)),
         (None, Some(at), Some(error)) => format!("next try at {}: {error}", clock(at, now)),
         (None, Some(at), None) => format!("due at {}", clock(at, now)),
         (None, None, error) => error.clone().unwrap_or_default(),

@@ -17,7 +17,9 @@ fn without_a_channel_messages_wait_and_a_new_channel_hears_of_them_once() {
         assert_eq!(sent.len(), 1);
         assert_eq!((sent[0].purpose, sent[0].quantity), (Purpose::Bundle, 30));
         assert_eq!(sent[0].content["items"].as_array().map(Vec::len), Some(bundle::LISTED_MAX));
-        incidents.record_delivered(tx, minutes(401), sent[0].id, &attempt(minutes(400)), None).unwrap();
+        incidents
+            .record_delivered(tx, minutes(401), sent[0].id, &attempt(minutes(400)), Receipt::default())
+            .unwrap();
         let view = queries::find_by_number(tx, IncidentId(1)).unwrap().unwrap();
         assert_eq!(view.first_sent_at, Some(minutes(400)));
         assert_eq!(view.first_delivered_at, Some(minutes(401)));
@@ -60,14 +62,12 @@ fn a_message_that_fails_for_good_goes_to_the_next_channel_and_the_timeline_says_
         let incident = open(tx, incidents, "rate:1", Severity::High);
         let claimed = claim(tx, incidents, T0).remove(0);
         let fallback =
-            incidents.record_failed(tx, T0, claimed.id, &attempt(T0), "535 wrong password").unwrap();
+            incidents.record_failed(tx, T0, claimed.id, &attempt(T0), broken("535 wrong password")).unwrap();
         assert_eq!(fallback, Fallback::Channel(second));
-        incidents.break_channel(tx, T0, first, "535 wrong password").unwrap();
         let copy = claim(tx, incidents, T0).remove(0);
         assert_eq!((copy.channel, copy.purpose), (second, Purpose::Opened));
-        let fallback = incidents.record_failed(tx, T0, copy.id, &attempt(T0), "404").unwrap();
-        assert_eq!(fallback, Fallback::OthersKnow);
-        incidents.break_channel(tx, T0, second, "404").unwrap();
+        let fallback = incidents.record_failed(tx, T0, copy.id, &attempt(T0), broken("404")).unwrap();
+        assert_eq!(fallback, Fallback::Waiting, "nobody knows of it yet");
         let uid = queries::find_by_number(tx, incident).unwrap().unwrap().id;
         let page = queries::find_page(tx, Scope::All, uid).unwrap().unwrap();
         let failed: Vec<_> = page
@@ -76,7 +76,7 @@ fn a_message_that_fails_for_good_goes_to_the_next_channel_and_the_timeline_says_
             .filter(|event| event.kind == "delivery_failed")
             .map(|event| event.detail["fallback"].as_str().unwrap_or_default())
             .collect();
-        assert_eq!(failed, ["channel", "others_know"]);
+        assert_eq!(failed, ["channel", "waiting"]);
         assert_eq!(page.deliveries[0].proof[0].outcome, "permanent");
     });
 }
@@ -143,7 +143,7 @@ fn a_burst_on_one_channel_becomes_one_counted_message() {
         assert_eq!(bundled, 12);
         // A bundle that fails takes what it stands for with it.
         let other = add_channel(tx, incidents, T0, "mail");
-        let fallback = incidents.record_failed(tx, T0, sent[0].id, &attempt(T0), "410").unwrap();
+        let fallback = incidents.record_failed(tx, T0, sent[0].id, &attempt(T0), refused("410")).unwrap();
         assert_eq!(fallback, Fallback::Channel(other));
         deliver_all(tx, incidents, minutes(1));
         let told = tx
@@ -185,12 +185,10 @@ fn a_channel_sends_one_message_at_a_time_in_order_and_waits_while_paced_or_open(
             ChannelHealth { paced_until: Some(minutes(10)), ..ChannelHealth::default() },
             ChannelHealth { open_until: Some(minutes(10)), ..ChannelHealth::default() },
         ] {
-            channels::record_health(tx, channel, &health).unwrap();
+            channels::record_health(tx, T0, channel, &health).unwrap();
             assert!(claim(tx, incidents, minutes(9)).is_empty());
-            assert_eq!(deliveries::next_due_at(tx).unwrap(), Some(minutes(10)));
         }
         assert_eq!(deliver_all(tx, incidents, minutes(10)), [Purpose::Opened, Purpose::Witness]);
-        assert_eq!(deliveries::next_due_at(tx).unwrap(), None);
     });
 }
 
@@ -215,7 +213,7 @@ fn a_test_message_reaches_a_broken_channel_and_falls_back_nowhere() {
         incidents.expire(tx, T0, 100).unwrap();
         assert!(claim(tx, incidents, T0).is_empty());
         let claimed = incidents.claim_one(tx, T0, boot(), id).unwrap();
-        let fallback = incidents.record_failed(tx, T0, claimed.id, &attempt(T0), "535").unwrap();
+        let fallback = incidents.record_failed(tx, T0, claimed.id, &attempt(T0), refused("535")).unwrap();
         assert_eq!(fallback, Fallback::OnlyHere);
         assert!(matches!(incidents.claim_one(tx, T0, boot(), id), Err(Error::NotFound(_))));
     });

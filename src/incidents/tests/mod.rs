@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::channels::{Channel, ChannelHealth, ChannelKind, ChannelOwner, ChannelState, NewChannel};
-use super::deliveries::{Attempt, Claimed};
+use super::deliveries::{Attempt, Claimed, Receipt, Refusal};
 use super::queries::{PageOf, Scope, StateFilter};
 use super::rules::{RuleChange, RuleKind, RuleScope};
 use super::silences::NewSilence;
@@ -12,12 +12,15 @@ use super::*;
 use crate::base::{ProjectId, Severity, Timestamp, Uid};
 use crate::store::{Options, Store, WriteTx, params};
 
+mod failing;
 mod life;
 mod messages_sent;
+mod never_lost;
 mod reading;
 
 pub(super) const INCIDENT_PROJECTS: [i64; 2] = [1, 2];
 const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
+const RECEIPT: Receipt<'static> = Receipt { remote_id: Some("ts-1"), refused: None };
 const BY: &str = "ann@example.org";
 
 /// A store on disk with two projects. Everything a test does to it is one transaction that is taken back, so that
@@ -148,6 +151,16 @@ fn claim(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Vec<Claimed
     incidents.claim_due(tx, now, boot(), 100).unwrap()
 }
 
+/// A message that this one channel would not take.
+fn refused(reason: &str) -> Refusal<'_> {
+    Refusal { reason, channel_broken: false }
+}
+
+/// An answer that shows that the channel itself is wrong.
+fn broken(reason: &str) -> Refusal<'_> {
+    Refusal { reason, channel_broken: true }
+}
+
 fn attempt(now: Timestamp) -> Attempt {
     Attempt { started_at: now, duration: Duration::from_millis(20), detail: "200 OK".to_owned() }
 }
@@ -161,7 +174,7 @@ fn deliver_all(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Vec<P
             return sent;
         }
         for message in claimed {
-            incidents.record_delivered(tx, now, message.id, &attempt(now), Some("ts-1")).unwrap();
+            incidents.record_delivered(tx, now, message.id, &attempt(now), RECEIPT).unwrap();
             sent.push(message.purpose);
         }
     }

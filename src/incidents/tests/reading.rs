@@ -1,4 +1,4 @@
-//! What is asked of many incidents, and how fast.
+//! What is asked of many incidents.
 
 use super::*;
 
@@ -170,7 +170,10 @@ const PLANS: [(&str, &str); 12] = [
         "deliveries_due",
     ),
     ("SELECT id FROM deliveries WHERE state = 'sending' AND lease_until <= 7", "deliveries_by_state"),
-    ("SELECT channel_id FROM deliveries WHERE incident_id = 7 AND purpose = 'opened'", "deliveries_first"),
+    (
+        "SELECT channel_id FROM deliveries WHERE incident_id = 7 AND purpose = 'opened'",
+        "deliveries_by_incident",
+    ),
     ("UPDATE deliveries SET bundle_id = 8 WHERE bundle_id = 7", "deliveries_by_bundle"),
     ("SELECT id FROM deliveries WHERE state = 'waiting' AND id < 9 ORDER BY id DESC", "deliveries_by_state"),
 ];
@@ -186,7 +189,6 @@ fn questions_are_answered_from_indexes_with_ten_thousand_incidents() {
                 .join("; ");
             assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
         }
-        let started = std::time::Instant::now();
         let page = PageOf { before: None, limit: 50 };
         for filter in [StateFilter::Any, StateFilter::Unresolved, StateFilter::Only(IncidentState::Resolved)]
         {
@@ -195,44 +197,5 @@ fn questions_are_answered_from_indexes_with_ten_thousand_incidents() {
             }
         }
         queries::count(tx, Scope::All).unwrap();
-        println!("six lists and one count: {:?}", started.elapsed());
-    });
-}
-
-/// The figure for the report: `cargo nextest run --run-ignored only --no-capture what_a_signal_costs`.
-#[test]
-#[ignore = "prints a measurement"]
-fn what_a_signal_costs() {
-    Bed::shared().try_out(|tx, incidents| {
-        add_channel(tx, incidents, T0, "mail");
-        let rounds = 2_000_u64;
-        let per = |name: &str, work: &dyn Fn(u64)| {
-            let started = std::time::Instant::now();
-            (0..rounds).for_each(work);
-            println!("{name}: {:?}", started.elapsed() / 2_000);
-        };
-        let far = |n: u64| Signal {
-            first_bad_at: T0 - Duration::from_hours(n),
-            kind: SignalKind::Occurrence,
-            ..firing(&format!("issue:1:{n}"), Severity::Critical)
-        };
-        per("open with one channel", &|n| {
-            incidents.raise(tx, T0, &far(n)).unwrap();
-        });
-        per("continue", &|n| {
-            incidents.raise(tx, T0, &far(n)).unwrap();
-        });
-        per("touch", &|n| {
-            assert!(incidents.touch(tx, &format!("issue:1:{n}"), T0, 1).unwrap());
-        });
-        let started = std::time::Instant::now();
-        let report = incidents.expire(tx, minutes(5), 2_000).unwrap();
-        println!("ring again: {:?} each, {report:?}", started.elapsed() / 2_000);
-        let started = std::time::Instant::now();
-        assert_eq!(incidents.bundle_due(tx, minutes(5), ChannelId(1)).unwrap(), 1_000);
-        println!("bundle 1,000: {:?}", started.elapsed());
-        let started = std::time::Instant::now();
-        assert_eq!(claim(tx, incidents, minutes(5)).len(), 1);
-        println!("claim among 1,000 due: {:?}", started.elapsed());
     });
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::super::facts::Purpose;
 use super::super::message::Message;
 use super::super::plain::escape_html;
 use crate::base::Severity;
+use crate::incidents::Purpose;
 
 const FONT: &str =
     "font-family:-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";

@@ -183,8 +183,8 @@ impl Email {
         outgoing: Outgoing<'_>,
     ) -> Result<Sent, SendError> {
         let mail = compose::compose(self, outgoing)?;
-        let detail = session::deliver(self, transport, &mail).await?;
-        Ok(Sent { remote_id: Some(mail.message_id), detail })
+        let taken = session::deliver(self, transport, &mail).await?;
+        Ok(Sent { remote_id: Some(mail.message_id), refused: taken.refused, detail: taken.dialogue })
     }
 }
 

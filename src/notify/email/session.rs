@@ -15,12 +15,13 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::Response;
 use tokio::net::TcpStream;
 
-use super::super::channel::{DETAIL_CHARS_MAX, SendError, Transport};
+use super::super::channel::{SendError, Transport};
 use super::compose::Mail;
 use super::cure::{Stage, Trouble, judge};
 use super::wire::Wire;
 use super::{Email, MailTls};
-use crate::base::text::clip;
+use crate::base::text::clip_middle;
+use crate::incidents::deliveries::DETAIL_CHARS_MAX;
 use crate::outbound;
 
 /// For each address of the server; a port that is blocked shows as silence.
@@ -32,14 +33,22 @@ const CONVERSATION_TIMEOUT: Duration = Duration::from_secs(25);
 /// Good manners after the mail is taken, not worth waiting for.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Hands `mail` over. Returns the dialogue with secrets masked.
-pub(super) async fn deliver(email: &Email, transport: &Transport, mail: &Mail) -> Result<String, SendError> {
+/// The server took the mail, for at least one recipient.
+pub(super) struct Taken {
+    /// With secrets masked.
+    pub(super) dialogue: String,
+    /// The recipients that it was not taken for, each with the server's words.
+    pub(super) refused: Option<String>,
+}
+
+/// Hands `mail` over.
+pub(super) async fn deliver(email: &Email, transport: &Transport, mail: &Mail) -> Result<Taken, SendError> {
     let mut dialogue = Dialogue { lines: Vec::new(), stage: Stage::Connect, email };
     let talk = converse(email, transport, mail, &mut dialogue);
     let ended = tokio::time::timeout(CONVERSATION_TIMEOUT, talk).await;
     let stage = dialogue.stage;
     match ended.unwrap_or(Err(Trouble::TimedOut { stage })) {
-        Ok(()) => Ok(dialogue.text()),
+        Ok(refused) => Ok(Taken { dialogue: dialogue.text(), refused }),
         Err(trouble) => {
             if !matches!(trouble, Trouble::Reply { .. }) {
                 dialogue.note(&trouble.to_string());
@@ -54,7 +63,7 @@ async fn converse(
     transport: &Transport,
     mail: &Mail,
     dialogue: &mut Dialogue<'_>,
-) -> Result<(), Trouble> {
+) -> Result<Option<String>, Trouble> {
     let mut connection = connect(email, transport, dialogue).await?;
     if let Some(credentials) = &email.credentials {
         dialogue.stage = Stage::Auth;
@@ -65,7 +74,7 @@ async fn converse(
         let answer = connection.auth(DEFAULT_MECHANISMS, &known).await;
         dialogue.heard(answer)?;
     }
-    envelope(&mut connection, mail, dialogue).await?;
+    let refused = envelope(&mut connection, mail, dialogue).await?;
     dialogue.stage = Stage::Data;
     dialogue.said("DATA");
     let answer = connection.command(Data).await;
@@ -75,15 +84,16 @@ async fn converse(
     dialogue.heard(answer)?;
     // The mail is taken; what the server says to QUIT changes nothing.
     drop(tokio::time::timeout(QUIT_TIMEOUT, connection.command(Quit)).await);
-    Ok(())
+    Ok(refused)
 }
 
-/// Sender and recipients. One recipient that is taken is enough; the others stand in the dialogue.
+/// Sender and recipients. One recipient that is taken is enough: sending again would tell that one twice. The others
+/// are answered with what the server said of each.
 async fn envelope(
     connection: &mut AsyncSmtpConnection,
     mail: &Mail,
     dialogue: &mut Dialogue<'_>,
-) -> Result<(), Trouble> {
+) -> Result<Option<String>, Trouble> {
     dialogue.stage = Stage::Sender;
     let mut parameters = Vec::new();
     let all = mail.envelope.from().into_iter().chain(mail.envelope.to());
@@ -97,7 +107,7 @@ async fn envelope(
     let answer = connection.command(MailFrom::new(mail.envelope.from().cloned(), parameters)).await;
     dialogue.heard(answer)?;
     dialogue.stage = Stage::Recipient;
-    let (mut taken, mut refused) = (0_usize, None);
+    let (mut taken, mut refusals, mut refused) = (0_usize, Vec::new(), None);
     for address in mail.envelope.to() {
         dialogue.said(&format!("RCPT TO:<{address}>"));
         let answer = connection.command(Rcpt::new(address.clone(), Vec::new())).await;
@@ -105,6 +115,7 @@ async fn envelope(
             Ok(()) => taken += 1,
             // Of several refusals a temporary one decides: then later may succeed.
             Err(trouble @ Trouble::Reply { .. }) => {
+                refusals.push(format!("{address} ({trouble})"));
                 let replaces = refused.is_none() || !trouble.is_permanent_reply();
                 refused = if replaces { Some(trouble) } else { refused };
             }
@@ -113,7 +124,7 @@ async fn envelope(
     }
     match refused {
         Some(trouble) if taken == 0 => Err(trouble),
-        Some(_) | None => Ok(()),
+        Some(_) | None => Ok((!refusals.is_empty()).then(|| refusals.join(", "))),
     }
 }
 
@@ -270,7 +281,8 @@ impl Dialogue<'_> {
     }
 
     fn text(&self) -> String {
-        clip(&self.lines.join("\n"), DETAIL_CHARS_MAX).into_owned()
+        // The refusal stands at the end.
+        clip_middle(&self.lines.join("\n"), DETAIL_CHARS_MAX).into_owned()
     }
 }
 

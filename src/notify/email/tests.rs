@@ -1,6 +1,6 @@
 use super::*;
+use crate::incidents::channels::ChannelKind;
 use crate::notify::channel::Channel;
-use crate::notify::channel::ChannelKind;
 
 const SETTINGS: &str = r#"{"host":"smtp.example.com","tls":"starttls","username":"ops","from":"tocsin <tocsin@example.com>","to":["ops@example.com"]}"#;
 

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::{Clock, Entropy, Severity};
-use crate::incidents::channels::NewChannel;
-use crate::incidents::{Policy, Signal, SignalKind, Source};
+use crate::incidents::channels::{ChannelKind, NewChannel};
+use crate::incidents::{Cause, ChannelId, NewDelivery, Policy, Purpose, Signal, SignalKind, Source};
 use crate::notify::channel::Transport;
 use crate::notify::stand_in::{Peer, answer, peer};
 use crate::notify::verdict::DeliveryPolicy;
@@ -34,7 +34,7 @@ fn house() -> House {
         },
         sealer: Sealer::new(&[7; 32]),
         links: LinkMaker { base_url: Url::parse("https://tocsin.example.com").unwrap(), key: [8; 32] },
-        boot: entropy.uid(START),
+        flights: Flights::new(entropy.uid(START)),
     };
     House { outbox, clock, _folder: folder }
 }
@@ -56,7 +56,7 @@ impl House {
         let channel = NewChannel {
             uid,
             name: name.to_owned(),
-            kind: channels::ChannelKind::Webhook,
+            kind: ChannelKind::Webhook,
             settings,
             sealed,
             owner: ChannelOwner::Environment,
@@ -81,6 +81,31 @@ impl House {
         self.write(move |tx, incidents| incidents.raise(tx, now, &signal).map(drop)).await;
     }
 
+    async fn execute(&self, sql: &'static str) {
+        self.write(move |tx, _| Ok(tx.execute(sql, []).map(drop)?)).await;
+    }
+
+    /// One run and all that it began.
+    async fn run(&self) -> RunReport {
+        self.outbox.run().await.unwrap();
+        self.outbox.flights.finish().await;
+        self.outbox.flights.tracker.reopen();
+        self.outbox.flights.take()
+    }
+
+    async fn expire(&self) {
+        let now = self.clock.now();
+        self.write(move |tx, incidents| incidents.expire(tx, now, 100).map(drop)).await;
+    }
+
+    fn delivered_on(&self, channel: ChannelId) -> usize {
+        let count: Result<i64, store::Error> = self.outbox.store.read_now(|tx| {
+            let sql = "SELECT count(*) FROM deliveries WHERE channel_id = ?1 AND state = 'delivered'";
+            tx.one(sql, [channel.0], |row| row.get(0))
+        });
+        usize::try_from(count.unwrap()).unwrap()
+    }
+
     fn states(&self) -> Vec<(String, String)> {
         let rows: Result<_, store::Error> = self.outbox.store.read_now(|tx| {
             tx.all("SELECT purpose, state FROM deliveries ORDER BY id LIMIT 50", [], |row| {
@@ -101,8 +126,8 @@ async fn an_incident_rings_once_and_leaves_its_proof() {
     let peer = peer(&house.clock, &[&answer("200 OK", "", "thanks")]).await;
     house.webhook("hook", &peer).await;
     house.raise("disk").await;
-    assert_eq!(house.outbox.run().await.unwrap().delivered, 1);
-    assert_eq!(house.outbox.run().await.unwrap(), RunReport::default(), "idempotent");
+    assert_eq!(house.run().await.delivered, 1);
+    assert_eq!(house.run().await, RunReport::default(), "idempotent");
     assert_eq!(house.states(), [state("opened", "delivered")]);
     let request = peer.seen.lock().unwrap()[0].1.clone();
     assert!(request.contains(r#""message":"Critical: disk is in trouble""#), "{request}");
@@ -121,8 +146,8 @@ async fn a_channel_that_is_gone_is_marked_and_the_next_one_rings() {
     let first = house.webhook("first", &gone).await;
     house.raise("disk").await;
     house.webhook("second", &sound).await;
-    assert_eq!(house.outbox.run().await.unwrap().failed, 1);
-    assert_eq!(house.outbox.run().await.unwrap().delivered, 1);
+    assert_eq!(house.run().await.failed, 1);
+    assert_eq!(house.run().await.delivered, 1);
     assert_eq!(house.states(), [state("opened", "failed"), state("opened", "delivered")]);
     let row = house.outbox.store.read_now(move |tx| channels::find(tx, first)).unwrap().unwrap();
     assert_eq!(row.state, ChannelState::Broken);
@@ -138,10 +163,11 @@ async fn a_slow_delivery_is_told_to_another_channel_and_keeps_trying() {
     house.webhook("slow", &slow).await;
     house.raise("disk").await;
     house.webhook("sound", &sound).await;
-    assert_eq!(house.outbox.run().await.unwrap().retried, 1);
+    assert_eq!(house.run().await.retried, 1);
     house.clock.advance(Duration::from_mins(11));
-    assert_eq!(house.outbox.run().await.unwrap().retried, 1);
-    assert_eq!(house.outbox.run().await.unwrap().delivered, 1);
+    house.expire().await;
+    let did = house.run().await;
+    assert_eq!((did.retried, did.delivered), (1, 1));
     assert_eq!(house.states(), [state("opened", "pending"), state("opened", "delivered")]);
 }
 
@@ -152,7 +178,7 @@ async fn secrets_that_do_not_open_break_the_channel_aloud() {
     let id = house.webhook("hook", &peer).await;
     house.raise("disk").await;
     house.outbox.sealer = Sealer::new(&[9; 32]);
-    assert_eq!(house.outbox.run().await.unwrap().failed, 1);
+    assert_eq!(house.run().await.failed, 1);
     let row = house.outbox.store.read_now(move |tx| channels::find(tx, id)).unwrap().unwrap();
     assert_eq!(row.state, ChannelState::Broken);
     assert!(row.state_reason.unwrap().contains("sealed with another key"));
@@ -168,7 +194,7 @@ async fn what_waited_comes_as_one_bundle() {
     let peer = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
     house.webhook("hook", &peer).await;
     house.clock.advance(Duration::from_secs(1));
-    assert_eq!(house.outbox.run().await.unwrap().delivered, 1);
+    assert_eq!(house.run().await.delivered, 1);
     let request = peer.seen.lock().unwrap()[0].1.clone();
     assert!(request.contains("2 alarms waited for a channel"), "{request}");
 }
@@ -190,6 +216,72 @@ async fn a_test_message_names_its_channel_and_its_reader() {
         quantity: 1,
     };
     let id = house.write(move |tx, incidents| Ok(incidents.enqueue(tx, START, &message)?)).await.unwrap();
-    assert_eq!(house.outbox.send_now(id).await.unwrap().delivered, 1);
+    house.outbox.send_now(id).await.unwrap();
+    assert_eq!(house.outbox.flights.take().delivered, 1);
     assert!(peer.seen.lock().unwrap()[0].1.contains("ann@example.com asked for a test of channel hook."));
+}
+
+#[tokio::test]
+async fn a_channel_that_hangs_delays_no_other() {
+    let house = house();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let hangs = Peer::at(url);
+    let sound = peer(&house.clock, &[&answer("200 OK", "", ""), &answer("200 OK", "", "")]).await;
+    let (first, second) = (house.webhook("hangs", &hangs).await, house.webhook("sound", &sound).await);
+    let mut changes = house.outbox.store.changes(incidents::DELIVERIES);
+    for key in ["disk", "clock"] {
+        house.raise(key).await;
+        assert!(house.outbox.run().await.unwrap().begun >= 1);
+        house.clock.advance(Duration::from_hours(1));
+        while house.delivered_on(second) < usize::from(key == "clock") + 1 {
+            changes.changed().await.unwrap();
+        }
+    }
+    assert_eq!(house.delivered_on(first), 0);
+    drop(silent);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_given_back_at_once() {
+    let house = house();
+    let peer = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
+    house.webhook("hook", &peer).await;
+    house.raise("disk").await;
+    house.execute("UPDATE witnesses SET detail = '{'").await;
+    assert_eq!(house.run().await.deferred, 1);
+    assert_eq!(house.states(), [state("opened", "pending")]);
+    house.execute("UPDATE witnesses SET detail = '{}'").await;
+    house.clock.advance(LOAD_AGAIN);
+    assert_eq!(house.run().await.delivered, 1);
+}
+
+#[tokio::test]
+async fn what_is_out_is_not_sent_again_because_the_writer_was_full() {
+    let house = house();
+    let peer = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
+    house.webhook("hook", &peer).await;
+    house.raise("disk").await;
+    house
+        .execute(
+            "CREATE TRIGGER full BEFORE INSERT ON delivery_attempts BEGIN SELECT raise(ABORT, 'full'); END",
+        )
+        .await;
+    house.outbox.run().await.unwrap();
+    while peer.seen.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    house.execute("DROP TRIGGER full").await;
+    let passing = async {
+        loop {
+            house.clock.advance(Duration::from_millis(10));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = house.outbox.flights.finish() => {}
+        () = passing => unreachable!("time never ends"),
+    }
+    assert_eq!(house.states(), [state("opened", "delivered")]);
+    assert_eq!(peer.seen.lock().unwrap().len(), 1);
 }

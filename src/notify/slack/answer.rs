@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::super::channel::{DETAIL_CHARS_MAX, Failure, SendError, Sent};
+use super::super::channel::{Failure, SendError, Sent};
 use crate::base::text::clip;
+use crate::incidents::deliveries::DETAIL_CHARS_MAX;
 use crate::outbound::Response;
 
 /// What a 429 without `Retry-After` waits.
@@ -16,7 +17,7 @@ pub(super) fn of_webhook(response: &Response) -> Result<Sent, SendError> {
     let text = response.text();
     let word = text.trim();
     if response.is_success() {
-        return Ok(Sent { remote_id: None, detail: detail(response.status, word) });
+        return Ok(Sent { remote_id: None, refused: None, detail: detail(response.status, word) });
     }
     Err(error(response, word))
 }
@@ -32,7 +33,7 @@ pub(super) fn of_api(response: &Response) -> Result<Sent, SendError> {
     })?;
     if answer.ok {
         let proof = format!("{} ok, ts {}", response.status, answer.ts.as_deref().unwrap_or("unknown"));
-        return Ok(Sent { remote_id: answer.ts, detail: proof });
+        return Ok(Sent { remote_id: answer.ts, refused: None, detail: proof });
     }
     Err(error(response, answer.error.as_deref().unwrap_or("unknown_error")))
 }

@@ -119,7 +119,7 @@ impl Slack {
                     body["thread_ts"] = thread.into();
                     // The end of an incident is worth a line in the channel itself.
                     body["reply_broadcast"] =
-                        (outgoing.message.purpose == super::facts::Purpose::Recovered).into();
+                        (outgoing.message.purpose == crate::incidents::Purpose::Recovered).into();
                 }
                 headers.insert(AUTHORIZATION, bearer(token)?);
                 format!("{api_url}/chat.postMessage")

@@ -1,5 +1,6 @@
 use super::*;
-use crate::notify::channel::{Channel, ChannelKind};
+use crate::incidents::channels::ChannelKind;
+use crate::notify::channel::Channel;
 
 #[test]
 fn both_kinds_of_access_round_trip_and_show_no_secret() {

@@ -112,7 +112,8 @@ impl Webhook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::channel::{Channel, ChannelKind};
+    use crate::incidents::channels::ChannelKind;
+    use crate::notify::channel::Channel;
 
     #[test]
     fn settings_round_trip_and_show_no_secret() {

@@ -6,11 +6,12 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::super::super::channel::{Channel, ChannelKind, Failure, Outgoing, Sent};
+use super::super::super::channel::{Channel, Failure, Outgoing, Sent};
 use super::super::super::facts::{Facts, Story, TestFacts};
 use super::super::super::message::Message;
 use super::*;
 use crate::base::{Secret, Severity, Timestamp, Uid};
+use crate::incidents::channels::ChannelKind;
 use crate::outbound::{Reach, Url};
 
 const GREETING: &str = "220 mail.example.com ready";
@@ -119,6 +120,17 @@ async fn a_taken_mail_leaves_its_dialogue_without_the_password() {
         assert!(sent.detail.contains(line), "{line} in\n{}", sent.detail);
     }
     assert!(!sent.detail.contains("hunter2"));
+    assert_eq!(sent.refused.as_deref(), Some("b@example.com (the server answered 550 no such user)"));
+}
+
+#[tokio::test]
+async fn a_long_dialogue_keeps_the_refusal_at_its_end() {
+    let long = format!("550-{}\r\n", "no ".repeat(100)).repeat(10);
+    let (first, last) = (format!("{long}550 first"), format!("{long}550 last"));
+    let (error, _) = failed("none", &[GREETING, EHLO, "235 ok", "250 ok", &first, &last]).await;
+    let chars = error.detail.chars().count();
+    assert!(chars <= DETAIL_CHARS_MAX && error.detail.ends_with("last"), "{chars}: {}", error.detail);
+    assert!(error.detail.starts_with("(connecting to"), "{}", error.detail);
 }
 
 #[tokio::test]
