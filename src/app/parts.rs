@@ -27,7 +27,7 @@ use crate::issues::ids::RecentIds;
 use crate::issues::incoming::Tools;
 use crate::issues::record::EventRecord;
 use crate::lifecycle::Lifecycle;
-use crate::metrics::MetricRecord;
+use crate::metrics::{self, MetricRecord};
 use crate::notify::channel::Transport;
 use crate::notify::outbox::{LinkMaker, Outbox};
 use crate::notify::verdict::DeliveryPolicy;
@@ -60,7 +60,8 @@ pub enum BuildError {
 
 /// Events that may wait for the writer: two seconds of the heaviest load that was measured.
 const EVENTS_WAITING_MAX: usize = 4096;
-const POINTS_WAITING_MAX: usize = 1024;
+/// Metric points that may wait, so that one commit of them stays short.
+const POINTS_WAITING_MAX: usize = 4 * metrics::POINTS_MAX;
 /// Keys whose quota is counted apart; each takes a kilobyte when it is busy.
 const KEYS_LIMITED_MAX: usize = 10_000;
 
@@ -127,6 +128,7 @@ impl App {
             store,
             events,
             points,
+            points_room: tokio::sync::Semaphore::new(POINTS_WAITING_MAX),
             recent,
             incidents,
             cache: Arc::new(Cache::default()),
@@ -201,8 +203,7 @@ fn open_store(
     let recent = record.recent.clone();
     let tools = Tools { dictionaries: record.dictionaries.clone(), ..Tools::default() };
     let events = opened.lane("events", EVENTS_WAITING_MAX, record);
-    let points =
-        opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord { incidents: Arc::clone(incidents) });
+    let points = opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord::new(Arc::clone(incidents)));
     Ok(Opened { store: opened.start()?, events, points, recent, tools })
 }
 

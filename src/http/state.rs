@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::ingest::Refusals;
+use super::ingest::admit::Allowance;
 use super::observed::Observed;
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{Cache, PublicKey};
@@ -35,10 +36,12 @@ pub struct AppState {
     pub store: Store,
     pub events: Lane<EventRecord>,
     pub points: Lane<MetricRecord>,
+    /// How many points may still wait in their lane: a request may bring one or a thousand.
+    pub points_room: tokio::sync::Semaphore,
     pub recent: RecentIds,
     pub incidents: Arc<Incidents>,
     pub cache: Arc<Cache>,
-    pub key_limits: Arc<Limiter<PublicKey>>,
+    pub key_limits: Arc<Limiter<(PublicKey, Allowance)>>,
     pub sign_in: Arc<SignInGate>,
     /// Passwords are hashed one at a time: each takes 19 MiB and a core.
     pub hashing: tokio::sync::Semaphore,
@@ -75,6 +78,8 @@ impl AppState {
         if self.own.is_disk_full() {
             return Err(Error::DiskFull);
         }
+        let weight = u32::try_from(points.len()).unwrap_or(u32::MAX);
+        let _room = self.points_room.try_acquire_many(weight).map_err(|_| Error::Busy)?;
         self.points.submit(points).await.inspect_err(|error| self.look_soon(error))
     }
 

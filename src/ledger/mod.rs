@@ -5,7 +5,7 @@ mod names;
 mod queries;
 
 pub use names::{Category, ClientReason, Reason};
-pub use queries::{Day, Line, LinePage, Total, add, daily, list, purge, totals};
+pub use queries::{Day, Line, LinePage, NO_PROJECT, Total, add, daily, list, purge, totals};
 
 use crate::base::ProjectId;
 

@@ -1,41 +1,93 @@
 //! The lane of metric points and the queries over them.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Point, slow};
 use crate::base::{ProjectId, Timestamp};
 use crate::incidents::Incidents;
-use crate::store::{Error, ReadTx, Record, Topic, WriteTx, params};
+use crate::incidents::rules::{self, RuleKind};
+use crate::store::{Error, Record, Topic, WriteTx, params};
 
 /// Metric points were recorded.
 pub const METRICS: Topic = Topic("metrics");
 
+/// A project that is slow for long is raised again this often, not with every commit.
+const RAISE_EVERY: Duration = Duration::from_secs(10);
+
 /// Records the points of whole requests. Lives on the writer thread.
 pub struct MetricRecord {
-    pub incidents: Arc<Incidents>,
+    incidents: Arc<Incidents>,
+    raised: Raised,
+}
+
+/// When a project's rule was last raised.
+type Raised = HashMap<ProjectId, Timestamp>;
+
+impl MetricRecord {
+    pub fn new(incidents: Arc<Incidents>) -> Self {
+        Self { incidents, raised: Raised::new() }
+    }
+
+    /// Writes one project's points of a batch, then looks once at its rule.
+    fn record_project(
+        &self,
+        tx: &WriteTx<'_>,
+        project: ProjectId,
+        points: &[&Point],
+        staged: &mut Raised,
+    ) -> Result<(), Error> {
+        let rules = rules::effective(tx, Some(project))?;
+        let rule = rules.get(RuleKind::SlowMetrics);
+        let mut slow = 0;
+        for point in points {
+            let id = insert(tx, point)?;
+            if slow::is_slow(rule, point) {
+                slow::note(tx, point, id)?;
+                slow += 1;
+            }
+        }
+        let now = points.iter().map(|point| point.received_at).max().unwrap_or_default();
+        let last = staged.get(&project).or_else(|| self.raised.get(&project)).copied().unwrap_or_default();
+        // Without a new slow point the window cannot have come over its bound.
+        if slow > 0 && now.since(last) >= RAISE_EVERY && slow::raise(tx, &self.incidents, now, project, rule)?
+        {
+            staged.insert(project, now);
+        }
+        Ok(())
+    }
 }
 
 impl Record for MetricRecord {
     /// The points of one request: all or nothing.
     type Item = Vec<Point>;
     type Outcome = usize;
-    type Staged = ();
+    type Staged = Raised;
 
-    fn record(&self, tx: &WriteTx<'_>, items: &[Vec<Point>], (): &mut ()) -> Result<Vec<usize>, Error> {
+    fn record(
+        &self,
+        tx: &WriteTx<'_>,
+        items: &[Vec<Point>],
+        staged: &mut Raised,
+    ) -> Result<Vec<usize>, Error> {
+        let mut by_project: BTreeMap<ProjectId, Vec<&Point>> = BTreeMap::new();
         for point in items.iter().flatten() {
-            let id = insert(tx, point)?;
-            slow::note(tx, point, id)?;
+            by_project.entry(point.project).or_default().push(point);
         }
-        slow::evaluate(tx, &self.incidents, items)?;
+        for (project, points) in by_project {
+            self.record_project(tx, project, &points, staged)?;
+        }
         tx.touch(METRICS);
         Ok(items.iter().map(Vec::len).collect())
     }
 
-    fn apply(&mut self, (): ()) {}
+    fn apply(&mut self, staged: Raised) {
+        self.raised.extend(staged);
+    }
 }
 
 fn insert(tx: &WriteTx<'_>, point: &Point) -> Result<i64, Error> {
-    let metadata = serde_json::to_string(&point.metadata).unwrap_or_else(|_| "{}".to_owned());
     tx.insert(
         "INSERT INTO metric_points (project_id, type, value, unit, metadata, at, received_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -44,31 +96,10 @@ fn insert(tx: &WriteTx<'_>, point: &Point) -> Result<i64, Error> {
             point.kind,
             point.value,
             point.unit,
-            metadata,
+            point.metadata,
             point.at.as_micros(),
             point.received_at.as_micros(),
         ],
-    )
-}
-
-/// The newest points of one type, newest first.
-pub fn list(tx: &ReadTx<'_>, project: ProjectId, kind: &str, limit: u32) -> Result<Vec<Point>, Error> {
-    tx.all(
-        "SELECT type, value, unit, metadata, at, received_at FROM metric_points
-         WHERE project_id = ?1 AND type = ?2 ORDER BY at DESC LIMIT ?3",
-        params![project.0, kind, limit],
-        |row| {
-            let metadata: String = row.get(3)?;
-            Ok(Point {
-                project,
-                kind: row.get(0)?,
-                value: row.get(1)?,
-                unit: row.get(2)?,
-                metadata: serde_json::from_str(&metadata).unwrap_or_default(),
-                at: Timestamp::from_micros(row.get(4)?),
-                received_at: Timestamp::from_micros(row.get(5)?),
-            })
-        },
     )
 }
 

@@ -76,7 +76,6 @@ fn every_recorded_request_names_its_key() {
             x_sentry_auth: recorded.header("x-sentry-auth"),
             authorization: recorded.header("authorization"),
             query: recorded.path.split_once('?').map(|(_, query)| query),
-            envelope_dsn: None,
         });
         assert_eq!(found.unwrap().public_key[..4], [0x01, 0x23, 0x45, 0x67], "{}", recorded.name);
     }

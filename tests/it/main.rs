@@ -1,6 +1,7 @@
 #![cfg(test)]
 
 mod api;
+mod intake;
 mod layers;
 mod own;
 mod pages;

@@ -3,6 +3,7 @@
 mod peer;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 
 use actix_web::web;
@@ -29,7 +30,7 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     client: Client,
     lifecycle: Lifecycle,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl House {
@@ -59,7 +60,7 @@ impl House {
         let lifecycle = Lifecycle::default();
         app.serve(&lifecycle, listener).unwrap();
         let client = Client::new(&Options::default()).unwrap();
-        House { state: app.state, clock, address, client, lifecycle, _folder: folder }
+        House { state: app.state, clock, address, client, lifecycle, folder }
     }
 
     /// Runs a background task once, now.
@@ -92,9 +93,24 @@ impl House {
         if let Some(token) = token {
             headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
         }
+        self.send_with(method, path, headers, body).await
+    }
+
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Response {
         let url = Url::parse(&format!("http://{}{path}", self.address)).unwrap();
         let request = Request { method, url, headers, body, reach: Reach::Private, timeout: ANSWERED_WITHIN };
         self.client.send(request, self.clock.now()).await.unwrap()
+    }
+
+    /// Where its files lie.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// One number of one row.
