@@ -1,6 +1,7 @@
 #![cfg(test)]
 
 mod api;
+mod hostile;
 mod intake;
 mod layers;
 mod own;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_ENCODING;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use actix_web::{HttpRequest, error::PayloadError, web};
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
@@ -49,6 +49,11 @@ pub fn api_limits(state: &AppState) -> BodyLimits {
 
 impl<'p> Reading<'p> {
     pub fn new(request: &HttpRequest, pieces: Pieces<'p>, limits: BodyLimits) -> Result<Self, Refusal> {
+        let stated =
+            request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if stated.is_some_and(|bytes: u64| bytes > limits.compressed_bytes as u64) {
+            return Err(refuse(&BodyError::CompressedTooLarge(limits.compressed_bytes)));
+        }
         let encoding =
             request.headers().get(CONTENT_ENCODING).map_or("", |value| value.to_str().unwrap_or("?"));
         Self::with(encoding, pieces, limits, PATIENCE)
