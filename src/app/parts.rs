@@ -19,6 +19,7 @@ use crate::config::{BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
 use crate::http::ingest::Refusals;
+use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
 use crate::http::{AppState, server};
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
@@ -128,7 +129,6 @@ impl App {
             store,
             events,
             points,
-            points_room: tokio::sync::Semaphore::new(POINTS_WAITING_MAX),
             recent,
             incidents,
             cache: Arc::new(Cache::default()),
@@ -184,7 +184,7 @@ fn base_url(config: &Config) -> BaseUrl {
 struct Opened {
     store: Store,
     events: Lane<EventRecord>,
-    points: Lane<MetricRecord>,
+    points: Arc<PointLane>,
     recent: RecentIds,
     /// Shared with the lane, which makes the dictionaries.
     tools: Tools,
@@ -204,6 +204,7 @@ fn open_store(
     let tools = Tools { dictionaries: record.dictionaries.clone(), ..Tools::default() };
     let events = opened.lane("events", EVENTS_WAITING_MAX, record);
     let points = opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord::new(Arc::clone(incidents)));
+    let points = Arc::new(PointLane::new(points, POINTS_WAITING_MAX));
     Ok(Opened { store: opened.start()?, events, points, recent, tools })
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::ingest::Refusals;
 use super::ingest::admit::Allowance;
+use super::ingest::points::PointLane;
 use super::observed::Observed;
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{Cache, PublicKey};
@@ -17,10 +18,10 @@ use crate::incidents::Incidents;
 use crate::issues::ids::RecentIds;
 use crate::issues::incoming::{Incoming, Tools};
 use crate::issues::record::{EventRecord, Recorded};
-use crate::metrics::MetricRecord;
+use crate::metrics::Point;
 use crate::notify::outbox::Outbox;
 use crate::resilience::Limiter;
-use crate::store::{Error, Lane, Record, Store};
+use crate::store::{Error, Lane, Store};
 use crate::telemetry::Registry;
 
 /// The background task that looks at tocsin itself.
@@ -35,9 +36,7 @@ pub struct AppState {
     pub started_at: Timestamp,
     pub store: Store,
     pub events: Lane<EventRecord>,
-    pub points: Lane<MetricRecord>,
-    /// How many points may still wait in their lane: a request may bring one or a thousand.
-    pub points_room: tokio::sync::Semaphore,
+    pub points: Arc<PointLane>,
     pub recent: RecentIds,
     pub incidents: Arc<Incidents>,
     pub cache: Arc<Cache>,
@@ -71,15 +70,10 @@ impl AppState {
     }
 
     /// As [`AppState::take_event`], for the metric points of one request.
-    pub async fn take_points(
-        &self,
-        points: <MetricRecord as Record>::Item,
-    ) -> Result<<MetricRecord as Record>::Outcome, Error> {
+    pub async fn take_points(&self, points: Vec<Point>) -> Result<usize, Error> {
         if self.own.is_disk_full() {
             return Err(Error::DiskFull);
         }
-        let weight = u32::try_from(points.len()).unwrap_or(u32::MAX);
-        let _room = self.points_room.try_acquire_many(weight).map_err(|_| Error::Busy)?;
         self.points.submit(points).await.inspect_err(|error| self.look_soon(error))
     }
 

@@ -4,6 +4,7 @@ pub mod admit;
 pub mod body;
 pub mod direct;
 pub mod envelope;
+pub mod points;
 pub mod refusals;
 mod reported;
 pub mod sentry;
