@@ -19,6 +19,7 @@ use crate::config::{self, BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
 use crate::http::ingest::Refusals;
+use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
 use crate::http::{AppState, server};
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
@@ -27,7 +28,7 @@ use crate::issues::ids::RecentIds;
 use crate::issues::incoming::Tools;
 use crate::issues::record::{EventRecord, Keeping};
 use crate::lifecycle::Lifecycle;
-use crate::metrics::MetricRecord;
+use crate::metrics::{self, MetricRecord};
 use crate::notify::channel::Transport;
 use crate::notify::outbox::{Flights, LinkMaker, Outbox};
 use crate::notify::verdict::DeliveryPolicy;
@@ -60,7 +61,8 @@ pub enum BuildError {
 
 /// Events that may wait for the writer: two seconds of the heaviest load that was measured.
 const EVENTS_WAITING_MAX: usize = 4096;
-const POINTS_WAITING_MAX: usize = 1024;
+/// Metric points that may wait, so that one commit of them stays short.
+const POINTS_WAITING_MAX: usize = 4 * metrics::POINTS_MAX;
 /// Keys whose quota is counted apart; each takes a kilobyte when it is busy.
 const KEYS_LIMITED_MAX: usize = 10_000;
 
@@ -207,7 +209,7 @@ fn base_url(config: &Config) -> BaseUrl {
 struct Opened {
     store: Store,
     events: Lane<EventRecord>,
-    points: Lane<MetricRecord>,
+    points: Arc<PointLane>,
     recent: RecentIds,
     /// Shared with the lane, which makes the dictionaries.
     tools: Tools,
@@ -228,8 +230,8 @@ fn open_store(
     let recent = record.recent.clone();
     let tools = Tools { dictionaries: record.dictionaries.clone(), ..Tools::default() };
     let events = opened.lane("events", EVENTS_WAITING_MAX, record);
-    let points =
-        opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord { incidents: Arc::clone(incidents) });
+    let points = opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord::new(Arc::clone(incidents)));
+    let points = Arc::new(PointLane::new(points, POINTS_WAITING_MAX));
     Ok(Opened { store: opened.start()?, events, points, recent, tools })
 }
 

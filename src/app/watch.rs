@@ -14,11 +14,11 @@ use crate::engine::Report;
 use crate::health::own::{
     Bad, Look, Outbox, OwnHealth, Proof, Standing, Trouble, clock_step, judge, read_outbox,
 };
+use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
 use crate::incidents::rules::{self, RuleKind};
 use crate::incidents::{self, Incidents, Signal, SignalKind, Source, queries};
 use crate::issues::record::EventRecord;
-use crate::metrics::MetricRecord;
 use crate::store::{Error, Lane, ReadTx, StatsSnapshot, Store, WriteTx};
 
 /// What a look needs. Cheap to clone.
@@ -28,7 +28,7 @@ pub(super) struct Watch {
     pub(super) clock: Clock,
     pub(super) incidents: Arc<Incidents>,
     pub(super) events: Lane<EventRecord>,
-    pub(super) points: Lane<MetricRecord>,
+    pub(super) points: Arc<PointLane>,
     pub(super) observed: Observed,
     pub(super) own: Arc<OwnHealth>,
     pub(super) folder: PathBuf,
@@ -101,7 +101,7 @@ impl Watch {
             at,
             proof,
             lane_age: self.events.age().max(self.points.age()),
-            waiting: now.stats.queued + depth(&self.events) + depth(&self.points),
+            waiting: now.stats.queued + number(self.events.depth() + self.points.depth()),
             refused,
             commits_failed: failed.saturating_sub(disk_full),
             disk_full,
@@ -162,8 +162,8 @@ impl Watch {
     }
 }
 
-fn depth<R: crate::store::Record>(lane: &Lane<R>) -> u64 {
-    u64::try_from(lane.depth()).unwrap_or(u64::MAX)
+fn number(items: usize) -> u64 {
+    u64::try_from(items).unwrap_or(u64::MAX)
 }
 
 fn rate(count: u64, time: Duration) -> f64 {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::web;
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
 use super::session::Session;
 use super::welcome::welcome;
 use crate::app::{App, Surroundings, first_words, own_address, send_test};
 use crate::base::{Clock, Entropy};
-use crate::config::Loaded;
+use crate::config::{Loaded, Mode};
 use crate::health::own::status_line;
 use crate::http::AppState;
 use crate::lifecycle::control::{self, ControlSocket, Desk, Health, Live, StatusOf, StatusReport};
@@ -72,6 +72,7 @@ async fn serve(folder: &Path, loaded: &Loaded, session: &mut Session<'_>) -> any
     let sealing_key = sealing_key(folder, &entropy)?;
     let mut config = loaded.config.clone();
     config.server.listen = listener.local_addr()?;
+    check_address(config.server.mode, config.server.listen)?;
     let door = own_address(config.server.listen);
     let app = App::build(Surroundings { folder, config, clock, entropy, sealing_key }).await?;
     app.start(&lifecycle, listener)?;
@@ -111,6 +112,17 @@ fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
             "cannot listen on {address}: is another program there, or is it not an address of this machine?"
         )
     })
+}
+
+/// The configured address was checked with the configuration; a service manager's socket may listen elsewhere.
+fn check_address(mode: Mode, address: SocketAddr) -> anyhow::Result<()> {
+    if mode == Mode::Development && !address.ip().to_canonical().is_loopback() {
+        bail!(
+            "mode is development, and the inherited socket listens on {address}: give it a loopback address, \
+             or set mode to production"
+        );
+    }
+    Ok(())
 }
 
 /// The status line, fresh every few seconds, and the watchdog, fed with proof of work.
@@ -190,4 +202,23 @@ async fn prove_work(store: &Store) -> Result<(), String> {
     let read = store.read(|tx| tx.one("SELECT 1", [], |row| row.get::<_, i64>(0))).await;
     read.map_err(|error: Error| format!("nothing can be read: {error}"))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn development_is_not_shown_to_others_even_through_an_inherited_socket() {
+        for (mode, address, allowed) in [
+            (Mode::Production, "0.0.0.0:8787", true),
+            (Mode::Development, "127.0.0.1:8787", true),
+            (Mode::Development, "[::1]:8787", true),
+            (Mode::Development, "0.0.0.0:8787", false),
+            (Mode::Development, "[::]:8787", false),
+            (Mode::Development, "192.0.2.1:8787", false),
+        ] {
+            assert_eq!(check_address(mode, address.parse().unwrap()).is_ok(), allowed, "{mode:?} {address}");
+        }
+    }
 }

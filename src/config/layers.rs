@@ -134,6 +134,16 @@ impl Values {
         }
     }
 
+    /// Says which of `names` somebody set.
+    pub(super) fn note_what_has_no_effect(&mut self, names: &[&str]) {
+        for name in names {
+            let set = self.entries.get(name).filter(|entry| !matches!(entry.origin, Origin::Default));
+            if let Some(entry) = set {
+                self.notes.push(format!("{name} ({}) has no effect yet", entry.origin));
+            }
+        }
+    }
+
     pub(super) fn overlay_flags(&mut self, flags: &Flags, problems: &mut Vec<Problem>) {
         let listen = keys().find(|key| key.name == "listen");
         if let (Some(key), Some(text)) = (listen, &flags.listen) {

@@ -33,7 +33,7 @@ pub(super) const KEYS: &[Key] = &[
         "limits.api_body_bytes_max",
         Kind::Whole { min: 1024, max: 64 * MIB },
         Some("1048576"),
-        "The largest body of a request to the JSON API or a form.",
+        "The largest body of a request to the JSON API, of an error, metrics or a deploy sent without an SDK, and of a form (there never more than 262144).",
     ),
     Key::new(
         "limits.stop_timeout_s",

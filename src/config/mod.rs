@@ -120,6 +120,7 @@ fn load_from(
     values.overlay_flags(flags, &mut problems);
     values.resolve_references(environment, &mut problems);
     values.notes.splice(0..0, choice.notes);
+    values.note_what_has_no_effect(server::NO_EFFECT_YET);
     let config = Config::check(&values, &mut problems);
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded {

@@ -33,13 +33,13 @@ pub(super) const KEYS: &[Key] = &[
         "mode",
         Kind::Choice(&["production", "development"]),
         Some("production"),
-        "`development` opens the error simulation and refuses to listen on anything but a loopback address.",
+        "`development` refuses to listen on anything but a loopback address.",
     ),
     Key::new(
         "test_api_key",
         Kind::Secret,
         None,
-        "Opens `/api/test-errors` in production to whoever sends it as `x-test-api-key`.",
+        "No effect yet. Will open `/api/test-errors` in production to whoever sends it as `x-test-api-key`.",
     ),
     Key::new(
         "admin_api_key",
@@ -55,6 +55,9 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new("admin_password", Kind::Secret, None, "The first owner's password."),
 ];
+
+/// Keys that are accepted for what is to come.
+pub(super) const NO_EFFECT_YET: &[&str] = &["test_api_key"];
 
 /// Where tocsin listens and how it is reached.
 #[derive(Clone, Debug)]

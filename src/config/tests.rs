@@ -218,7 +218,8 @@ fn aliases_count_with_a_note_and_only_where_the_own_name_is_not_set() {
     );
     assert_eq!(loaded.config.server.test_api_key.unwrap().expose(), "ours");
     assert_eq!(loaded.config.server.admin_api_key.unwrap().expose(), "admin");
-    assert_eq!(loaded.notes.len(), 4);
+    assert_eq!(loaded.notes.len(), 5);
+    assert_eq!(loaded.notes[4], "test_api_key (TOCSIN_TEST_API_KEY) has no effect yet");
     assert!(loaded.notes[0].contains("TOCSIN_ALERTS__SLACK_BOT_TOKEN"));
 }
 

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::auth::{Caller, Reader};
-use super::request::{client_address, request_id};
+use super::request::{is_local, request_id};
 use super::{AppState, Problem, exposition};
 use crate::accounts::access::{Permission, Subject};
 use crate::health::Health;
@@ -72,8 +72,7 @@ async fn show_metrics(
     state: &web::Data<AppState>,
     caller: Result<Caller, Problem>,
 ) -> Result<HttpResponse, Problem> {
-    let is_local = client_address(request, state).is_some_and(|address| address.is_loopback());
-    if !is_local {
+    if !is_local(request, state) {
         caller?.may(Permission::SeeMetrics, Subject::Instance)?;
     }
     let mut text = state.registry.render().map_err(|error| Problem::internal(&error))?;

@@ -32,7 +32,7 @@ pub fn run(
             .wrap(middleware::from_fn(request::identify))
             .configure(machines)
             .configure(itself)
-            .configure(api::routes)
+            .configure(|config| api::routes(config, limits.api_body_bytes_max))
             .configure(admin::routes::routes)
     })
     .workers(limits.http_threads)

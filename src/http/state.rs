@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::ingest::Refusals;
+use super::ingest::admit::Allowance;
+use super::ingest::points::PointLane;
 use super::observed::Observed;
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{Cache, PublicKey};
@@ -16,10 +18,10 @@ use crate::incidents::Incidents;
 use crate::issues::ids::RecentIds;
 use crate::issues::incoming::{Incoming, Tools};
 use crate::issues::record::{EventRecord, Recorded};
-use crate::metrics::MetricRecord;
+use crate::metrics::Point;
 use crate::notify::outbox::Outbox;
 use crate::resilience::Limiter;
-use crate::store::{Error, Lane, Record, Store};
+use crate::store::{Error, Lane, Store};
 use crate::telemetry::Registry;
 
 /// The background task that looks at tocsin itself.
@@ -34,11 +36,11 @@ pub struct AppState {
     pub started_at: Timestamp,
     pub store: Store,
     pub events: Lane<EventRecord>,
-    pub points: Lane<MetricRecord>,
+    pub points: Arc<PointLane>,
     pub recent: RecentIds,
     pub incidents: Arc<Incidents>,
     pub cache: Arc<Cache>,
-    pub key_limits: Arc<Limiter<PublicKey>>,
+    pub key_limits: Arc<Limiter<(PublicKey, Allowance)>>,
     pub sign_in: Arc<SignInGate>,
     /// Passwords are hashed one at a time: each takes 19 MiB and a core.
     pub hashing: tokio::sync::Semaphore,
@@ -66,10 +68,7 @@ impl AppState {
     }
 
     /// As [`AppState::take_event`], for the metric points of one request.
-    pub async fn take_points(
-        &self,
-        points: <MetricRecord as Record>::Item,
-    ) -> Result<<MetricRecord as Record>::Outcome, Error> {
+    pub async fn take_points(&self, points: Vec<Point>) -> Result<usize, Error> {
         self.may_store()?;
         self.points.submit(points).await.inspect_err(|error| self.look_soon(error))
     }

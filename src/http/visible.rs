@@ -8,10 +8,8 @@ use crate::base::ProjectId;
 use crate::incidents::queries::Scope;
 use crate::incidents::silences::Silence;
 use crate::incidents::views::{DeliveryView, IncidentView};
+use crate::ledger::NO_PROJECT;
 use crate::store::{Error, ReadTx};
-
-/// Stands in the ledger for requests that named no project which exists.
-const NO_PROJECT: ProjectId = ProjectId(0);
 
 /// The scope of questions about incidents and messages.
 pub fn scope(visible: &Visible) -> Scope<'_> {

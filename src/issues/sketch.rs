@@ -55,15 +55,25 @@ impl UserCount {
 impl UserSet {
     /// Adds a user's hash. `true`: the set changed, and the hash is to be appended to what is stored of it.
     pub fn insert(&mut self, hash: u64) -> bool {
-        if self.smallest.len() == KEPT && self.smallest.last().is_some_and(|largest| hash >= *largest) {
-            return false;
-        }
-        let Err(at) = self.smallest.binary_search(&hash) else { return false };
+        let Some(at) = self.place_of(hash) else { return false };
         if self.smallest.len() == KEPT {
             self.smallest.pop();
         }
         self.smallest.insert(at, hash);
         true
+    }
+
+    /// Whether [`UserSet::insert`] would change the set.
+    pub fn lacks(&self, hash: u64) -> bool {
+        self.place_of(hash).is_some()
+    }
+
+    /// Where a hash belongs that the set lacks; `None` where it is there or too large to be kept.
+    fn place_of(&self, hash: u64) -> Option<usize> {
+        if self.smallest.len() == KEPT && self.smallest.last().is_some_and(|largest| hash >= *largest) {
+            return None;
+        }
+        self.smallest.binary_search(&hash).err()
     }
 
     pub fn count(&self) -> UserCount {

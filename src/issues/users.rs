@@ -38,7 +38,10 @@ impl KnownUsers {
             return Ok(());
         }
         let known = staged.get(&issue).or_else(|| self.by_issue.get(&issue));
+        let mut hashes = events.iter().filter_map(|event| event.user);
         let mut users = match known {
+            // Most events come from users who were seen before: nothing is copied for them.
+            Some(users) if !hashes.any(|hash| users.set.lacks(hash)) => return Ok(()),
             Some(users) => users.clone(),
             None => Users::load(tx, issue, stats)?,
         };

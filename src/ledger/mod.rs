@@ -5,7 +5,7 @@ mod names;
 mod queries;
 
 pub use names::{Category, ClientReason, Reason};
-pub use queries::{Day, Line, LinePage, add, daily, list, purge};
+pub use queries::{Day, Line, LinePage, NO_PROJECT, add, daily, list, purge};
 
 use crate::base::ProjectId;
 

@@ -37,13 +37,13 @@ const HOURS_PER_DAY: i64 = 24;
 /// Every reason of every category for a month; both sets are closed.
 const DAILY_MAX: i64 = 20_000;
 /// Stands in the table for "no project that exists"; project numbers begin at 1.
-const NO_PROJECT: i64 = 0;
+pub const NO_PROJECT: ProjectId = ProjectId(0);
 
 /// Adds `outcomes` to the hour of `now`; equal ones are summed first, so that each row is written once.
 pub fn add(tx: &WriteTx<'_>, now: Timestamp, outcomes: &[Outcome]) -> Result<(), store::Error> {
     let mut sums: HashMap<(i64, Reason, Category), u64> = HashMap::new();
     for outcome in outcomes.iter().filter(|outcome| outcome.quantity > 0) {
-        let project = outcome.project.map_or(NO_PROJECT, |project| project.0);
+        let project = outcome.project.unwrap_or(NO_PROJECT).0;
         let sum = sums.entry((project, outcome.reason, outcome.category)).or_default();
         *sum = sum.saturating_add(outcome.quantity);
     }

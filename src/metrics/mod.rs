@@ -3,7 +3,9 @@
 mod point;
 mod record;
 mod slow;
+#[cfg(test)]
+mod tests;
 
-pub use point::{Point, PointError, parse_points};
+pub use point::{POINTS_MAX, Point, PointError, parse_points};
 pub use record::{METRICS, MetricRecord, purge};
 pub use slow::{expire_slow, purge_slow};

@@ -1,6 +1,5 @@
 //! The rule over slow points: more than five `database_query` points over 1000 ms in an hour, by default.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,33 +15,34 @@ use crate::store::{Error, ReadTx, WriteTx, params};
 const QUERIES_MAX: u32 = 5;
 const QUERY_CHARS_MAX: usize = 200;
 
-/// Notes a point that is over its project's bound, so that the window is a small range.
+/// Whether a point counts under its project's rule.
+pub(super) fn is_slow(rule: &Rule, point: &Point) -> bool {
+    rule.enabled && point.kind == metric_of(rule) && point.value > bound_of(rule)
+}
+
+/// Notes a slow point, so that the window is a small range.
 pub(super) fn note(tx: &WriteTx<'_>, point: &Point, id: i64) -> Result<(), Error> {
-    let rules = rules::effective(tx, Some(point.project))?;
-    let rule = rules.get(RuleKind::SlowMetrics);
-    if rule.enabled && counts(rule, point) {
-        tx.execute(
-            "INSERT OR IGNORE INTO slow_points (project_id, at, point_id) VALUES (?1, ?2, ?3)",
-            params![point.project.0, point.at.as_micros(), id],
-        )?;
-    }
+    tx.execute(
+        "INSERT OR IGNORE INTO slow_points (project_id, at, point_id) VALUES (?1, ?2, ?3)",
+        params![point.project.0, point.at.as_micros(), id],
+    )?;
     Ok(())
 }
 
-/// Raises the projects of a batch whose window is over its threshold.
-pub(super) fn evaluate(tx: &WriteTx<'_>, incidents: &Incidents, items: &[Vec<Point>]) -> Result<(), Error> {
-    let points = items.iter().flatten();
-    let projects: BTreeSet<ProjectId> = points.clone().map(|point| point.project).collect();
-    let Some(now) = points.map(|point| point.received_at).max() else { return Ok(()) };
-    for project in projects {
-        let rules = rules::effective(tx, Some(project))?;
-        let rule = rules.get(RuleKind::SlowMetrics);
-        let window = window(tx, now, project, rule)?;
-        if rule.enabled && window.is_over(rule) {
-            incidents.raise(tx, now, &signal(tx, now, project, rule, &window)?)?;
-        }
+/// Raises a project whose window is over its threshold; whether it is.
+pub(super) fn raise(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    now: Timestamp,
+    project: ProjectId,
+    rule: &Rule,
+) -> Result<bool, Error> {
+    let window = window(tx, now, project, rule)?;
+    let over = window.is_over(rule);
+    if over {
+        incidents.raise(tx, now, &signal(tx, now, project, rule, &window)?)?;
     }
-    Ok(())
+    Ok(over)
 }
 
 /// Says where a window that was over its threshold has emptied. A task's body.
@@ -71,10 +71,6 @@ pub fn purge_slow(tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<usize,
              SELECT project_id, at, point_id FROM slow_points WHERE at < ?1 ORDER BY at LIMIT ?2)",
         params![(now - rules::WINDOW_MAX).as_micros(), limit],
     )
-}
-
-fn counts(rule: &Rule, point: &Point) -> bool {
-    point.kind == metric_of(rule) && point.value > bound_of(rule)
 }
 
 fn metric_of(rule: &Rule) -> &str {

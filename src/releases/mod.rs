@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::text::clip;
 use crate::base::{Entropy, ProjectId, Timestamp, Uid};
+use crate::scrub::Scrubber;
 use crate::store::{Error, ReadTx, Topic, WriteTx, params};
 
 /// A deploy was recorded.
@@ -20,13 +22,22 @@ pub struct Deploy {
     pub url: Option<String>,
 }
 
-/// A deploy as a client reports it: `{release, environment, at?, url?}`.
-#[derive(Clone, Debug, Deserialize)]
+/// A deploy as it may be stored: within its bounds, its texts scrubbed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDeploy {
-    pub release: String,
-    pub environment: String,
-    pub at: Option<Timestamp>,
-    pub url: Option<String>,
+    release: String,
+    environment: String,
+    at: Option<Timestamp>,
+    url: Option<String>,
+}
+
+/// As a client reports it.
+#[derive(Deserialize)]
+struct Raw {
+    release: String,
+    environment: String,
+    at: Option<Timestamp>,
+    url: Option<String>,
 }
 
 /// Sentry's documented bounds for releases and environments.
@@ -37,32 +48,44 @@ const URL_CHARS_MAX: usize = 1000;
 /// Why a deploy was refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeployError {
-    #[error("`release` must hold 1 to {RELEASE_CHARS_MAX} characters")]
+    #[error("the body is not such a deploy: {0}")]
+    Json(String),
+    #[error("`release` must hold 1 to {RELEASE_CHARS_MAX} visible characters")]
     Release,
-    #[error("`environment` must hold 1 to {ENVIRONMENT_CHARS_MAX} characters")]
+    #[error("`environment` must hold 1 to {ENVIRONMENT_CHARS_MAX} visible characters")]
     Environment,
     #[error("`url` must begin with http:// or https:// and hold at most {URL_CHARS_MAX} characters")]
     Url,
 }
 
 impl NewDeploy {
-    pub fn validate(&self) -> Result<(), DeployError> {
-        let fits = |text: &str, max: usize| !text.trim().is_empty() && text.chars().count() <= max;
-        if !fits(&self.release, RELEASE_CHARS_MAX) {
+    /// Reads `{release, environment, at?, url?}`.
+    pub fn parse(body: &[u8], scrubber: &Scrubber) -> Result<Self, DeployError> {
+        let raw: Raw = serde_json::from_slice(body).map_err(|error| DeployError::Json(error.to_string()))?;
+        let fits = |text: &str, max: usize| {
+            !text.trim().is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control)
+        };
+        if !fits(&raw.release, RELEASE_CHARS_MAX) {
             return Err(DeployError::Release);
         }
-        if !fits(&self.environment, ENVIRONMENT_CHARS_MAX) {
+        if !fits(&raw.environment, ENVIRONMENT_CHARS_MAX) {
             return Err(DeployError::Environment);
         }
         let is_web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
-        match &self.url {
-            Some(url) if !is_web(url) || url.chars().count() > URL_CHARS_MAX => Err(DeployError::Url),
-            Some(_) | None => Ok(()),
+        if raw.url.as_ref().is_some_and(|url| !is_web(url) || !fits(url, URL_CHARS_MAX)) {
+            return Err(DeployError::Url);
         }
+        let clean = |text: &str, chars_max| clip(&scrubber.text(text), chars_max).into_owned();
+        Ok(Self {
+            release: clean(&raw.release, RELEASE_CHARS_MAX),
+            environment: clean(&raw.environment, ENVIRONMENT_CHARS_MAX),
+            at: raw.at,
+            url: raw.url.map(|url| clean(&url, URL_CHARS_MAX)),
+        })
     }
 }
 
-/// Records a validated deploy.
+/// Records a deploy.
 pub fn record(
     tx: &WriteTx<'_>,
     entropy: &Entropy,
@@ -127,19 +150,35 @@ pub fn purge(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usize, E
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn deploy(release: &str, environment: &str, url: Option<&str>) -> Result<(), DeployError> {
-        let url = url.map(str::to_owned);
-        NewDeploy { release: release.to_owned(), environment: environment.to_owned(), at: None, url }
-            .validate()
+    fn parse(release: &str, environment: &str, url: Option<&str>) -> Result<NewDeploy, DeployError> {
+        let body = json!({ "release": release, "environment": environment, "url": url });
+        NewDeploy::parse(body.to_string().as_bytes(), &Scrubber::default())
     }
 
     #[test]
     fn a_deploy_names_its_release_and_environment() {
-        assert_eq!(deploy("1.4.2", "production", Some("https://ci.example.com/7")), Ok(()));
-        assert_eq!(deploy(" ", "production", None), Err(DeployError::Release));
-        assert_eq!(deploy("1", &"x".repeat(65), None), Err(DeployError::Environment));
-        assert_eq!(deploy("1", "production", Some("javascript:alert(1)")), Err(DeployError::Url));
+        let release = "shop@1.4.2+4f2c9d0e8b7a6f5d4c3b2a1908f7e6d5c4b3a291";
+        let deploy = parse(release, "production", Some("https://ci.example.com/7")).unwrap();
+        assert_eq!((&*deploy.release, &*deploy.environment), (release, "production"));
+        assert_eq!(deploy.url.as_deref(), Some("https://ci.example.com/7"));
+        assert_eq!(parse(" ", "production", None), Err(DeployError::Release));
+        assert_eq!(parse("1\n2", "production", None), Err(DeployError::Release));
+        assert_eq!(parse("1", &"x".repeat(65), None), Err(DeployError::Environment));
+        assert_eq!(parse("1", "production", Some("javascript:alert(1)")), Err(DeployError::Url));
+        let broken = NewDeploy::parse(br#"{"release":"1"}"#, &Scrubber::default()).unwrap_err();
+        assert!(broken.to_string().contains("missing field `environment`"), "{broken}");
+    }
+
+    #[test]
+    fn secrets_in_a_deploy_are_hidden() {
+        let url = "https://bob:hunter2@ci.example.com/7?token=abcdef0123456789";
+        let deploy = parse("card 4111 1111 1111 1111", "production", Some(url)).unwrap();
+        assert_eq!(deploy.release, "card [Filtered]");
+        let url = deploy.url.unwrap();
+        assert!(!url.contains("hunter2") && !url.contains("abcdef"), "{url}");
     }
 }

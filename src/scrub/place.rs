@@ -63,14 +63,42 @@ pub(super) enum Child {
 
 const KIB: usize = 1024;
 
-/// An event as a whole has its own bound, which leaves out parts by their worth and not by their order.
-const EVENT_ENTRIES_BYTES_MAX: usize = usize::MAX;
 /// A stack deeper than this is a recursion, of which both ends tell all (peers keep 50 to 200 frames).
 const FRAMES: ListBound = ListBound { head: 100, tail: 100, bytes_max: 192 * KIB };
 /// Chains of causes: the innermost and what was thrown at last.
 const TRACES: ListBound = ListBound { head: 16, tail: 16, bytes_max: 448 * KIB };
 /// What SDKs keep by default; the newest lead to the error.
 const BREADCRUMBS: ListBound = ListBound { head: 0, tail: 100, bytes_max: 224 * KIB };
+
+/// What is done to the values of a place, and how much of them stays.
+struct Nature {
+    rule: Rule,
+    /// `None`: an element stands at the place of its list.
+    element: Option<Place>,
+    list: Option<ListBound>,
+    text_bytes_max: usize,
+    tree_bytes_max: usize,
+    entries_max: usize,
+}
+
+/// Where nothing else is said.
+const PLAIN: Nature = Nature {
+    rule: Rule::Replace(Style::Text),
+    element: None,
+    list: None,
+    text_bytes_max: 16 * KIB,
+    tree_bytes_max: 256 * KIB,
+    entries_max: usize::MAX,
+};
+
+/// Minified scripts are one line; nobody reads more of it.
+const SOURCE_LINE: Nature = Nature { rule: Rule::Replace(Style::Code), text_bytes_max: KIB, ..PLAIN };
+
+impl Nature {
+    const fn of_list(element: Place, bound: ListBound) -> Self {
+        Self { element: Some(element), list: Some(bound), tree_bytes_max: bound.bytes_max, ..PLAIN }
+    }
+}
 
 impl Place {
     /// The place of `key`'s value in an object at this place.
@@ -119,62 +147,12 @@ impl Place {
     }
 
     /// The place of an element of a list at this place.
-    pub(super) const fn element(self) -> Self {
-        match self {
-            Self::Traces => Self::Exception,
-            Self::Frames => Self::Frame,
-            Self::Breadcrumbs => Self::Breadcrumb,
-            Self::SourceLines => Self::SourceLine,
-            Self::Event
-            | Self::Exception
-            | Self::Mechanism
-            | Self::Stacktrace
-            | Self::Frame
-            | Self::Vars
-            | Self::SourceLine
-            | Self::Location
-            | Self::Breadcrumb
-            | Self::LogEntry
-            | Self::Message
-            | Self::Request
-            | Self::Headers
-            | Self::Cookies
-            | Self::Tags
-            | Self::User
-            | Self::Contexts
-            | Self::Free
-            | Self::Fixed
-            | Self::Meta => self,
-        }
+    pub(super) fn element(self) -> Self {
+        self.nature().element.unwrap_or(self)
     }
 
     pub(super) const fn list_bound(self) -> Option<ListBound> {
-        match self {
-            Self::Traces => Some(TRACES),
-            Self::Frames => Some(FRAMES),
-            Self::Breadcrumbs => Some(BREADCRUMBS),
-            Self::Event
-            | Self::Exception
-            | Self::Mechanism
-            | Self::Stacktrace
-            | Self::Frame
-            | Self::Vars
-            | Self::SourceLines
-            | Self::SourceLine
-            | Self::Location
-            | Self::Breadcrumb
-            | Self::LogEntry
-            | Self::Message
-            | Self::Request
-            | Self::Headers
-            | Self::Cookies
-            | Self::Tags
-            | Self::User
-            | Self::Contexts
-            | Self::Free
-            | Self::Fixed
-            | Self::Meta => None,
-        }
+        self.nature().list
     }
 
     /// Whether the protocol knows the keys of an object here, so that a reader would stumble over a second one.
@@ -188,117 +166,70 @@ impl Place {
     }
 
     pub(super) const fn rule(self) -> Rule {
-        match self {
-            Self::Fixed => Rule::Keep,
-            Self::Cookies => Rule::Hide,
-            Self::SourceLines | Self::SourceLine => Rule::Replace(Style::Code),
-            Self::Location => Rule::Replace(Style::Location),
-            Self::Event
-            | Self::Traces
-            | Self::Exception
-            | Self::Mechanism
-            | Self::Stacktrace
-            | Self::Frames
-            | Self::Frame
-            | Self::Vars
-            | Self::Breadcrumbs
-            | Self::Breadcrumb
-            | Self::LogEntry
-            | Self::Message
-            | Self::Request
-            | Self::Headers
-            | Self::Tags
-            | Self::User
-            | Self::Contexts
-            | Self::Free
-            | Self::Meta => Rule::Replace(Style::Text),
-        }
+        self.nature().rule
     }
 
     /// The bytes of UTF-8 after which a text here is cut.
     pub(super) const fn text_bytes_max(self) -> usize {
-        match self {
-            // Sentry documents 8192 characters for messages.
-            Self::LogEntry | Self::Message => 8 * KIB,
-            // 200 characters of most scripts.
-            Self::Tags => 512,
-            // Minified scripts are one line; nobody reads more of it.
-            Self::SourceLines | Self::SourceLine => KIB,
-            // `data:` addresses stand here too.
-            Self::Location | Self::Fixed => 2 * KIB,
-            // SDKs cut at 1 to 4 KiB themselves.
-            Self::Vars => 4 * KIB,
-            Self::Event
-            | Self::Traces
-            | Self::Exception
-            | Self::Mechanism
-            | Self::Stacktrace
-            | Self::Frames
-            | Self::Frame
-            | Self::Breadcrumbs
-            | Self::Breadcrumb
-            | Self::Request
-            | Self::Headers
-            | Self::Cookies
-            | Self::User
-            | Self::Contexts
-            | Self::Free
-            | Self::Meta => 16 * KIB,
-        }
+        self.nature().text_bytes_max
     }
 
     /// The bytes after which no further entry of an object or list here is taken.
     pub(super) const fn tree_bytes_max(self) -> usize {
-        match self {
-            Self::Frame | Self::Breadcrumb => 32 * KIB,
-            Self::Vars | Self::SourceLines | Self::Mechanism | Self::User => 16 * KIB,
-            Self::Exception => 430 * KIB,
-            Self::Stacktrace => 200 * KIB,
-            Self::Traces => TRACES.bytes_max,
-            Self::Frames => FRAMES.bytes_max,
-            Self::Breadcrumbs => BREADCRUMBS.bytes_max,
-            Self::Tags
-            | Self::Fixed
-            | Self::Meta
-            | Self::LogEntry
-            | Self::Message
-            | Self::Cookies
-            | Self::Headers => 64 * KIB,
-            Self::Request => 128 * KIB,
-            Self::Event => EVENT_ENTRIES_BYTES_MAX,
-            Self::Contexts | Self::Free | Self::Location | Self::SourceLine => 256 * KIB,
-        }
+        self.nature().tree_bytes_max
     }
 
     /// How many entries an object or list here may have.
     pub(super) const fn entries_max(self) -> usize {
+        self.nature().entries_max
+    }
+
+    const fn nature(self) -> &'static Nature {
         match self {
-            Self::Tags => 100,
-            Self::Contexts => 50,
-            // SDKs send five lines on each side.
-            Self::SourceLines => 30,
+            // An event as a whole has its own bound, which leaves out parts by their worth and not by their order.
             // Event schemas have some forty keys.
-            Self::Event => 200,
-            Self::Traces
-            | Self::Exception
-            | Self::Mechanism
-            | Self::Stacktrace
-            | Self::Frames
-            | Self::Frame
-            | Self::Vars
-            | Self::SourceLine
-            | Self::Location
-            | Self::Breadcrumbs
-            | Self::Breadcrumb
-            | Self::LogEntry
-            | Self::Message
-            | Self::Request
-            | Self::Headers
-            | Self::Cookies
-            | Self::User
-            | Self::Free
-            | Self::Fixed
-            | Self::Meta => usize::MAX,
+            Self::Event => const { &Nature { tree_bytes_max: usize::MAX, entries_max: 200, ..PLAIN } },
+            Self::Traces => const { &Nature::of_list(Self::Exception, TRACES) },
+            Self::Exception => const { &Nature { tree_bytes_max: 430 * KIB, ..PLAIN } },
+            Self::Mechanism | Self::User => const { &Nature { tree_bytes_max: 16 * KIB, ..PLAIN } },
+            Self::Stacktrace => const { &Nature { tree_bytes_max: 200 * KIB, ..PLAIN } },
+            Self::Frames => const { &Nature::of_list(Self::Frame, FRAMES) },
+            Self::Frame | Self::Breadcrumb => const { &Nature { tree_bytes_max: 32 * KIB, ..PLAIN } },
+            // SDKs cut at 1 to 4 KiB themselves.
+            Self::Vars => const { &Nature { tree_bytes_max: 16 * KIB, text_bytes_max: 4 * KIB, ..PLAIN } },
+            // SDKs send five lines on each side.
+            Self::SourceLines => {
+                const {
+                    &Nature {
+                        element: Some(Self::SourceLine),
+                        tree_bytes_max: 16 * KIB,
+                        entries_max: 30,
+                        ..SOURCE_LINE
+                    }
+                }
+            }
+            Self::SourceLine => &SOURCE_LINE,
+            // `data:` addresses stand here too.
+            Self::Location => {
+                const { &Nature { rule: Rule::Replace(Style::Location), text_bytes_max: 2 * KIB, ..PLAIN } }
+            }
+            Self::Breadcrumbs => const { &Nature::of_list(Self::Breadcrumb, BREADCRUMBS) },
+            // Sentry documents 8192 characters for messages.
+            Self::LogEntry | Self::Message => {
+                const { &Nature { tree_bytes_max: 64 * KIB, text_bytes_max: 8 * KIB, ..PLAIN } }
+            }
+            Self::Request => const { &Nature { tree_bytes_max: 128 * KIB, ..PLAIN } },
+            Self::Headers | Self::Meta => const { &Nature { tree_bytes_max: 64 * KIB, ..PLAIN } },
+            Self::Cookies => const { &Nature { rule: Rule::Hide, tree_bytes_max: 64 * KIB, ..PLAIN } },
+            // 200 characters of most scripts.
+            Self::Tags => {
+                const { &Nature { tree_bytes_max: 64 * KIB, text_bytes_max: 512, entries_max: 100, ..PLAIN } }
+            }
+            Self::Contexts => const { &Nature { entries_max: 50, ..PLAIN } },
+            Self::Free => &PLAIN,
+            Self::Fixed => {
+                const { &Nature { rule: Rule::Keep, tree_bytes_max: 64 * KIB, text_bytes_max: 2 * KIB, ..PLAIN } }
+            }
         }
     }
 }

@@ -23,8 +23,6 @@ pub struct AuthSources<'a> {
     pub authorization: Option<&'a str>,
     /// The raw query string without `?`.
     pub query: Option<&'a str>,
-    /// The `dsn` of the envelope header, known only after the body was read.
-    pub envelope_dsn: Option<&'a str>,
 }
 
 /// Why no credentials could be taken; the text is meant for `X-Sentry-Error` and holds nothing the client sent.
@@ -60,7 +58,8 @@ const VERSION_MIN: u8 = 2;
 /// SDK names are short; whatever is longer is not a name.
 const CLIENT_CHARS_MAX: usize = 100;
 
-/// Takes the first valid credentials in the order header, authorization, query, envelope.
+/// Takes the first valid credentials in the order header, authorization, query. Where there are none, an envelope may
+/// still name a key: [`of_dsn`].
 ///
 /// Proxies add credentials of their own (Basic, Bearer): what is not Sentry's is skipped, and several valid ones
 /// are not an error. When none is valid, the error names the most telling fault seen.
@@ -69,7 +68,6 @@ pub fn credentials(sources: &AuthSources<'_>) -> Result<Credentials, AuthError> 
         sources.x_sentry_auth.map(from_sentry_header),
         sources.authorization.map(from_authorization),
         sources.query.map(from_query),
-        sources.envelope_dsn.map(from_dsn),
     ];
     let mut fault = AuthError::Missing;
     for attempt in attempts.into_iter().flatten() {
@@ -80,6 +78,13 @@ pub fn credentials(sources: &AuthSources<'_>) -> Result<Credentials, AuthError> 
         }
     }
     Err(fault)
+}
+
+/// The credentials in the `dsn` of an envelope header, known only after a part of the body was read. `fault` is what
+/// [`credentials`] said of the request itself.
+pub fn of_dsn(dsn: Option<&str>, fault: AuthError) -> Result<Credentials, AuthError> {
+    let parsed = Dsn::parse(dsn.ok_or(fault)?).ok_or(AuthError::BadKey)?;
+    Ok(Credentials { public_key: parsed.public_key, client: None, version: VERSION_DEFAULT })
 }
 
 /// A DSN taken apart: `scheme://KEY[:SECRET]@host[:port][/prefix]/PROJECT`.
@@ -161,11 +166,6 @@ fn from_query(query: &str) -> Result<Credentials, AuthError> {
         claimed.take(name, text);
     }
     claimed.judge()
-}
-
-fn from_dsn(dsn: &str) -> Result<Credentials, AuthError> {
-    let parsed = Dsn::parse(dsn).ok_or(AuthError::BadKey)?;
-    Ok(Credentials { public_key: parsed.public_key, client: None, version: VERSION_DEFAULT })
 }
 
 fn strip_scheme<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {
@@ -252,10 +252,7 @@ mod tests {
             authorization(&format!("Basic {basic}")),
             query(&format!("sentry_key={KEY}")),
             query(&query_full),
-            credentials(&AuthSources {
-                envelope_dsn: Some(&format!("https://{KEY}@tocsin.example.com:8787/prefix/4")),
-                ..AuthSources::default()
-            }),
+            of_dsn(Some(&format!("https://{KEY}@tocsin.example.com:8787/prefix/4")), AuthError::Missing),
         ] {
             let found = found.unwrap();
             assert_eq!((found.public_key, found.version), (KEY_BYTES, 7));
@@ -265,12 +262,10 @@ mod tests {
 
     #[test]
     fn credentials_of_others_are_skipped_and_the_first_valid_wins() {
-        let other = "ffffffffffffffffffffffffffffffff";
         let found = credentials(&AuthSources {
             x_sentry_auth: Some("Sentry sentry_version=7"),
             authorization: Some("Basic cHJveHk6cGFzcw=="),
             query: Some(&format!("a=b&sentry_key={KEY}")),
-            envelope_dsn: Some(&format!("https://{other}@host/1")),
         })
         .unwrap();
         assert_eq!(found.public_key, KEY_BYTES);
@@ -291,6 +286,8 @@ mod tests {
             Err(AuthError::UnsupportedVersion)
         );
         assert_eq!(header(&format!("Sentry sentry_key={KEY}, sentry_version=2.0")).unwrap().version, 2);
+        assert_eq!(of_dsn(None, AuthError::UnsupportedVersion), Err(AuthError::UnsupportedVersion));
+        assert_eq!(of_dsn(Some("https://host/1"), AuthError::Missing), Err(AuthError::BadKey));
         assert_eq!(AuthError::Missing.status(), 401);
         assert_eq!(AuthError::UnsupportedVersion.status(), 400);
     }
@@ -309,9 +306,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(a in ".*", b in ".*", c in ".*", d in ".*") {
-            let sources =
-                AuthSources { x_sentry_auth: Some(&a), authorization: Some(&b), query: Some(&c), envelope_dsn: Some(&d) };
-            if let Ok(found) = credentials(&sources) {
+            let sources = AuthSources { x_sentry_auth: Some(&a), authorization: Some(&b), query: Some(&c) };
+            if let Ok(found) = credentials(&sources).or_else(|fault| of_dsn(Some(&d), fault)) {
                 prop_assert!((2..=8).contains(&found.version));
             }
         }

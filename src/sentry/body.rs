@@ -133,6 +133,11 @@ impl Body {
         step.map_err(|fault| self.explain(fault))
     }
 
+    /// What came out so far.
+    pub fn decoded(&self) -> &[u8] {
+        &self.decoded
+    }
+
     /// The whole decoded body. A stream that has not reached its own end is an error; no bytes at all are an
     /// empty body in every encoding.
     pub fn finish(self) -> Result<Vec<u8>, BodyError> {

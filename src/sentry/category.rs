@@ -6,53 +6,7 @@
 use std::fmt;
 
 use super::kind::ItemKind;
-
-/// A kind of data as SDKs limit and report it. Names that an SDK does not know it ignores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Category {
-    Default,
-    Error,
-    Transaction,
-    Span,
-    LogItem,
-    TraceMetric,
-    /// What JavaScript SDKs call [`Category::TraceMetric`].
-    Metric,
-    Session,
-    Attachment,
-    Monitor,
-    Replay,
-    Profile,
-    ProfileChunk,
-    Feedback,
-    Security,
-    /// Client reports; never limited.
-    Internal,
-}
-
-impl Category {
-    /// The name on the wire and in the ledger.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Error => "error",
-            Self::Transaction => "transaction",
-            Self::Span => "span",
-            Self::LogItem => "log_item",
-            Self::TraceMetric => "trace_metric",
-            Self::Metric => "metric",
-            Self::Session => "session",
-            Self::Attachment => "attachment",
-            Self::Monitor => "monitor",
-            Self::Replay => "replay",
-            Self::Profile => "profile",
-            Self::ProfileChunk => "profile_chunk",
-            Self::Feedback => "feedback",
-            Self::Security => "security",
-            Self::Internal => "internal",
-        }
-    }
-}
+use crate::ledger::Category;
 
 impl ItemKind {
     /// The category under which an item of this kind is counted in the ledger.
@@ -85,6 +39,7 @@ impl ItemKind {
             Self::Transaction => &[Category::Transaction],
             Self::Span => &[Category::Span],
             Self::Log | Self::OtelLog => &[Category::LogItem],
+            // JavaScript SDKs call it `metric`.
             Self::TraceMetric => &[Category::TraceMetric, Category::Metric],
             Self::Session | Self::Sessions => &[Category::Session],
             Self::Attachment => &[Category::Attachment],
@@ -139,13 +94,26 @@ impl RateLimit {
         Self { retry_after_s, categories: vec![Category::Default, Category::Error], scope, reason }
     }
 
+    /// The limit that goes with a 429 for an envelope that holds no errors.
+    /// Where there is nothing that may be held back it names what no SDK holds back: a 429 that named nothing
+    /// would stop errors too.
+    pub fn others<'a>(
+        retry_after_s: u32,
+        kinds: impl IntoIterator<Item = &'a ItemKind>,
+        scope: LimitScope,
+        reason: &'static str,
+    ) -> Self {
+        let mut categories = switched_off_by(kinds);
+        if categories.is_empty() {
+            categories.push(Category::Internal);
+        }
+        Self { retry_after_s, categories, scope, reason }
+    }
+
     /// The hint on a 200 for an envelope that held kinds which are not supported yet; `None` where nothing can or
     /// may be switched off.
     pub fn unsupported<'a>(kinds: impl IntoIterator<Item = &'a ItemKind>) -> Option<Self> {
-        let mut categories: Vec<Category> =
-            kinds.into_iter().flat_map(|kind| kind.switched_off_by().iter().copied()).collect();
-        categories.sort_unstable();
-        categories.dedup();
+        let categories = switched_off_by(kinds);
         let reason = "not_supported_yet";
         (!categories.is_empty()).then_some(Self {
             retry_after_s: UNSUPPORTED_HINT_S,
@@ -154,6 +122,14 @@ impl RateLimit {
             reason,
         })
     }
+}
+
+fn switched_off_by<'a>(kinds: impl IntoIterator<Item = &'a ItemKind>) -> Vec<Category> {
+    let mut categories: Vec<Category> =
+        kinds.into_iter().flat_map(|kind| kind.switched_off_by().iter().copied()).collect();
+    categories.sort_unstable();
+    categories.dedup();
+    categories
 }
 
 impl fmt::Display for RateLimit {
@@ -183,8 +159,17 @@ mod tests {
         let hint = RateLimit::unsupported(&kinds).unwrap().to_string();
         assert_eq!(
             hint,
-            "600:trace_metric;metric;replay;profile;profile_chunk:organization:not_supported_yet"
+            "600:replay;profile;profile_chunk;trace_metric;metric:organization:not_supported_yet"
         );
+    }
+
+    #[test]
+    fn a_limit_on_other_kinds_never_holds_errors_back() {
+        let limit =
+            |kinds: &[ItemKind]| RateLimit::others(9, kinds, LimitScope::Key, "key_quota").to_string();
+        assert_eq!(limit(&[ItemKind::Session, ItemKind::ClientReport]), "9:session:key:key_quota");
+        let unnamed = [ItemKind::ClientReport, ItemKind::Unknown("nel".to_owned()), ItemKind::UserReport];
+        assert_eq!(limit(&unnamed), "9:internal:key:key_quota");
     }
 
     #[test]

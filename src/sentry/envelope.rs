@@ -98,12 +98,7 @@ impl<'a> Envelope<'a> {
     /// Cuts a decoded body into items; nothing is copied but header texts with escapes.
     pub fn parse(body: &'a [u8]) -> Result<Self, EnvelopeError> {
         let mut lines = Lines { body, at: 0 };
-        let line = lines.header_line(HEADER_BYTES_MAX)?;
-        if line.trim_ascii().is_empty() {
-            return Err(EnvelopeError::Empty);
-        }
-        let header =
-            serde_json::from_slice(line).map_err(|e| EnvelopeError::BadHeader { reason: reason(&e) })?;
+        let header = lines.header()?;
         let mut items = Vec::new();
         while lines.skip_blank_lines() {
             if items.len() == ITEMS_MAX {
@@ -112,6 +107,13 @@ impl<'a> Envelope<'a> {
             items.push(lines.item()?);
         }
         Ok(Self { header, items })
+    }
+}
+
+impl<'a> EnvelopeHeader<'a> {
+    /// Reads the first line of a body of which more may be to come.
+    pub fn parse(body: &'a [u8]) -> Result<Self, EnvelopeError> {
+        Lines { body, at: 0 }.header()
     }
 }
 
@@ -130,6 +132,15 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn rest(&self) -> &'a [u8] {
         self.body.get(self.at..).unwrap_or_default()
+    }
+
+    /// Takes the envelope's own header.
+    fn header(&mut self) -> Result<EnvelopeHeader<'a>, EnvelopeError> {
+        let line = self.header_line(HEADER_BYTES_MAX)?;
+        if line.trim_ascii().is_empty() {
+            return Err(EnvelopeError::Empty);
+        }
+        serde_json::from_slice(line).map_err(|e| EnvelopeError::BadHeader { reason: reason(&e) })
     }
 
     /// Takes a header line and its line break.

@@ -16,6 +16,6 @@ mod tests;
 
 pub use auth::{AuthError, AuthSources, Credentials};
 pub use body::{Body, BodyError, BodyLimits, Encoding};
-pub use category::{Category, LimitScope, RateLimit};
+pub use category::{LimitScope, RateLimit};
 pub use envelope::{Envelope, EnvelopeError, EnvelopeHeader, Item};
 pub use kind::ItemKind;

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::*;
+use crate::base::{EventId, ProjectId, Severity, Timestamp};
+use crate::issues::incoming::{Incoming, Origin, Tools};
+use crate::issues::title::TITLE_CHARS_MAX;
 use crate::scrub::Scrubber;
 
 const LIMITS: BodyLimits = BodyLimits { compressed_bytes: 1 << 20, decompressed_bytes: 16 << 20 };
@@ -76,7 +79,6 @@ fn every_recorded_request_names_its_key() {
             x_sentry_auth: recorded.header("x-sentry-auth"),
             authorization: recorded.header("authorization"),
             query: recorded.path.split_once('?').map(|(_, query)| query),
-            envelope_dsn: None,
         });
         assert_eq!(found.unwrap().public_key[..4], [0x01, 0x23, 0x45, 0x67], "{}", recorded.name);
     }
@@ -103,6 +105,33 @@ fn every_recorded_request_is_decoded_framed_and_scrubbed() {
         }
     }
     assert!(requests > 100 && events > 50, "{requests} requests, {events} events");
+}
+
+/// What the fuzz target `event` asks of any bytes, asked of recorded events.
+#[test]
+fn what_is_stored_of_an_event_is_titled_and_grouped_as_what_came() {
+    let origin = Origin {
+        project: ProjectId(1),
+        received_at: Timestamp::from_secs(1_800_000_000),
+        event: None,
+        fallback_event: EventId([7; 16]),
+        severity_max: Severity::High,
+    };
+    let tools = Tools::default();
+    let prepare = |json: &[u8]| Incoming::prepare(&origin, &tools, json).ok();
+    let mut found = 0;
+    for recorded in corpus() {
+        for json in recorded.events(&recorded.decoded()) {
+            // What stands there as another kind of data is none.
+            let Some(event) = prepare(&json) else { continue };
+            assert!(event.title.chars().count() <= TITLE_CHARS_MAX, "{}", recorded.name);
+            let again = prepare(&event.payload.json().unwrap()).unwrap();
+            assert_eq!((again.title, again.culprit), (event.title, event.culprit), "{}", recorded.name);
+            assert_eq!(again.grouping.key, event.grouping.key, "{}", recorded.name);
+            found += 1;
+        }
+    }
+    assert!(found > 40, "{found} events");
 }
 
 #[test]

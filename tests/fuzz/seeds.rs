@@ -46,16 +46,21 @@ fn seed(path: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     let decoded = body.finish()?;
     if described["path"].as_str().is_some_and(|path| path.contains("/store/")) {
         write(folder, "store", &name, &decoded)?;
-        write(folder, "scrub", &name, &decoded)?;
+        write_event(folder, &name, &decoded)?;
         return Ok(());
     }
     write(folder, "envelope", &name, &decoded)?;
     for (at, item) in Envelope::parse(&decoded)?.items.iter().enumerate() {
         if matches!(item.kind, ItemKind::Event | ItemKind::Transaction | ItemKind::Feedback) {
-            write(folder, "scrub", &format!("{name}-{at}"), item.payload)?;
+            write_event(folder, &format!("{name}-{at}"), item.payload)?;
         }
     }
     Ok(())
+}
+
+fn write_event(folder: &Path, name: &str, json: &[u8]) -> Result<(), Box<dyn Error>> {
+    write(folder, "scrub", name, json)?;
+    write(folder, "event", name, json)
 }
 
 fn write(folder: &Path, target: &str, name: &str, input: &[u8]) -> Result<(), Box<dyn Error>> {

@@ -2,6 +2,8 @@
 
 mod alarms;
 mod api;
+mod hostile;
+mod intake;
 mod layers;
 mod overview;
 mod own;

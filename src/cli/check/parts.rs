@@ -55,7 +55,7 @@ fn configuration(facts: &Facts) -> Finding {
     if !loaded.notes.is_empty() {
         return Finding::warn(
             loaded.notes.join("; "),
-            "use the names that `tocsin config check --keys` lists",
+            "use the names that `tocsin config check --keys` lists, and leave out what has no effect",
         );
     }
     let file = loaded.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());

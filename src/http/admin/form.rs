@@ -6,8 +6,8 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use subtle::ConstantTimeEq;
 
-use super::super::Problem;
 use super::super::auth::{Caller, SignedIn};
+use super::super::{AppState, Problem};
 use crate::base::Secret;
 
 /// A form of somebody signed in. Its field `csrf`, or the header `X-CSRF-Token`, carries the session's token.
@@ -154,7 +154,10 @@ impl FromRequest for StrangersForm {
 }
 
 fn read_fields(request: &HttpRequest, payload: &mut Payload) -> Extracted<Fields> {
-    let form = web::UrlEncoded::<Vec<(String, String)>>::new(request, payload).limit(FORM_BYTES_MAX);
+    let configured =
+        request.app_data::<web::Data<AppState>>().map(|state| state.config.limits.api_body_bytes_max);
+    let bytes_max = configured.map_or(FORM_BYTES_MAX, |bytes| bytes.min(FORM_BYTES_MAX));
+    let form = web::UrlEncoded::<Vec<(String, String)>>::new(request, payload).limit(bytes_max);
     Box::pin(async move {
         let fields =
             form.await.map_err(|error| Problem::bad_request(format!("The form cannot be read: {error}.")))?;

@@ -28,16 +28,13 @@ use crate::base::Uid;
 
 /// Where every path of [`table`] begins.
 const PREFIX: &str = "/api/v1";
-/// A change is a few words.
-const BODY_BYTES_MAX: usize = 16 * 1024;
-
 /// Adds every route of the API. Must come after the intake routes below the same prefix.
-pub fn routes(config: &mut web::ServiceConfig) {
+pub fn routes(config: &mut web::ServiceConfig, body_bytes_max: usize) {
     let mut scope = web::scope(PREFIX)
         .app_data(web::QueryConfig::default().error_handler(|error, _| refuse(&error)))
         .app_data(
             web::JsonConfig::default()
-                .limit(BODY_BYTES_MAX)
+                .limit(body_bytes_max)
                 .content_type_required(false)
                 .error_handler(|error, _| refuse(&error)),
         )

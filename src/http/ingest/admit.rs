@@ -1,92 +1,84 @@
-//! The door of intake: whose key, which project, how much, and the decoded body.
+//! The door of intake: whose key, which project, how much.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_ENCODING, ORIGIN};
+use actix_web::http::header::ORIGIN;
 use actix_web::{HttpRequest, web};
-use futures_util::StreamExt as _;
 
 use super::super::AppState;
 use super::super::problem::Problem;
+use super::Refusals;
 use crate::accounts::cache::Lookup;
 use crate::accounts::keys::{self, Grant};
 use crate::accounts::{OriginDecision, PublicKey};
 use crate::base::{ProjectId, Timestamp};
 use crate::ledger::{Category, Reason};
 use crate::resilience::Admission;
-use crate::sentry::auth::{AuthError, AuthSources, credentials};
-use crate::sentry::body::{Body, BodyError, BodyLimits, Encoding};
+use crate::sentry::auth::{self, AuthError, AuthSources, Credentials};
 
 /// Up to here a body is decoded and parsed on the HTTP worker; larger ones would hold up its other requests.
-pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+const INLINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Why something was turned away at the door: the answer and the ledger's line.
+/// Why something was turned away at the door: the answer and the ledger's lines.
 #[derive(Debug)]
 pub struct Refusal {
     pub problem: Problem,
     pub reason: Reason,
-    pub category: Category,
+    /// What was lost by it.
+    pub lost: Vec<(Category, u64)>,
+    /// `None` for a stranger: anybody may write any number into the address.
     pub project: Option<ProjectId>,
 }
 
 impl Refusal {
     pub fn new(status: StatusCode, detail: impl Into<String>, reason: Reason) -> Self {
-        Self { problem: Problem::new(status, detail), reason, category: Category::Default, project: None }
+        Self::because(Problem::new(status, detail), reason)
+    }
+
+    /// With an answer that is made already.
+    pub fn because(problem: Problem, reason: Reason) -> Self {
+        Self { problem, reason, lost: vec![(Category::Default, 1)], project: None }
     }
 
     #[must_use]
-    pub fn of(mut self, project: ProjectId, category: Category) -> Self {
-        (self.project, self.category) = (Some(project), category);
+    pub fn of(self, project: ProjectId, category: Category) -> Self {
+        self.of_all(project, vec![(category, 1)])
+    }
+
+    #[must_use]
+    pub fn of_all(mut self, project: ProjectId, lost: Vec<(Category, u64)>) -> Self {
+        (self.project, self.lost) = (Some(project), lost);
         self
     }
-}
 
-/// Reads and decodes a body, bounded before and after decompression while it comes in.
-pub async fn read_body(
-    request: &HttpRequest,
-    payload: &mut web::Payload,
-    state: &AppState,
-) -> Result<Vec<u8>, Refusal> {
-    let encoding = request.headers().get(CONTENT_ENCODING).map_or("", |value| value.to_str().unwrap_or("?"));
-    let limits = BodyLimits {
-        compressed_bytes: state.config.ingest.body_bytes_max,
-        decompressed_bytes: state.config.ingest.decompressed_bytes_max,
-    };
-    let mut body = Body::new(Encoding::parse(encoding).map_err(|error| refuse_body(&error))?, limits)
-        .map_err(|error| refuse_body(&error))?;
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| {
-            Refusal::new(StatusCode::BAD_REQUEST, format!("The body broke off: {error}"), Reason::Invalid)
-        })?;
-        body.push(&chunk).map_err(|error| refuse_body(&error))?;
+    /// Writes it down for the ledger.
+    pub fn count(&self, refusals: &Refusals) {
+        for (category, quantity) in &self.lost {
+            refusals.count(self.project, self.reason, *category, *quantity);
+        }
     }
-    body.finish().map_err(|error| refuse_body(&error))
 }
 
-fn refuse_body(error: &BodyError) -> Refusal {
-    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let reason = if status == StatusCode::PAYLOAD_TOO_LARGE { Reason::TooLarge } else { Reason::Invalid };
-    Refusal::new(status, error.to_string(), reason)
+/// What a request names a key with, before its body is read.
+pub fn claimed(request: &HttpRequest) -> Result<Credentials, AuthError> {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    auth::credentials(&AuthSources {
+        x_sentry_auth: header("x-sentry-auth"),
+        authorization: header("authorization"),
+        query: Some(request.query_string()).filter(|query| !query.is_empty()),
+    })
 }
 
-/// Finds the grant of the key that a request claims, for the project in its path.
+/// The grant of the key that a request names outside its body, for the project in its path.
 pub async fn find_grant(
     request: &HttpRequest,
     state: &AppState,
     project: Option<ProjectId>,
-    envelope_dsn: Option<&str>,
 ) -> Result<Arc<Grant>, Refusal> {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let sources = AuthSources {
-        x_sentry_auth: header("x-sentry-auth"),
-        authorization: header("authorization"),
-        query: Some(request.query_string()).filter(|query| !query.is_empty()),
-        envelope_dsn,
-    };
-    let credentials = credentials(&sources).map_err(refuse_auth)?;
-    grant_of(request, state, project, PublicKey(credentials.public_key)).await
+    let claimed = claimed(request).map_err(refuse_auth)?;
+    grant_of(request, state, project, PublicKey(claimed.public_key)).await
 }
 
 /// The grant of a key, where it is for this project and this origin.
@@ -97,7 +89,6 @@ pub async fn grant_of(
     key: PublicKey,
 ) -> Result<Arc<Grant>, Refusal> {
     let grant = look_up(state, key, state.clock.now()).await?;
-    // Counted without a project: a stranger may write any number into the address.
     let unknown = "this key is unknown or revoked: take the DSN from the project's page";
     let grant = grant.ok_or_else(|| refuse_key(None, unknown))?;
     if project.is_some_and(|project| project != grant.project) {
@@ -114,40 +105,54 @@ pub async fn grant_of(
     }
 }
 
-/// Whether a request names a key before its body is read.
-pub fn has_credentials(request: &HttpRequest) -> bool {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let query = request.query_string();
-    let sources = AuthSources {
-        x_sentry_auth: header("x-sentry-auth"),
-        authorization: header("authorization"),
-        query: Some(query).filter(|query| !query.is_empty()),
-        envelope_dsn: None,
-    };
-    credentials(&sources).is_ok()
-}
-
 async fn look_up(state: &AppState, key: PublicKey, now: Timestamp) -> Result<Option<Arc<Grant>>, Refusal> {
     let ticket = match state.cache.keys.look_up(&key, now) {
         Lookup::Present(grant) => return Ok(Some(grant)),
         Lookup::Absent => return Ok(None),
         Lookup::Unknown(ticket) => ticket,
     };
-    let found = state.store.read(move |tx| keys::find_grant(tx, key)).await.map_err(|error| Refusal {
-        problem: error.into(),
-        reason: Reason::Busy,
-        category: Category::Default,
-        project: None,
-    })?;
+    let found = state.store.read(move |tx| keys::find_grant(tx, key)).await;
+    let found = found.map_err(|error| Refusal::because(error.into(), Reason::Busy))?;
     Ok(state.cache.keys.remember(ticket, &key, found, now))
 }
 
-/// Counts `events` against the key's quota; the error is the whole seconds to wait.
-pub fn admit(state: &AppState, grant: &Grant, events: u32) -> Result<(), u32> {
+/// What is counted against a key's quota: each kind has the whole quota to itself, so that no flood of numbers or
+/// sessions keeps an error out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Allowance {
+    Errors,
+    /// Metric points, deploys and every other item of an envelope.
+    Others,
+}
+
+/// Why a key's quota does not take something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverQuota {
+    /// It is used up; so many whole seconds later it would be taken.
+    Wait { seconds: u32 },
+    /// It is more than the quota lets through at once.
+    Never { at_once: u32 },
+}
+
+impl OverQuota {
+    /// What `Retry-After` says.
+    pub const fn seconds(self) -> u32 {
+        match self {
+            Self::Wait { seconds } => seconds,
+            Self::Never { .. } => 60,
+        }
+    }
+}
+
+/// Counts `cost` against the key's quota. Nothing may be written before it.
+pub fn admit(state: &AppState, grant: &Grant, allowance: Allowance, cost: u64) -> Result<(), OverQuota> {
     let quota = grant.quota(state.config.ingest.events_per_minute);
-    match state.key_limits.admit(&grant.key, quota, state.clock.now(), events) {
+    let at_once = quota.limit.min(quota.burst);
+    let cost = u32::try_from(cost).ok().filter(|cost| *cost <= at_once);
+    let cost = cost.ok_or(OverQuota::Never { at_once })?;
+    match state.key_limits.admit(&(grant.key, allowance), quota, state.clock.now(), cost) {
         Admission::Admitted { .. } => Ok(()),
-        Admission::Refused { retry_after } => Err(whole_seconds(retry_after)),
+        Admission::Refused { retry_after } => Err(OverQuota::Wait { seconds: whole_seconds(retry_after) }),
     }
 }
 
@@ -156,7 +161,20 @@ fn whole_seconds(wait: Duration) -> u32 {
     u32::try_from(wait.as_secs() + started).unwrap_or(u32::MAX).max(1)
 }
 
-fn refuse_auth(error: AuthError) -> Refusal {
+/// Runs `work` over a body of so many bytes: here where it is small, on the blocking pool where it is large.
+pub async fn on_right_thread<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    if bytes <= INLINE_BYTES_MAX {
+        return work();
+    }
+    web::block(work).await.unwrap_or_else(|_| {
+        Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "tocsin is restarting", Reason::Busy))
+    })
+}
+
+pub fn refuse_auth(error: AuthError) -> Refusal {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED);
     Refusal::new(status, error.to_string(), Reason::UnknownKey)
 }

@@ -2,28 +2,34 @@
 //!
 //! Key: a DSN public key or an ingest token as bearer, or `?sentry_key=`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::super::auth::{bearer, find_project, token_actor};
 use super::super::request::request_id;
 use super::super::{AppState, Problem};
-use super::admit::{Refusal, admit, find_grant, grant_of, read_body};
+use super::admit::{Allowance, OverQuota, Refusal, admit, find_grant, grant_of, on_right_thread};
+use super::body::{Reading, api_limits};
 use super::envelope::refuse_event;
+use super::reported::{ReportedError, as_event};
 use super::sentry::with_cors;
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::Grant;
-use crate::accounts::{PublicKey, Visible};
+use crate::accounts::{KeyKind, PublicKey, Visible};
 use crate::base::{EventId, ProjectId, Severity, Uid};
 use crate::issues::incoming::{Incoming, Origin};
 use crate::issues::record::Recorded;
 use crate::ledger::{Category, Reason};
 use crate::metrics::parse_points;
 use crate::releases::{self, NewDeploy};
+use crate::sentry::answer::CORS_HEADERS;
 
 /// Whose door a request came through.
 struct Sender {
@@ -32,31 +38,16 @@ struct Sender {
     grant: Option<Arc<Grant>>,
 }
 
+/// A request whose body is still to be read.
+pub struct Call {
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<AppState>,
+}
+
 #[derive(Deserialize)]
 struct ProjectQuery {
     project: Option<String>,
-}
-
-/// What `POST /api/v1/errors` takes. Only `message` or `error_type` must be there.
-#[derive(Deserialize)]
-struct ReportedError {
-    error_type: Option<String>,
-    message: Option<String>,
-    context: Option<Value>,
-    severity: Option<String>,
-    user_id: Option<Value>,
-    metadata: Option<Map<String, Value>>,
-    stack_trace: Option<String>,
-    class: Option<String>,
-    code: Option<Value>,
-    status: Option<Value>,
-    retryable: Option<bool>,
-    fingerprint: Option<Vec<Value>>,
-    release: Option<String>,
-    environment: Option<String>,
-    timestamp: Option<Value>,
-    event_id: Option<String>,
-    platform: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -66,65 +57,63 @@ struct ErrorTaken {
 }
 
 /// Takes one error.
-pub async fn errors(
-    request: HttpRequest,
-    mut payload: web::Payload,
-    state: web::Data<AppState>,
-) -> HttpResponse {
-    answer(&request, &state, take_error(&request, &mut payload, &state).await)
+pub async fn errors(mut call: Call) -> HttpResponse {
+    let taken = take_error(&mut call).await;
+    call.answer(taken)
 }
 
 /// Takes one metric point or an array of them.
-pub async fn metrics(
-    request: HttpRequest,
-    mut payload: web::Payload,
-    state: web::Data<AppState>,
-) -> HttpResponse {
-    answer(&request, &state, take_metrics(&request, &mut payload, &state).await)
+pub async fn metrics(mut call: Call) -> HttpResponse {
+    let taken = take_metrics(&mut call).await;
+    call.answer(taken)
 }
 
 /// Takes the news of a deploy.
-pub async fn deploys(
-    request: HttpRequest,
-    mut payload: web::Payload,
-    state: web::Data<AppState>,
-) -> HttpResponse {
-    answer(&request, &state, take_deploy(&request, &mut payload, &state).await)
+pub async fn deploys(mut call: Call) -> HttpResponse {
+    let taken = take_deploy(&mut call).await;
+    call.answer(taken)
 }
 
-async fn take_error(
-    request: &HttpRequest,
-    payload: &mut web::Payload,
-    state: &web::Data<AppState>,
-) -> Result<HttpResponse, Refusal> {
-    let sender = find_sender(request, state).await?;
-    let refuse = |detail: String| {
-        Refusal::new(StatusCode::BAD_REQUEST, detail, Reason::Invalid).of(sender.project, Category::Error)
-    };
-    let body = read_body(request, payload, state).await?;
-    let reported: ReportedError = serde_json::from_slice(&body)
-        .map_err(|error| refuse(format!("The body is not such an error: {error}.")))?;
-    if reported.message.is_none() && reported.error_type.is_none() {
-        return Err(refuse("`message` or `error_type` must be there.".to_owned()));
+impl FromRequest for Call {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), web::Payload::from_request(request, payload));
+        Box::pin(async move {
+            let state = web::Data::<AppState>::extract(&request).await?;
+            Ok(Self { payload: payload.await?, state, request })
+        })
     }
-    if let Some(severity) = &reported.severity
-        && severity.parse::<Severity>().is_err()
-    {
-        return Err(refuse("`severity` is one of low, medium, high, critical.".to_owned()));
+}
+
+impl Call {
+    async fn body(&mut self) -> Result<Vec<u8>, Refusal> {
+        Reading::new(&self.request, &mut self.payload, api_limits(&self.state))?.whole().await
     }
-    admit_events(state, &sender, 1)?;
-    let origin = Origin {
-        project: sender.project,
-        received_at: state.clock.now(),
-        event: reported.event_id.as_deref().and_then(EventId::parse),
-        fallback_event: EventId(state.entropy.bytes()),
-        severity_max: sender.grant.as_ref().map_or(Severity::Critical, |grant| grant.cap(Severity::Critical)),
-    };
-    let json = as_event(reported).to_string();
-    let event = Incoming::prepare(&origin, &state.tools, json.as_bytes())
-        .map_err(|error| refuse_event(&error, sender.project))?;
+
+    fn answer(&self, taken: Result<HttpResponse, Refusal>) -> HttpResponse {
+        taken.unwrap_or_else(|refusal| {
+            refusal.count(&self.state.refusals);
+            let mut response = refusal.problem.response(Some(&request_id(&self.request)));
+            for (name, value) in CORS_HEADERS {
+                let name = HeaderName::from_static(name);
+                response.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
+            response
+        })
+    }
+}
+
+async fn take_error(call: &mut Call) -> Result<HttpResponse, Refusal> {
+    let sender = Arc::new(find_sender(call).await?);
+    let lost = |refusal: Refusal| refusal.of(sender.project, Category::Error);
+    let body = call.body().await.map_err(lost)?;
+    sender.admit(&call.state, Allowance::Errors, 1).map_err(lost)?;
+    let (state, of_work) = (call.state.clone(), Arc::clone(&sender));
+    let event = on_right_thread(body.len(), move || read_error(&state, &of_work, &body)).await?;
     let event_id = event.event;
-    let recorded = state.take_event(event).await.map_err(|error| busy(error, sender.project))?;
+    let recorded = call.state.take_event(event).await.map_err(busy).map_err(lost)?;
     let issue_id = match recorded {
         Recorded::Stored(issue) | Recorded::Sampled(issue) => Some(issue),
         Recorded::Duplicate => None,
@@ -132,104 +121,68 @@ async fn take_error(
     Ok(with_cors(StatusCode::CREATED).json(ErrorTaken { event_id, issue_id }))
 }
 
-/// The error in the form that everything behind the door understands: a Sentry event.
-fn as_event(reported: ReportedError) -> Value {
-    let level = match reported.severity.as_deref() {
-        Some("low") => "info",
-        Some("medium") => "warning",
-        Some("critical") => "fatal",
-        _ => "error",
+fn read_error(state: &AppState, sender: &Sender, body: &[u8]) -> Result<Incoming, Refusal> {
+    let reported =
+        ReportedError::parse(body).map_err(|error| invalid(&error).of(sender.project, Category::Error))?;
+    let origin = Origin {
+        project: sender.project,
+        received_at: state.clock.now(),
+        event: reported.event_id(),
+        fallback_event: EventId(state.entropy.bytes()),
+        severity_max: sender.grant.as_ref().map_or(Severity::Critical, |grant| grant.cap(Severity::Critical)),
     };
-    let mut extra = reported.metadata.unwrap_or_default();
-    let hints = [
-        ("class", reported.class.map(Value::from)),
-        ("code", reported.code),
-        ("status", reported.status),
-        ("retryable", reported.retryable.map(Value::from)),
-        ("severity", reported.severity.map(Value::from)),
-        ("stack_trace", reported.stack_trace.map(Value::from)),
-    ];
-    extra.extend(hints.into_iter().filter_map(|(name, value)| value.map(|value| (name.to_owned(), value))));
-    let context = match reported.context {
-        Some(Value::Object(members)) => Value::Object(members),
-        Some(Value::Null) | None => json!({}),
-        Some(other) => json!({ "value": other }),
-    };
-    let mut event = json!({
-        "level": level,
-        "platform": reported.platform.unwrap_or_else(|| "other".to_owned()),
-        "extra": extra,
-        "contexts": { "context": context },
-    });
-    let members = [
-        ("release", reported.release.map(Value::from)),
-        ("environment", reported.environment.map(Value::from)),
-        ("timestamp", reported.timestamp),
-        ("fingerprint", reported.fingerprint.map(Value::from)),
-        ("user", reported.user_id.map(|id| json!({ "id": id }))),
-    ];
-    for (name, value) in members {
-        if let Some(value) = value {
-            event[name] = value;
-        }
-    }
-    match reported.error_type {
-        Some(error_type) => {
-            event["exception"] = json!({ "values": [{ "type": error_type, "value": reported.message }] });
-        }
-        None => event["message"] = reported.message.map_or(Value::Null, Value::from),
-    }
-    event
+    let json = as_event(reported).to_string();
+    Incoming::prepare(&origin, &state.tools, json.as_bytes())
+        .map_err(|error| refuse_event(&error, sender.project))
 }
 
-async fn take_metrics(
-    request: &HttpRequest,
-    payload: &mut web::Payload,
-    state: &web::Data<AppState>,
-) -> Result<HttpResponse, Refusal> {
-    let sender = find_sender(request, state).await?;
-    let body = read_body(request, payload, state).await?;
-    let points = parse_points(&body, sender.project, state.clock.now()).map_err(|error| {
-        Refusal::new(StatusCode::BAD_REQUEST, error.to_string(), Reason::Invalid)
-            .of(sender.project, Category::TraceMetric)
-    })?;
-    let taken = state.take_points(points).await.map_err(|error| busy(error, sender.project))?;
+async fn take_metrics(call: &mut Call) -> Result<HttpResponse, Refusal> {
+    let sender = find_sender(call).await?;
+    let lost = |refusal: Refusal| refusal.of(sender.project, Category::Metric);
+    let body = call.body().await.map_err(lost)?;
+    let (state, project, bytes) = (call.state.clone(), sender.project, body.len());
+    let read = move || {
+        parse_points(&body, &state.tools.scrubber, project, state.clock.now())
+            .map_err(|error| invalid(&error))
+    };
+    let points = on_right_thread(bytes, read).await.map_err(lost)?;
+    let count = points.len() as u64;
+    let lost = |refusal: Refusal| refusal.of_all(project, vec![(Category::Metric, count)]);
+    sender.admit(&call.state, Allowance::Others, count).map_err(lost)?;
+    let taken = call.state.take_points(points).await.map_err(busy).map_err(lost)?;
     Ok(with_cors(StatusCode::CREATED).json(json!({ "accepted": taken })))
 }
 
-async fn take_deploy(
-    request: &HttpRequest,
-    payload: &mut web::Payload,
-    state: &web::Data<AppState>,
-) -> Result<HttpResponse, Refusal> {
-    let sender = find_sender(request, state).await?;
-    let body = read_body(request, payload, state).await?;
-    let refuse = |detail: String| Refusal::new(StatusCode::BAD_REQUEST, detail, Reason::Invalid);
-    let new: NewDeploy = serde_json::from_slice(&body)
-        .map_err(|error| refuse(format!("The body is not such a deploy: {error}.")))?;
-    new.validate().map_err(|error| refuse(error.to_string()))?;
+async fn take_deploy(call: &mut Call) -> Result<HttpResponse, Refusal> {
+    let sender = find_sender(call).await?;
+    let lost = |refusal: Refusal| refusal.of(sender.project, Category::Deploy);
+    if sender.grant.as_ref().is_some_and(|grant| grant.kind == KeyKind::Browser) {
+        let detail = "Anybody can read a browser key: report deploys with a server key or an ingest token.";
+        return Err(lost(Refusal::new(StatusCode::FORBIDDEN, detail, Reason::UnknownKey)));
+    }
+    let body = call.body().await.map_err(lost)?;
+    let new = NewDeploy::parse(&body, &call.state.tools.scrubber).map_err(|error| lost(invalid(&error)))?;
+    sender.admit(&call.state, Allowance::Others, 1).map_err(lost)?;
+    let state = &call.state;
     let (entropy, now, project) = (state.entropy.clone(), state.clock.now(), sender.project);
     let deploy = state
         .store
         .write("deploy.record", move |tx| releases::record(tx, &entropy, now, project, &new))
         .await
-        .map_err(|error| busy(error, project))?;
+        .map_err(busy)
+        .map_err(lost)?;
     Ok(with_cors(StatusCode::CREATED).json(deploy))
 }
 
 /// An ingest token for one project (or with `?project=`), else a DSN key in any of its forms.
-async fn find_sender(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Sender, Refusal> {
+async fn find_sender(call: &Call) -> Result<Sender, Refusal> {
+    let (request, state) = (&call.request, &call.state);
     let Some(token) = bearer(request) else { return by_key(request, state).await };
     if let Ok(key) = token.expose().parse::<PublicKey>() {
         let grant = grant_of(request, state, None, key).await?;
         return Ok(Sender { project: grant.project, grant: Some(grant) });
     }
-    let refuse = |problem: Problem| Refusal {
-        problem,
-        reason: Reason::UnknownKey,
-        category: Category::Default,
-        project: None,
-    };
+    let refuse = |problem: Problem| Refusal::because(problem, Reason::UnknownKey);
     let actor = token_actor(state, &token).await.map_err(refuse)?;
     let named = web::Query::<ProjectQuery>::from_query(request.query_string())
         .ok()
@@ -253,40 +206,33 @@ async fn find_sender(request: &HttpRequest, state: &web::Data<AppState>) -> Resu
     }
 }
 
-async fn by_key(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Sender, Refusal> {
-    let grant = find_grant(request, state, None, None).await?;
+async fn by_key(request: &HttpRequest, state: &AppState) -> Result<Sender, Refusal> {
+    let grant = find_grant(request, state, None).await?;
     Ok(Sender { project: grant.project, grant: Some(grant) })
 }
 
-fn admit_events(state: &AppState, sender: &Sender, events: u32) -> Result<(), Refusal> {
-    let Some(grant) = &sender.grant else { return Ok(()) };
-    admit(state, grant, events).map_err(|seconds| {
-        let problem = Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "The key's quota of events is used up for the moment.",
-        )
-        .retry_after(seconds.into());
-        Refusal {
-            problem,
-            reason: Reason::OverLimit,
-            category: Category::Error,
-            project: Some(sender.project),
-        }
-    })
+impl Sender {
+    fn admit(&self, state: &AppState, allowance: Allowance, cost: u64) -> Result<(), Refusal> {
+        let Some(grant) = &self.grant else { return Ok(()) };
+        admit(state, grant, allowance, cost).map_err(|over| match over {
+            OverQuota::Wait { seconds } => {
+                let detail = "The key's quota is used up for the moment.";
+                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+                Refusal::because(problem.retry_after(seconds.into()), Reason::OverLimit)
+            }
+            OverQuota::Never { at_once } => {
+                let detail =
+                    format!("The key's quota lets {at_once} through at once: send fewer in one request.");
+                Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail, Reason::OverLimit)
+            }
+        })
+    }
 }
 
-fn busy(error: crate::store::Error, project: ProjectId) -> Refusal {
-    Refusal { problem: error.into(), reason: Reason::Busy, category: Category::Error, project: Some(project) }
+fn busy(error: crate::store::Error) -> Refusal {
+    Refusal::because(error.into(), Reason::Busy)
 }
 
-fn answer(request: &HttpRequest, state: &AppState, taken: Result<HttpResponse, Refusal>) -> HttpResponse {
-    taken.unwrap_or_else(|refusal| {
-        state.refusals.count(refusal.project, refusal.reason, refusal.category, 1);
-        let mut response = refusal.problem.response(Some(&request_id(request)));
-        for (name, value) in crate::sentry::answer::CORS_HEADERS {
-            let name = actix_web::http::header::HeaderName::from_static(name);
-            response.headers_mut().insert(name, actix_web::http::header::HeaderValue::from_static(value));
-        }
-        response
-    })
+fn invalid(error: &dyn std::fmt::Display) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, error.to_string(), Reason::Invalid)
 }

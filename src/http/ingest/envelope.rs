@@ -1,5 +1,6 @@
 //! `POST /api/{project}/envelope/` and the legacy `/store/`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -7,17 +8,21 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::super::AppState;
-use super::admit::{INLINE_BYTES_MAX, Refusal, admit, find_grant, has_credentials, read_body};
+use super::admit::{
+    Allowance, OverQuota, Refusal, admit, claimed, find_grant, grant_of, on_right_thread, refuse_auth,
+};
+use super::body::{Reading, envelope_limits};
 use super::sentry;
+use crate::accounts::PublicKey;
 use crate::accounts::keys::Grant;
 use crate::base::{EventId, ProjectId, Severity};
 use crate::issues::incoming::{Incoming, Origin, PrepareError};
 use crate::ledger::{self, Category, ClientReason, Outcome, Reason};
 use crate::sentry::answer::PIXEL_GIF;
 use crate::sentry::category::{LimitScope, RateLimit};
-use crate::sentry::envelope::Envelope;
+use crate::sentry::envelope::{Envelope, EnvelopeHeader, Item};
 use crate::sentry::kind::ItemKind;
-use crate::sentry::{client_report, store};
+use crate::sentry::{auth, client_report, store};
 
 /// What a request holds, ready for the store.
 #[derive(Default)]
@@ -50,7 +55,7 @@ impl Unpacked {
     }
 
     fn count_unsupported(&mut self, project: ProjectId, kind: ItemKind, quantity: u64) {
-        let category = Category::known_or_default(kind.category().as_str());
+        let category = kind.category();
         self.ledger.push(Outcome {
             project: Some(project),
             reason: Reason::NotSupportedYet,
@@ -121,22 +126,33 @@ async fn take_envelope(
     project: ProjectId,
     state: &web::Data<AppState>,
 ) -> Result<HttpResponse, Refusal> {
-    // A request without any key is refused before its body is read, unless the envelope may name one.
-    let early = if has_credentials(request) {
-        Some(find_grant(request, state, Some(project), None).await?)
-    } else {
-        None
+    let (grant, reading) = open_envelope(request, payload, project, state).await?;
+    let body = reading.whole().await.map_err(|refusal| refusal.of(grant.project, Category::Default))?;
+    take(state, &grant, body, unpack).await
+}
+
+/// The sender's grant, before more of the body is read than is needed for it.
+async fn open_envelope<'p>(
+    request: &HttpRequest,
+    payload: &'p mut web::Payload,
+    project: ProjectId,
+    state: &AppState,
+) -> Result<(Arc<Grant>, Reading<'p>), Refusal> {
+    let limits = envelope_limits(state);
+    let fault = match claimed(request) {
+        Ok(claimed) => {
+            let grant = grant_of(request, state, Some(project), PublicKey(claimed.public_key)).await?;
+            let reading = Reading::new(request, payload, limits);
+            let reading = reading.map_err(|refusal| refusal.of(grant.project, Category::Default))?;
+            return Ok((grant, reading));
+        }
+        Err(fault) => fault,
     };
-    let body =
-        read_body(request, payload, state).await.map_err(|refusal| refusal.of(project, Category::Default))?;
-    let grant = if let Some(grant) = early {
-        grant
-    } else {
-        let dsn = envelope_dsn(&body);
-        find_grant(request, state, Some(project), dsn.as_deref()).await?
-    };
-    let unpacked = on_right_thread(state, &grant, body, unpack).await?;
-    take(state, &grant, unpacked).await
+    let mut reading = Reading::new(request, payload, limits)?;
+    let header = EnvelopeHeader::parse(reading.first_line().await?).unwrap_or_default();
+    let named = auth::of_dsn(header.dsn.as_deref(), fault).map_err(refuse_auth)?;
+    let grant = grant_of(request, state, Some(project), PublicKey(named.public_key)).await?;
+    Ok((grant, reading))
 }
 
 async fn take_event(
@@ -145,16 +161,11 @@ async fn take_event(
     project: ProjectId,
     state: &web::Data<AppState>,
 ) -> Result<HttpResponse, Refusal> {
-    let grant = find_grant(request, state, Some(project), None).await?;
-    let body =
-        read_body(request, payload, state).await.map_err(|refusal| refusal.of(project, Category::Error))?;
-    let unpacked = on_right_thread(state, &grant, body, |state, grant, body| {
-        let max = state.config.ingest.decompressed_bytes_max;
-        let json = store::event_json(body, max)
-            .map_err(|error| invalid(&error).of(grant.project, Category::Error))?;
-        unpack_event(state, grant, &json)
-    });
-    take(state, &grant, unpacked.await?).await
+    let grant = find_grant(request, state, Some(project)).await?;
+    let of_key = |refusal: Refusal| refusal.of(grant.project, Category::Error);
+    let reading = Reading::new(request, payload, envelope_limits(state)).map_err(of_key)?;
+    let body = reading.whole().await.map_err(of_key)?;
+    take(state, &grant, body, unpack_event).await
 }
 
 async fn take_query(
@@ -162,46 +173,23 @@ async fn take_query(
     project: ProjectId,
     state: &web::Data<AppState>,
 ) -> Result<HttpResponse, Refusal> {
-    let grant = find_grant(request, state, Some(project), None).await?;
+    let grant = find_grant(request, state, Some(project)).await?;
     let query = request.query_string().as_bytes().to_vec();
-    let unpacked = on_right_thread(state, &grant, query, |state, grant, query| {
-        let max = state.config.ingest.decompressed_bytes_max;
-        let query = String::from_utf8_lossy(query);
-        let json = store::event_json_of_query(&query, max)
-            .map_err(|error| invalid(&error).of(grant.project, Category::Error))?;
-        unpack_event(state, grant, &json)
-    });
-    take(state, &grant, unpacked.await?).await
+    take(state, &grant, query, unpack_query).await
 }
 
-/// Holds what was unpacked against the key's quota, commits it and answers.
-async fn take(state: &AppState, grant: &Grant, unpacked: Unpacked) -> Result<HttpResponse, Refusal> {
-    let events = u32::try_from(unpacked.events.len()).unwrap_or(u32::MAX);
-    if events > 0
-        && let Err(seconds) = admit(state, grant, events)
-    {
-        state.refusals.count(Some(grant.project), Reason::OverLimit, Category::Error, events.into());
-        return Ok(sentry::limited(&RateLimit::events(seconds, LimitScope::Key, "key_quota")));
-    }
-    let hint = RateLimit::unsupported(&unpacked.unsupported);
-    record(state, unpacked.events, unpacked.ledger, grant.project).await?;
-    Ok(sentry::accepted(unpacked.id, hint.as_ref()))
-}
-
-/// Runs `work` here for small bodies and on the blocking pool for large ones.
-async fn on_right_thread<T: Send + 'static>(
+/// Unpacks a body on the right thread, commits what it holds and answers.
+async fn take(
     state: &web::Data<AppState>,
     grant: &Arc<Grant>,
     body: Vec<u8>,
-    work: fn(&AppState, &Grant, &[u8]) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    if body.len() <= INLINE_BYTES_MAX {
-        return work(state, grant, &body);
-    }
-    let (state, grant) = (state.clone(), Arc::clone(grant));
-    web::block(move || work(&state, &grant, &body)).await.unwrap_or_else(|_| {
-        Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "tocsin is restarting", Reason::Busy))
-    })
+    unpack: fn(&AppState, &Grant, &[u8]) -> Result<Unpacked, Refusal>,
+) -> Result<HttpResponse, Refusal> {
+    let (of_work, of_grant) = (state.clone(), Arc::clone(grant));
+    let unpacked = on_right_thread(body.len(), move || unpack(&of_work, &of_grant, &body)).await?;
+    let hint = RateLimit::unsupported(&unpacked.unsupported);
+    record(state, unpacked.events, unpacked.ledger, grant.project).await?;
+    Ok(sentry::accepted(unpacked.id, hint.as_ref()))
 }
 
 fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refusal> {
@@ -211,9 +199,14 @@ fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refu
     })?;
     let id = envelope.header.event_id;
     let mut unpacked = Unpacked::default();
+    let takes_others = admit_items(state, grant, &envelope.items)?;
     for item in &envelope.items {
         match &item.kind {
             ItemKind::Event => unpacked.add_event(state, grant, id, item.payload)?,
+            other if !takes_others => {
+                state.refusals.count(Some(grant.project), Reason::OverLimit, other.category(), 1);
+                unpacked.unsupported.push(other.clone());
+            }
             ItemKind::ClientReport => unpacked.ledger.extend(client_losses(grant.project, item.payload)),
             other => {
                 unpacked.count_unsupported(grant.project, other.clone(), item.item_count.unwrap_or(1));
@@ -224,9 +217,65 @@ fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refu
     Ok(unpacked)
 }
 
-fn unpack_event(state: &AppState, grant: &Grant, json: &[u8]) -> Result<Unpacked, Refusal> {
+/// Holds an envelope's items against the key's quota, before anything is done with them. `false`: only its errors
+/// may be taken.
+fn admit_items(state: &AppState, grant: &Grant, items: &[Item<'_>]) -> Result<bool, Refusal> {
+    let refuse = |limit: &RateLimit| {
+        let lost = items.iter().map(|item| (item.kind.category(), 1)).collect();
+        sentry::limited(limit).of_all(grant.project, lost)
+    };
+    let errors = items.iter().filter(|item| item.kind == ItemKind::Event).count();
+    if errors > 0 {
+        admit(state, grant, Allowance::Errors, errors as u64)
+            .map_err(|over| refuse(&RateLimit::events(over.seconds(), LimitScope::Key, QUOTA)))?;
+    }
+    // An envelope that holds nothing is a request all the same.
+    let others = if items.is_empty() { 1 } else { items.len() - errors };
+    match admit(state, grant, Allowance::Others, others as u64) {
+        Ok(()) => Ok(true),
+        Err(_) if errors > 0 => Ok(false),
+        Err(over) => {
+            let kinds = items.iter().map(|item| &item.kind);
+            Err(refuse(&RateLimit::others(over.seconds(), kinds, LimitScope::Key, QUOTA)))
+        }
+    }
+}
+
+/// What `X-Sentry-Rate-Limits` names as the reason.
+const QUOTA: &str = "key_quota";
+
+/// As [`admit_items`], for the one event of an old SDK.
+fn admit_event(state: &AppState, grant: &Grant) -> Result<(), Refusal> {
+    admit(state, grant, Allowance::Errors, 1).map_err(|over: OverQuota| {
+        let limit = RateLimit::events(over.seconds(), LimitScope::Key, QUOTA);
+        sentry::limited(&limit).of(grant.project, Category::Error)
+    })
+}
+
+fn unpack_event(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refusal> {
+    admit_event(state, grant)?;
+    let json = store::event_json(body, state.config.ingest.decompressed_bytes_max);
+    unpack_json(state, grant, json)
+}
+
+fn unpack_query(state: &AppState, grant: &Grant, query: &[u8]) -> Result<Unpacked, Refusal> {
+    admit_event(state, grant)?;
+    let query = String::from_utf8_lossy(query);
+    let json = store::event_json_of_query(&query, state.config.ingest.decompressed_bytes_max);
+    unpack_json(state, grant, json)
+}
+
+fn unpack_json(
+    state: &AppState,
+    grant: &Grant,
+    json: Result<Cow<'_, [u8]>, store::StoreError>,
+) -> Result<Unpacked, Refusal> {
+    let json = json.map_err(|error| {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        Refusal::new(status, error.to_string(), Reason::Invalid).of(grant.project, Category::Error)
+    })?;
     let mut unpacked = Unpacked::default();
-    unpacked.add_event(state, grant, None, json)?;
+    unpacked.add_event(state, grant, None, &json)?;
     Ok(unpacked)
 }
 
@@ -290,11 +339,8 @@ pub async fn record(
     project: ProjectId,
 ) -> Result<(), Refusal> {
     let (events, ledger) = together(events, ledger);
-    let busy = |error: crate::store::Error| Refusal {
-        problem: error.into(),
-        reason: Reason::Busy,
-        category: Category::Error,
-        project: Some(project),
+    let busy = |error: crate::store::Error| {
+        Refusal::because(error.into(), Reason::Busy).of(project, Category::Error)
     };
     for event in events {
         state.take_event(event).await.map_err(busy)?;
@@ -312,11 +358,6 @@ fn together(mut events: Vec<Incoming>, mut ledger: Vec<Outcome>) -> (Vec<Incomin
         last.beside = std::mem::take(&mut ledger);
     }
     (events, ledger)
-}
-
-fn envelope_dsn(body: &[u8]) -> Option<String> {
-    let envelope = Envelope::parse(body).ok()?;
-    envelope.header.dsn.map(std::borrow::Cow::into_owned)
 }
 
 fn invalid(error: &dyn std::fmt::Display) -> Refusal {

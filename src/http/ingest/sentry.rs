@@ -1,13 +1,14 @@
 //! How Sentry paths answer: CORS on everything, `X-Sentry-Error` on refusals, limits where they help.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
-use super::super::AppState;
 use super::super::problem::Unavailable;
+use super::super::{AppState, Problem};
 use super::admit::Refusal;
 use crate::base::EventId;
+use crate::ledger::Reason;
 use crate::sentry::answer::{Accepted, CORS_HEADERS, Refused, header_text};
 use crate::sentry::category::RateLimit;
 
@@ -25,7 +26,7 @@ pub fn accepted(id: Option<EventId>, hint: Option<&RateLimit>) -> HttpResponse {
 
 /// The answer to a refusal; counts it for the ledger.
 pub fn refused(state: &AppState, refusal: &Refusal) -> HttpResponse {
-    state.refusals.count(refusal.project, refusal.reason, refusal.category, 1);
+    refusal.count(&state.refusals);
     let problem = &refusal.problem;
     // SDKs back off on 429; a 503 they drop. A busy store is a limit in their language.
     let status = if problem.status == StatusCode::SERVICE_UNAVAILABLE && !is_disk_full(refusal) {
@@ -44,13 +45,14 @@ pub fn refused(state: &AppState, refusal: &Refusal) -> HttpResponse {
 }
 
 /// 429 with what SDKs need to wait for the right thing.
-pub fn limited(limit: &RateLimit) -> HttpResponse {
-    let mut response = with_cors(StatusCode::TOO_MANY_REQUESTS);
-    response.insert_header((X_SENTRY_RATE_LIMITS, limit.to_string()));
-    response.insert_header((RETRY_AFTER, limit.retry_after_s.to_string()));
-    let detail = "the key's quota of events is used up for the moment";
-    response.insert_header((X_SENTRY_ERROR, detail));
-    response.json(Refused { detail: detail.to_owned() })
+pub fn limited(limit: &RateLimit) -> Refusal {
+    let mut problem =
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "the key's quota is used up for the moment")
+            .retry_after(limit.retry_after_s.into());
+    if let Ok(limit) = HeaderValue::from_str(&limit.to_string()) {
+        problem.headers.push((X_SENTRY_RATE_LIMITS, limit));
+    }
+    Refusal::because(problem, Reason::OverLimit)
 }
 
 /// The answer to a browser's question before a request.

@@ -3,6 +3,7 @@
 mod peer;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 
 use actix_web::web;
@@ -102,10 +103,24 @@ impl House {
         body: Vec<u8>,
     ) -> Response {
         let named = header.map(|(name, value)| (name, HeaderValue::from_str(&value).unwrap()));
-        let headers = HeaderMap::from_iter(named);
+        self.send_with(method, path, HeaderMap::from_iter(named), body).await
+    }
+
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Response {
         let url = Url::parse(&format!("http://{}{path}", self.address)).unwrap();
         let request = Request { method, url, headers, body, reach: Reach::Private, timeout: ANSWERED_WITHIN };
         self.client.send(request, self.clock.now()).await.unwrap()
+    }
+
+    /// Where its files lie.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// One number of one row.

@@ -1,0 +1,75 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::accounts::{By, projects};
+use crate::base::{Entropy, ProjectId, Timestamp};
+use crate::incidents::{Incidents, Policy};
+
+use crate::scrub::Scrubber;
+use crate::store::{Error, Lane, Options, Store};
+
+const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
+const SHOP: ProjectId = ProjectId(1);
+
+struct House {
+    _folder: tempfile::TempDir,
+    store: Store,
+    lane: Lane<MetricRecord>,
+}
+
+impl House {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let incidents = Arc::new(Incidents { policy: Policy::default(), entropy: Entropy::seeded(7) });
+        let mut opened = Store::open(folder.path(), &Options::default()).unwrap();
+        let lane = opened.lane("metrics", 100, MetricRecord::new(incidents));
+        let store = opened.start().unwrap();
+        let by = By::tocsin(NOON);
+        store.write("project", move |tx| projects::ensure_default(tx, &by)).await.unwrap();
+        Self { _folder: folder, store, lane }
+    }
+
+    /// Sends so many queries of this duration in one request.
+    async fn send(&self, at: Timestamp, count: usize, ms: u32) {
+        let point = format!(r#"{{"type":"database_query","value":{ms},"unit":"ms"}}"#);
+        let body = format!("[{}]", vec![point; count].join(","));
+        let points = parse_points(body.as_bytes(), &Scrubber::default(), SHOP, at).unwrap();
+        assert_eq!(self.lane.submit(points).await.unwrap(), count);
+    }
+
+    fn number(&self, sql: &'static str) -> i64 {
+        let read = |tx: &crate::store::ReadTx<'_>| tx.one(sql, [], |row| row.get(0));
+        self.store.read_now(read).map_err(|error: Error| error).unwrap()
+    }
+
+    fn signals(&self) -> i64 {
+        self.number("SELECT ifnull(sum(signal_count), 0) FROM witnesses")
+    }
+}
+
+#[tokio::test]
+async fn more_than_five_slow_queries_in_an_hour_are_raised() {
+    let house = House::open().await;
+    house.send(NOON, 100, 1000).await;
+    house.send(NOON, 5, 1001).await;
+    assert_eq!(house.signals(), 0, "five are not more than five");
+    house.send(NOON + Duration::from_hours(2), 1, 1001).await;
+    assert_eq!(house.signals(), 0, "the others were more than an hour ago");
+    house.send(NOON + Duration::from_hours(2), 5, 1001).await;
+    assert_eq!(house.signals(), 1);
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn a_project_that_is_slow_for_long_is_not_raised_with_every_commit() {
+    let house = House::open().await;
+    for second in 0..20 {
+        house.send(NOON + Duration::from_secs(second), 6, 2000).await;
+    }
+    assert_eq!(house.signals(), 2, "one every ten seconds");
+    house.send(NOON + Duration::from_mins(2), 6, 5).await;
+    assert_eq!(house.signals(), 2, "quick queries make nothing worse");
+    assert_eq!(house.number("SELECT count(*) FROM slow_points"), 120);
+    house.store.stop();
+}

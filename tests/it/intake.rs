@@ -1,0 +1,195 @@
+//! The door of intake: quotas, strangers, secrets.
+
+use serde_json::{Value, json};
+use tocsin::accounts::keys::{self, KeySettings};
+use tocsin::accounts::{By, KeyKind, PublicKey};
+use tocsin::app::first_words;
+use tocsin::base::ProjectId;
+use tocsin::outbound::header::{HeaderMap, HeaderName, HeaderValue};
+use tocsin::outbound::{Method, Response};
+
+use super::support::{House, json};
+
+const EVENT: &str = "{}\n{\"type\":\"event\"}\n{\"message\":\"m\"}\n";
+const SESSION: &str = "{\"type\":\"session\"}\n{}\n";
+
+impl House {
+    /// A key of the first project.
+    async fn key(&self, kind: KeyKind, events_per_minute: u32) -> PublicKey {
+        let (by, entropy) = (By::command_line(self.clock.now()), self.state.entropy.clone());
+        let settings =
+            KeySettings { events_per_minute: Some(events_per_minute), ..KeySettings::new(kind, "test") };
+        let write = self
+            .state
+            .store
+            .write("test.key", move |tx| keys::create(tx, &by, &entropy, ProjectId(1), &settings));
+        write.await.unwrap().public_key
+    }
+
+    async fn send_text(&self, path: &str, body: &str) -> Response {
+        self.send_with(Method::POST, path, HeaderMap::new(), body.as_bytes().to_vec()).await
+    }
+
+    /// Sends what its encoding does not fit.
+    async fn send_broken(&self, path: &str) -> Response {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+        self.send_with(Method::POST, path, headers, b"no gzip".to_vec()).await
+    }
+
+    /// The ledger's lines as `reason.category`, once what waits in memory is written.
+    async fn ledger(&self) -> Vec<(String, i64)> {
+        self.run("ledger.refusals").await;
+        self.lines("SELECT reason || '.' || category || '@' || project_id, quantity FROM outcomes ORDER BY 1")
+            .await
+    }
+
+    async fn lines(&self, sql: &'static str) -> Vec<(String, i64)> {
+        let read = self.state.store.read(move |tx| tx.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?))));
+        read.await.map_err(|error: tocsin::store::Error| error).unwrap()
+    }
+}
+
+fn line(name: &str, quantity: i64) -> (String, i64) {
+    (name.to_owned(), quantity)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_of_a_metric_or_a_deploy_reaches_the_disk() {
+    let house = House::open().await;
+    let key = house.key(KeyKind::Server, 600).await;
+    let metric = json!({
+        "type": "database_query", "value": 1200, "unit": "4111 1111 1111 1111",
+        "metadata": { "password": "hunter2-metric", "query": "card 4111111111111111",
+                      "headers": { "authorization": "Bearer abcdefmetric0123456789" } },
+    });
+    let taken = house.post(&format!("/api/v1/metrics?sentry_key={key}"), &metric).await;
+    assert_eq!(taken.status, 201, "{}", taken.text());
+    let deploy = json!({
+        "release": "shop Bearer abcdefdeploy0123456789", "environment": "production",
+        "url": "https://bob:hunter2-deploy@ci.example.com/?card=4111111111111111",
+    });
+    let taken = house.post(&format!("/api/v1/deploys?sentry_key={key}"), &deploy).await;
+    assert_eq!(taken.status, 201, "{}", taken.text());
+    let folder = house.folder().to_owned();
+    let secrets = ["hunter2", "4111111111111111", "4111 1111", "abcdefmetric", "abcdefdeploy"];
+    let seen = |when: &str| {
+        for file in ["tocsin.db", "tocsin.db-wal"] {
+            let bytes = std::fs::read(folder.join(file)).unwrap_or_default();
+            for secret in secrets {
+                let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!found, "{secret} stands in {file} {when}");
+            }
+        }
+    };
+    seen("while it runs");
+    assert_eq!(house.number("SELECT count(*) FROM metric_points").await, 1);
+    assert_eq!(house.number("SELECT count(*) FROM deploys").await, 1);
+    house.state.store.stop();
+    seen("after the stop");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_is_held_against_the_quota_before_anything_is_written() {
+    let house = House::open().await;
+    let key = house.key(KeyKind::Server, 3).await;
+    let metrics = format!("/api/v1/metrics?sentry_key={key}");
+    let points = |count: usize| Value::from(vec![json!({ "type": "a", "value": 1 }); count]);
+    let many = house.post(&metrics, &points(4)).await;
+    assert_eq!(many.status, 413, "more than will ever be let through at once");
+    assert!(json(&many)["detail"].as_str().unwrap().contains('3'), "{}", many.text());
+    assert_eq!(house.post(&metrics, &points(2)).await.status, 201);
+    let refused = house.post(&metrics, &points(2)).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.headers["retry-after"], "60");
+    let deploy = json!({ "release": "1", "environment": "production" });
+    let deploys = format!("/api/v1/deploys?sentry_key={key}");
+    assert_eq!(house.post(&deploys, &deploy).await.status, 201);
+    assert_eq!(house.post(&deploys, &deploy).await.status, 429);
+    assert_eq!(house.number("SELECT count(*) FROM metric_points").await, 2);
+    assert_eq!(house.number("SELECT count(*) FROM deploys").await, 1);
+
+    let envelope = format!("/api/1/envelope/?sentry_key={key}");
+    let refused = house.send_text(&envelope, &format!("{{}}\n{SESSION}{SESSION}")).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.headers["x-sentry-rate-limits"], "60:session:key:key_quota");
+    assert_eq!(house.send_text(&envelope, "{}\n").await.status, 429, "an empty one is a request too");
+    for _ in 0..3 {
+        assert_eq!(house.send_text(&envelope, &format!("{EVENT}{SESSION}")).await.status, 200);
+    }
+    assert_eq!(house.number("SELECT count(*) FROM events").await, 3, "errors have the quota to themselves");
+    let refused = house.send_text(&envelope, EVENT).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.headers["x-sentry-rate-limits"], "60:default;error:key:key_quota");
+    assert_eq!(house.send_text(&format!("/api/1/store/?sentry_key={key}"), "{}").await.status, 429);
+    let error = format!("/api/v1/errors?sentry_key={key}");
+    assert_eq!(house.post(&error, &json!({ "message": "m" })).await.status, 429);
+    assert_eq!(house.number("SELECT count(*) FROM events").await, 3);
+    assert_eq!(
+        house.ledger().await,
+        [
+            line("over_limit.deploy@1", 1),
+            line("over_limit.error@1", 3),
+            line("over_limit.metric@1", 6),
+            line("over_limit.session@1", 5),
+        ]
+    );
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_can_read_a_browser_key_so_it_reports_no_deploys() {
+    let house = House::open().await;
+    let key = house.key(KeyKind::Browser, 600).await;
+    let deploy = json!({ "release": "1", "environment": "production" });
+    let refused = house.post(&format!("/api/v1/deploys?sentry_key={key}"), &deploy).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    for (scope, status) in [("ingest", 201), ("read", 403)] {
+        let mut headers = HeaderMap::new();
+        let bearer = format!("Bearer {}", house.token(scope).await);
+        headers.insert(HeaderName::from_static("authorization"), HeaderValue::from_str(&bearer).unwrap());
+        let body = deploy.to_string().into_bytes();
+        let answer = house.send_with(Method::POST, "/api/v1/deploys?project=1", headers, body).await;
+        assert_eq!(answer.status, status, "{scope}: {}", answer.text());
+    }
+    assert_eq!(house.number("SELECT count(*) FROM deploys").await, 1);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_strangers_send_is_counted_under_no_project() {
+    let house = House::open().await;
+    let unknown = "0123456789abcdef0123456789abcdef";
+    for (path, status) in [
+        ("/api/1/envelope/".to_owned(), 400),
+        (format!("/api/1/envelope/?sentry_key={unknown}"), 403),
+        (format!("/api/1/store/?sentry_key={unknown}"), 403),
+        (format!("/api/v1/errors?sentry_key={unknown}"), 403),
+    ] {
+        assert_eq!(house.send_broken(&path).await.status, status, "{path}");
+    }
+    let named = format!("{{\"dsn\":\"http://{unknown}@host/1\"}}\n");
+    assert_eq!(house.send_text("/api/1/envelope/", &named).await.status, 403);
+    assert_eq!(house.send_text("/api/1/envelope/", "nonsense").await.status, 401);
+    let strangers = [line("invalid.default@0", 1), line("unknown_key.default@0", 5)];
+    assert_eq!(house.ledger().await, strangers);
+
+    let known = first_words(&house.state).await.unwrap().public_key;
+    for path in ["/api/1/envelope/", "/api/1/store/", "/api/v1/errors", "/api/v1/metrics", "/api/v1/deploys"]
+    {
+        assert_eq!(house.send_broken(&format!("{path}?sentry_key={known}")).await.status, 400, "{path}");
+    }
+    let of_project: Vec<_> =
+        house.ledger().await.into_iter().filter(|(name, _)| name.ends_with("@1")).collect();
+    assert_eq!(
+        of_project,
+        [
+            line("invalid.default@1", 1),
+            line("invalid.deploy@1", 1),
+            line("invalid.error@1", 2),
+            line("invalid.metric@1", 1),
+        ]
+    );
+    house.stop().await;
+}
