@@ -18,12 +18,11 @@ use crate::incidents::deliveries::{self, Claimed};
 use crate::incidents::links::{self, Link, LinkPurpose};
 use crate::incidents::views::WitnessView;
 use crate::incidents::{IncidentState, Purpose, queries};
+use crate::issues::queries::recount;
 use crate::outbound::Url;
 use crate::releases::{self, Deploy};
 use crate::store::{self, ReadTx};
 
-/// What a message knows of what led to its trouble: "the hour before".
-const CHANGES_BEFORE: Duration = Duration::from_hours(1);
 /// A link in a mail works this long; incidents are over sooner.
 const LINK_LASTS: Duration = Duration::from_hours(7 * 24);
 
@@ -128,11 +127,12 @@ fn incident(
     maker: &LinkMaker,
 ) -> Result<Story, LoadError> {
     let id = claimed.incident.ok_or(LoadError::NoIncident)?;
-    let view = queries::find_by_number(tx, id)?.ok_or(LoadError::NoIncident)?;
+    let mut view = queries::find_by_number(tx, id)?.ok_or(LoadError::NoIncident)?;
+    recount(tx, &mut view)?;
     let content: WitnessContent = content(&claimed.content)?;
     let about = view.witnesses.iter().position(|witness| content.witness == Some(witness.number));
     let changes = match claimed.project {
-        Some(project) => releases::list_before(tx, project, view.impact_started_at, CHANGES_BEFORE)?,
+        Some(project) => releases::list_leading_to(tx, project, view.impact_started_at, view.detected_at)?,
         None => Vec::new(),
     };
     let acknowledge_path = (view.state == IncidentState::Open.as_str()).then(|| {

@@ -117,17 +117,21 @@ pub fn record(
     Ok(deploy)
 }
 
-/// The deploys of a project in the time before `until`, newest first, at most ten.
-pub fn list_before(
+/// A change this long before something broke may be why.
+const SUSPECT: Duration = Duration::from_hours(1);
+
+/// The deploys of a project from an hour before something began until it was detected, newest first, at most ten. The
+/// beginning is dated back as far as anything was bad: a deploy between the two may still be the cause.
+pub fn list_leading_to(
     tx: &ReadTx<'_>,
     project: ProjectId,
-    until: Timestamp,
-    span: Duration,
+    began: Timestamp,
+    detected: Timestamp,
 ) -> Result<Vec<Deploy>, Error> {
     tx.all(
         "SELECT uid, release, environment, at, url FROM deploys
          WHERE project_id = ?1 AND at <= ?2 AND at > ?3 ORDER BY at DESC LIMIT 10",
-        params![project.0, until.as_micros(), (until - span).as_micros()],
+        params![project.0, detected.max(began).as_micros(), (began - SUSPECT).as_micros()],
         |row| {
             Ok(Deploy {
                 id: Uid::from_bytes(row.get(0)?),

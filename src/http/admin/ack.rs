@@ -11,12 +11,12 @@ use serde_json::json;
 
 use super::form::StrangersForm;
 use super::frame::{page_with, see_other};
-use super::incident::{affected, recount};
+use super::incident::affected;
 use super::incident_words::source_label;
 use super::moments::{between, clock};
 use super::wording::severity_class;
 use crate::accounts::audit::{self, Change};
-use crate::accounts::{Actor, By, Visible};
+use crate::accounts::{Actor, By};
 use crate::base::Timestamp;
 use crate::http::request::client_address;
 use crate::http::visible::Slugs;
@@ -25,6 +25,7 @@ use crate::incidents::links::{self, Link, LinkError};
 use crate::incidents::queries::{self, Scope};
 use crate::incidents::views::IncidentView;
 use crate::incidents::{self, IncidentId, IncidentState};
+use crate::issues::queries::recount;
 
 /// Who acknowledged, where nobody signed in.
 const BY_LINK: &str = "signed link";
@@ -78,7 +79,7 @@ pub(super) async fn show(
             let found = queries::find(tx, Scope::All, link.incident)?;
             let Some(mut incident) = found else { return Ok(None) };
             Slugs::default().name_incident(tx, &mut incident)?;
-            recount(tx, &Visible::All, &mut incident)?;
+            recount(tx, &mut incident)?;
             Ok::<_, Problem>(Some(incident))
         })
         .await?;

@@ -12,14 +12,13 @@ use super::incident_words::{
 };
 use super::moments::{between, clock, span};
 use super::wording::{When, count, counted, severity_class};
-use crate::accounts::Visible;
 use crate::base::{Timestamp, Uid};
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope};
 use crate::http::{AppState, Problem};
 use crate::incidents::queries;
 use crate::incidents::views::{DeliveryProof, EventView, IncidentPage as Found, IncidentView, WitnessView};
-use crate::issues::queries::find_issue;
+use crate::issues::queries::recount;
 use crate::notify::facts::Detail;
 use crate::releases::{self, Deploy};
 use crate::store::ReadTx;
@@ -125,9 +124,6 @@ struct About {
     culprit: Option<String>,
 }
 
-/// "What changed just before" means this long before.
-const CHANGES_BEFORE: Duration = Duration::from_hours(1);
-
 /// `GET /incidents/{id}`
 pub(super) async fn show(
     state: web::Data<AppState>,
@@ -143,7 +139,7 @@ pub(super) async fn show(
             let found = queries::find_page(tx, scope(&visible), id)?;
             let mut found = found.ok_or_else(|| Problem::not_found("incident"))?;
             Slugs::default().name_incident(tx, &mut found.incident)?;
-            recount(tx, &visible, &mut found.incident)?;
+            recount(tx, &mut found.incident)?;
             let changes = changes(tx, &found.incident)?;
             let frame = Frame::load(tx, &signed_in, Place::Incidents)?;
             Ok::<_, Problem>(IncidentPage::new(frame, found, &changes, now))
@@ -184,30 +180,12 @@ impl IncidentPage {
     }
 }
 
-/// Witnesses note what was known when they first spoke; what an issue counts by now is asked anew.
-pub(super) fn recount(
-    tx: &ReadTx<'_>,
-    visible: &Visible,
-    incident: &mut IncidentView,
-) -> Result<(), Problem> {
-    for witness in &mut incident.witnesses {
-        let about = About::deserialize(&witness.detail).unwrap_or_default();
-        let Some(issue) = about.issue else { continue };
-        let Some(issue) = find_issue(tx, visible, issue)? else { continue };
-        if let Some(detail) = witness.detail.as_object_mut() {
-            detail.insert("events".to_owned(), issue.count.into());
-            detail.insert("users".to_owned(), issue.users.into());
-            detail.insert("users_estimated".to_owned(), issue.users_estimated.into());
-        }
-    }
-    Ok(())
-}
-
-/// Who and what is hit, from the witness that knows most.
+/// Who and what is hit, from the witness that knows most; another may have counted more events.
 pub(super) fn affected(incident: &IncidentView) -> String {
     let details: Vec<Detail> = incident.witnesses.iter().map(detail_of).collect();
-    let most = details.iter().max_by_key(|detail| (detail.users, detail.events));
-    most.map(facts).unwrap_or_default()
+    let events = details.iter().filter_map(|detail| detail.events).max();
+    let most = details.into_iter().max_by_key(|detail| (detail.users, detail.events));
+    most.map(|most| facts(&Detail { events, ..most })).unwrap_or_default()
 }
 
 fn detail_of(witness: &WitnessView) -> Detail {
@@ -230,12 +208,8 @@ fn facts(detail: &Detail) -> String {
 }
 
 fn changes(tx: &ReadTx<'_>, incident: &IncidentView) -> Result<Vec<Deploy>, Problem> {
-    // Impact is dated back as far as anything was bad: a deploy in the seconds before somebody saw it still counts.
-    let span = CHANGES_BEFORE + incident.detected_at.since(incident.impact_started_at);
-    match incident.project_id {
-        Some(project) => Ok(releases::list_before(tx, project, incident.detected_at, span)?),
-        None => Ok(Vec::new()),
-    }
+    let Some(project) = incident.project_id else { return Ok(Vec::new()) };
+    Ok(releases::list_leading_to(tx, project, incident.impact_started_at, incident.detected_at)?)
 }
 
 fn change(deploy: &Deploy, impact: Timestamp) -> ChangeLine {

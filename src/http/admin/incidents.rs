@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::frame::{Frame, Place, page};
 use super::incident_words::{Badge, headline, source_label, state_badge};
-use super::moments::between;
+use super::moments::{between, detected};
 use super::wording::{When, severity_class};
 use crate::accounts::{Visible, projects};
 use crate::base::Timestamp;
@@ -43,7 +43,7 @@ pub(super) struct IncidentLine {
     pub(super) began: When,
     pub(super) lasted: String,
     pub(super) seen_by: String,
-    pub(super) detected_after: String,
+    pub(super) detected: String,
     pub(super) acknowledged_by: String,
     pub(super) is_open: bool,
 }
@@ -137,7 +137,7 @@ pub(super) fn line(incident: IncidentView, now: Timestamp) -> IncidentLine {
         began: When::new(incident.impact_started_at, now),
         lasted: between(incident.impact_started_at, end),
         seen_by,
-        detected_after: between(incident.impact_started_at, incident.detected_at),
+        detected: detected(incident.impact_started_at, incident.detected_at),
         acknowledged_by: incident.acknowledged_by.clone().unwrap_or_default(),
         is_open: incident.state == IncidentState::Open.as_str(),
         summary: incident.summary,

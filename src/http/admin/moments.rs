@@ -30,6 +30,14 @@ pub(super) fn between(from: Timestamp, to: Timestamp) -> String {
     span(to.since(from))
 }
 
+/// How soon somebody saw what began at `from`: `detected after 19 s`.
+pub(super) fn detected(from: Timestamp, to: Timestamp) -> String {
+    match to.since(from) {
+        Duration::ZERO => "detected at once".to_owned(),
+        later => format!("detected after {}", span(later)),
+    }
+}
+
 /// The time of day where it is of today, else with its date: `03:02 UTC`, `12 Nov, 03:02 UTC`.
 pub(super) fn clock(at: Timestamp, now: Timestamp) -> String {
     let (day, moment) = (now.to_chrono().date_naive(), at.to_chrono());

@@ -3,6 +3,7 @@
 mod events;
 mod hours;
 mod list;
+mod recount;
 mod search;
 mod status;
 
@@ -12,5 +13,6 @@ pub use list::{
     COUNTED_MAX, Cursor, IssueFilter, IssuePage, IssueView, Sort, count_issues, count_unresolved, find_issue,
     list_issues,
 };
+pub use recount::recount;
 pub use search::Search;
 pub use status::{StatusChange, set_status};

@@ -49,7 +49,7 @@ fn error(response: &Response, word: &str) -> SendError {
     let shown = clip(word, 200);
     SendError {
         failure: failure(response.status, word, response.retry_after),
-        summary: format!("Slack answered {} {shown}", response.status),
+        summary: format!("Slack answered {} {shown}", response.status).trim_end().to_owned(),
         detail: detail(response.status, word),
         cure: cure(response.status, word).map(ToOwned::to_owned),
     }
