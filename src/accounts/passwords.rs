@@ -2,8 +2,10 @@
 //!
 //! Hashing takes 15 to 50 milliseconds and 19 MiB: one at a time, on the blocking pool, never in a store closure.
 
+use std::sync::{Mutex, PoisonError};
+
 use argon2::password_hash::phc;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use super::users::{Credentials, User};
 use super::{Email, Error};
@@ -42,6 +44,10 @@ const LANES: u32 = 1;
 /// RFC 9106 §3.1 recommends 16 bytes.
 const SALT_BYTES: usize = 16;
 
+/// What hashing works in, kept for the next one. Given back each time, it would stay in the heap of whichever thread
+/// hashed: many threads, many times 19 MiB.
+static WORKSPACE: Mutex<Vec<Block>> = Mutex::new(Vec::new());
+
 /// The hash of a password nobody knows, with the parameters above: what an unknown user is checked against.
 const DECOY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$S+2Hqzp+N0WbqoGxCTx/og$TR7GNm9t4AV1RJ640KMnMX/exG5bYxpaeu0d6emgKnU";
@@ -75,10 +81,18 @@ impl PasswordHash {
 
 /// Hashes for the store, with a new salt. Slow on purpose.
 pub fn hash(password: &NewPassword, entropy: &Entropy) -> Result<PasswordHash, Error> {
-    let salt = entropy.bytes::<SALT_BYTES>();
-    let hash: phc::PasswordHash = argon2()?
-        .hash_password_with_salt(password.0.expose().as_bytes(), &salt)
-        .map_err(|error| Error::Hashing(error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| Error::Hashing(error.to_string());
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| failed(&error))?;
+    let salt = phc::Salt::new(&entropy.bytes::<SALT_BYTES>()).map_err(|error| failed(&error))?;
+    let output = digest(&params, password.0.expose().as_bytes(), &salt, Params::DEFAULT_OUTPUT_LEN)
+        .ok_or_else(|| failed(&"argon2 refused its parameters"))?;
+    let hash = phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.into(),
+        version: Some(Version::V0x13.into()),
+        params: (&params).try_into().map_err(|error: argon2::password_hash::Error| failed(&error))?,
+        salt: Some(salt),
+        hash: Some(output),
+    };
     Ok(PasswordHash(hash.to_string()))
 }
 
@@ -97,18 +111,33 @@ pub fn verify(credentials: Option<&Credentials>, candidate: &Secret) -> Verdict 
 
 /// Uses the parameters that stand in the hash, so that older hashes stay valid when the constants change.
 fn matches(stored: &str, candidate: &Secret) -> bool {
-    let (Ok(hash), Ok(argon2)) = (phc::PasswordHash::new(stored), argon2()) else { return false };
     let candidate = candidate.expose().as_bytes();
     // What is too long was never accepted as a password; hashing its beginning keeps the time the same.
     let fits = candidate.len() <= PASSWORD_BYTES_MAX;
     let hashed = &candidate[..candidate.len().min(PASSWORD_BYTES_MAX)];
-    argon2.verify_password(hashed, &hash).is_ok() && fits
+    compare(stored, hashed) == Some(true) && fits
 }
 
-fn argon2() -> Result<Argon2<'static>, Error> {
-    let params =
-        Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| Error::Hashing(error.to_string()))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+/// `None` where the stored hash cannot be read.
+fn compare(stored: &str, candidate: &[u8]) -> Option<bool> {
+    let stored = phc::PasswordHash::new(stored).ok()?;
+    let (salt, expected) = (stored.salt?, stored.hash?);
+    let params = Params::try_from(&stored).ok()?;
+    // The comparison of outputs takes constant time.
+    Some(digest(&params, candidate, &salt, expected.len())? == expected)
+}
+
+/// argon2id in the one workspace, so one at a time.
+fn digest(params: &Params, password: &[u8], salt: &[u8], length: usize) -> Option<phc::Output> {
+    let mut workspace = WORKSPACE.lock().unwrap_or_else(PoisonError::into_inner);
+    let blocks = params.block_count();
+    if workspace.len() < blocks {
+        workspace.resize(blocks, Block::new());
+    }
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let mut output = vec![0; length];
+    argon2.hash_password_into_with_memory(password, salt, &mut output, &mut workspace[..blocks]).ok()?;
+    phc::Output::new(&output).ok()
 }
 
 /// Long enough, and still the first that anybody tries: one character over and over, a run of neighbours, the
