@@ -1,7 +1,6 @@
 //! What goes wrong: transactions that cannot begin or are lost, a writer that dies, memory that is used up.
 
 use std::task::Poll;
-use std::time::Duration;
 
 use super::*;
 use crate::store::inbox::Message;
