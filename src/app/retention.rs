@@ -90,12 +90,13 @@ const AGED: [Shelf; 10] = [
 
 /// What goes for want of room, and what of it stays for now: first what there is most of, last what there is only
 /// one of, and of everything the newest last.
-const OVER_BUDGET: [(Shelf, Duration); 9] = [
+const OVER_BUDGET: [(Shelf, Duration); 10] = [
     (Shelf::BusyPayloads, Duration::ZERO),
     (Shelf::Points, DAY),
     (Shelf::Hours, Duration::from_hours(48)),
     (Shelf::Incidents, Duration::from_hours(7 * 24)),
     (Shelf::Ledger, Duration::from_hours(30 * 24)),
+    (Shelf::Deploys, Duration::from_hours(30 * 24)),
     (Shelf::Points, HOUR),
     (Shelf::Payloads, Duration::ZERO),
     (Shelf::Issues, DAY),
