@@ -432,7 +432,8 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_by_issue ON events (project_id, issue_id, seq);
 -- Retention goes by it: a clock that was wrong for an hour must not stop what comes after.
-CREATE INDEX events_by_time ON events (received_at);
+-- Its search for payloads of busy issues reads this index alone.
+CREATE INDEX events_by_time ON events (received_at, issue_id);
 
 -- Ids of one commit in one row, 32 bytes each (project, id, seq or 0); merged into event_ids in sorted runs.
 CREATE TABLE event_id_log (

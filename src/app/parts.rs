@@ -107,6 +107,7 @@ impl App {
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
             retention: config.retention,
+            search: Arc::default(),
             watch: Watch {
                 store: store.clone(),
                 clock: clock.clone(),

@@ -1,9 +1,9 @@
 //! The one table of background tasks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::retention::LettingGo;
+use super::retention::{LettingGo, SEARCH_TIME};
 use super::watch::Watch;
 use crate::accounts::{links, sessions};
 use crate::base::Clock;
@@ -14,10 +14,10 @@ use crate::http::ingest::Refusals;
 use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
 use crate::issues::evaluate::expire_rates;
 use crate::issues::ids::{Merge, RecentIds};
-use crate::issues::retention::STEP_ROWS;
+use crate::issues::retention::{Mark, STEP_ROWS};
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
-use crate::store::{Error, Store};
+use crate::store::{Error, GROWN, Store};
 
 /// What tasks work with.
 #[derive(Clone)]
@@ -28,14 +28,16 @@ pub(super) struct Work {
     pub(super) recent: RecentIds,
     pub(super) refusals: Arc<Refusals>,
     pub(super) retention: Retention,
+    pub(super) search: Arc<Mutex<Mark>>,
     pub(super) outbox: Outbox,
     pub(super) watch: Watch,
 }
 
 impl Work {
     fn letting_go(self) -> LettingGo {
-        let Self { store, clock, incidents, recent, retention, watch, .. } = self;
-        LettingGo { store, clock, incidents, recent, own: watch.own, retention }
+        let Self { store, clock, incidents, recent, retention, search, watch, .. } = self;
+        let (own, search_time) = (watch.own, SEARCH_TIME);
+        LettingGo { store, clock, incidents, recent, own, retention, search, search_time }
     }
 }
 
@@ -91,9 +93,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
         task("retention.age", "Lets go of what is past its age", every(60), Wake::ScheduleOnly, |work| {
             Box::pin(work.letting_go().age())
         }),
-        task("retention.bytes", "Keeps the disk inside its budget", every(5), Wake::ScheduleOnly, |work| {
-            Box::pin(work.letting_go().bytes())
-        }),
+        task(
+            "retention.bytes",
+            "Keeps the disk inside its budget",
+            every(5),
+            Wake::OnCommit(GROWN),
+            |work| Box::pin(work.letting_go().bytes()),
+        ),
         task(
             "store.give_back",
             "Gives free pages back to the file system",
@@ -172,18 +178,18 @@ async fn refusals(work: Work) -> anyhow::Result<Report> {
 
 async fn merge_ids(work: Work) -> anyhow::Result<Report> {
     let Some(merge) = work.store.read(Merge::plan).await? else { return Ok(Report::Idle) };
-    let merge = Arc::new(std::sync::Mutex::new(merge));
+    let merge = Arc::new(Mutex::new(merge));
     loop {
         let step = Arc::clone(&merge);
         let write = move |tx: &crate::store::WriteTx<'_>| {
-            step.lock().unwrap_or_else(std::sync::PoisonError::into_inner).step(tx)
+            step.lock().unwrap_or_else(PoisonError::into_inner).step(tx)
         };
         work.store.write("issues.merge_ids", write).await?;
-        if !merge.lock().unwrap_or_else(std::sync::PoisonError::into_inner).advance() {
+        if !merge.lock().unwrap_or_else(PoisonError::into_inner).advance() {
             break;
         }
     }
-    let merge = merge.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let merge = merge.lock().unwrap_or_else(PoisonError::into_inner);
     work.recent.forget(merge.entries());
     Ok(Report::More(format!("{} ids merged", merge.entries().len())))
 }
