@@ -107,7 +107,6 @@ impl App {
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
             retention: config.retention,
-            search: Arc::default(),
             watch: Watch {
                 store: store.clone(),
                 clock: clock.clone(),

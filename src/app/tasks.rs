@@ -14,7 +14,7 @@ use crate::http::ingest::Refusals;
 use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
 use crate::issues::evaluate::expire_rates;
 use crate::issues::ids::{Merge, RecentIds};
-use crate::issues::retention::{Mark, STEP_ROWS};
+use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
 use crate::store::{Error, GROWN, Store};
@@ -28,16 +28,15 @@ pub(super) struct Work {
     pub(super) recent: RecentIds,
     pub(super) refusals: Arc<Refusals>,
     pub(super) retention: Retention,
-    pub(super) search: Arc<Mutex<Mark>>,
     pub(super) outbox: Outbox,
     pub(super) watch: Watch,
 }
 
 impl Work {
     fn letting_go(self) -> LettingGo {
-        let Self { store, clock, incidents, recent, retention, search, watch, .. } = self;
-        let (own, search_time) = (watch.own, SEARCH_TIME);
-        LettingGo { store, clock, incidents, recent, own, retention, search, search_time }
+        let Self { store, clock, incidents, recent, retention, watch, .. } = self;
+        let (own, search) = (watch.own, Arc::default());
+        LettingGo { store, clock, incidents, recent, own, retention, search, search_time: SEARCH_TIME }
     }
 }
 
@@ -93,13 +92,7 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
         task("retention.age", "Lets go of what is past its age", every(60), Wake::ScheduleOnly, |work| {
             Box::pin(work.letting_go().age())
         }),
-        task(
-            "retention.bytes",
-            "Keeps the disk inside its budget",
-            every(5),
-            Wake::OnCommit(GROWN),
-            |work| Box::pin(work.letting_go().bytes()),
-        ),
+        budget(work.clone().letting_go()),
         task(
             "store.give_back",
             "Gives free pages back to the file system",
@@ -163,6 +156,17 @@ fn channel_tests(work: Work) -> Task {
         Schedule::Every(Duration::from_secs(5)),
         Wake::OnCommit(DELIVERIES),
         move || Box::pin(tests(work.clone())),
+    )
+}
+
+/// All its runs share one search.
+fn budget(letting_go: LettingGo) -> Task {
+    Task::new(
+        "retention.bytes",
+        "Keeps the disk inside its budget",
+        Schedule::Every(Duration::from_secs(5)),
+        Wake::OnCommit(GROWN),
+        move || Box::pin(letting_go.clone().bytes()),
     )
 }
 

@@ -91,7 +91,7 @@ async fn a_window_is_counted_and_searched_only_so_far() {
         })
         .await
         .unwrap();
-    house.send(NOON + Duration::from_secs(60), 600, 2000).await;
+    house.send(NOON + Duration::from_mins(1), 600, 2000).await;
     let told = "SELECT count(*) FROM witnesses WHERE summary LIKE '10000+ database_query over 1000 ms%'";
     assert_eq!(house.number(told), 1);
     let named = "SELECT max(json_extract(queries.value, '$.duration_ms')) = 2000.0 AND count(*) = 5

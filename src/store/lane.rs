@@ -222,7 +222,7 @@ impl<R: Record> LanePort<R> {
         &mut self,
         tx: &WriteTx<'_>,
         items: &[R::Item],
-        error: Error,
+        error: &Error,
         results: &mut Vec<Result<R::Outcome, Error>>,
     ) {
         if items.len() <= 1 {
@@ -233,7 +233,7 @@ impl<R: Record> LanePort<R> {
         for half in [first, second] {
             match self.attempt(tx, half) {
                 Ok(outcomes) => results.extend(outcomes.into_iter().map(Ok)),
-                Err(error) => self.in_halves(tx, half, error, results),
+                Err(error) => self.in_halves(tx, half, &error, results),
             }
         }
     }
@@ -264,7 +264,7 @@ impl<R: Record> Port for LanePort<R> {
                 Err(error) => {
                     tracing::warn!(%error, lane = self.queue.name, "a batch failed; trying its parts");
                     let mut results = Vec::with_capacity(items.len());
-                    self.in_halves(tx, &items, error, &mut results);
+                    self.in_halves(tx, &items, &error, &mut results);
                     results
                 }
             },
@@ -303,5 +303,51 @@ impl<R: Record> Drop for LanePort<R> {
             std::mem::take(&mut waitlist.items)
         };
         drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Record for Nothing {
+        type Item = ();
+        type Outcome = ();
+        type Staged = ();
+
+        fn bytes((): &()) -> usize {
+            1
+        }
+
+        fn record(&self, _: &WriteTx<'_>, items: &[()], (): &mut ()) -> Result<Vec<()>, Error> {
+            Ok(items.to_vec())
+        }
+
+        fn apply(&mut self, (): ()) {}
+    }
+
+    #[test]
+    fn a_writer_that_falls_asleep_is_woken_by_the_next_item() {
+        let (sender, _receiver) = sync_channel(10);
+        let lane = Lane::new("nothing", 10, Budget::new(1000), sender);
+        let mut port = lane.port(Nothing);
+        let push = || lane.queue.push(()).unwrap().1;
+        assert!(push(), "asleep since the start");
+        // The writer is awake for somebody else: it takes the item before the message about it was sent.
+        assert_eq!(port.run(Err(Error::Busy)), 1);
+        port.settle(&Err(Error::Busy));
+        assert!(!push(), "it looks once more");
+        assert!(!port.may_sleep());
+        assert!(!push());
+        assert_eq!(port.run(Err(Error::Busy)), 2);
+        port.settle(&Err(Error::Busy));
+        assert!(port.may_sleep());
+        // The message about the first item comes now and wakes it for nothing.
+        assert!(port.may_sleep());
+        assert!(push(), "asleep again, whatever came late");
     }
 }

@@ -1,6 +1,7 @@
 //! What goes wrong: transactions that cannot begin or are lost, a writer that dies, memory that is used up.
 
 use std::task::Poll;
+use std::time::Duration;
 
 use super::*;
 use crate::store::inbox::Message;

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use super::*;
 
@@ -204,25 +203,6 @@ async fn items_that_come_while_a_batch_is_filled_do_not_wait_for_somebody_else()
         ended.unwrap();
     }
     assert_eq!(count(&store), 1600);
-    store.stop();
-}
-
-/// Clients that write together and then rest: the writer falls asleep while others are about to wake it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_waits_for_a_writer_that_fell_asleep() {
-    let (_folder, mut opened) = open();
-    let lane = opened.lane("names", 1000, Names(Arc::default()));
-    let store = opened.start().unwrap();
-    for round in 0..2000 {
-        let clients = (0..3).map(|client| {
-            let lane = lane.clone();
-            tokio::spawn(async move { lane.submit(format!("k{round}-{client}")).await })
-        });
-        let answers =
-            tokio::time::timeout(Duration::from_secs(20), join_all(clients.collect::<Vec<_>>())).await;
-        assert!(answers.unwrap().into_iter().all(|answer| answer.unwrap().is_ok()), "{round}");
-    }
-    assert_eq!(count(&store), 6000);
     store.stop();
 }
 
