@@ -54,7 +54,8 @@ CREATE TABLE projects (
     first_event_at      INTEGER,
     archived_at         INTEGER,
     environments        INTEGER NOT NULL DEFAULT 0, -- rows in project_names, by kind
-    releases            INTEGER NOT NULL DEFAULT 0
+    releases            INTEGER NOT NULL DEFAULT 0,
+    issue_number        INTEGER NOT NULL DEFAULT 0  -- the last one given
 ) STRICT;
 
 CREATE TABLE project_members (
@@ -367,9 +368,11 @@ CREATE TABLE issue_stats (
     users_exact     INTEGER NOT NULL,               -- 0: `users` is an estimate
     users_tail      BLOB NOT NULL,                  -- user hashes not yet in issue_users
     last_seen       INTEGER NOT NULL,
-    last_release_id INTEGER
+    last_release_id INTEGER,
+    top_release_id  INTEGER                         -- the greatest: names are numbered as they come
 ) STRICT;
 CREATE INDEX issue_stats_by_last_seen ON issue_stats (project_id, last_seen);
+CREATE INDEX issue_stats_by_time ON issue_stats (last_seen);
 
 CREATE TABLE issue_users (
     issue_id INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
@@ -429,7 +432,8 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_by_issue ON events (project_id, issue_id, seq);
 -- Retention goes by it: a clock that was wrong for an hour must not stop what comes after.
-CREATE INDEX events_by_time ON events (received_at);
+-- Its search for payloads of busy issues reads this index alone.
+CREATE INDEX events_by_time ON events (received_at, issue_id);
 
 -- Ids of one commit in one row, 32 bytes each (project, id, seq or 0); merged into event_ids in sorted runs.
 CREATE TABLE event_id_log (

@@ -192,6 +192,12 @@ pub fn note_first_event(tx: &WriteTx<'_>, id: ProjectId, at: Timestamp) -> Resul
     Ok(changed == 1)
 }
 
+/// The next number for an issue's short id: that of a removed issue never means another one.
+pub fn next_issue_number(tx: &WriteTx<'_>, id: ProjectId) -> Result<i64, crate::store::Error> {
+    let sql = "UPDATE projects SET issue_number = issue_number + 1 WHERE id = ?1 RETURNING issue_number";
+    tx.one(sql, [id.0], |row| row.get(0))
+}
+
 /// Who is a member, by address. Owners see the project without being one.
 pub fn members(tx: &ReadTx<'_>, id: ProjectId) -> Result<Vec<Member>, Error> {
     Ok(tx.all(

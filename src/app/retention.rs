@@ -3,7 +3,7 @@
 //! Both go in small steps and rest after each as long as it took, so that intake has the writer for half of the
 //! time at least. A run is bounded in time, not in rows; while there is more, the next one follows at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::accounts::{self, audit};
@@ -29,10 +29,16 @@ pub(super) struct LettingGo {
     pub(super) recent: RecentIds,
     pub(super) own: Arc<OwnHealth>,
     pub(super) retention: Retention,
+    /// Where the search for payloads of busy issues goes on in the next run: a run alone may not come to the end of
+    /// it. Forgotten with the process, as nothing hangs on it.
+    pub(super) search: Arc<Mutex<Mark>>,
+    pub(super) search_time: Duration,
 }
 
 /// Short enough to stop in.
 const RUN_TIME: Duration = Duration::from_secs(1);
+/// How long one step looks for payloads of busy issues before other things get their turn.
+pub(super) const SEARCH_TIME: Duration = Duration::from_millis(500);
 const REST_MIN: Duration = Duration::from_millis(1);
 const REST_MAX: Duration = Duration::from_millis(200);
 /// With an incident go its witnesses, timeline and messages.
@@ -90,12 +96,13 @@ const AGED: [Shelf; 10] = [
 
 /// What goes for want of room, and what of it stays for now: first what there is most of, last what there is only
 /// one of, and of everything the newest last.
-const OVER_BUDGET: [(Shelf, Duration); 9] = [
+const OVER_BUDGET: [(Shelf, Duration); 10] = [
     (Shelf::BusyPayloads, Duration::ZERO),
     (Shelf::Points, DAY),
     (Shelf::Hours, Duration::from_hours(48)),
     (Shelf::Incidents, Duration::from_hours(7 * 24)),
     (Shelf::Ledger, Duration::from_hours(30 * 24)),
+    (Shelf::Deploys, Duration::from_hours(30 * 24)),
     (Shelf::Points, HOUR),
     (Shelf::Payloads, Duration::ZERO),
     (Shelf::Issues, DAY),
@@ -121,7 +128,8 @@ impl LettingGo {
         let mut run = Run::new(&self, Cut::OverBudget);
         for (shelf, kept) in OVER_BUDGET {
             while self.is_filling().await? {
-                if run.is_over() {
+                // Not before something was let go of: else the next run would come no further.
+                if run.rows > 0 && (run.is_over() || run.spares(shelf)) {
                     return Ok(Report::More(run.told("over the budget")));
                 }
                 if run.step(shelf, self.clock.now() - kept).await? == 0 {
@@ -172,6 +180,14 @@ impl LettingGo {
         }
     }
 
+    fn mark(&self) -> Mark {
+        *self.search.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_mark(&self, mark: Mark) {
+        *self.search.lock().unwrap_or_else(PoisonError::into_inner) = mark;
+    }
+
     /// Before which moment things of this kind are too old.
     fn too_old(&self, shelf: Shelf) -> Timestamp {
         let age = if shelf == Shelf::Audit { self.retention.audit_age } else { self.retention.age };
@@ -189,19 +205,25 @@ impl LettingGo {
 struct Run<'a> {
     with: &'a LettingGo,
     cut: Cut,
-    began: Instant,
+    /// By the clock's monotonic time.
+    began: Duration,
     rows: usize,
-    /// Where the search for busy payloads goes on.
-    from: Option<Mark>,
+    /// The search for busy payloads did not come to its end.
+    is_searching: bool,
 }
 
 impl<'a> Run<'a> {
     fn new(with: &'a LettingGo, cut: Cut) -> Self {
-        Self { with, cut, began: Instant::now(), rows: 0, from: Some(Mark::default()) }
+        Self { with, cut, began: with.clock.monotonic(), rows: 0, is_searching: false }
     }
 
     fn is_over(&self) -> bool {
-        self.began.elapsed() >= RUN_TIME
+        self.with.clock.monotonic().saturating_sub(self.began) >= RUN_TIME
+    }
+
+    /// Payloads that may be the only ones of their issue go one step a run while busy issues may have others.
+    fn spares(&self, shelf: Shelf) -> bool {
+        self.is_searching && shelf == Shelf::Payloads
     }
 
     fn told(&self, why: &str) -> String {
@@ -230,20 +252,34 @@ impl<'a> Run<'a> {
         Ok(self.forget(&evicted))
     }
 
-    /// Goes on until a search found something or everything was looked at.
+    /// Goes on until a search found something, everything was looked at, or others must have their turn.
     async fn busy_payloads(&mut self) -> Result<usize, Error> {
-        while let Some(from) = self.from {
+        let began = self.with.clock.monotonic();
+        let mut from = self.with.mark();
+        // What was evicted and what came since may lie before the mark.
+        let mut is_whole = from == Mark::default();
+        self.is_searching = true;
+        loop {
             let busy = self.with.store.read(move |tx| find_busy(tx, from)).await?;
-            self.from = busy.next;
-            if busy.seqs.is_empty() {
-                continue;
+            let is_end = busy.next.is_none();
+            from = busy.next.unwrap_or_default();
+            self.with.set_mark(from);
+            if !busy.seqs.is_empty() {
+                let now = self.with.clock.now();
+                let write = self.with.store.write("retention", move |tx| evict_these(tx, now, &busy.seqs));
+                return Ok(self.forget(&write.await?));
             }
-            let now = self.with.clock.now();
-            let evicted =
-                self.with.store.write("retention", move |tx| evict_these(tx, now, &busy.seqs)).await?;
-            return Ok(self.forget(&evicted));
+            if is_end && is_whole {
+                self.is_searching = false;
+                return Ok(0);
+            }
+            is_whole |= is_end;
+            if self.with.clock.monotonic().saturating_sub(began) >= self.with.search_time {
+                return Ok(0);
+            }
+            // Intake must not go on unseen meanwhile.
+            self.with.is_filling().await?;
         }
-        Ok(0)
     }
 
     async fn issues(&self, before: Timestamp) -> Result<usize, Error> {
@@ -326,4 +362,81 @@ pub(super) fn pages(tx: &ReadTx<'_>) -> Result<Pages, Error> {
 
 fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::{By, projects};
+    use crate::base::Entropy;
+    use crate::incidents::Policy;
+    use crate::store::Options;
+
+    const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
+    const ROOM_BYTES: u64 = 4_000_000;
+
+    /// 300 issues of ten payloads each, then one of 100: more than one look, and more than there is room for.
+    async fn filled(store: &Store) {
+        let by = By::tocsin(NOON);
+        store.write("project", move |tx| projects::ensure_default(tx, &by)).await.unwrap();
+        let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3100)";
+        let issues = format!(
+            "{numbers} INSERT INTO issues (uid, project_id, number, algorithm, reason, title, culprit, level,
+                 severity, class, platform, status, status_at, first_seen)
+             SELECT randomblob(16), 1, i, 'chain:1', '{{}}', 't', 'c', 'error', 'high', 'unknown', 'other',
+                 'unresolved', 0, 0 FROM n WHERE i <= 301"
+        );
+        let stats = "INSERT INTO issue_stats (issue_id, project_id, count, stored, sampled, evicted, day, stored_today,
+                 users, users_exact, users_tail, last_seen)
+             SELECT id, 1, iif(id > 300, 100, 10), iif(id > 300, 100, 10), 0, 0, 0, 0, 0, 1, x'', 0 FROM issues";
+        let events = format!(
+            "{numbers} INSERT INTO events (project_id, issue_id, event_id, timestamp, received_at, level, payload)
+             SELECT 1, min(301, (i - 1) / 10 + 1), randomblob(16), i, i, 'error', randomblob(2000) FROM n"
+        );
+        let fill = move |tx: &WriteTx<'_>| {
+            for sql in [&issues, stats, &events] {
+                tx.execute(sql, [])?;
+            }
+            Ok::<_, Error>(())
+        };
+        store.write("fill", fill).await.unwrap();
+    }
+
+    async fn number(store: &Store, sql: &'static str) -> i64 {
+        store.read(move |tx| tx.one(sql, [], |row| row.get(0))).await.map_err(|error: Error| error).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_search_that_takes_longer_than_a_run_stops_nothing_and_goes_on_in_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+        filled(&store).await;
+        let with = LettingGo {
+            store: store.clone(),
+            clock: Clock::manual(NOON),
+            incidents: Arc::new(Incidents { policy: Policy::default(), entropy: Entropy::seeded(7) }),
+            recent: store.read(RecentIds::load).await.map_err(|error: Error| error).unwrap(),
+            own: Arc::default(),
+            retention: Retention { age: 90 * DAY, audit_age: 90 * DAY, bytes_max: LOG_BYTES + ROOM_BYTES },
+            search: Arc::default(),
+            // Over at once: one look a step.
+            search_time: Duration::ZERO,
+        };
+        // Nothing was found in time: the oldest payloads go, whosever they are, but no more of them than one step.
+        assert_eq!(with.clone().bytes().await.unwrap(), Report::More("200 rows over the budget".to_owned()));
+        assert!(with.own.is_over_budget());
+        let of_busy = "SELECT evicted FROM issue_stats WHERE issue_id = 301";
+        assert_eq!(number(&store, of_busy).await, 0);
+        // The next run looks at the rest.
+        with.clone().bytes().await.unwrap();
+        assert_eq!(number(&store, of_busy).await, 90);
+        let mut runs = 0;
+        while matches!(with.clone().bytes().await.unwrap(), Report::More(_)) {
+            runs += 1;
+            assert!(runs < 20, "it never ends");
+        }
+        assert!(!with.own.is_over_budget());
+        assert_eq!(number(&store, "SELECT sum(stored + evicted) FROM issue_stats").await, 3100);
+        store.stop();
+    }
 }

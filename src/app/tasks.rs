@@ -1,9 +1,9 @@
 //! The one table of background tasks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::retention::LettingGo;
+use super::retention::{LettingGo, SEARCH_TIME};
 use super::watch::Watch;
 use crate::accounts::{links, sessions};
 use crate::base::Clock;
@@ -17,7 +17,7 @@ use crate::issues::ids::{Merge, RecentIds};
 use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
-use crate::store::{Error, Store};
+use crate::store::{Error, GROWN, Store};
 
 /// What tasks work with.
 #[derive(Clone)]
@@ -35,7 +35,8 @@ pub(super) struct Work {
 impl Work {
     fn letting_go(self) -> LettingGo {
         let Self { store, clock, incidents, recent, retention, watch, .. } = self;
-        LettingGo { store, clock, incidents, recent, own: watch.own, retention }
+        let (own, search) = (watch.own, Arc::default());
+        LettingGo { store, clock, incidents, recent, own, retention, search, search_time: SEARCH_TIME }
     }
 }
 
@@ -91,9 +92,7 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
         task("retention.age", "Lets go of what is past its age", every(60), Wake::ScheduleOnly, |work| {
             Box::pin(work.letting_go().age())
         }),
-        task("retention.bytes", "Keeps the disk inside its budget", every(5), Wake::ScheduleOnly, |work| {
-            Box::pin(work.letting_go().bytes())
-        }),
+        budget(work.clone().letting_go()),
         task(
             "store.give_back",
             "Gives free pages back to the file system",
@@ -160,6 +159,17 @@ fn channel_tests(work: Work) -> Task {
     )
 }
 
+/// All its runs share one search.
+fn budget(letting_go: LettingGo) -> Task {
+    Task::new(
+        "retention.bytes",
+        "Keeps the disk inside its budget",
+        Schedule::Every(Duration::from_secs(5)),
+        Wake::OnCommit(GROWN),
+        move || Box::pin(letting_go.clone().bytes()),
+    )
+}
+
 async fn tests(work: Work) -> anyhow::Result<Report> {
     let sent = work.outbox.run_tests().await?;
     Ok(if sent == 0 { Report::Idle } else { Report::Did(format!("{sent} tests")) })
@@ -172,18 +182,18 @@ async fn refusals(work: Work) -> anyhow::Result<Report> {
 
 async fn merge_ids(work: Work) -> anyhow::Result<Report> {
     let Some(merge) = work.store.read(Merge::plan).await? else { return Ok(Report::Idle) };
-    let merge = Arc::new(std::sync::Mutex::new(merge));
+    let merge = Arc::new(Mutex::new(merge));
     loop {
         let step = Arc::clone(&merge);
         let write = move |tx: &crate::store::WriteTx<'_>| {
-            step.lock().unwrap_or_else(std::sync::PoisonError::into_inner).step(tx)
+            step.lock().unwrap_or_else(PoisonError::into_inner).step(tx)
         };
         work.store.write("issues.merge_ids", write).await?;
-        if !merge.lock().unwrap_or_else(std::sync::PoisonError::into_inner).advance() {
+        if !merge.lock().unwrap_or_else(PoisonError::into_inner).advance() {
             break;
         }
     }
-    let merge = merge.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let merge = merge.lock().unwrap_or_else(PoisonError::into_inner);
     work.recent.forget(merge.entries());
     Ok(Report::More(format!("{} ids merged", merge.entries().len())))
 }

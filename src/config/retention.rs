@@ -46,7 +46,7 @@ struct Raw {
 
 pub(super) fn check(values: &Values, problems: &mut Vec<Problem>) -> Option<Retention> {
     let raw: Raw = values.section("retention", problems)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.01 to 100,000 GB")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.25 to 100,000 GB")]
     let bytes_max = (raw.max_gb * 1e9) as u64;
     let days = |days: u64| Duration::from_hours(24 * days);
     Some(Retention { age: days(raw.days), audit_age: days(raw.audit_days), bytes_max })

@@ -73,7 +73,8 @@ impl AppState {
         self.points.submit(points).await.inspect_err(|error| self.look_soon(error))
     }
 
-    fn may_store(&self) -> Result<(), Error> {
+    /// Whether there is room for what clients send.
+    pub fn may_store(&self) -> Result<(), Error> {
         match (self.own.is_disk_full(), self.own.is_over_budget()) {
             (true, _) => Err(Error::DiskFull),
             (false, true) => Err(Error::OverBudget),

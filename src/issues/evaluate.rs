@@ -30,6 +30,8 @@ pub enum RingReason {
 pub enum Verdict {
     /// Somebody decided not to hear of it.
     Ignored,
+    /// It belongs to what was resolved since: nothing is raised.
+    Late,
     /// Nothing new: an open incident of this issue stays awake.
     KeepAwake,
     /// As [`Verdict::KeepAwake`], but where no incident is open any more, it rings as [`RingReason::Returned`].
@@ -89,6 +91,9 @@ const SEEN_MAX: usize = 10_000;
 pub fn judge(facts: &Facts<'_>, rules: &RuleSet) -> Verdict {
     if facts.status == Status::Ignored {
         return Verdict::Ignored;
+    }
+    if facts.status == Status::Resolved && !facts.regressed {
+        return Verdict::Late;
     }
     let applies = |kind| {
         let rule = rules.get(kind);
@@ -200,7 +205,7 @@ impl Round<'_> {
         let loudest = judged.max_by_key(|(verdict, event)| (*verdict, event.severity));
         let Some((verdict, event)) = loudest else { return Ok(()) };
         match verdict {
-            Verdict::Ignored => Ok(()),
+            Verdict::Ignored | Verdict::Late => Ok(()),
             Verdict::KeepAwake => self.is_awake(tx, change, staged).map(|_| ()),
             Verdict::AwakeOrReturned => {
                 if self.is_awake(tx, change, staged)? {

@@ -134,8 +134,10 @@ impl Incoming {
     /// What the event holds in memory, about.
     pub fn bytes(&self) -> usize {
         let texts = [&self.platform, &self.environment, &self.title, &self.culprit];
+        let named = self.frame.iter().flat_map(|frame| [&frame.function, &frame.file]);
+        let told = named.chain([&self.release]).flatten();
         let texts =
-            texts.map(String::len).iter().sum::<usize>() + self.release.as_ref().map_or(0, String::len);
+            texts.into_iter().chain(told).map(String::len).sum::<usize>() + self.grouping.reason.bytes();
         size_of::<Self>() + self.payload.bytes.len() + texts + size_of_val(self.beside.as_slice())
     }
 }
@@ -176,6 +178,21 @@ mod tests {
             severity_max: Severity::Critical,
         };
         Incoming::prepare(&origin, &Tools::default(), json.as_bytes())
+    }
+
+    #[test]
+    fn what_waits_is_counted_with_its_reason_and_its_frame() {
+        let with = |function: &str| {
+            let frame = format!(r#"{{"function":"{function}","filename":"a.py","in_app":true}}"#);
+            prepared(&format!(
+                r#"{{"exception":{{"values":[{{"type":"E","value":"v","stacktrace":{{"frames":[{frame}]}}}}]}}}}"#
+            ))
+            .unwrap()
+        };
+        let (short, long) = (with("f"), with(&"abcdefghi_".repeat(15)));
+        let apart = |event: &Incoming| event.bytes() - event.payload.bytes.len() - event.culprit.len();
+        // Once in the reason, once as the frame to look at.
+        assert_eq!(apart(&long) - apart(&short), 2 * 149);
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl EventRecord {
         stats.enter_day(event.received_at);
         let state = SampleState {
             stored_today: u32::try_from(stats.stored_today).unwrap_or(u32::MAX),
-            first_of_release: release.is_some() && release != stats.last_release,
+            first_of_release: release > stats.top_release,
         };
         let kept = match super::sample::keep(&state, self.keeping.sample_floor, draw(event.event)) {
             SampleDecision::Store(_) => true,
@@ -248,6 +248,7 @@ impl EventRecord {
         stats.sampled += i64::from(!kept);
         stats.last_seen = stats.last_seen.max(event.timestamp);
         stats.last_release = release.or(stats.last_release);
+        stats.top_release = release.max(stats.top_release);
         kept
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Payload;
 use super::incoming::Incoming;
+use crate::accounts::projects;
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::store::{Error, ReadTx, WriteTx, params};
 
@@ -80,14 +81,15 @@ pub(super) fn create(
 ) -> Result<IssueRow, Error> {
     let (project, now) = (event.project.0, event.received_at.as_micros());
     let reason = serde_json::to_string(&event.grouping.reason).unwrap_or_else(|_| "{}".to_owned());
+    let number = projects::next_issue_number(tx, event.project)?;
     let id = tx.insert(
         "INSERT INTO issues (uid, project_id, number, algorithm, reason, title, culprit, level, severity, class,
              platform, status, status_at, first_seen, first_release_id)
-         SELECT ?1, ?2, ifnull(max(number), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'unresolved', ?11, ?12, ?13
-         FROM issues WHERE project_id = ?2",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'unresolved', ?12, ?13, ?14)",
         params![
             uid.as_bytes(),
             project,
+            number,
             event.grouping.algorithm,
             reason,
             event.title,
@@ -146,6 +148,8 @@ pub(super) struct Stats {
     pub(super) users_tail: Vec<u8>,
     pub(super) last_seen: Timestamp,
     pub(super) last_release: Option<i64>,
+    /// The newest one: releases are numbered as they come.
+    pub(super) top_release: Option<i64>,
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -158,7 +162,7 @@ impl Stats {
     pub(super) fn load(tx: &ReadTx<'_>, issue: i64) -> Result<Self, Error> {
         let found = tx.first(
             "SELECT count, stored, sampled, day, stored_today, users, users_exact, users_tail,
-                 last_seen, last_release_id
+                 last_seen, last_release_id, top_release_id
              FROM issue_stats WHERE issue_id = ?1",
             [issue],
             |row| {
@@ -173,6 +177,7 @@ impl Stats {
                     users_tail: row.get(7)?,
                     last_seen: Timestamp::from_micros(row.get(8)?),
                     last_release: row.get(9)?,
+                    top_release: row.get(10)?,
                 })
             },
         )?;
@@ -191,13 +196,13 @@ impl Stats {
     pub(super) fn save(&self, tx: &WriteTx<'_>, project: ProjectId, issue: i64) -> Result<(), Error> {
         tx.execute(
             "INSERT INTO issue_stats (issue_id, project_id, count, stored, sampled, evicted, day, stored_today,
-                 users, users_exact, users_tail, last_seen, last_release_id)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                 users, users_exact, users_tail, last_seen, last_release_id, top_release_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT (issue_id) DO UPDATE SET count = excluded.count, stored = excluded.stored,
                  sampled = excluded.sampled, day = excluded.day, stored_today = excluded.stored_today,
                  users = excluded.users, users_exact = excluded.users_exact,
                  users_tail = excluded.users_tail, last_seen = excluded.last_seen,
-                 last_release_id = excluded.last_release_id",
+                 last_release_id = excluded.last_release_id, top_release_id = excluded.top_release_id",
             params![
                 issue,
                 project.0,
@@ -211,6 +216,7 @@ impl Stats {
                 self.users_tail,
                 self.last_seen.as_micros(),
                 self.last_release,
+                self.top_release,
             ],
         )?;
         Ok(())

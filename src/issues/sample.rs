@@ -7,7 +7,8 @@
 pub struct SampleState {
     /// Payloads of the issue stored in this UTC day.
     pub stored_today: u32,
-    /// The event is the issue's first of its release: what a deploy changed must be there to look at.
+    /// The event is the issue's first of a release newer than all it was seen in: what a deploy changed must be there
+    /// to look at.
     pub first_of_release: bool,
 }
 

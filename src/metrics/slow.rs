@@ -14,6 +14,10 @@ use crate::store::{Error, ReadTx, WriteTx, params};
 /// Queries named in a message; the rest is counted.
 const QUERIES_MAX: u32 = 5;
 const QUERY_CHARS_MAX: usize = 200;
+/// The newest slow points, among which the slowest are named: the writer reads no more of them.
+const NAMED_AMONG: u32 = 500;
+/// Points beyond this, and beyond the rule's own threshold, are not counted: a message says "10000+".
+const COUNTED_MAX: i64 = 10_000;
 
 /// Whether a point counts under its project's rule.
 pub(super) fn is_slow(rule: &Rule, point: &Point) -> bool {
@@ -87,6 +91,8 @@ fn window_of(rule: &Rule) -> Duration {
 
 struct Window {
     points: i64,
+    /// There are more than `points`.
+    is_more: bool,
     began: Timestamp,
 }
 
@@ -96,13 +102,31 @@ impl Window {
         let points = self.points as f64;
         rule.threshold.is_some_and(|threshold| points > threshold)
     }
+
+    fn words(&self) -> String {
+        format!("{}{}", self.points, if self.is_more { "+" } else { "" })
+    }
+}
+
+/// Points that are counted at most: enough to tell whether they are over the rule's threshold.
+fn counted_max(rule: &Rule) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "a cast of a float stays within bounds")]
+    let threshold = rule.threshold.unwrap_or(0.0) as i64;
+    COUNTED_MAX.max(threshold.saturating_add(1))
 }
 
 fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Window, Error> {
+    let (since, most) = ((now - window_of(rule)).as_micros(), counted_max(rule));
     tx.one(
-        "SELECT count(*), ifnull(min(at), ?3) FROM slow_points WHERE project_id = ?1 AND at > ?2",
-        params![project.0, (now - window_of(rule)).as_micros(), now.as_micros()],
-        |row| Ok(Window { points: row.get(0)?, began: Timestamp::from_micros(row.get(1)?) }),
+        "SELECT (SELECT count(*) FROM (
+                 SELECT 1 FROM slow_points WHERE project_id = ?1 AND at > ?2 LIMIT ?3)),
+             (SELECT at FROM slow_points WHERE project_id = ?1 AND at > ?2 ORDER BY at LIMIT 1)",
+        params![project.0, since, most.saturating_add(1)],
+        |row| {
+            let (points, began) = (row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?);
+            let began = began.map_or(now, Timestamp::from_micros);
+            Ok(Window { points: points.min(most), is_more: points > most, began })
+        },
     )
 }
 
@@ -122,7 +146,7 @@ fn signal(
         severity: rule.severity,
         summary: format!(
             "{} {kind} over {bound} ms in {}",
-            window.points,
+            window.words(),
             rules::window_words(window_of(rule))
         ),
         detail: json!({
@@ -139,14 +163,15 @@ fn signal(
     })
 }
 
-/// The slowest points of the window, for the message.
+/// The slowest of the window's newest points, for the message.
 fn slowest(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Vec<Value>, Error> {
     tx.all(
         "SELECT metric_points.value, metric_points.metadata, metric_points.at
-         FROM slow_points JOIN metric_points ON metric_points.id = slow_points.point_id
-         WHERE slow_points.project_id = ?1 AND slow_points.at > ?2
-         ORDER BY metric_points.value DESC LIMIT ?3",
-        params![project.0, (now - window_of(rule)).as_micros(), QUERIES_MAX],
+         FROM (SELECT point_id FROM slow_points WHERE project_id = ?1 AND at > ?2
+               ORDER BY at DESC, point_id DESC LIMIT ?3) AS newest
+             CROSS JOIN metric_points ON metric_points.id = newest.point_id
+         ORDER BY metric_points.value DESC LIMIT ?4",
+        params![project.0, (now - window_of(rule)).as_micros(), NAMED_AMONG, QUERIES_MAX],
         |row| {
             let metadata: String = row.get(1)?;
             let metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();

@@ -73,3 +73,29 @@ async fn a_project_that_is_slow_for_long_is_not_raised_with_every_commit() {
     assert_eq!(house.number("SELECT count(*) FROM slow_points"), 120);
     house.store.stop();
 }
+
+#[tokio::test]
+async fn a_window_is_counted_and_searched_only_so_far() {
+    let house = House::open().await;
+    house.send(NOON, 1, 9000).await;
+    // The slowest of all, but long before the newest.
+    house
+        .store
+        .write("many", |tx| {
+            tx.execute(
+                "INSERT INTO slow_points (project_id, at, point_id)
+                 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10500)
+                 SELECT 1, at + i, 1 FROM n, slow_points",
+                [],
+            )
+        })
+        .await
+        .unwrap();
+    house.send(NOON + Duration::from_mins(1), 600, 2000).await;
+    let told = "SELECT count(*) FROM witnesses WHERE summary LIKE '10000+ database_query over 1000 ms%'";
+    assert_eq!(house.number(told), 1);
+    let named = "SELECT max(json_extract(queries.value, '$.duration_ms')) = 2000.0 AND count(*) = 5
+                 FROM witnesses, json_each(witnesses.detail, '$.queries') AS queries";
+    assert_eq!(house.number(named), 1);
+    house.store.stop();
+}

@@ -111,7 +111,7 @@ impl Inbox {
     }
 
     fn has_work(&self) -> bool {
-        !self.pending.is_empty() || self.lanes.iter().any(|lane| lane.is_waiting())
+        !self.pending.is_empty() || !self.lanes.iter().all(|lane| lane.may_sleep())
     }
 
     fn take(&mut self, message: Message) {

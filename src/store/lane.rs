@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,7 +21,8 @@ use super::{Error, WriteTx};
 pub trait Record: Send + 'static {
     type Item: Send + 'static;
     type Outcome: Send + 'static;
-    /// What is remembered after the commit. Cloned only when a batch failed and is tried item by item.
+    /// What is remembered after the commit. Cloned before every attempt: empty for a whole batch, and with what was
+    /// staged so far for the parts of one that failed.
     type Staged: Default + Clone + Send + 'static;
 
     /// What an item holds in memory while it waits, about.
@@ -60,16 +61,20 @@ struct Queue<R: Record> {
     /// Shared by all lanes.
     budget: Budget,
     waitlist: Mutex<Waitlist<R>>,
-    /// Whether the writer was already woken for what waits.
-    nudged: AtomicBool,
     refused: AtomicU64,
 }
 
 struct Waitlist<R: Record> {
     items: VecDeque<Waiting<R>>,
+    /// The writer looks at this lane once more before it sleeps. Under one lock with the items: whoever finds it set
+    /// is seen by that look, whoever does not wakes the writer.
+    is_watched: bool,
     /// The writer takes nothing any more.
     is_closed: bool,
 }
+
+/// Where the answer to an item will come.
+type Receipt<R> = oneshot::Receiver<Result<<R as Record>::Outcome, Error>>;
 
 struct Waiting<R: Record> {
     item: R::Item,
@@ -90,8 +95,8 @@ impl<R: Record> Queue<R> {
         self.waitlist.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an item, or refuses it before anything is written.
-    fn push(&self, item: R::Item) -> Result<oneshot::Receiver<Result<R::Outcome, Error>>, Error> {
+    /// Adds an item, or refuses it before anything is written. Also says whether the writer must be woken.
+    fn push(&self, item: R::Item) -> Result<(Receipt<R>, bool), Error> {
         let held = self.budget.take(R::bytes(&item));
         let (answer, receiver) = oneshot::channel();
         let mut waitlist = self.waitlist();
@@ -102,7 +107,7 @@ impl<R: Record> Queue<R> {
             Some(held) if waitlist.items.len() < self.capacity => {
                 let caller = Caller { answer, _held: held };
                 waitlist.items.push_back(Waiting { item, caller, since: Instant::now() });
-                Ok(receiver)
+                Ok((receiver, !std::mem::replace(&mut waitlist.is_watched, true)))
             }
             _ => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
@@ -123,8 +128,7 @@ impl<R: Record> Lane<R> {
             name,
             capacity,
             budget,
-            waitlist: Mutex::new(Waitlist { items: VecDeque::new(), is_closed: false }),
-            nudged: AtomicBool::new(false),
+            waitlist: Mutex::new(Waitlist { items: VecDeque::new(), is_watched: false, is_closed: false }),
             refused: AtomicU64::new(0),
         };
         Self { queue: Arc::new(queue), sender }
@@ -136,8 +140,8 @@ impl<R: Record> Lane<R> {
     /// [`Error::Busy`] before anything was written where the lane, or the memory of all lanes, is full;
     /// [`Error::Stopped`] where the writer ended before its turn.
     pub async fn submit(&self, item: R::Item) -> Result<R::Outcome, Error> {
-        let answer = self.queue.push(item)?;
-        if !self.queue.nudged.swap(true, Ordering::AcqRel) {
+        let (answer, wakes) = self.queue.push(item)?;
+        if wakes {
             match self.sender.try_send(Message::Nudge) {
                 // A full channel means that the writer is awake and looks at every lane in its next batch. One that
                 // is gone closed the lane, or is about to: then the answer never comes, which the caller is told.
@@ -172,8 +176,8 @@ impl<R: Record> Lane<R> {
 pub(super) trait Port: Send {
     fn name(&self) -> &'static str;
 
-    /// Whether items wait for the next batch.
-    fn is_waiting(&self) -> bool;
+    /// Whether nothing waits. If so, the next item to come wakes the writer.
+    fn may_sleep(&self) -> bool;
 
     /// Records what waits, at most one batch; returns how many items. Where no transaction could begin they are
     /// only taken out and remembered for [`Port::settle`].
@@ -195,8 +199,6 @@ struct LanePort<R: Record> {
 
 impl<R: Record> LanePort<R> {
     fn take(&self) -> (Vec<R::Item>, Vec<Caller<R>>) {
-        // Cleared first: an item that comes in from here on wakes the writer again.
-        self.queue.nudged.store(false, Ordering::Release);
         let mut waitlist = self.queue.waitlist();
         let count = waitlist.items.len().min(BATCH_ITEMS_MAX);
         waitlist.items.drain(..count).map(|w| (w.item, w.caller)).unzip()
@@ -214,15 +216,26 @@ impl<R: Record> LanePort<R> {
         Ok(outcomes)
     }
 
-    /// One bad item must not take the others with it.
-    fn one_by_one(&mut self, tx: &WriteTx<'_>, items: &[R::Item]) -> Vec<Result<R::Outcome, Error>> {
-        items
-            .iter()
-            .map(|item| {
-                let mut outcomes = self.attempt(tx, std::slice::from_ref(item))?;
-                outcomes.pop().ok_or(Error::Panicked)
-            })
-            .collect()
+    /// One bad item must not take the others with it: what failed is tried in halves, so that the good ones still go
+    /// together and few attempts copy what was staged.
+    fn in_halves(
+        &mut self,
+        tx: &WriteTx<'_>,
+        items: &[R::Item],
+        error: &Error,
+        results: &mut Vec<Result<R::Outcome, Error>>,
+    ) {
+        if items.len() <= 1 {
+            results.extend(items.iter().map(|_| Err(error.clone())));
+            return;
+        }
+        let (first, second) = items.split_at(items.len() / 2);
+        for half in [first, second] {
+            match self.attempt(tx, half) {
+                Ok(outcomes) => results.extend(outcomes.into_iter().map(Ok)),
+                Err(error) => self.in_halves(tx, half, &error, results),
+            }
+        }
     }
 }
 
@@ -231,8 +244,10 @@ impl<R: Record> Port for LanePort<R> {
         self.queue.name
     }
 
-    fn is_waiting(&self) -> bool {
-        !self.queue.waitlist().items.is_empty()
+    fn may_sleep(&self) -> bool {
+        let mut waitlist = self.queue.waitlist();
+        waitlist.is_watched = !waitlist.items.is_empty();
+        !waitlist.is_watched
     }
 
     fn run(&mut self, tx: Begun<'_, '_>) -> u64 {
@@ -247,8 +262,10 @@ impl<R: Record> Port for LanePort<R> {
                 Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
                 Err(error) if tx.is_open().is_err() => refuse(error),
                 Err(error) => {
-                    tracing::warn!(%error, lane = self.queue.name, "a batch failed; trying its items one by one");
-                    self.one_by_one(tx, &items)
+                    tracing::warn!(%error, lane = self.queue.name, "a batch failed; trying its parts");
+                    let mut results = Vec::with_capacity(items.len());
+                    self.in_halves(tx, &items, &error, &mut results);
+                    results
                 }
             },
         };
@@ -286,5 +303,51 @@ impl<R: Record> Drop for LanePort<R> {
             std::mem::take(&mut waitlist.items)
         };
         drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Record for Nothing {
+        type Item = ();
+        type Outcome = ();
+        type Staged = ();
+
+        fn bytes((): &()) -> usize {
+            1
+        }
+
+        fn record(&self, _: &WriteTx<'_>, items: &[()], (): &mut ()) -> Result<Vec<()>, Error> {
+            Ok(items.to_vec())
+        }
+
+        fn apply(&mut self, (): ()) {}
+    }
+
+    #[test]
+    fn a_writer_that_falls_asleep_is_woken_by_the_next_item() {
+        let (sender, _receiver) = sync_channel(10);
+        let lane = Lane::new("nothing", 10, Budget::new(1000), sender);
+        let mut port = lane.port(Nothing);
+        let push = || lane.queue.push(()).unwrap().1;
+        assert!(push(), "asleep since the start");
+        // The writer is awake for somebody else: it takes the item before the message about it was sent.
+        assert_eq!(port.run(Err(Error::Busy)), 1);
+        port.settle(&Err(Error::Busy));
+        assert!(!push(), "it looks once more");
+        assert!(!port.may_sleep());
+        assert!(!push());
+        assert_eq!(port.run(Err(Error::Busy)), 2);
+        port.settle(&Err(Error::Busy));
+        assert!(port.may_sleep());
+        // The message about the first item comes now and wakes it for nothing.
+        assert!(port.may_sleep());
+        assert!(push(), "asleep again, whatever came late");
     }
 }

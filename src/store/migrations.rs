@@ -21,13 +21,12 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), Error> {
         return if min_reader <= known { Ok(()) } else { Err(Error::Newer { found, known }) };
     }
     Migrations::from_slice(STEPS).to_latest(connection)?;
-    if found < known {
-        connection.execute(
-            "INSERT INTO store_meta (key, value) VALUES ('min_reader', ?1)
-             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            [MIN_READER.to_string()],
-        )?;
-    }
+    // Not only after a step: a crash between the steps and this would leave it out for ever.
+    connection.execute(
+        "INSERT INTO store_meta (key, value) VALUES ('min_reader', ?1)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [MIN_READER.to_string()],
+    )?;
     Ok(())
 }
 
@@ -49,6 +48,14 @@ mod tests {
         Migrations::from_slice(STEPS).validate().unwrap();
         let mut connection = Connection::open_in_memory().unwrap();
         run(&mut connection).unwrap();
+        run(&mut connection).unwrap();
+        assert_eq!(read_min_reader(&connection).unwrap(), MIN_READER);
+    }
+
+    #[test]
+    fn what_a_crash_after_the_steps_left_out_is_written_by_the_next_start() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        Migrations::from_slice(STEPS).to_latest(&mut connection).unwrap();
         run(&mut connection).unwrap();
         assert_eq!(read_min_reader(&connection).unwrap(), MIN_READER);
     }

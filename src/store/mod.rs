@@ -33,6 +33,7 @@ pub use open::{Options, Prepare, open_read_only};
 pub use rusqlite::{Row, params, types::Value};
 pub use stats::{Stats, StatsSnapshot};
 pub use tx::{ReadTx, WriteTx};
+pub use writer::GROWN;
 
 use changes::Changes;
 use inbox::Message;

@@ -24,14 +24,40 @@ pub(super) const QUEUE_MAX: usize = 4096;
 /// A batch slower than this is logged with the names of its callers.
 const SLOW_BATCH: Duration = Duration::from_millis(50);
 
+/// So much was written since this was last touched that whoever keeps the disk inside its budget should look.
+pub const GROWN: Topic = Topic("store.grown");
+/// Pages of the log, 4 MiB: less than the last twentieth of the smallest budget, which is the warning that there is.
+const GROWN_PAGES: u64 = 512;
+
 pub(super) struct Writer {
     connection: Connection,
     pub(super) inbox: Inbox,
     pub(super) log: LogCare,
     changes: Arc<Changes>,
     stats: Arc<Stats>,
+    growth: Growth,
     /// Memory and disk say the same, and transactions can begin and end. Where not, only a new start helps.
     is_sound: bool,
+}
+
+/// What was written since [`GROWN`] was last touched: no less than what the database grew by.
+#[derive(Default)]
+struct Growth {
+    /// Pages in the log after the last commit.
+    log: u64,
+    pages: u64,
+}
+
+impl Growth {
+    fn after_commit(&mut self, log: u64) -> Option<Topic> {
+        // A log that got shorter began anew.
+        self.pages += log.checked_sub(self.log).unwrap_or(log);
+        self.log = log;
+        (self.pages >= GROWN_PAGES).then(|| {
+            self.pages = 0;
+            GROWN
+        })
+    }
 }
 
 thread_local! {
@@ -51,7 +77,15 @@ impl Writer {
             Ok(())
         }));
         let log = LogCare::new(LogBounds::default());
-        Self { connection, inbox: Inbox::new(receiver), log, changes, stats, is_sound: true }
+        Self {
+            connection,
+            inbox: Inbox::new(receiver),
+            log,
+            changes,
+            stats,
+            growth: Growth::default(),
+            is_sound: true,
+        }
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -121,7 +155,10 @@ impl Writer {
     /// Answers everybody who was in the batch.
     fn settle(&mut self, committed: Result<Vec<Topic>, Error>, batch: Batch, began: Instant) {
         let (outcome, touched) = match committed {
-            Ok(touched) => (Ok(()), touched),
+            Ok(mut touched) => {
+                touched.extend(self.growth.after_commit(WAL_PAGES.get()));
+                (Ok(()), touched)
+            }
             Err(error) => {
                 self.roll_back(&error);
                 (Err(error), Vec::new())
@@ -230,5 +267,18 @@ impl WriterHandle {
         if thread.join().is_err() {
             tracing::error!("the writer ended by a fault in the program");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_told_once_for_each_part_of_it() {
+        let mut growth = Growth::default();
+        // The log grows, begins anew, and a commit wrote nothing.
+        let told = [500, 511, 512, 513, 511, 512, 512].map(|log| growth.after_commit(log).is_some());
+        assert_eq!(told, [false, false, true, false, true, false, false]);
     }
 }

@@ -107,6 +107,9 @@ async fn a_budget_that_cannot_be_kept_rings_and_intake_rests() {
     assert_eq!(send(&house, &key, &error).await, 201);
     assert!(house.run("retention.bytes").await.contains("retention.max_gb"));
     assert_eq!(send(&house, &key, &error).await, 503);
+    let deploy = json!({"release": "1", "environment": "production"});
+    assert_eq!(house.post(&format!("/api/v1/deploys?sentry_key={key}"), &deploy).await.status, 503);
+    assert_eq!(house.number("SELECT count(*) FROM deploys").await, 0);
     house.run("self.watch").await;
     let open = "SELECT count(*) FROM witnesses JOIN incidents ON incidents.id = incident_id
                 WHERE key = 'self:budget' AND incidents.severity = 'critical' AND incidents.state = 'open'";

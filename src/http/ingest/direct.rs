@@ -164,6 +164,7 @@ async fn take_deploy(call: &mut Call) -> Result<HttpResponse, Refusal> {
     let new = NewDeploy::parse(&body, &call.state.tools.scrubber).map_err(|error| lost(invalid(&error)))?;
     sender.admit(&call.state, Allowance::Others, 1).map_err(lost)?;
     let state = &call.state;
+    state.may_store().map_err(busy).map_err(lost)?;
     let (entropy, now, project) = (state.entropy.clone(), state.clock.now(), sender.project);
     let deploy = state
         .store

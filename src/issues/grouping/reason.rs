@@ -78,6 +78,29 @@ impl GroupingReason {
         }
     }
 
+    /// What its texts hold in memory, about.
+    pub fn bytes(&self) -> usize {
+        let sum = |texts: &[String]| texts.iter().map(|text| size_of::<String>() + text.len()).sum::<usize>();
+        let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        match self {
+            Self::Chain { chain, message } => {
+                let link =
+                    |link: &ChainLink| size_of::<ChainLink>() + link.error_type.len() + sum(&link.frames);
+                chain.iter().map(link).sum::<usize>() + of(message)
+            }
+            Self::Stack { frames, message, .. } => sum(frames) + of(message),
+            Self::Value { error_type, value } => error_type.len() + value.len(),
+            Self::Message { pattern } => pattern.len(),
+            Self::Nothing { error_type, logger, transaction } => {
+                error_type.len() + logger.len() + transaction.len()
+            }
+            Self::Fingerprint { parts, refines } => {
+                sum(parts) + refines.as_ref().map_or(0, |inner| size_of::<Self>() + inner.bytes())
+            }
+            Self::Others { .. } => 0,
+        }
+    }
+
     /// The reason in one or two sentences.
     pub fn sentence(&self) -> String {
         const IGNORED: &str = "Line numbers, values, hosts and builds are ignored.";

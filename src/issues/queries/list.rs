@@ -132,29 +132,23 @@ const COLUMNS: &str = "issues.id, issues.uid, projects.slug, issues.number, issu
         WHERE issue_environments.issue_id = issues.id ORDER BY project_names.name LIMIT 20)), \
      (SELECT lower(hex(key)) FROM issue_keys WHERE issue_keys.issue_id = issues.id LIMIT 1)";
 
+/// For lists: the counters lead, because all but one sort goes by them.
 const TABLES: &str = "issue_stats CROSS JOIN issues ON issues.id = issue_stats.issue_id \
+     JOIN projects ON projects.id = issues.project_id \
+     LEFT JOIN project_names AS first_release ON first_release.id = issues.first_release_id \
+     LEFT JOIN project_names AS last_release ON last_release.id = issue_stats.last_release_id";
+
+/// For one issue: found by what `issues` has an index for.
+const TABLES_OF_ONE: &str = "issues CROSS JOIN issue_stats ON issue_stats.issue_id = issues.id \
      JOIN projects ON projects.id = issues.project_id \
      LEFT JOIN project_names AS first_release ON first_release.id = issues.first_release_id \
      LEFT JOIN project_names AS last_release ON last_release.id = issue_stats.last_release_id";
 
 /// One page of issues, the greatest by the chosen measure first.
 pub fn list_issues(tx: &ReadTx<'_>, filter: &IssueFilter) -> Result<IssuePage, Error> {
-    let mut clauses = Clauses::default();
-    clauses.scope(&filter.visible, filter.project);
-    clauses.search(&filter.search);
-    let column = filter.sort.column();
-    if let Some(after) = filter.after {
-        let (value, row) = (clauses.bind(after.sort_value), clauses.bind(after.row_id));
-        clauses.and(&format!("({column}, issues.id) < ({value}, {row})"));
-    }
     let limit = filter.limit.clamp(1, 100);
-    let more = clauses.bind(i64::from(limit) + 1);
-    // First who is on the page, then what stands on it: sorting whole issues would read every text of every issue.
-    let sql = format!(
-        "SELECT issues.id, {column} FROM {TABLES} WHERE {} ORDER BY {column} DESC, issues.id DESC LIMIT {more}",
-        clauses.text
-    );
-    let mut found = tx.all(&sql, rusqlite::params_from_iter(clauses.values), |row| {
+    let (sql, values) = find_page(filter, limit);
+    let mut found = tx.all(&sql, rusqlite::params_from_iter(values), |row| {
         Ok(Cursor { row_id: row.get(0)?, sort_value: row.get(1)? })
     })?;
     let has_more = found.len() > limit as usize;
@@ -162,6 +156,33 @@ pub fn list_issues(tx: &ReadTx<'_>, filter: &IssueFilter) -> Result<IssuePage, E
     let next = found.last().copied().filter(|_| has_more);
     let issues = found.iter().filter_map(|place| find_row(tx, place.row_id).transpose());
     Ok(IssuePage { items: issues.collect::<Result<_, _>>()?, next })
+}
+
+/// Who is on a page, and one more. What stands on it is read after: sorting whole issues would read every text of
+/// every issue.
+fn find_page(filter: &IssueFilter, limit: u32) -> (String, Vec<Value>) {
+    let mut clauses = Clauses::default();
+    clauses.scope(&filter.visible, filter.project);
+    clauses.search(&filter.search);
+    let column = filter.sort.column();
+    if let Some(after) = filter.after {
+        let (value, row) = (clauses.bind(after.sort_value), clauses.bind(after.row_id));
+        clauses.and(&format!("({column}, issue_stats.issue_id) < ({value}, {row})"));
+    }
+    let more = clauses.bind(i64::from(limit) + 1);
+    let sql = format!(
+        "SELECT issue_stats.issue_id, {column} FROM {TABLES} WHERE {}
+         ORDER BY {column} DESC, issue_stats.issue_id DESC LIMIT {more}",
+        clauses.text
+    );
+    (sql, clauses.values)
+}
+
+const BY_UID: &str = "issues.uid = ?1";
+const BY_ROW: &str = "issues.id = ?1";
+
+fn find_one(by: &str) -> String {
+    format!("SELECT {COLUMNS} FROM {TABLES_OF_ONE} WHERE {by}")
 }
 
 /// Issues beyond this are not counted: a list says "10,000+".
@@ -179,15 +200,13 @@ pub fn count_issues(tx: &ReadTx<'_>, filter: &IssueFilter) -> Result<i64, Error>
 
 /// One issue among those that the caller may see.
 pub fn find_issue(tx: &ReadTx<'_>, visible: &Visible, uid: Uid) -> Result<Option<IssueView>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE issues.uid = ?1");
-    let found = tx.first(&sql, [uid.as_bytes()], read_issue)?;
+    let found = tx.first(&find_one(BY_UID), [uid.as_bytes()], read_issue)?;
     Ok(found.filter(|issue| visible.contains(issue.project_id)))
 }
 
 /// An issue by its row, for queries that found it.
 pub(super) fn find_row(tx: &ReadTx<'_>, row_id: i64) -> Result<Option<IssueView>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE issues.id = ?1");
-    tx.first(&sql, [row_id], read_issue)
+    tx.first(&find_one(BY_ROW), [row_id], read_issue)
 }
 
 /// Unresolved issues that the caller may see, for the navigation.
@@ -232,7 +251,10 @@ impl Clauses {
         }
         if let Visible::Only(projects) = visible {
             let ids: Vec<String> = projects.iter().map(|project| project.0.to_string()).collect();
-            self.and(&format!("{column} IN ({})", ids.join(", ")));
+            // Of several projects an index gives one after the other, which then must be sorted: the plus keeps it
+            // from being used for that.
+            let plus = if ids.len() > 1 { "+" } else { "" };
+            self.and(&format!("{plus}{column} IN ({})", ids.join(", ")));
         }
     }
 
@@ -305,6 +327,51 @@ fn read_issue(row: &Row<'_>) -> rusqlite::Result<IssueView> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Options, Store};
+
+    fn plan(store: &Store, sql: &str, values: Vec<Value>) -> String {
+        let read = |tx: &ReadTx<'_>| {
+            tx.all(&format!("EXPLAIN QUERY PLAN {sql}"), rusqlite::params_from_iter(values), |row| {
+                row.get::<_, String>(3)
+            })
+        };
+        store.read_now(read).map_err(|error: Error| error).unwrap().join("; ")
+    }
+
+    #[test]
+    fn neither_one_issue_nor_the_latest_are_looked_for_among_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+        for by in [BY_UID, BY_ROW] {
+            let plan = plan(&store, &find_one(by), vec![Value::Integer(1)]);
+            assert!(plan.contains("SEARCH issues") && plan.contains("SEARCH issue_stats"), "{plan}");
+            assert!(!plan.contains("SCAN issue"), "{plan}");
+        }
+        let (one, two) = (ProjectId(1), ProjectId(2));
+        let scopes = [
+            (Visible::All, None),
+            (Visible::All, Some(one)),
+            (Visible::Only(vec![one]), None),
+            (Visible::Only(vec![one, two]), None),
+            (Visible::Only(vec![one, two]), Some(one)),
+        ];
+        for (visible, project) in scopes {
+            for after in [None, Some(Cursor { sort_value: 7, row_id: 7 })] {
+                let (search, sort) = (Search::default(), Sort::LastSeen);
+                let filter =
+                    IssueFilter { visible: visible.clone(), project, search, sort, after, limit: 50 };
+                let (sql, values) = find_page(&filter, 50);
+                let plan = plan(&store, &sql, values);
+                assert!(
+                    plan.contains("USING INDEX issue_stats_by_")
+                        || plan.contains("USING COVERING INDEX issue_stats_by_"),
+                    "{plan}"
+                );
+                assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            }
+        }
+        store.stop();
+    }
 
     #[test]
     fn a_cursor_survives_a_url() {

@@ -128,7 +128,7 @@ async fn a_lane_whose_transaction_is_lost_writes_nothing_outside_of_it() {
     let (_folder, mut opened) = open();
     let lane = opened.lane("rows", 10, Rows);
     fill(&opened);
-    // The bad item comes first, so that the others are tried one by one.
+    // The bad item comes first, so that the others are tried without it.
     let items = submit_all(&lane, &["kbad", "k1", "klarge", "k2"]).await;
     opened.writer.batch();
     let items = items.await;

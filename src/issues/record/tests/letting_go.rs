@@ -117,8 +117,10 @@ async fn an_issue_goes_when_it_has_no_payload_and_was_not_heard_of() {
     assert_eq!((gone, house.issues().len()), (1, 0));
     // Its number is not given again.
     house.send(2, before, json!({})).await;
-    let id: i64 = house.read(|tx| tx.one("SELECT id FROM issues", [], |row| row.get(0)));
-    assert_eq!(id, 2);
+    let numbers = house.read(|tx| {
+        tx.one("SELECT id, number FROM issues", [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+    });
+    assert_eq!(numbers, (2, 2));
     house.store.stop();
 }
 

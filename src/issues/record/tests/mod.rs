@@ -155,6 +155,22 @@ async fn an_event_is_counted_in_its_issue_and_found_by_its_id() {
 }
 
 #[tokio::test]
+async fn two_releases_side_by_side_are_sampled_as_one_is() {
+    let house = House::new().await;
+    for id in 0..200 {
+        let release = if id % 2 == 0 { "1.4.2" } else { "1.5.0" };
+        house.send(id, NOON, json!({"release": release})).await;
+    }
+    let issue = &house.issues()[0];
+    assert_eq!(issue.count, 200);
+    assert!((20..120).contains(&issue.stored), "{}", issue.stored);
+    let before = issue.stored;
+    assert!(matches!(house.send(200, NOON, json!({"release": "1.6.0"})).await, Recorded::Stored(_)));
+    assert_eq!(house.issues()[0].stored, before + 1);
+    house.store.stop();
+}
+
+#[tokio::test]
 async fn what_the_ledger_gets_beside_an_event_counts_once_with_it() {
     let house = House::new().await;
     let line = Outcome {

@@ -16,15 +16,17 @@ async fn grown() -> (House, Timestamp) {
 
 #[tokio::test]
 async fn a_resolved_issue_that_comes_back_is_a_regression_and_rings() {
-    let house = House::new().await;
-    house.send(1, NOON, json!({})).await;
-    let resolved_at = NOON + Duration::from_mins(1);
+    let (house, now) = grown().await;
+    house.send(1, now, json!({})).await;
+    let resolved_at = now + Duration::from_mins(1);
     house.set_status(Status::Resolved, resolved_at).await;
-    // An event that happened before it was resolved changes nothing.
-    house.send(2, resolved_at + Duration::from_secs(5), json!({"timestamp": NOON})).await;
-    assert_eq!(house.issues()[0].status, "resolved");
     assert_eq!(house.open_incidents(), 0);
-    house.send(3, resolved_at + Duration::from_secs(10), json!({})).await;
+    // An event that happened before it was resolved changes nothing, however bad it is.
+    house.send(2, resolved_at + 5 * SECOND, json!({"timestamp": now})).await;
+    house.send(4, resolved_at + 6 * SECOND, json!({"timestamp": now, "level": "fatal"})).await;
+    assert_eq!(house.issues()[0].status, "resolved");
+    assert_eq!((house.severities().len(), house.open_incidents()), (1, 0));
+    house.send(3, resolved_at + 10 * SECOND, json!({})).await;
     let issue = &house.issues()[0];
     assert_eq!(issue.status, "unresolved");
     assert!(issue.regressed_at.is_some());
