@@ -16,7 +16,12 @@
     for (const part of all("[data-live]")) part.dataset.live.split(" ").forEach((topic) => wanted.add(topic));
     return [...wanted].sort().join(",");
   };
+  // All of it at once, after a time in which nothing was heard.
+  const catchUp = () => {
+    for (const topic of topics().split(",")) document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
+  };
   let stream = null;
+  let hasListened = false;
   let again = 0;
   const open = () => {
     if (stream || document.hidden || !first("#nav")) return;
@@ -24,6 +29,10 @@
     for (const topic of topics().split(",")) {
       stream.addEventListener(topic, () => document.body.dispatchEvent(new CustomEvent(`live:${topic}`)));
     }
+    stream.onopen = () => {
+      if (hasListened) catchUp();
+      hasListened = true;
+    };
     stream.onerror = () => {
       if (stream?.readyState !== EventSource.CLOSED) return;
       close();
@@ -36,10 +45,8 @@
     stream = null;
   };
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) return close();
-    // What happened meanwhile was not heard.
-    for (const topic of topics().split(",")) document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
-    open();
+    if (document.hidden) close();
+    else open();
   });
   addEventListener("pagehide", close);
   addEventListener("pageshow", open);
