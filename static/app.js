@@ -51,6 +51,37 @@
   addEventListener("pagehide", close);
   addEventListener("pageshow", open);
 
+  // A part that loads itself again waits while somebody is busy in it, and leaves open what was opened.
+  const TYPING = "input:not([type=checkbox]):not([type=radio]), textarea, select";
+  const isBusy = (part) => first("details[open] form", part) !== null
+    || (part.contains(document.activeElement) && document.activeElement.matches(TYPING));
+  const loadsItself = ({ requestConfig, target }) => requestConfig.verb === "get" && requestConfig.elt === target;
+  let isHeld = false;
+  const hold = (event) => {
+    if (!loadsItself(event.detail) || !isBusy(event.detail.target)) return false;
+    isHeld = true;
+    return true;
+  };
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    if (hold(event)) event.preventDefault();
+  });
+  let opened = [];
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    if (hold(event)) event.detail.shouldSwap = false;
+    opened = all("details[open][id]", event.detail.target).map((part) => part.id);
+  });
+  document.body.addEventListener("htmx:afterSwap", () => {
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  });
+  const release = () => {
+    if (!isHeld || all("[data-live]").some(isBusy)) return;
+    isHeld = false;
+    catchUp();
+  };
+  document.addEventListener("toggle", release, true);
+  // The focus is elsewhere only after this event.
+  document.addEventListener("focusout", () => setTimeout(release));
+
   // Theme: as the system, light, dark.
   const themes = ["auto", "light", "dark"];
   const theme = () => document.documentElement.dataset.theme ?? "auto";
@@ -199,7 +230,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && event.target.matches?.("input[type=search]")) return event.target.blur();
     if (event.ctrlKey || event.metaKey || event.altKey || first("dialog[open]")) return;
-    if (event.target.matches?.("input:not([type=checkbox]):not([type=radio]), textarea, select")) return;
+    if (event.target.matches?.(TYPING)) return;
     if (event.key === "Enter" && event.target.matches?.("a, button, summary, input")) return;
     if (going) {
       going = false;

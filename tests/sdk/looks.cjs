@@ -182,6 +182,34 @@ async function lookAtLayers(browser, storageState) {
   await page.context().close();
 }
 
+/** What somebody types on a live page stays there while the page hears of changes; afterwards it catches up. */
+async function typeDuringAnOutage(browser, pages, storageState) {
+  const incident = pages.find(({ path }) => /^\/incidents\/./.test(path));
+  if (!incident) return complain("incident", "no page of one was found");
+  const page = await open(browser, VIEWS[0], storageState);
+  const loads = () => page.evaluate(() => performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(location.pathname)).length);
+  const change = () => page.evaluate(() => document.body.dispatchEvent(new CustomEvent("live:incidents")));
+  const settled = () => page.waitForTimeout(500);
+  await page.goto(plan.base + incident.path);
+  const proof = page.locator("details.proof").first();
+  await proof.locator("summary").click();
+  await change();
+  await settled();
+  if (!(await loads())) complain("incident", "a change does not load it again");
+  if ((await proof.getAttribute("open")) === null) complain("incident", "a change closes an opened message");
+  const form = page.locator("details.ask", { has: page.locator("input[name=reason]") });
+  await form.locator("summary").click();
+  await form.locator("input[name=reason]").fill("known");
+  const before = await loads();
+  await change();
+  await settled();
+  if ((await loads()) !== before || (await form.locator("input[name=reason]").inputValue()) !== "known") complain("incident", "a change takes away what was typed");
+  await form.locator("summary").click();
+  await settled();
+  if ((await loads()) === before) complain("incident", "it does not catch up when the form is closed");
+  await page.context().close();
+}
+
 /** The one-use link signs a viewer in; what is not for viewers is refused on a page. */
 async function asViewer(browser) {
   const page = await open(browser, VIEWS[0]);
@@ -211,6 +239,7 @@ async function main() {
   const missing = { path: "/nothing/here", name: "not-found", status: 404 };
   await lookAt(browser, plan.prefix ? pages : [...pages, missing], cookies);
   if (!plan.prefix) await lookAtLayers(browser, cookies);
+  if (!plan.prefix) await typeDuringAnOutage(browser, pages, cookies);
   if (plan.viewer) await asViewer(browser);
   await browser.close();
   console.log(JSON.stringify({ kinds, links, complaints: complaints.slice(0, 200) }));
