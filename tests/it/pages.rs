@@ -13,13 +13,13 @@ use tempfile::TempDir;
 use tocsin::{
     accounts::{
         By, Email, Role, Slug, TokenHash,
+        cache::Lookup,
         keys::{self, KeySettings},
         links,
         passwords::{self, NewPassword},
         projects::{self, NewProject},
         sessions::{self, Browser},
         users::{self, NewUser},
-        cache::Lookup,
         {Error, KeyKind, OriginDecision},
     },
     app::{App as Tocsin, Surroundings},
