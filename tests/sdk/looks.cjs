@@ -48,7 +48,7 @@ const stumbles = ({ width, tap }) => {
   }
   document.activeElement?.blur();
   if (width < 500) {
-    for (const part of document.querySelectorAll(".btn, select, input:not([type=checkbox]):not([type=radio]):not([type=hidden])")) {
+    for (const part of document.querySelectorAll(".btn, .fold > summary, select, input:not([type=checkbox]):not([type=radio]):not([type=hidden])")) {
       const height = part.getBoundingClientRect().height;
       if (seen(part) && height < tap - 0.5) found.push(`${Math.round(height)} px high: ${name(part)}`);
     }
@@ -70,6 +70,8 @@ async function look(page, { path, name, status }, view) {
     if (answer.status() !== status) complain(where, `${path} answered ${answer.status()}, not ${status}`);
     await page.screenshot({ path: `${plan.folder}/${plan.prefix}${name}-${view.width}-${view.scheme}.png`, fullPage: true });
     await page.keyboard.press("Tab");
+    // What is folded is looked at, too: forms that change something stand there.
+    await page.evaluate(() => document.querySelectorAll("details.fold").forEach((part) => { part.open = true; }));
     for (const found of await page.evaluate(stumbles, { width: view.width, tap: TAP_PX })) complain(where, found);
     await page.evaluate(AXE);
     const { violations } = await page.evaluate((values) => axe.run(document, { runOnly: values, resultTypes: ["violations"] }), RULES);
