@@ -16,7 +16,12 @@
     for (const part of all("[data-live]")) part.dataset.live.split(" ").forEach((topic) => wanted.add(topic));
     return [...wanted].sort().join(",");
   };
+  // All of it at once, after a time in which nothing was heard.
+  const catchUp = () => {
+    for (const topic of topics().split(",")) document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
+  };
   let stream = null;
+  let hasListened = false;
   let again = 0;
   const open = () => {
     if (stream || document.hidden || !first("#nav")) return;
@@ -24,6 +29,10 @@
     for (const topic of topics().split(",")) {
       stream.addEventListener(topic, () => document.body.dispatchEvent(new CustomEvent(`live:${topic}`)));
     }
+    stream.onopen = () => {
+      if (hasListened) catchUp();
+      hasListened = true;
+    };
     stream.onerror = () => {
       if (stream?.readyState !== EventSource.CLOSED) return;
       close();
@@ -36,13 +45,42 @@
     stream = null;
   };
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) return close();
-    // What happened meanwhile was not heard.
-    for (const topic of topics().split(",")) document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
-    open();
+    if (document.hidden) close();
+    else open();
   });
   addEventListener("pagehide", close);
   addEventListener("pageshow", open);
+
+  // A part that loads itself again waits while somebody is busy in it, and leaves open what was opened.
+  const TYPING = "input:not([type=checkbox]):not([type=radio]), textarea, select";
+  const isBusy = (part) => first("details[open] form", part) !== null
+    || (part.contains(document.activeElement) && document.activeElement.matches(TYPING));
+  const loadsItself = ({ requestConfig, target }) => requestConfig.verb === "get" && requestConfig.elt === target;
+  let isHeld = false;
+  const hold = (event) => {
+    if (!loadsItself(event.detail) || !isBusy(event.detail.target)) return false;
+    isHeld = true;
+    return true;
+  };
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    if (hold(event)) event.preventDefault();
+  });
+  let opened = [];
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    if (hold(event)) event.detail.shouldSwap = false;
+    opened = all("details[open][id]", event.detail.target).map((part) => part.id);
+  });
+  document.body.addEventListener("htmx:afterSwap", () => {
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  });
+  const release = () => {
+    if (!isHeld || all("[data-live]").some(isBusy)) return;
+    isHeld = false;
+    catchUp();
+  };
+  document.addEventListener("toggle", release, true);
+  // The focus is elsewhere only after this event.
+  document.addEventListener("focusout", () => setTimeout(release));
 
   // Theme: as the system, light, dark.
   const themes = ["auto", "light", "dark"];
@@ -192,7 +230,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && event.target.matches?.("input[type=search]")) return event.target.blur();
     if (event.ctrlKey || event.metaKey || event.altKey || first("dialog[open]")) return;
-    if (event.target.matches?.("input:not([type=checkbox]):not([type=radio]), textarea, select")) return;
+    if (event.target.matches?.(TYPING)) return;
     if (event.key === "Enter" && event.target.matches?.("a, button, summary, input")) return;
     if (going) {
       going = false;

@@ -43,6 +43,8 @@ pub struct Page<T> {
 pub const LIMIT_MAX: u32 = 100;
 /// More than the timeline of one incident holds.
 const EVENTS_MAX: i64 = 600;
+/// More is a number that nobody reads.
+pub const OPEN_COUNTED_MAX: i64 = 999;
 /// Enough for a median.
 const NEWEST_MAX: i64 = 1000;
 
@@ -153,6 +155,17 @@ pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<Counts, Error> {
     counts.undelivered = of("pending")? + of("sending")?;
     counts.waiting = of("waiting")?;
     Ok(counts)
+}
+
+/// Open incidents in scope, at most one more than [`OPEN_COUNTED_MAX`]: every page asks.
+pub fn count_open(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<i64, Error> {
+    tx.one(
+        "SELECT count(*) FROM (
+           SELECT 1 FROM incidents WHERE state <> 'resolved' AND state = 'open'
+             AND (?1 IS NULL OR project_id IN (SELECT value FROM json_each(?1))) LIMIT ?2)",
+        params![project_list(scope), OPEN_COUNTED_MAX + 1],
+        |row| row.get(0),
+    )
 }
 
 /// How long each incident took to be seen, the quickest first: those of the newest thousand that began since then.

@@ -13,13 +13,14 @@ use tempfile::TempDir;
 use tocsin::{
     accounts::{
         By, Email, Role, Slug, TokenHash,
+        cache::Lookup,
         keys::{self, KeySettings},
         links,
         passwords::{self, NewPassword},
         projects::{self, NewProject},
         sessions::{self, Browser},
         users::{self, NewUser},
-        {Error, KeyKind},
+        {Error, KeyKind, OriginDecision},
     },
     app::{App as Tocsin, Surroundings},
     base::{Clock, Entropy, EventId, ProjectId, Secret, Severity, Timestamp, Uid},
@@ -323,7 +324,7 @@ async fn a_key_made_on_the_page_works_and_a_revoked_one_is_gone() {
     let grant = move |tx: &ReadTx<'_>| keys::find_grant(tx, key);
     assert!(
         house.state.store.read(grant).await.unwrap().unwrap().origin(Some("https://evil"))
-            != tocsin::accounts::OriginDecision::Allowed
+            != OriginDecision::Allowed
     );
     // Another project's page cannot revoke it.
     let by = By::tocsin(NOON);
@@ -341,4 +342,50 @@ async fn a_key_made_on_the_page_works_and_a_revoked_one_is_gone() {
     let revoked = house.send(post(&ada, &format!("/projects/default/keys/{key}/revoke"), &fields)).await;
     assert_eq!(revoked.status, StatusCode::SEE_OTHER);
     assert!(house.state.store.read(grant).await.unwrap().is_none());
+}
+
+#[actix_web::test]
+async fn a_key_changed_on_the_page_lets_in_by_its_new_settings_from_the_next_event_on() {
+    let house = House::build().await;
+    let ada = house.visitor(&house.user("ada@shop.example", Role::Owner).await).await;
+    let viewer = house.visitor(&house.user("viewer@shop.example", Role::Viewer).await).await;
+    let fields = [("csrf", ada.csrf.as_str()), ("kind", "browser"), ("label", "Storefront")];
+    let made = house.send(post(&ada, "/projects/default/keys", &fields)).await;
+    let place = made.location.replace("#key-", "/keys/");
+    let key: keys::PublicKey = place.rsplit_once('/').unwrap().1.parse().unwrap();
+    let grant = move |tx: &ReadTx<'_>| keys::find_grant(tx, key);
+    // Intake remembers what the key was.
+    let Lookup::Unknown(ticket) = house.state.cache.keys.look_up(&key, NOON) else { panic!("never asked") };
+    let before = house.state.store.read(grant).await.unwrap();
+    house.state.cache.keys.remember(ticket, &key, before, NOON);
+    let change = |visitor: &Visitor, place: &str, quota: &str| {
+        let fields = [
+            ("csrf", visitor.csrf.as_str()),
+            ("kind", "browser"),
+            ("label", "Storefront, production"),
+            ("origins", "https://shop.example"),
+            ("events_per_minute", quota),
+            ("allow_critical", "1"),
+        ];
+        post(visitor, place, &fields)
+    };
+    let elsewhere = place.replace("default", "other");
+    for (request, status) in [
+        (change(&ada, &place, "0"), StatusCode::BAD_REQUEST),
+        (change(&viewer, &place, "60"), StatusCode::FORBIDDEN),
+        (change(&ada, &elsewhere, "60"), StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(house.send(request).await.status, status);
+    }
+    assert_eq!(house.state.store.read(grant).await.unwrap().unwrap().events_per_minute, None);
+    let changed = house.send(change(&ada, &place, "60")).await;
+    assert_eq!((changed.status, changed.location), (StatusCode::SEE_OTHER, made.location));
+    let after = house.state.store.read(grant).await.unwrap().unwrap();
+    assert_eq!((after.events_per_minute, after.allow_critical), (Some(60), true));
+    assert_eq!(after.origin(Some("https://evil.example")), OriginDecision::NotListed);
+    assert!(matches!(house.state.cache.keys.look_up(&key, NOON), Lookup::Unknown(_)));
+    let page = house.send(get(&ada, "/projects/default")).await.text;
+    assert!(page.contains("value=\"60\"") && page.contains(">https://shop.example</textarea>"), "{page}");
+    assert!(!house.send(get(&viewer, "/projects/default")).await.text.contains(&place));
+    assert!(house.send(get(&ada, "/audit")).await.text.contains("key.update"));
 }

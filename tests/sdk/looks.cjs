@@ -48,7 +48,7 @@ const stumbles = ({ width, tap }) => {
   }
   document.activeElement?.blur();
   if (width < 500) {
-    for (const part of document.querySelectorAll(".btn, select, input:not([type=checkbox]):not([type=radio]):not([type=hidden])")) {
+    for (const part of document.querySelectorAll(".btn, .fold > summary, select, input:not([type=checkbox]):not([type=radio]):not([type=hidden])")) {
       const height = part.getBoundingClientRect().height;
       if (seen(part) && height < tap - 0.5) found.push(`${Math.round(height)} px high: ${name(part)}`);
     }
@@ -70,6 +70,8 @@ async function look(page, { path, name, status }, view) {
     if (answer.status() !== status) complain(where, `${path} answered ${answer.status()}, not ${status}`);
     await page.screenshot({ path: `${plan.folder}/${plan.prefix}${name}-${view.width}-${view.scheme}.png`, fullPage: true });
     await page.keyboard.press("Tab");
+    // What is folded is looked at, too: forms that change something stand there.
+    await page.evaluate(() => document.querySelectorAll("details.fold").forEach((part) => { part.open = true; }));
     for (const found of await page.evaluate(stumbles, { width: view.width, tap: TAP_PX })) complain(where, found);
     await page.evaluate(AXE);
     const { violations } = await page.evaluate((values) => axe.run(document, { runOnly: values, resultTypes: ["violations"] }), RULES);
@@ -182,6 +184,34 @@ async function lookAtLayers(browser, storageState) {
   await page.context().close();
 }
 
+/** What somebody types on a live page stays there while the page hears of changes; afterwards it catches up. */
+async function typeDuringAnOutage(browser, pages, storageState) {
+  const incident = pages.find(({ path }) => /^\/incidents\/./.test(path));
+  if (!incident) return complain("incident", "no page of one was found");
+  const page = await open(browser, VIEWS[0], storageState);
+  const loads = () => page.evaluate(() => performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(location.pathname)).length);
+  const change = () => page.evaluate(() => document.body.dispatchEvent(new CustomEvent("live:incidents")));
+  const settled = () => page.waitForTimeout(500);
+  await page.goto(plan.base + incident.path);
+  const proof = page.locator("details.proof").first();
+  await proof.locator("summary").click();
+  await change();
+  await settled();
+  if (!(await loads())) complain("incident", "a change does not load it again");
+  if ((await proof.getAttribute("open")) === null) complain("incident", "a change closes an opened message");
+  const form = page.locator("details.ask", { has: page.locator("input[name=reason]") });
+  await form.locator("summary").click();
+  await form.locator("input[name=reason]").fill("known");
+  const before = await loads();
+  await change();
+  await settled();
+  if ((await loads()) !== before || (await form.locator("input[name=reason]").inputValue()) !== "known") complain("incident", "a change takes away what was typed");
+  await form.locator("summary").click();
+  await settled();
+  if ((await loads()) === before) complain("incident", "it does not catch up when the form is closed");
+  await page.context().close();
+}
+
 /** The one-use link signs a viewer in; what is not for viewers is refused on a page. */
 async function asViewer(browser) {
   const page = await open(browser, VIEWS[0]);
@@ -211,6 +241,7 @@ async function main() {
   const missing = { path: "/nothing/here", name: "not-found", status: 404 };
   await lookAt(browser, plan.prefix ? pages : [...pages, missing], cookies);
   if (!plan.prefix) await lookAtLayers(browser, cookies);
+  if (!plan.prefix) await typeDuringAnOutage(browser, pages, cookies);
   if (plan.viewer) await asViewer(browser);
   await browser.close();
   console.log(JSON.stringify({ kinds, links, complaints: complaints.slice(0, 200) }));

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::super::auth::SignedIn;
 use super::super::{AppState, Problem};
 use super::statics;
+use super::wording::few;
 use crate::accounts::{Role, Visible};
 use crate::incidents;
 use crate::issues::queries::count_unresolved;
@@ -25,6 +26,7 @@ pub struct Frame {
     pub is_member: bool,
     /// Every form carries this as `csrf`; scripts send it as `X-CSRF-Token`.
     pub csrf: String,
+    /// Both are counted to a thousand.
     pub open_incidents: i64,
     pub unresolved_issues: i64,
     pub version: &'static str,
@@ -64,7 +66,7 @@ impl Frame {
             is_owner: session.role == Role::Owner,
             is_member: session.role >= Role::Member,
             csrf: session.csrf().expose().to_owned(),
-            open_incidents: incidents::queries::count(tx, scope)?.open,
+            open_incidents: incidents::queries::count_open(tx, scope)?,
             unresolved_issues: count_unresolved(tx, &visible)?,
             version: env!("CARGO_PKG_VERSION"),
         })
@@ -75,9 +77,12 @@ impl Frame {
         self.here.word() == name
     }
 
-    /// More than a thousand is a number that nobody reads.
+    pub fn open(&self) -> String {
+        few(self.open_incidents)
+    }
+
     pub fn unresolved(&self) -> String {
-        if self.unresolved_issues > 999 { "999+".to_owned() } else { self.unresolved_issues.to_string() }
+        few(self.unresolved_issues)
     }
 
     /// The place as its own navigation names it, so that the navigation alone can be loaded again.

@@ -100,16 +100,17 @@ impl Stream {
         let stopping = self.stopping.clone();
         tokio::select! {
             () = stopping.cancelled() => None,
-            named = tokio::time::timeout(self.silence, self.changed()) => {
+            named = self.changed() => {
                 Some(named.map_or(Bytes::from_static(b": still here\n\n"), Bytes::from))
             }
         }
     }
 
-    /// Waits for a change, lets more of them gather, and names them all.
-    async fn changed(&mut self) -> String {
+    /// Waits for a change, lets more of them gather, and names them all; `None` where all was silent. Only the wait
+    /// for the first one may time out: what woke counts as seen, and has to be named.
+    async fn changed(&mut self) -> Option<String> {
         let waits = self.topics.iter_mut().map(|(_, receiver)| Box::pin(receiver.changed()));
-        let (result, at, _) = select_all(waits).await;
+        let (result, at, _) = tokio::time::timeout(self.silence, select_all(waits)).await.ok()?;
         if result.is_err() {
             // The store is gone: nothing changes any more.
             return std::future::pending().await;
@@ -125,7 +126,7 @@ impl Stream {
                 text.push_str("\ndata: 1\n\n");
             }
         }
-        text
+        Some(text)
     }
 }
 
@@ -161,5 +162,17 @@ mod tests {
         assert_eq!(text(stream.next().await), "event: issues\ndata: 1\n\nevent: incidents\ndata: 1\n\n");
         stopping.cancel();
         assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_change_at_the_end_of_a_silence_is_named() {
+        let issues = watch::Sender::new(0);
+        let topics = vec![("issues", issues.subscribe())];
+        let mut stream = Stream::open(topics, CancellationToken::new()).unwrap();
+        stream.has_begun = true;
+        // The change comes before the silence ends, and the pause after it is over later.
+        (stream.silence, stream.pause) = (Duration::from_millis(200), Duration::from_millis(400));
+        issues.send_modify(|count| *count += 1);
+        assert_eq!(text(stream.next().await), "event: issues\ndata: 1\n\n");
     }
 }

@@ -10,7 +10,7 @@ use super::incident_words::headline;
 use super::incidents::{IncidentLine, line};
 use super::moments::{between, clock, span};
 use super::plot::DayPlot;
-use super::wording::{count, counted, severity_class};
+use super::wording::{count, counted, few, severity_class};
 use crate::accounts::projects::{self, Project};
 use crate::base::{ProjectId, Timestamp};
 use crate::http::auth::SignedIn;
@@ -193,7 +193,7 @@ fn figures(
         },
         Figure {
             name: "Unresolved issues",
-            value: count(unresolved),
+            value: few(unresolved),
             note: if unresolved == 0 { "nothing to decide" } else { "nobody has decided yet" }.to_owned(),
             place: "/issues",
         },

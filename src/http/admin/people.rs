@@ -83,12 +83,12 @@ pub(super) async fn invite(state: web::Data<AppState>, form: Form) -> Result<Htt
     let invited = match parsed {
         Ok((email, role)) => {
             let (maker, signed_in) = (maker.clone(), form.signed_in.clone());
+            let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::People)).await?;
             let invite = state.store.write("user.create", move |tx| {
                 let user = users::create(tx, &by, maker.entropy(), &NewUser { email, role, password: None })?;
-                let made = maker.make(tx, &by, user, AccountMatter::Invitation)?;
-                Ok::<_, Problem>((Frame::load(tx, &signed_in, Place::People)?, made))
+                maker.make(tx, &by, user, AccountMatter::Invitation)
             });
-            invite.await
+            invite.await.map(|made| (frame, made))
         }
         Err(error) => Err(error.into()),
     };

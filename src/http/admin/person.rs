@@ -117,13 +117,13 @@ pub(super) async fn make_link(
     caller.may(Permission::ManageInstance, Subject::Instance)?;
     let (id, now, maker) = (read_id(&id)?, state.clock.now(), LinkMaker::new(&state));
     let (by, making, signed_in) = (caller.by(now), maker.clone(), form.signed_in.clone());
+    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::People)).await?;
     let made = state.store.write("link.create", move |tx| {
         let user = users::find_by_uid(tx, id)?.ok_or(Error::UnknownUser)?;
-        let made = making.make(tx, &by, user, AccountMatter::SignInLink)?;
-        Ok::<_, Problem>((Frame::load(tx, &signed_in, Place::People)?, made))
+        making.make(tx, &by, user, AccountMatter::SignInLink)
     });
     match made.await {
-        Ok((frame, made)) => {
+        Ok(made) => {
             let title = format!("A sign-in link for {}", made.user.email);
             show_once(&maker.page(frame, &made, title, now))
         }

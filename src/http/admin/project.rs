@@ -12,7 +12,8 @@ use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::{self, Key, KeySettings};
 use crate::accounts::projects::{self, Project};
 use crate::accounts::{Error, KeyKind, OriginPattern, Origins, PublicKey, users};
-use crate::base::{Timestamp, Uid};
+use crate::base::{ProjectId, Timestamp, Uid};
+use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "project.html", config = "src/http/admin/askama.toml")]
@@ -37,6 +38,8 @@ struct KeyLine {
     dsn: String,
     origins: String,
     quota: String,
+    /// The quota of its own, as a form has it.
+    own_quota: String,
     critical: bool,
     created: When,
     revoked: Option<When>,
@@ -103,6 +106,7 @@ fn line_of(key: Key, base: &str, default_quota: i64, now: Timestamp) -> KeyLine 
         kind: settings.kind.as_str(),
         label: settings.label,
         origins: origins.join(", "),
+        own_quota: settings.events_per_minute.map(|number| number.to_string()).unwrap_or_default(),
         quota: count(settings.events_per_minute.map_or(default_quota, i64::from)),
         critical: settings.allow_critical || settings.kind == KeyKind::Server,
         created: When::new(key.created_at, now),
@@ -171,6 +175,31 @@ fn read_settings(fields: &Fields) -> Result<KeySettings, Problem> {
     })
 }
 
+/// `POST /projects/{slug}/keys/{key}`: label, origins, quota, and whether it may raise critical.
+pub(super) async fn change_key(
+    state: web::Data<AppState>,
+    path: web::Path<(String, String)>,
+    form: Form,
+) -> Result<HttpResponse, Problem> {
+    let (slug, key) = path.into_inner();
+    let caller = form.caller();
+    let project = allowed(&state, &caller, &slug, Permission::Configure).await?;
+    let key: PublicKey = key.parse()?;
+    let (by, settings) = (caller.by(state.clock.now()), read_settings(&form.fields)?);
+    let change = state.store.write("key.update", move |tx| {
+        find_key(tx, project.id, key)?;
+        keys::update(tx, &by, key, &settings)
+    });
+    change.await?;
+    state.cache.keys.forget(&key);
+    Ok(see_other(&format!("/projects/{}#key-{key}", project.slug)))
+}
+
+/// A key of another project is as unknown as none.
+fn find_key(tx: &ReadTx<'_>, project: ProjectId, key: PublicKey) -> Result<Key, Error> {
+    keys::find(tx, key)?.filter(|key| key.project == project).ok_or(Error::UnknownKey)
+}
+
 /// `POST /projects/{slug}/keys/{key}/revoke`.
 pub(super) async fn revoke_key(
     state: web::Data<AppState>,
@@ -183,8 +212,7 @@ pub(super) async fn revoke_key(
     let key: PublicKey = key.parse()?;
     let by = caller.by(state.clock.now());
     let revoke = state.store.write("key.revoke", move |tx| {
-        // A key of another project is as unknown as none.
-        keys::find(tx, key)?.filter(|key| key.project == project.id).ok_or(Error::UnknownKey)?;
+        find_key(tx, project.id, key)?;
         keys::revoke(tx, &by, key)
     });
     revoke.await?;

@@ -7,7 +7,7 @@ use super::super::auth::SignedIn;
 use super::super::{AppState, Problem};
 use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
-use super::wording::{When, count};
+use super::wording::{When, few};
 use crate::accounts::access::{Permission, Subject};
 use crate::accounts::projects::{self, NewProject};
 use crate::accounts::{Slug, Visible};
@@ -38,7 +38,7 @@ pub(super) async fn show(state: web::Data<AppState>, signed_in: SignedIn) -> Res
             let mut lines = Vec::new();
             for project in projects::list(tx, &signed_in.session.actor().visible())? {
                 lines.push(ProjectLine {
-                    unresolved: count(count_unresolved(tx, &Visible::Only(vec![project.id]))?),
+                    unresolved: few(count_unresolved(tx, &Visible::Only(vec![project.id]))?),
                     heard: project.first_event_at.map(|at| When::new(at, now)),
                     created: When::new(project.created_at, now),
                     number: project.id.to_string(),

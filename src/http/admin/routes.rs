@@ -62,6 +62,7 @@ fn project_pages(cfg: &mut web::ServiceConfig) {
     .route("/projects/{slug}/welcome", get().to(welcome::show))
     .route("/projects/{slug}/monitoring.{end}", get().to(welcome::download))
     .route("/projects/{slug}/keys", post().to(project::create_key))
+    .route("/projects/{slug}/keys/{key}", post().to(project::change_key))
     .route("/projects/{slug}/keys/{key}/revoke", post().to(project::revoke_key))
     .route("/projects/{slug}/name", post().to(project::rename))
     .route("/projects/{slug}/members", post().to(project::change_members))

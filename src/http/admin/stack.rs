@@ -21,16 +21,20 @@ pub(super) struct Run {
     pub(super) frames: Vec<FrameBlock>,
 }
 
+#[derive(PartialEq)]
 pub(super) struct FrameBlock {
     pub(super) function: String,
     /// `shop/views.py:42`
     pub(super) place: String,
     pub(super) in_app: bool,
     pub(super) is_open: bool,
+    /// How often it stands here in a row: a recursion repeats itself.
+    pub(super) times: usize,
     pub(super) lines: Vec<CodeLine>,
     pub(super) vars: Vec<Pair>,
 }
 
+#[derive(PartialEq)]
 pub(super) struct CodeLine {
     pub(super) number: String,
     pub(super) text: String,
@@ -89,7 +93,7 @@ fn runs(frames: Vec<FrameView>) -> Vec<Run> {
         .map(|(is_own, frames)| {
             let folds = !is_own && frames.len() >= FOLDED_MIN;
             let folded = if folds { folded(&frames) } else { String::new() };
-            Run { folded, frames: frames.into_iter().map(frame_block).collect() }
+            Run { folded, frames: frame_blocks(frames) }
         })
         .collect()
 }
@@ -125,6 +129,21 @@ fn library(frame: &FrameView) -> Option<&str> {
     module.split(['.', '/', ':']).next().filter(|name| !name.is_empty())
 }
 
+/// Neighbours that are equal in all that is shown become one.
+fn frame_blocks(frames: Vec<FrameView>) -> Vec<FrameBlock> {
+    let mut blocks: Vec<FrameBlock> = Vec::new();
+    for mut block in frames.into_iter().map(frame_block) {
+        if let Some(last) = blocks.last() {
+            block.times = last.times;
+        }
+        match blocks.last_mut() {
+            Some(last) if *last == block => last.times += 1,
+            Some(_) | None => blocks.push(FrameBlock { times: 1, ..block }),
+        }
+    }
+    blocks
+}
+
 fn frame_block(frame: FrameView) -> FrameBlock {
     let file = frame.filename.as_deref().or(frame.module.as_deref()).or(frame.abs_path.as_deref());
     let place = match (file, frame.lineno) {
@@ -138,6 +157,7 @@ fn frame_block(frame: FrameView) -> FrameBlock {
         place,
         in_app: frame.in_app == Some(true),
         is_open: false,
+        times: 1,
         lines: code(&frame),
         vars: vars(frame.vars),
     }
@@ -205,6 +225,19 @@ mod tests {
         assert_eq!(blocks[0].runs[0].folded, "");
         assert!(blocks[0].runs[0].frames[0].is_open);
         assert_eq!(blocks[0].runs[0].frames[0].function, "b");
+    }
+
+    #[test]
+    fn a_recursion_is_told_once_with_its_depth() {
+        let mut frames = vec![frame("main", true, "app.py")];
+        frames.extend((0..20).map(|_| frame("descend", true, "tree.py")));
+        let mut last = frame("descend", true, "tree.py");
+        last.vars.insert("depth".to_owned(), 0.into());
+        frames.push(last);
+        let blocks = blocks(vec![exception("RecursionError", frames)]);
+        let shown: Vec<(&str, usize)> =
+            blocks[0].runs[0].frames.iter().map(|frame| (frame.function.as_str(), frame.times)).collect();
+        assert_eq!(shown, [("descend", 1), ("descend", 20), ("main", 1)], "other variables stand apart");
     }
 
     #[test]

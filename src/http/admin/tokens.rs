@@ -73,13 +73,13 @@ pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<Htt
         project: form.text("project").to_owned(),
     };
     let (asked, signed_in) = (typed.clone(), form.signed_in.clone());
+    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Tokens)).await?;
     let made = state.store.write("token.create", move |tx| {
         let new = read_token(tx, &caller, &asked)?;
-        let (token, secret) = tokens::create(tx, &caller.by(now), &entropy, &new)?;
-        Ok::<_, Problem>((Frame::load(tx, &signed_in, Place::Tokens)?, token, secret))
+        Ok::<_, Problem>(tokens::create(tx, &caller.by(now), &entropy, &new)?)
     });
     match made.await {
-        Ok((frame, token, secret)) => show_once(&once(frame, &token, &secret, &typed.project)),
+        Ok((token, secret)) => show_once(&once(frame, &token, &secret, &typed.project)),
         Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
             tokens_page(&state, form.signed_in, typed, Some(problem.detail)).await
         }
@@ -243,7 +243,7 @@ const SCOPES: [(Scope, &str); 6] = [
     (Scope::Ingest, "Send errors, metrics and deploys."),
     (Scope::Metrics, "Read /metrics, for Prometheus."),
     (Scope::Gateway, "Call other services through tocsin."),
-    (Scope::Admin, "Everything that an owner may do, except to sign in."),
+    (Scope::Admin, "Read and write, and see the background tasks and /metrics."),
 ];
 
 impl Typed {

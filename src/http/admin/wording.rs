@@ -52,6 +52,11 @@ pub fn count(number: i64) -> String {
     text
 }
 
+/// A count of what was counted up to a thousand: `12`, `999+`. More is a number that nobody reads.
+pub(super) fn few(number: i64) -> String {
+    if number > 999 { "999+".to_owned() } else { number.to_string() }
+}
+
 /// `1 event`, `1,204 events`.
 pub fn counted(number: i64, one: &str) -> String {
     let end = if number == 1 { "" } else { "s" };

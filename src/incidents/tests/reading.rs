@@ -87,6 +87,8 @@ fn lists_are_paged_scoped_and_filtered() {
         assert_eq!(numbers(Scope::Projects(&both), resolved), (1..=10).rev().collect::<Vec<_>>());
         let counts = queries::count(tx, Scope::All).unwrap();
         assert_eq!((counts.open, counts.worst, counts.waiting), (15, Some(Severity::High), 25));
+        assert_eq!(queries::count_open(tx, Scope::All).unwrap(), 15);
+        assert_eq!(queries::count_open(tx, Scope::Projects(&second)).unwrap(), 3);
         let waiting =
             messages::list(tx, Scope::Projects(&second), Some("waiting"), PageOf { before: None, limit: 2 });
         let waiting = waiting.unwrap();

@@ -188,6 +188,9 @@ fn find_one(by: &str) -> String {
 /// Issues beyond this are not counted: a list says "10,000+".
 pub const COUNTED_MAX: i64 = 10_000;
 
+/// Every page counts the unresolved ones: beyond this it says "999+".
+const UNRESOLVED_COUNTED_MAX: i64 = 999;
+
 /// How many issues `filter` finds in all its pages, at most one more than [`COUNTED_MAX`].
 pub fn count_issues(tx: &ReadTx<'_>, filter: &IssueFilter) -> Result<i64, Error> {
     let mut clauses = Clauses::default();
@@ -209,11 +212,15 @@ pub(super) fn find_row(tx: &ReadTx<'_>, row_id: i64) -> Result<Option<IssueView>
     tx.first(&find_one(BY_ROW), [row_id], read_issue)
 }
 
-/// Unresolved issues that the caller may see, for the navigation.
+/// Unresolved issues that the caller may see, at most one more than [`UNRESOLVED_COUNTED_MAX`].
 pub fn count_unresolved(tx: &ReadTx<'_>, visible: &Visible) -> Result<i64, Error> {
     let mut clauses = Clauses::default();
     clauses.scope_of("issues.project_id", visible, None);
-    let sql = format!("SELECT count(*) FROM issues WHERE status = 'unresolved' AND {}", clauses.text);
+    let most = clauses.bind(UNRESOLVED_COUNTED_MAX + 1);
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT 1 FROM issues WHERE status = 'unresolved' AND {} LIMIT {most})",
+        clauses.text
+    );
     tx.one(&sql, rusqlite::params_from_iter(clauses.values), |row| row.get(0))
 }
 
