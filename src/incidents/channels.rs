@@ -227,7 +227,7 @@ impl Incidents {
     /// Makes the channels of the environment exactly these, matched by name; those no longer named are removed. One
     /// that a person paused stays paused, a broken one gets another chance.
     ///
-    /// A known channel is given with the uid it has ([`find_by_name`]): its secrets are sealed for it.
+    /// A known channel is given with the uid it has: its secrets are sealed for it.
     pub fn upsert_environment(
         &self,
         tx: &WriteTx<'_>,
@@ -243,10 +243,6 @@ impl Incidents {
             let known =
                 find_by_name(tx, &channel.name)?.filter(|known| known.owner == ChannelOwner::Environment);
             match known {
-                Some(known) if known.kind != channel.kind => {
-                    self.drop_channel(tx, now, known.id)?;
-                    self.create_channel(tx, now, channel)?;
-                }
                 Some(known) => {
                     overwrite(tx, known.id, channel)?;
                     if known.state != ChannelState::Paused {
@@ -359,7 +355,7 @@ pub fn count_undelivered(tx: &ReadTx<'_>, id: ChannelId) -> Result<i64, store::E
 }
 
 /// A channel by its name, which no other has.
-pub fn find_by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<Channel>, store::Error> {
+fn find_by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<Channel>, store::Error> {
     Ok(list(tx)?.into_iter().find(|channel| channel.name == name))
 }
 
