@@ -221,6 +221,8 @@ CREATE TABLE witnesses (
 -- At most one open incident per key.
 CREATE UNIQUE INDEX witnesses_live ON witnesses (key) WHERE live = 1;
 CREATE INDEX witnesses_by_incident ON witnesses (incident_id);
+-- What a silence may cover, page by page.
+CREATE INDEX witnesses_unwell ON witnesses (id) WHERE live = 1 AND state <> 'ok';
 CREATE INDEX witnesses_holding ON witnesses (ok_since) WHERE live = 1 AND state = 'holding';
 CREATE INDEX witnesses_quiet ON witnesses (last_bad_at) WHERE live = 1 AND kind = 'occurrence' AND state = 'firing';
 
@@ -243,6 +245,7 @@ CREATE TABLE silences (
     created_by TEXT NOT NULL,
     starts_at  INTEGER NOT NULL,
     ends_at    INTEGER NOT NULL,
+    told_up_to INTEGER NOT NULL DEFAULT 0,          -- the last witness looked at since it ran out
     ended_at   INTEGER
 ) STRICT;
 CREATE INDEX silences_by_project ON silences (project_id);
