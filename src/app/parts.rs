@@ -117,6 +117,7 @@ impl App {
                 own: Arc::clone(&own),
                 folder: folder.to_owned(),
                 before: Arc::default(),
+                unraised: Arc::default(),
             },
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
