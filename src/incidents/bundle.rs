@@ -114,7 +114,8 @@ impl Incidents {
     pub(super) fn offer_waiting_again(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<(), store::Error> {
         let offered_before = now - self.policy.offer_again_after;
         let overdue = tx.first(
-            "SELECT 1 FROM deliveries WHERE state = 'waiting' AND created_at <= ?1 LIMIT 1",
+            "SELECT 1 FROM deliveries INDEXED BY deliveries_waiting
+             WHERE state = 'waiting' AND created_at <= ?1 LIMIT 1",
             [offered_before.as_micros()],
             |_| Ok(()),
         )?;

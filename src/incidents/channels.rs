@@ -20,7 +20,6 @@ pub enum ChannelKind {
 pub enum ChannelOwner {
     Page,
     Environment,
-    File,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +98,11 @@ impl ChannelOwner {
         match self {
             Self::Page => "page",
             Self::Environment => "environment",
-            Self::File => "file",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Page, Self::Environment, Self::File].into_iter().find(|owner| owner.as_str() == text)
+        [Self::Page, Self::Environment].into_iter().find(|owner| owner.as_str() == text)
     }
 }
 
@@ -409,6 +407,5 @@ fn owned_by_page(tx: &ReadTx<'_>, id: ChannelId) -> Result<(), Error> {
     match find(tx, id)?.ok_or(Error::NotFound("channel"))?.owner {
         ChannelOwner::Page => Ok(()),
         ChannelOwner::Environment => Err(Error::OwnedElsewhere("environment")),
-        ChannelOwner::File => Err(Error::OwnedElsewhere("file")),
     }
 }

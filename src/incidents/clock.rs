@@ -72,7 +72,8 @@ impl Incidents {
             [now.as_micros()],
         )?;
         let waiting = tx.execute(
-            "UPDATE deliveries SET created_at = ?1 WHERE state = 'waiting' AND created_at > ?1",
+            "UPDATE deliveries INDEXED BY deliveries_waiting SET created_at = ?1
+             WHERE state = 'waiting' AND created_at > ?1",
             [now.as_micros()],
         )?;
         Ok(leases + channels + pending + waiting)
