@@ -121,12 +121,10 @@ impl App {
             },
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
-        let engine = Engine::new(store.clone(), clock.clone(), tasks);
-        engine.remember().await?;
         let state = AppState {
             base_url,
             started_at: clock.now(),
-            engine,
+            engine: Engine::new(store.clone(), clock.clone(), tasks).remember().await?,
             clock,
             entropy,
             store,

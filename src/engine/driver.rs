@@ -84,7 +84,7 @@ impl Engine {
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub async fn remember(&self) -> Result<(), Error> {
+    pub async fn remember(self) -> Result<Self, Error> {
         let kept = self.store.read(|tx| {
             tx.all("SELECT task, started_at, duration_us, ok, result FROM task_runs LIMIT 1000", [], read_run)
         });
@@ -93,7 +93,7 @@ impl Engine {
                 running.with(|state| state.last = Some(last));
             }
         }
-        Ok(())
+        Ok(self)
     }
 
     /// One loop per task, to be spawned by the caller. Each ends when `stop` is cancelled, after the run that is
@@ -405,7 +405,7 @@ mod tests {
         let (task, _ran) = counting(&Arc::default(), Wake::ScheduleOnly);
         Engine::new(house.store.clone(), house.clock.clone(), vec![task.clone()]).run_now("test.count").await;
         let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
-        engine.remember().await.unwrap();
+        let engine = engine.remember().await.unwrap();
         let status = &engine.status()[0];
         assert_eq!(
             (status.last_run_at, status.last_ok, status.runs),

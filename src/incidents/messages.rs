@@ -74,7 +74,7 @@ fn list_of_project(
     state: Option<&str>,
     (before, limit): (i64, u32),
 ) -> Result<Vec<DeliveryView>, Error> {
-    let states = state.map_or(STATES.to_vec(), |state| vec![state]);
+    let states = state.map_or_else(|| STATES.to_vec(), |state| vec![state]);
     let mut items = Vec::new();
     for state in states {
         items.extend(tx.all(

@@ -127,7 +127,9 @@ impl Outbox {
     async fn begin_all(&self, claimed: Vec<Claimed>) -> Result<u32, incidents::Error> {
         if !self.flights.tracker.is_closed() {
             let begun = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
-            claimed.into_iter().for_each(|claimed| drop(self.begin(claimed)));
+            for claimed in claimed {
+                drop(self.begin(claimed));
+            }
             return Ok(begun);
         }
         let (incidents, now) = (self.incidents.clone(), self.worker.clock.now());
