@@ -154,7 +154,7 @@ CREATE TABLE channels (
     kind          TEXT NOT NULL CHECK (kind IN ('email', 'slack', 'webhook')),
     settings      TEXT NOT NULL,                    -- JSON without secrets
     sealed        BLOB,                             -- secrets, sealed with context `channel:{uid}`
-    owner         TEXT NOT NULL CHECK (owner IN ('page', 'environment', 'file')),
+    owner         TEXT NOT NULL CHECK (owner IN ('page', 'environment')),
     position      INTEGER NOT NULL,                 -- order in which unanswered alarms climb
     state         TEXT NOT NULL CHECK (state IN ('ready', 'paused', 'broken')),
     state_reason  TEXT,
@@ -222,6 +222,8 @@ CREATE TABLE witnesses (
 -- At most one open incident per key.
 CREATE UNIQUE INDEX witnesses_live ON witnesses (key) WHERE live = 1;
 CREATE INDEX witnesses_by_incident ON witnesses (incident_id);
+-- What a silence may cover, page by page.
+CREATE INDEX witnesses_unwell ON witnesses (id) WHERE live = 1 AND state <> 'ok';
 CREATE INDEX witnesses_holding ON witnesses (ok_since) WHERE live = 1 AND state = 'holding';
 CREATE INDEX witnesses_quiet ON witnesses (last_bad_at) WHERE live = 1 AND kind = 'occurrence' AND state = 'firing';
 
@@ -244,6 +246,7 @@ CREATE TABLE silences (
     created_by TEXT NOT NULL,
     starts_at  INTEGER NOT NULL,
     ends_at    INTEGER NOT NULL,
+    told_up_to INTEGER NOT NULL DEFAULT 0,          -- the last witness looked at since it ran out
     ended_at   INTEGER
 ) STRICT;
 CREATE INDEX silences_by_project ON silences (project_id);
@@ -260,6 +263,7 @@ CREATE TABLE digest_entries (
     key        TEXT NOT NULL
 ) STRICT;
 CREATE INDEX digest_entries_by_due ON digest_entries (due_at);
+CREATE INDEX digest_entries_by_time ON digest_entries (at);
 CREATE INDEX digest_entries_by_project ON digest_entries (project_id);
 
 -- Every message is a row here, written with its cause. `channel_id` NULL: no channel existed yet.
@@ -289,6 +293,8 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_due ON deliveries (channel_id, next_attempt_at) WHERE state = 'pending';
 CREATE INDEX deliveries_by_channel ON deliveries (channel_id, id);
 CREATE INDEX deliveries_by_state ON deliveries (state, id);
+CREATE INDEX deliveries_by_project ON deliveries (project_id, state, id);
+CREATE INDEX deliveries_waiting ON deliveries (created_at) WHERE state = 'waiting';
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
 -- One first message per incident and channel; one that failed may be written anew.
@@ -491,9 +497,7 @@ CREATE TABLE task_runs (
     started_at  INTEGER NOT NULL,
     duration_us INTEGER NOT NULL,
     ok          INTEGER NOT NULL,
-    result      TEXT NOT NULL,
-    runs        INTEGER NOT NULL,
-    failures    INTEGER NOT NULL
+    result      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- For people who ask the database directly: stored samples (see docs/sql.md).

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::base::seal::{SealError, Sealer};
 use crate::base::{Entropy, Secret, Timestamp, Uid};
 use crate::config::{Config, SlackTarget, Smtp};
-use crate::incidents::channels::{self, ChannelKind, ChannelOwner, NewChannel};
+use crate::incidents::channels::{self, Channel, ChannelKind, ChannelOwner, NewChannel};
 use crate::incidents::{self, Incidents};
 use crate::notify::outbox::seal_secrets;
 use crate::store::{Store, WriteTx};
 
-/// A channel before its secrets are sealed. Its name is its kind: the environment knows one of each.
+/// A channel before its secrets are sealed. The environment knows one of each kind.
 struct Described {
     kind: ChannelKind,
     settings: Value,
@@ -43,10 +43,7 @@ fn row(
     sealer: &Sealer,
     now: Timestamp,
 ) -> Result<NewChannel, incidents::Error> {
-    let name = described.kind.as_str();
-    let known =
-        channels::find_by_name(tx, name)?.filter(|channel| channel.owner == ChannelOwner::Environment);
-    let uid: Uid = known.map_or_else(|| entropy.uid(now), |channel| channel.uid);
+    let (uid, name) = uid_and_name(tx, described.kind, entropy, now)?;
     let seal = |secrets: Value| seal_secrets(sealer, entropy, &Secret::new(secrets.to_string()), uid);
     let sealed = described
         .secrets
@@ -55,12 +52,37 @@ fn row(
         .map_err(|error: SealError| incidents::Error::Invalid(error.to_string()))?;
     Ok(NewChannel {
         uid,
-        name: name.to_owned(),
+        name,
         kind: described.kind,
         settings: described.settings,
         sealed,
         owner: ChannelOwner::Environment,
     })
+}
+
+/// The uid and name that the environment's channel of this kind has, or is to have: its kind. Where a channel of the
+/// page has that name already, the page's keeps it: a name is no reason not to start.
+fn uid_and_name(
+    tx: &WriteTx<'_>,
+    kind: ChannelKind,
+    entropy: &Entropy,
+    now: Timestamp,
+) -> Result<(Uid, String), incidents::Error> {
+    let all = channels::list(tx)?;
+    let own = |channel: &&Channel| channel.owner == ChannelOwner::Environment && channel.kind == kind;
+    if let Some(known) = all.iter().find(own) {
+        return Ok((known.uid, known.name.clone()));
+    }
+    let kind = kind.as_str();
+    let numbered = (2..).map(|number| format!("{kind} (environment {number})"));
+    let mut names = [kind.to_owned(), format!("{kind} (environment)")].into_iter().chain(numbered);
+    let is_free = |name: &String| !all.iter().any(|channel| channel.name == *name);
+    // There is one: more names than channels.
+    let name = names.find(is_free).unwrap_or_default();
+    if name != kind {
+        tracing::warn!(taken = kind, %name, "another channel has the name of the environment's: it takes a free one");
+    }
+    Ok((entropy.uid(now), name))
 }
 
 fn describe(config: &Config) -> Vec<Described> {
@@ -110,4 +132,42 @@ fn describe_slack(target: &SlackTarget, config: &Config) -> Described {
         }
     };
     Described { kind: ChannelKind::Slack, settings, secrets: Some(secrets) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incidents::Policy;
+    use crate::store::Options;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    #[test]
+    fn a_channel_of_the_page_keeps_its_name_and_that_of_the_environment_takes_a_free_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+        let work = |tx: &WriteTx<'_>| -> Result<(), incidents::Error> {
+            let incidents = Incidents { policy: Policy::default(), entropy: Entropy::seeded(1) };
+            let sealer = Sealer::new(&[7; 32]);
+            let described = || Described { kind: ChannelKind::Email, settings: json!({}), secrets: None };
+            let start = || {
+                let channel = row(tx, described(), &incidents.entropy, &sealer, NOW)?;
+                incidents.upsert_environment(tx, NOW, &[channel])
+            };
+            let names = || -> Result<Vec<String>, incidents::Error> {
+                Ok(channels::list(tx)?.into_iter().map(|channel| channel.name).collect())
+            };
+            for name in ["email", "email (environment)"] {
+                let channel = row(tx, described(), &incidents.entropy, &sealer, NOW)?;
+                let (name, owner) = (name.to_owned(), ChannelOwner::Page);
+                incidents.create_channel(tx, NOW, &NewChannel { name, owner, ..channel })?;
+            }
+            start()?;
+            assert_eq!(names()?, ["email", "email (environment)", "email (environment 2)"]);
+            start()?;
+            assert_eq!(names()?.len(), 3, "the next start finds its own again");
+            Ok(())
+        };
+        store.write_now("test", work).unwrap();
+    }
 }

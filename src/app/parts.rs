@@ -117,13 +117,14 @@ impl App {
                 own: Arc::clone(&own),
                 folder: folder.to_owned(),
                 before: Arc::default(),
+                unraised: Arc::default(),
             },
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {
             base_url,
             started_at: clock.now(),
-            engine: Engine::new(store.clone(), clock.clone(), tasks),
+            engine: Engine::new(store.clone(), clock.clone(), tasks).remember().await?,
             clock,
             entropy,
             store,

@@ -57,7 +57,8 @@ const SPARE_PAGES_MIN: u64 = 256;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-const OVER: &str =
+const OVER: &str = "over the byte budget: intake rests while room is made";
+const STUCK: &str =
     "over the byte budget, and nothing is left to let go of: intake rests until retention.max_gb is raised";
 
 /// A kind of thing that can be let go of.
@@ -139,7 +140,7 @@ impl LettingGo {
         }
         self.is_filling().await?;
         Ok(match (self.own.is_over_budget(), run.rows) {
-            (true, _) => Report::Did(format!("{OVER}; nothing is left to let go of")),
+            (true, _) => Report::Did(STUCK.to_owned()),
             (false, 0) => Report::Idle,
             (false, _) => Report::Did(run.told("over the budget")),
         })

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::start::default_door;
@@ -61,7 +62,9 @@ fn no_channel(what: TestKind) -> Answer {
         }
         TestKind::Slack => ("Slack channel", "set TOCSIN_ALERTS__SLACK_WEBHOOK_URL"),
     };
-    Answer::Refused { text: format!("there is no {kind} to send to: {cure}, and restart") }
+    Answer::Refused {
+        text: format!("there is no {kind} to send to: make one on the page Channels, or {cure}, and restart"),
+    }
 }
 
 /// An event as an SDK sends it, looked up again by its id.
@@ -127,15 +130,17 @@ async fn send_error(state: &AppState, door: SocketAddr) -> anyhow::Result<Delive
 
 async fn send_messages(state: &AppState, kind: Option<ChannelKind>) -> anyhow::Result<Vec<Delivered>> {
     let known = state.store.read(channels::list).await?;
-    let mut items = Vec::new();
-    for channel in known.into_iter().filter(|channel| kind.is_none_or(|kind| channel.kind == kind)) {
-        let (to, sent) = (channel.name.clone(), send_message(state, &channel).await);
-        items.push(match sent {
+    let wanted = known.into_iter().filter(|channel| kind.is_none_or(|kind| channel.kind == kind));
+    // Side by side: whoever asks waits as long as for one, however many are dead.
+    let sent = wanted.map(async |channel| {
+        let sent = send_message(state, &channel).await;
+        let to = channel.name;
+        match sent {
             Ok(text) => Delivered { to, ok: true, text },
             Err(error) => Delivered { to, ok: false, text: format!("{error:#}") },
-        });
-    }
-    Ok(items)
+        }
+    });
+    Ok(join_all(sent).await)
 }
 
 /// The proof, or the dialogue with its cure.

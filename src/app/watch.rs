@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -33,7 +33,9 @@ pub(super) struct Watch {
     pub(super) own: Arc<OwnHealth>,
     pub(super) folder: PathBuf,
     /// The counters of the look before.
-    pub(super) before: Arc<std::sync::Mutex<Before>>,
+    pub(super) before: Arc<Mutex<Before>>,
+    /// What was found and could not be raised: the counters and the clock will not show it again.
+    pub(super) unraised: Arc<Mutex<Vec<Signal>>>,
 }
 
 /// Counters only grow; a look tells what came since the one before.
@@ -70,11 +72,17 @@ impl Watch {
         let found = judge(&look, &known.standing);
         let step = known.clocks.and_then(|before| clock_step(before, clocks));
         let standing = self.own.note(look, clocks, &found);
-        let signals = signals(now, &standing, &firing, step);
+        let kept = std::mem::take(&mut *self.unraised.lock().unwrap_or_else(PoisonError::into_inner));
+        let signals = with_kept(kept, signals(now, &standing, &firing, step));
         if signals.is_empty() {
             return Ok(Report::Idle);
         }
-        self.raise(now, signals).await?;
+        if let Err(error) = self.raise(now, signals.clone()).await {
+            // The next look tells of it, though what it sees be well again by then.
+            let bad = signals.into_iter().filter(|signal| signal.kind.is_bad()).collect();
+            *self.unraised.lock().unwrap_or_else(PoisonError::into_inner) = bad;
+            return Err(error.into());
+        }
         let text = standing.values().map(|bad| bad.summary.as_str()).collect::<Vec<_>>().join("; ");
         Ok(if text.is_empty() { Report::Idle } else { Report::Did(text) })
     }
@@ -122,7 +130,7 @@ impl Watch {
             events: self.observed.events_total(),
             passed: self.clock.monotonic(),
         };
-        let mut slot = self.before.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut slot = self.before.lock().unwrap_or_else(PoisonError::into_inner);
         (now, std::mem::replace(&mut *slot, now))
     }
 
@@ -201,6 +209,13 @@ fn signals(
     signals
 }
 
+/// What an earlier look could not raise, and what this one found; of one key the newer.
+fn with_kept(mut kept: Vec<Signal>, found: Vec<Signal>) -> Vec<Signal> {
+    kept.retain(|kept| found.iter().all(|signal| signal.key != kept.key));
+    kept.extend(found);
+    kept
+}
+
 fn signal(now: Timestamp, key: String, bad: &Bad, kind: SignalKind) -> Signal {
     Signal {
         project: None,
@@ -247,6 +262,17 @@ mod tests {
         let told: Vec<_> = told.iter().map(|signal| (signal.key.as_str(), signal.kind)).collect();
         assert_eq!(told, [("self:latency", SignalKind::Firing), ("self:queue", SignalKind::Ok)]);
         assert_eq!(signals(NOW, &Standing::new(), &BTreeSet::new(), None), []);
+    }
+
+    #[test]
+    fn what_could_not_be_raised_is_raised_by_the_next_look_unless_that_knows_better() {
+        let bad = Bad { severity: Severity::High, summary: "refused".to_owned(), since: NOW };
+        let standing = Standing::from([(Trouble::Queue, bad)]);
+        let kept = signals(NOW, &standing, &BTreeSet::new(), Some("jumped".to_owned()));
+        let keys = |signals: &[Signal]| signals.iter().map(|signal| signal.key.clone()).collect::<Vec<_>>();
+        assert_eq!(keys(&with_kept(kept.clone(), Vec::new())), ["self:queue", CLOCK_KEY]);
+        let found = signals(NOW, &standing, &BTreeSet::new(), None);
+        assert_eq!(keys(&with_kept(kept, found)), [CLOCK_KEY, "self:queue"]);
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "limits.stop_timeout_s",
         Kind::Whole { min: 1, max: 600 },
-        Some("20"),
-        "How long a stop waits for what is under way.",
+        Some("40"),
+        "How long a stop waits for what is under way; a message may take 30 s.",
     ),
 ];
 

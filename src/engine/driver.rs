@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Report, Task, Wake};
 use crate::base::{Clock, Timestamp};
-use crate::store::{Error, Store, params};
+use crate::store::{Error, Row, Store, params};
 
 /// A run that takes longer is given up; the next one starts from what is in the database.
 const RUN_TIME_MAX: Duration = Duration::from_mins(5);
@@ -78,6 +78,22 @@ impl Engine {
             })
             .collect();
         Self { tasks: Arc::new(tasks), store, clock, ran_at: Arc::new(Mutex::new(Instant::now())) }
+    }
+
+    /// Takes up the last run of each task from before the start. What is counted begins anew with the process.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn remember(self) -> Result<Self, Error> {
+        let kept = self.store.read(|tx| {
+            tx.all("SELECT task, started_at, duration_us, ok, result FROM task_runs LIMIT 1000", [], read_run)
+        });
+        for (name, last) in kept.await? {
+            if let Some(running) = self.tasks.iter().find(|running| running.task.name == name) {
+                running.with(|state| state.last = Some(last));
+            }
+        }
+        Ok(self)
     }
 
     /// One loop per task, to be spawned by the caller. Each ends when `stop` is cancelled, after the run that is
@@ -167,7 +183,7 @@ impl Engine {
             tracing::error!(task = running.task.name, error, "a background task failed; it runs again");
         }
         if !idle || !known {
-            self.keep(running.task.name, &last, running.state()).await;
+            self.keep(running.task.name, &last).await;
         }
         has_more
     }
@@ -195,28 +211,36 @@ impl Engine {
         Ok((did, true))
     }
 
-    /// Keeps the last run across restarts. A full queue or disk must not stop the task itself.
-    async fn keep(&self, name: &'static str, last: &LastRun, state: State) {
+    /// Keeps the last run across restarts, for [`Engine::remember`]. A full queue or disk must not stop the task itself.
+    async fn keep(&self, name: &'static str, last: &LastRun) {
         let (ok, result) = match &last.outcome {
             Ok(did) => (true, did.clone()),
             Err(error) => (false, error.clone()),
         };
         let (at, took) = (last.at.as_micros(), i64::try_from(last.took.as_micros()).unwrap_or(i64::MAX));
-        let (runs, failures) = (i64::try_from(state.runs).ok(), i64::try_from(state.failures).ok());
         let kept = self.store.write("engine.keep", move |tx| {
             tx.execute(
-                "INSERT INTO task_runs (task, started_at, duration_us, ok, result, runs, failures)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                "INSERT INTO task_runs (task, started_at, duration_us, ok, result)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (task) DO UPDATE SET started_at = excluded.started_at,
-                     duration_us = excluded.duration_us, ok = excluded.ok, result = excluded.result,
-                     runs = excluded.runs, failures = excluded.failures",
-                params![name, at, took, ok, result, runs, failures],
+                     duration_us = excluded.duration_us, ok = excluded.ok, result = excluded.result",
+                params![name, at, took, ok, result],
             )
         });
         if let Err(error) = kept.await.map_err(|error: Error| error) {
             tracing::debug!(%error, task = name, "the last run of a task was not kept");
         }
     }
+}
+
+fn read_run(row: &Row<'_>) -> rusqlite::Result<(String, LastRun)> {
+    let (ok, result): (bool, String) = (row.get(3)?, row.get(4)?);
+    let last = LastRun {
+        at: Timestamp::from_micros(row.get(1)?),
+        took: Duration::from_micros(u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0)),
+        outcome: if ok { Ok(result) } else { Err(result) },
+    };
+    Ok((row.get(0)?, last))
 }
 
 /// Waits until the task is due, asked for, or woken by a commit.
@@ -372,6 +396,22 @@ mod tests {
         assert_eq!(engine.status()[0].failures, 1);
         engine.run_now("test.fail").await;
         assert_eq!(engine.status()[0].runs, 2);
+        house.store.stop();
+    }
+
+    #[tokio::test]
+    async fn the_last_run_is_known_after_a_restart() {
+        let house = house();
+        let (task, _ran) = counting(&Arc::default(), Wake::ScheduleOnly);
+        Engine::new(house.store.clone(), house.clock.clone(), vec![task.clone()]).run_now("test.count").await;
+        let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
+        let engine = engine.remember().await.unwrap();
+        let status = &engine.status()[0];
+        assert_eq!(
+            (status.last_run_at, status.last_ok, status.runs),
+            (Some(house.clock.now()), Some(true), 0)
+        );
+        assert_eq!(status.last_result.as_deref(), Some("run 1"));
         house.store.stop();
     }
 

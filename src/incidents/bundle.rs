@@ -10,7 +10,7 @@ use crate::store::{self, WriteTx, params};
 use super::outbox::{Cause, NewDelivery, Purpose, WAITING_MAX};
 use super::routes::{Wanted, next_channel};
 use super::rows::{self, ChannelId, DeliveryId};
-use super::{DELIVERIES, Fallback, Incidents};
+use super::{DELIVERIES, Fallback, IncidentId, Incidents};
 
 /// Named one by one in the message; the others are counted.
 pub const LISTED_MAX: usize = 20;
@@ -47,7 +47,9 @@ pub(super) struct FailedBundle<'a> {
 }
 
 impl Incidents {
-    /// Where more than `policy.bundle_over` incident messages are due at once on `channel`, makes them one.
+    /// Where more than `policy.bundle_over` incident messages are due at once on `channel`, makes them one. What an
+    /// incident has to say before one of them goes with it, though it is not due yet, and nothing goes before what is
+    /// being sent: nobody hears that something recovered before they hear what.
     ///
     /// Answers how many messages the bundle took, 0 where there is none.
     pub fn bundle_due(
@@ -59,8 +61,15 @@ impl Incidents {
         let members = tx.all(
             "SELECT d.id, d.project_id, d.severity, d.quantity, d.purpose, d.incident_id, i.summary
              FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-             WHERE d.state = 'pending' AND d.next_attempt_at <= ?1 AND d.channel_id = ?2 AND d.cause = 'incident'
-               AND d.purpose <> 'bundle'
+             WHERE d.state = 'pending' AND d.channel_id = ?2 AND d.cause = 'incident' AND d.purpose <> 'bundle'
+               AND (d.next_attempt_at <= ?1 OR EXISTS (
+                   SELECT 1 FROM deliveries later
+                   WHERE later.incident_id = d.incident_id AND later.channel_id = d.channel_id AND later.id > d.id
+                     AND later.state = 'pending' AND later.next_attempt_at <= ?1))
+               AND NOT EXISTS (
+                   SELECT 1 FROM deliveries earlier
+                   WHERE earlier.incident_id = d.incident_id AND earlier.channel_id = d.channel_id
+                     AND earlier.id < d.id AND earlier.state = 'sending')
              ORDER BY d.id LIMIT ?3",
             params![now.as_micros(), channel.0, MEMBERS_MAX],
             read_member,
@@ -105,7 +114,8 @@ impl Incidents {
     pub(super) fn offer_waiting_again(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<(), store::Error> {
         let offered_before = now - self.policy.offer_again_after;
         let overdue = tx.first(
-            "SELECT 1 FROM deliveries WHERE state = 'waiting' AND created_at <= ?1 LIMIT 1",
+            "SELECT 1 FROM deliveries INDEXED BY deliveries_waiting
+             WHERE state = 'waiting' AND created_at <= ?1 LIMIT 1",
             [offered_before.as_micros()],
             |_| Ok(()),
         )?;
@@ -228,6 +238,44 @@ impl Incidents {
         tx.touch(DELIVERIES);
         Ok(())
     }
+}
+
+/// Takes an incident's repetitions out of the bundles that were not sent yet; a bundle of nothing else is cancelled with
+/// them. Answers how many.
+pub(super) fn take_rings_out(
+    tx: &WriteTx<'_>,
+    incident: IncidentId,
+    reason: &str,
+) -> Result<usize, store::Error> {
+    let rings = tx.all(
+        "SELECT r.id, b.id, b.content FROM deliveries r JOIN deliveries b ON b.id = r.bundle_id
+         WHERE r.incident_id = ?1 AND r.purpose = 'ring_again' AND r.state = 'bundled' AND b.state = 'pending'
+         LIMIT ?2",
+        params![incident.0, MEMBERS_MAX],
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, rows::json(row, 2)?)),
+    )?;
+    let count = rings.len();
+    for (ring, bundle, mut content) in rings {
+        if let Some(items) = content.get_mut("items").and_then(Value::as_array_mut) {
+            items.retain(|item| {
+                item["incident"] != incident.0 || item["purpose"] != Purpose::RingAgain.as_str()
+            });
+        }
+        tx.execute(
+            "UPDATE deliveries SET state = 'cancelled', bundle_id = NULL, last_error = ?2 WHERE id = ?1",
+            params![ring, reason],
+        )?;
+        tx.execute(
+            "UPDATE deliveries SET quantity = quantity - 1, content = ?2 WHERE id = ?1",
+            params![bundle, content.to_string()],
+        )?;
+        tx.execute(
+            "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, last_error = ?2
+             WHERE id = ?1 AND quantity = 0",
+            params![bundle, reason],
+        )?;
+    }
+    Ok(count)
 }
 
 /// Of a failed bundle, what another channel was told or will be: it needs no further way.

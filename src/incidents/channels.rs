@@ -20,7 +20,6 @@ pub enum ChannelKind {
 pub enum ChannelOwner {
     Page,
     Environment,
-    File,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +98,11 @@ impl ChannelOwner {
         match self {
             Self::Page => "page",
             Self::Environment => "environment",
-            Self::File => "file",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Page, Self::Environment, Self::File].into_iter().find(|owner| owner.as_str() == text)
+        [Self::Page, Self::Environment].into_iter().find(|owner| owner.as_str() == text)
     }
 }
 
@@ -227,7 +225,7 @@ impl Incidents {
     /// Makes the channels of the environment exactly these, matched by name; those no longer named are removed. One
     /// that a person paused stays paused, a broken one gets another chance.
     ///
-    /// A known channel is given with the uid it has ([`find_by_name`]): its secrets are sealed for it.
+    /// A known channel is given with the uid it has: its secrets are sealed for it.
     pub fn upsert_environment(
         &self,
         tx: &WriteTx<'_>,
@@ -243,10 +241,6 @@ impl Incidents {
             let known =
                 find_by_name(tx, &channel.name)?.filter(|known| known.owner == ChannelOwner::Environment);
             match known {
-                Some(known) if known.kind != channel.kind => {
-                    self.drop_channel(tx, now, known.id)?;
-                    self.create_channel(tx, now, channel)?;
-                }
                 Some(known) => {
                     overwrite(tx, known.id, channel)?;
                     if known.state != ChannelState::Paused {
@@ -359,7 +353,7 @@ pub fn count_undelivered(tx: &ReadTx<'_>, id: ChannelId) -> Result<i64, store::E
 }
 
 /// A channel by its name, which no other has.
-pub fn find_by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<Channel>, store::Error> {
+fn find_by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<Channel>, store::Error> {
     Ok(list(tx)?.into_iter().find(|channel| channel.name == name))
 }
 
@@ -413,6 +407,5 @@ fn owned_by_page(tx: &ReadTx<'_>, id: ChannelId) -> Result<(), Error> {
     match find(tx, id)?.ok_or(Error::NotFound("channel"))?.owner {
         ChannelOwner::Page => Ok(()),
         ChannelOwner::Environment => Err(Error::OwnedElsewhere("environment")),
-        ChannelOwner::File => Err(Error::OwnedElsewhere("file")),
     }
 }

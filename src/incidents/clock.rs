@@ -19,8 +19,12 @@ impl Incidents {
              WHERE live = 1 AND kind = 'occurrence' AND state = 'firing' AND last_bad_at > ?1",
             [now.as_micros()],
         )?;
+        let digests = tx.execute(
+            "UPDATE digest_entries SET due_at = ?1 + max(due_at - at, 0), at = ?1 WHERE at > ?1",
+            [now.as_micros()],
+        )?;
         let sendings = self.mind_sendings(tx, now)?;
-        let moved = rings + holds + quiet;
+        let moved = rings + holds + quiet + digests;
         if moved > 0 {
             tx.touch(INCIDENTS);
         }
@@ -67,6 +71,11 @@ impl Incidents {
              WHERE id IN (SELECT id FROM late WHERE set_at > ?1)",
             [now.as_micros()],
         )?;
-        Ok(leases + channels + pending)
+        let waiting = tx.execute(
+            "UPDATE deliveries INDEXED BY deliveries_waiting SET created_at = ?1
+             WHERE state = 'waiting' AND created_at > ?1",
+            [now.as_micros()],
+        )?;
+        Ok(leases + channels + pending + waiting)
     }
 }

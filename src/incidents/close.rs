@@ -9,7 +9,7 @@ use super::decide::{LiveWitness, WitnessKind};
 use super::outbox::NewDelivery;
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
-use super::{DELIVERIES, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, silences};
+use super::{DELIVERIES, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, bundle, silences};
 
 /// Why a witness, and with the last one its incident, is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +167,8 @@ pub(super) fn cancel_rings(tx: &WriteTx<'_>, incident: IncidentId, reason: &str)
          WHERE incident_id = ?1 AND state = 'pending' AND purpose = 'ring_again'",
         params![incident.0, reason],
     )?;
-    if cancelled > 0 {
+    let taken_out = bundle::take_rings_out(tx, incident, reason)?;
+    if cancelled + taken_out > 0 {
         tx.touch(DELIVERIES);
     }
     Ok(())

@@ -27,6 +27,8 @@ pub struct Claimed {
     pub quantity: i64,
     /// Counts from 1.
     pub attempt: u32,
+    /// From then on the message is anybody's.
+    pub lease_until: Timestamp,
     pub created_at: Timestamp,
     /// What the incident's first message on this channel was called by the other side.
     pub thread: Option<String>,
@@ -141,7 +143,8 @@ impl Incidents {
                     d.recipient, d.content, d.quantity, d.attempts, d.created_at,
                     (SELECT remote_id FROM deliveries first
                      WHERE first.incident_id = d.incident_id AND first.channel_id = d.channel_id
-                       AND first.purpose = 'opened' AND first.state <> 'failed' AND first.id <> d.id)
+                       AND first.purpose = 'opened' AND first.state <> 'failed' AND first.id <> d.id),
+                    d.lease_until
              FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id WHERE d.id = ?1",
             [id.0],
             read_claimed,
@@ -262,6 +265,16 @@ impl Incidents {
     }
 }
 
+/// Whether a claim still stands: neither was the message recorded since, nor did its lease end and another began.
+pub fn is_held(tx: &store::ReadTx<'_>, claimed: &Claimed) -> Result<bool, store::Error> {
+    let held = tx.first(
+        "SELECT 1 FROM deliveries WHERE id = ?1 AND state = 'sending' AND attempts = ?2",
+        params![claimed.id.0, claimed.attempt],
+        |_| Ok(()),
+    )?;
+    Ok(held.is_some())
+}
+
 /// When the oldest of the messages was written that a bundle stands for.
 pub fn find_oldest_bundled(
     tx: &store::ReadTx<'_>,
@@ -325,5 +338,6 @@ fn read_claimed(row: &store::Row<'_>) -> rusqlite::Result<Claimed> {
         attempt: row.get(12)?,
         created_at: rows::time(row, 13)?,
         thread: row.get(14)?,
+        lease_until: rows::time(row, 15)?,
     })
 }

@@ -44,8 +44,9 @@ impl Incidents {
             }
         }
         let ended = silences::find_ended(tx, now, limit)?;
+        let mut all_told = true;
         for silence in &ended {
-            self.tell_what_was_silent(tx, now, *silence)?;
+            all_told &= self.tell_what_was_silent(tx, now, *silence)?;
         }
         let due = find_due_rings(tx, now, limit)?;
         let mut rang = 0;
@@ -56,7 +57,8 @@ impl Incidents {
         let handed_over = self.hand_over_stranded(tx, now, limit)? + self.tell_of_late(tx, now, limit)?;
         self.offer_waiting_again(tx, now)?;
         let full = |count: usize| u32::try_from(count).is_ok_and(|count| count >= limit);
-        let more = [lapsed.len(), ended.len(), due.len(), digests, handed_over].into_iter().any(full);
+        let more =
+            !all_told || [lapsed.len(), ended.len(), due.len(), digests, handed_over].into_iter().any(full);
         Ok(Expired {
             witnesses_over: lapsed.len(),
             silences_ended: ended.len(),
@@ -173,7 +175,8 @@ impl Incidents {
     }
 }
 
-/// Where the last message still waits to be sent, another would only come after it: that one becomes due now.
+/// Where the last message still waits to be sent, by itself or in a bundle, another would only come after it: that one
+/// becomes due now.
 fn hasten_unsent(
     tx: &WriteTx<'_>,
     now: Timestamp,
@@ -182,7 +185,9 @@ fn hasten_unsent(
 ) -> Result<bool, store::Error> {
     let unsent = tx.execute(
         "UPDATE deliveries SET next_attempt_at = min(ifnull(next_attempt_at, ?3), ?3)
-         WHERE incident_id = ?1 AND channel_id = ?2 AND state IN ('pending', 'sending')",
+         WHERE channel_id = ?2 AND state IN ('pending', 'sending') AND id IN (
+             SELECT id FROM deliveries WHERE incident_id = ?1
+             UNION SELECT bundle_id FROM deliveries WHERE incident_id = ?1 AND state = 'bundled')",
         params![incident.0, channel.0, now.as_micros()],
     )?;
     if unsent > 0 {

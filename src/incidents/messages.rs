@@ -7,6 +7,8 @@ use super::queries::{Page, PageOf, Scope, bounds, sees};
 use super::rows::{self, IncidentId};
 use super::views::{AttemptView, DeliveryProof, DeliveryView};
 
+/// Every word of [`DeliveryView::state`].
+const STATES: [&str; 7] = ["waiting", "pending", "sending", "delivered", "failed", "bundled", "cancelled"];
 /// Messages on an incident's page.
 const OF_INCIDENT_MAX: i64 = 200;
 /// Beyond this a page says "and more": nobody reads the number, and counting costs.
@@ -20,55 +22,93 @@ pub fn list(
     page: PageOf,
 ) -> Result<Page<DeliveryView>, Error> {
     let (before, limit) = bounds(page);
-    let projects = match scope {
-        Scope::All => None,
-        Scope::Projects(projects) => Some(serde_json::to_string(projects).unwrap_or_default()),
+    let mut items = match scope {
+        Scope::All => list_all(tx, state, (before, limit))?,
+        Scope::Projects(projects) => {
+            let mut items = Vec::new();
+            for project in projects {
+                items.extend(list_of_project(tx, *project, state, (before, limit))?);
+            }
+            items.sort_unstable_by_key(|delivery: &DeliveryView| std::cmp::Reverse(delivery.row));
+            items
+        }
     };
-    let mut items = match state {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|delivery| delivery.row);
+    Ok(Page { items, next })
+}
+
+fn list_all(
+    tx: &ReadTx<'_>,
+    state: Option<&str>,
+    (before, limit): (i64, u32),
+) -> Result<Vec<DeliveryView>, Error> {
+    match state {
         Some(state) => tx.all(
             "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
                     d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
              FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
                   LEFT JOIN channels c ON c.id = d.channel_id
-             WHERE d.state = ?1 AND d.id < ?2
-               AND (?3 IS NULL OR d.project_id IN (SELECT value FROM json_each(?3)))
-             ORDER BY d.id DESC LIMIT ?4",
-            params![state, before, projects, limit + 1],
+             WHERE d.state = ?1 AND d.id < ?2 ORDER BY d.id DESC LIMIT ?3",
+            params![state, before, limit + 1],
             read_delivery,
-        )?,
+        ),
         None => tx.all(
             "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
                     d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
              FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
                   LEFT JOIN channels c ON c.id = d.channel_id
-             WHERE d.id < ?1 AND (?2 IS NULL OR d.project_id IN (SELECT value FROM json_each(?2)))
-             ORDER BY d.id DESC LIMIT ?3",
-            params![before, projects, limit + 1],
+             WHERE d.id < ?1 ORDER BY d.id DESC LIMIT ?2",
+            params![before, limit + 1],
             read_delivery,
-        )?,
-    };
-    let more = items.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    if more {
-        items.pop();
+        ),
     }
-    let next = items.last().filter(|_| more).map(|delivery| delivery.row);
-    Ok(Page { items, next })
+}
+
+/// The newest of a project, from its own rows alone: a page of each state, of which the caller takes the newest.
+fn list_of_project(
+    tx: &ReadTx<'_>,
+    project: ProjectId,
+    state: Option<&str>,
+    (before, limit): (i64, u32),
+) -> Result<Vec<DeliveryView>, Error> {
+    let states = state.map_or_else(|| STATES.to_vec(), |state| vec![state]);
+    let mut items = Vec::new();
+    for state in states {
+        items.extend(tx.all(
+            "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
+                    d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
+             FROM deliveries d INDEXED BY deliveries_by_project LEFT JOIN incidents i ON i.id = d.incident_id
+                  LEFT JOIN channels c ON c.id = d.channel_id
+             WHERE d.project_id = ?1 AND d.state = ?2 AND d.id < ?3 ORDER BY d.id DESC LIMIT ?4",
+            params![project.0, state, before, limit + 1],
+            read_delivery,
+        )?);
+    }
+    Ok(items)
 }
 
 /// How many messages in scope are in one of the states; counted up to [`COUNTED_MAX`].
 pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>, states: &[&str]) -> Result<i64, Error> {
-    let projects = match scope {
-        Scope::All => None,
-        Scope::Projects(projects) => Some(serde_json::to_string(projects).unwrap_or_default()),
-    };
-    tx.one(
-        "SELECT count(*) FROM (
-             SELECT 1 FROM deliveries
-             WHERE state IN (SELECT value FROM json_each(?1))
-               AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2))) LIMIT ?3)",
-        params![serde_json::to_string(states).unwrap_or_default(), projects, COUNTED_MAX],
-        |row| row.get(0),
-    )
+    let states = serde_json::to_string(states).unwrap_or_default();
+    match scope {
+        Scope::All => tx.one(
+            "SELECT count(*) FROM (
+                 SELECT 1 FROM deliveries WHERE state IN (SELECT value FROM json_each(?1)) LIMIT ?2)",
+            params![states, COUNTED_MAX],
+            |row| row.get(0),
+        ),
+        Scope::Projects(projects) => tx.one(
+            "SELECT count(*) FROM (
+                 SELECT 1 FROM deliveries INDEXED BY deliveries_by_project
+                 WHERE project_id IN (SELECT value FROM json_each(?2))
+                   AND state IN (SELECT value FROM json_each(?1)) LIMIT ?3)",
+            params![states, serde_json::to_string(projects).unwrap_or_default(), COUNTED_MAX],
+            |row| row.get(0),
+        ),
+    }
 }
 
 /// A message by its outside id, with its proof.
@@ -87,8 +127,8 @@ pub fn find(tx: &ReadTx<'_>, scope: Scope<'_>, uid: Uid) -> Result<Option<Delive
     }
 }
 
-/// When the oldest message was written that a channel should have sent by now; messages without a channel are not
-/// counted. For the alarm about the outbox itself.
+/// When the oldest message was written that is not out; messages without a channel are not counted. For the page of the
+/// outbox.
 pub fn find_oldest_undelivered(tx: &ReadTx<'_>) -> Result<Option<Timestamp>, Error> {
     let oldest = |state: &str| {
         tx.first("SELECT created_at FROM deliveries WHERE state = ?1 ORDER BY id LIMIT 1", [state], |row| {

@@ -128,9 +128,9 @@ pub fn find_page(tx: &ReadTx<'_>, scope: Scope<'_>, uid: Uid) -> Result<Option<I
     Ok(Some(IncidentPage { incident, timeline, deliveries }))
 }
 
-/// Unresolved incidents in scope, and messages that are on their way or wait.
+/// Unresolved incidents in scope.
 pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<Counts, Error> {
-    let mut counts = tx.one(
+    tx.one(
         "SELECT count(*) FILTER (WHERE state = 'open'), count(*) FILTER (WHERE state = 'acknowledged'),
                 count(*) FILTER (WHERE state = 'open' AND severity = 'critical'),
                 count(*) FILTER (WHERE state = 'open' AND severity = 'high'),
@@ -146,15 +146,9 @@ pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<Counts, Error> {
                     worst = Some(severity);
                 }
             }
-            Ok(Counts { open, acknowledged: row.get(1)?, worst, undelivered: 0, waiting: 0 })
+            Ok(Counts { open, acknowledged: row.get(1)?, worst })
         },
-    )?;
-    let of = |state: &str| {
-        tx.one("SELECT count(*) FROM deliveries WHERE state = ?1", [state], |row| row.get::<_, i64>(0))
-    };
-    counts.undelivered = of("pending")? + of("sending")?;
-    counts.waiting = of("waiting")?;
-    Ok(counts)
+    )
 }
 
 /// Open incidents in scope, at most one more than [`OPEN_COUNTED_MAX`]: every page asks.

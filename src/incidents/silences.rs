@@ -1,5 +1,7 @@
 //! Silences: for a while, what matches opens and closes incidents without a message.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::base::{ProjectId, Timestamp, Uid};
@@ -7,7 +9,7 @@ use crate::store::{self, ReadTx, WriteTx, params};
 
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
-use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, SilenceId, close};
+use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, SilenceId, WitnessId, close};
 
 /// What is kept silent, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +38,17 @@ pub struct Silence {
     pub ended_at: Option<Timestamp>,
 }
 
+/// A witness that a silence covers.
+struct Covered {
+    witness: WitnessId,
+    key: String,
+    incident: IncidentId,
+}
+
 /// Silences that a page lists, and that a signal is compared with.
 const SILENCES_MAX: i64 = 1_000;
-/// Witnesses looked at when a silence begins or ends; the rest follows in the next run.
-const WITNESSES_PER_RUN: i64 = 1_000;
+/// Witnesses in one page of those that a silence covers. One that ends tells a page per run.
+const WITNESSES_PER_PAGE: usize = 1_000;
 
 impl Incidents {
     /// Begins a silence. Open incidents all of whose witnesses it covers fall silent at once.
@@ -72,9 +81,18 @@ impl Incidents {
             ],
         )?;
         let id = SilenceId(id);
-        for (_, incident) in find_covered(tx, id)? {
-            if let Some(row) = rows::find_incident(tx, incident)? {
-                silence_if_covered(tx, now, &row)?;
+        let mut after = WitnessId(0);
+        loop {
+            let page = find_covered(tx, id, after)?;
+            let incidents: BTreeSet<_> = page.iter().map(|covered| covered.incident).collect();
+            for incident in incidents {
+                if let Some(row) = rows::find_incident(tx, incident)? {
+                    silence_if_covered(tx, now, &row)?;
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == WITNESSES_PER_PAGE => after = last.witness,
+                Some(_) | None => break,
             }
         }
         tx.touch(INCIDENTS);
@@ -93,19 +111,25 @@ impl Incidents {
         if ended == 0 {
             return Err(Error::NotFound("silence"));
         }
-        self.tell_what_was_silent(tx, now, silence)
+        tx.touch(INCIDENTS);
+        self.tell_what_was_silent(tx, now, silence).map(drop)
     }
 
-    /// Tells what `silence`, which has run out, kept back; marks it as ended once nothing is left.
+    /// Tells what `silence`, which has run out, kept back, one page of it; marks it as ended once nothing is left, and
+    /// answers whether that is so.
     pub(super) fn tell_what_was_silent(
         &self,
         tx: &WriteTx<'_>,
         now: Timestamp,
         silence: SilenceId,
-    ) -> Result<(), Error> {
-        let covered = find_covered(tx, silence)?;
-        let complete = i64::try_from(covered.len()).unwrap_or(i64::MAX) < WITNESSES_PER_RUN;
-        for (key, incident) in covered {
+    ) -> Result<bool, Error> {
+        let after = tx.one("SELECT told_up_to FROM silences WHERE id = ?1", [silence.0], |row| {
+            row.get(0).map(WitnessId)
+        })?;
+        let covered = find_covered(tx, silence, after)?;
+        let is_last = covered.len() < WITNESSES_PER_PAGE;
+        let told_up_to = covered.last().map_or(after, |covered| covered.witness);
+        for Covered { key, incident, .. } in covered {
             let Some(row) = rows::find_incident(tx, incident)? else { continue };
             if find_active(tx, now, row.project, &key)?.is_some() {
                 continue;
@@ -117,14 +141,19 @@ impl Incidents {
                 self.unsilence(tx, now, &row)?;
             }
         }
-        if complete {
+        if is_last {
             tx.execute(
                 "UPDATE silences SET ended_at = ?2 WHERE id = ?1",
                 params![silence.0, now.as_micros()],
             )?;
+            tx.touch(INCIDENTS);
+        } else {
+            tx.execute(
+                "UPDATE silences SET told_up_to = ?2 WHERE id = ?1",
+                params![silence.0, told_up_to.0],
+            )?;
         }
-        tx.touch(INCIDENTS);
-        Ok(())
+        Ok(is_last)
     }
 }
 
@@ -196,15 +225,21 @@ pub(super) fn silence_if_covered(
     if incident.silenced || incident.state == IncidentState::Resolved {
         return Ok(incident.silenced);
     }
-    let keys = tx.all(
-        "SELECT key FROM witnesses WHERE incident_id = ?1 AND state <> 'ok' LIMIT ?2",
-        params![incident.id.0, WITNESSES_PER_RUN],
-        |row| row.get::<_, String>(0),
+    let uncovered = tx.first(
+        "SELECT 1 FROM witnesses w
+         WHERE w.incident_id = ?1 AND w.state <> 'ok' AND NOT EXISTS (
+             SELECT 1 FROM silences s
+             WHERE s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2
+               AND (s.project_id IS NULL OR s.project_id IS ?3)
+               AND (s.key IS NULL OR s.key = w.key
+                    OR (substr(s.key, -1) = '*'
+                        AND substr(w.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1))))
+         LIMIT 1",
+        params![incident.id.0, now.as_micros(), incident.project.map(|project| project.0)],
+        |_| Ok(()),
     )?;
-    for key in &keys {
-        if find_active(tx, now, incident.project, key)?.is_none() {
-            return Ok(false);
-        }
+    if uncovered.is_some() {
+        return Ok(false);
     }
     tx.execute("UPDATE incidents SET silenced = 1, next_ring_at = NULL WHERE id = ?1", [incident.id.0])?;
     note(tx, now, incident.id, &Event { kind: EventKind::Silenced, actor: None, detail: json!({}) })?;
@@ -213,18 +248,24 @@ pub(super) fn silence_if_covered(
     Ok(true)
 }
 
-/// Keys that a silence covers and that are not over, with their incidents.
-fn find_covered(tx: &ReadTx<'_>, silence: SilenceId) -> Result<Vec<(String, IncidentId)>, store::Error> {
+/// One page of the witnesses that a silence covers and that are not over, those after `after`.
+fn find_covered(tx: &ReadTx<'_>, silence: SilenceId, after: WitnessId) -> Result<Vec<Covered>, store::Error> {
     tx.all(
-        "SELECT w.key, w.incident_id
-         FROM witnesses w JOIN incidents i ON i.id = w.incident_id JOIN silences s ON s.id = ?1
-         WHERE w.live = 1 AND w.state <> 'ok'
+        "SELECT w.id, w.key, w.incident_id
+         FROM silences s JOIN witnesses w INDEXED BY witnesses_unwell JOIN incidents i ON i.id = w.incident_id
+         WHERE s.id = ?1 AND w.live = 1 AND w.state <> 'ok' AND w.id > ?2
            AND (s.project_id IS NULL OR s.project_id IS i.project_id)
            AND (s.key IS NULL OR s.key = w.key
                 OR (substr(s.key, -1) = '*'
                     AND substr(w.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1)))
-         ORDER BY w.id LIMIT ?2",
-        params![silence.0, WITNESSES_PER_RUN],
-        |row| Ok((row.get(0)?, IncidentId(row.get(1)?))),
+         ORDER BY w.id LIMIT ?3",
+        params![silence.0, after.0, i64::try_from(WITNESSES_PER_PAGE).unwrap_or(i64::MAX)],
+        |row| {
+            Ok(Covered {
+                witness: WitnessId(row.get(0)?),
+                key: row.get(1)?,
+                incident: IncidentId(row.get(2)?),
+            })
+        },
     )
 }

@@ -137,7 +137,4 @@ pub struct Counts {
     pub acknowledged: i64,
     /// The worst of the open ones.
     pub worst: Option<Severity>,
-    /// Messages that are pending or being sent.
-    pub undelivered: i64,
-    pub waiting: i64,
 }

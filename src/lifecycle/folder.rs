@@ -9,6 +9,7 @@ use crate::base::Entropy;
 
 /// 256 bits, as [`crate::base::seal::Sealer`] wants them.
 const KEY_BYTES: usize = 32;
+const DATABASE_FILE: &str = "tocsin.db";
 /// The key that seals channel secrets: without it a copy of the database gives none of them away.
 pub const SEALING_KEY_FILE: &str = "sealing.key";
 
@@ -21,10 +22,10 @@ pub fn prepare_folder(folder: &Path) -> io::Result<bool> {
     }
 }
 
-/// Reads the sealing key, or makes it. The caller holds the folder's lock.
+/// Reads the sealing key, or makes it for a database that is to be. The caller holds the folder's lock.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidData`] where the file is not a key: a backup of it must be restored, for a new key
+/// [`io::ErrorKind::NotFound`] where there is a database without its key, [`io::ErrorKind::InvalidData`] where the file is not a key: a backup of it must be restored, for a new key
 /// would make all sealed secrets unreadable.
 pub fn sealing_key(folder: &Path, entropy: &Entropy) -> io::Result<[u8; KEY_BYTES]> {
     let path = folder.join(SEALING_KEY_FILE);
@@ -34,6 +35,17 @@ pub fn sealing_key(folder: &Path, entropy: &Entropy) -> io::Result<[u8; KEY_BYTE
             io::Error::new(io::ErrorKind::InvalidData, format!("{shown} is not a key of {KEY_BYTES} bytes"))
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if folder.join(DATABASE_FILE).exists() {
+                let shown = path.display();
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!(
+                        "{shown} is missing beside the database: restore it from your backup. If it is lost, make a \
+                         new one (head -c {KEY_BYTES} /dev/urandom > {shown}), then enter the secrets of the \
+                         channels made on the page anew"
+                    ),
+                ));
+            }
             let key = entropy.bytes();
             write_durably(folder, &path, &key)?;
             Ok(key)
@@ -73,5 +85,14 @@ mod tests {
         let error = sealing_key(&folder, &Entropy::seeded(3)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(prepare_folder(&folder.join(SEALING_KEY_FILE)).is_err());
+    }
+
+    #[test]
+    fn a_database_does_not_get_a_new_key_in_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(DATABASE_FILE), "").unwrap();
+        let error = sealing_key(folder.path(), &Entropy::seeded(1)).unwrap_err();
+        assert!(error.to_string().contains("restore it from your backup"), "{error}");
+        assert!(!folder.path().join(SEALING_KEY_FILE).exists());
     }
 }

@@ -14,7 +14,7 @@ use crate::accounts;
 use crate::base::seal::{SealError, Sealer};
 use crate::base::{Entropy, Secret, Timestamp, Uid};
 use crate::incidents::channels::{self, ChannelHealth, ChannelOwner, ChannelState};
-use crate::incidents::deliveries::{Attempt, Claimed, Receipt, Refusal};
+use crate::incidents::deliveries::{self, Attempt, Claimed, Receipt, Refusal};
 use crate::incidents::{self, DeliveryId, Incidents};
 use crate::outbound::Reach;
 use crate::store::{self, ReadTx, Store, WriteTx};
@@ -103,6 +103,8 @@ impl Outbox {
     /// Begins to send what is due, one message per channel, and does not wait for it: the commit that records the
     /// outcome wakes the next run. Idempotent, at least once. A report of zeros means that nothing was due.
     pub async fn run(&self) -> Result<RunReport, incidents::Error> {
+        // From here on a stop waits for what this run begins.
+        let _flight = self.flights.tracker.token();
         if self.flights.tracker.is_closed() {
             return Ok(RunReport::default());
         }
@@ -117,11 +119,25 @@ impl Outbox {
                 incidents.claim_due(tx, now, boot, CLAIM_MAX).map_err(incidents::Error::from)
             })
             .await?;
-        let begun = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
-        for claimed in claimed {
-            drop(self.begin(claimed));
-        }
+        let begun = self.begin_all(claimed).await?;
         Ok(RunReport { begun, ..self.flights.take() })
+    }
+
+    /// Begins what was claimed and answers how many; where the stop came meanwhile, the next process sends it.
+    async fn begin_all(&self, claimed: Vec<Claimed>) -> Result<u32, incidents::Error> {
+        if !self.flights.tracker.is_closed() {
+            let begun = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
+            for claimed in claimed {
+                drop(self.begin(claimed));
+            }
+            return Ok(begun);
+        }
+        let (incidents, now) = (self.incidents.clone(), self.worker.clock.now());
+        let give_back = move |tx: &WriteTx<'_>| {
+            claimed.iter().try_for_each(|claimed| incidents.give_back(tx, claimed.id, now, "tocsin stopped"))
+        };
+        self.store.write("deliveries.give_back", give_back).await?;
+        Ok(0)
     }
 
     /// Sends one message now, whatever its channel's state, and waits for what became of it: a test that somebody
@@ -130,6 +146,7 @@ impl Outbox {
     /// # Errors
     /// [`incidents::Error::NotFound`] where it is not pending.
     pub async fn send_now(&self, delivery: DeliveryId) -> Result<Option<Verdict>, incidents::Error> {
+        let _flight = self.flights.tracker.token();
         let now = self.worker.clock.now();
         let (incidents, boot) = (self.incidents.clone(), self.flights.boot);
         let claimed = self
@@ -201,7 +218,7 @@ impl Outbox {
         let secrets = opened.map_err(|error| error.to_string())?;
         let reach = match row.owner {
             ChannelOwner::Page => Reach::Public,
-            ChannelOwner::Environment | ChannelOwner::File => Reach::Private,
+            ChannelOwner::Environment => Reach::Private,
         };
         Channel::parse(row.kind, &row.settings.to_string(), secrets.as_ref(), reach)
             .map_err(|error| error.to_string())
@@ -223,7 +240,7 @@ impl Outbox {
     /// Writes down what became of a message. A full writer or disk is waited out until the lease ends: what is out
     /// must not be sent again because nobody could note it.
     async fn record(&self, record: Record) {
-        let until = self.worker.clock.now() + self.incidents.policy.lease;
+        let until = record.claimed.lease_until;
         let mut wait = RECORD_AGAIN.0;
         loop {
             let (incidents, now) = (self.incidents.clone(), self.worker.clock.now());
@@ -261,6 +278,10 @@ impl Record {
     fn write(self, tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<(), incidents::Error> {
         let Self { claimed, verdict, attempt, health } = self;
         let id = claimed.id;
+        // After its lease another flight has it, and what that one learns counts; only that it is out stays true.
+        if !matches!(verdict, Verdict::Delivered { .. }) && !deliveries::is_held(tx, &claimed)? {
+            return Ok(());
+        }
         if let Some(health) = health {
             channels::record_health(tx, now, claimed.channel, &health)?;
         }

@@ -31,7 +31,6 @@ pub(super) const fn changed_elsewhere(owner: ChannelOwner) -> &'static str {
     match owner {
         ChannelOwner::Page => "",
         ChannelOwner::Environment => "from the configuration",
-        ChannelOwner::File => "from the file",
     }
 }
 

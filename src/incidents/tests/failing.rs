@@ -244,7 +244,17 @@ fn a_clock_that_was_set_back_delays_nothing_by_more_than_its_own_wait() {
             ChannelHealth { failures: 3, open_until: Some(minutes(2)), paced_until: Some(minutes(3)) };
         channels::record_health(tx, T0, channel, &resting).unwrap();
         let back = T0 - Duration::from_hours(6);
+        incidents.add_to_digest(tx, T0, minutes(60), &firing("new", Severity::Low)).unwrap();
+        tx.execute(
+            "INSERT INTO deliveries (uid, cause, purpose, severity, content, state, created_at)
+             VALUES (x'07', 'incident', 'raised', 'high', '{}', 'waiting', ?1)",
+            [T0.as_micros()],
+        )
+        .unwrap();
         incidents.expire(tx, back, 100).unwrap();
+        let time = |sql: &str| tx.one(sql, [], |row| rows::time(row, 0)).unwrap();
+        assert_eq!(time("SELECT created_at FROM deliveries WHERE state = 'waiting'"), back);
+        assert_eq!(time("SELECT due_at FROM digest_entries"), back + Duration::from_hours(1));
         let after = |n| back + Duration::from_mins(n);
         let view = queries::find_by_number(tx, incident).unwrap().unwrap();
         assert_eq!(view.next_ring_at, Some(after(5)));

@@ -12,6 +12,7 @@ use super::*;
 use crate::base::{ProjectId, Severity, Timestamp, Uid};
 use crate::store::{Options, Store, WriteTx, params};
 
+mod crowds;
 mod failing;
 mod life;
 mod messages_sent;

@@ -93,6 +93,11 @@ impl House {
         self.outbox.flights.take()
     }
 
+    async fn claim(&self) -> Vec<Claimed> {
+        let boot = self.outbox.flights.boot;
+        self.write(move |tx, incidents| Ok(incidents.claim_due(tx, START, boot, 10)?)).await
+    }
+
     async fn expire(&self) {
         let now = self.clock.now();
         self.write(move |tx, incidents| incidents.expire(tx, now, 100).map(drop)).await;
@@ -284,4 +289,39 @@ async fn what_is_out_is_not_sent_again_because_the_writer_was_full() {
     }
     assert_eq!(house.states(), [state("opened", "delivered")]);
     assert_eq!(peer.seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_claimed_while_the_stop_comes_is_given_back() {
+    let house = house();
+    let peer = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
+    house.webhook("hook", &peer).await;
+    house.raise("disk").await;
+    let claimed = house.claim().await;
+    house.outbox.flights.finish().await;
+    assert_eq!(house.outbox.begin_all(claimed).await.unwrap(), 0);
+    assert_eq!(house.states(), [state("opened", "pending")]);
+    assert_eq!(house.outbox.run().await.unwrap(), RunReport::default());
+    assert!(peer.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_that_is_told_after_its_lease_changes_nothing_and_a_delivery_does() {
+    let house = house();
+    let peer = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
+    house.webhook("hook", &peer).await;
+    house.raise("disk").await;
+    let claimed = house.claim().await.remove(0);
+    assert_eq!(claimed.lease_until, START + house.outbox.incidents.policy.lease);
+    // Its lease ended, and another flight has it.
+    house.execute("UPDATE deliveries SET attempts = attempts + 1").await;
+    for (verdict, expected) in [
+        (Verdict::Failed { reason: "410".to_owned(), channel_broken: true }, "sending"),
+        (Verdict::Retry { at: START, reason: "503".to_owned() }, "sending"),
+        (Verdict::Delivered { remote_id: None, refused: None }, "delivered"),
+    ] {
+        let record = Record { claimed: claimed.clone(), verdict, attempt: None, health: None };
+        house.write(move |tx, incidents| record.write(tx, incidents, START)).await;
+        assert_eq!(house.states(), [state("opened", expected)]);
+    }
 }
