@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use reqwest::Method;
+
 use super::support::{
     events::{accept, event, event_id},
     server::{Server, Setup},
@@ -64,4 +66,20 @@ fn the_service_manager_is_told_how_it_is_and_the_watchdog_is_fed() {
     hears("STATUS=healthy · 0 open incidents · 0 messages to send · 0.0 events/s");
     assert!(server.stop(), "{}", server.log_tail());
     hears("STOPPING=1");
+}
+
+#[test]
+fn a_failure_stands_in_the_log_under_the_id_that_was_answered() {
+    let mut server = Server::start(Setup::default());
+    let database = rusqlite::Connection::open(server.folder().join("tocsin.db")).unwrap();
+    database.execute_batch("ALTER TABLE outcomes RENAME TO elsewhere").unwrap();
+    let asked = [("x-request-id".to_owned(), "lost-page-7".to_owned())];
+    let answer = server.api().send(Method::GET, "/api/v1/outcomes", &asked, Vec::new()).unwrap();
+    assert_eq!(answer.status, 500, "{}", answer.text());
+    let log = server.log_tail();
+    let is_named =
+        |line: &&str| line.contains("a request failed") && line.contains("\"request_id\":\"lost-page-7\"");
+    assert!(log.lines().any(|line| is_named(&line)), "{log}");
+    database.execute_batch("ALTER TABLE elsewhere RENAME TO outcomes").unwrap();
+    assert!(server.stop(), "{}", server.log_tail());
 }
