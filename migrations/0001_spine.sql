@@ -30,7 +30,9 @@ CREATE TABLE sessions (
     last_seen_at INTEGER NOT NULL,
     expires_at   INTEGER NOT NULL,
     user_agent   TEXT,
-    address      TEXT
+    address      TEXT,
+    -- 1: opened by a sign-in link, so it may set a password without the old one, once.
+    by_link      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);

@@ -56,11 +56,17 @@ pub fn create(tx: &WriteTx<'_>, by: &By, entropy: &Entropy, user: UserId) -> Res
     if user.disabled_at.is_some() {
         return Err(Error::UserDisabled);
     }
-    tx.execute("DELETE FROM sign_in_links WHERE user_id = ?1", [user.id.0])?;
+    void_of(tx, user.id)?;
     let token = insert(tx, by, entropy, Some(user.id))?;
     let subject = user.email.as_str();
     audit::append(tx, by, &Change { action: "link.create", subject, project: None, detail: json!(null) })?;
     Ok(token)
+}
+
+/// Voids the links of a user that are still good.
+pub(super) fn void_of(tx: &WriteTx<'_>, user: UserId) -> Result<(), Error> {
+    tx.execute("DELETE FROM sign_in_links WHERE user_id = ?1", [user.0])?;
+    Ok(())
 }
 
 /// Looks at a link without using it up; `None` where it would not open anything.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::audit::{self, Change};
 use super::users::{self, UserId};
-use super::{Actor, By, Email, Error, Role, TokenHash, columns, secrets};
+use super::{Actor, By, Email, Error, Role, TokenHash, columns, links, secrets};
 use crate::base::text::clip;
 use crate::base::{Entropy, ProjectId, Secret, Timestamp, Uid};
 use crate::store::{ReadTx, Row, WriteTx, params};
@@ -27,6 +27,8 @@ pub struct Session {
     pub email: Email,
     pub role: Role,
     pub projects: Vec<ProjectId>,
+    /// Opened by a sign-in link, and no password was set since: it may set one without the old one.
+    pub by_link: bool,
     csrf: Secret,
     pub last_seen_at: Timestamp,
     pub expires_at: Timestamp,
@@ -98,13 +100,37 @@ pub fn open(
     Ok(token)
 }
 
+/// As [`open`], for whoever came by a sign-in link: a forgotten password can be replaced.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_by_link(
+    tx: &WriteTx<'_>,
+    now: Timestamp,
+    entropy: &Entropy,
+    user: UserId,
+    browser: &Browser,
+) -> Result<Secret, Error> {
+    let token = open(tx, now, entropy, user, browser)?;
+    let hash = TokenHash::of(token.expose());
+    tx.execute("UPDATE sessions SET by_link = 1 WHERE token_hash = ?1", [hash.as_bytes()])?;
+    Ok(token)
+}
+
+/// From now on every session of `user` must show the current password to set another.
+pub(super) fn close_door(tx: &WriteTx<'_>, user: UserId) -> Result<(), Error> {
+    tx.execute("UPDATE sessions SET by_link = 0 WHERE user_id = ?1", [user.0])?;
+    Ok(())
+}
+
 /// The session of a cookie, if it is still good and its user may come in.
 pub fn find(tx: &ReadTx<'_>, token: &TokenHash, now: Timestamp) -> Result<Option<Session>, Error> {
     Ok(tx.first(
         "SELECT sessions.id, sessions.uid, sessions.user_id, users.email, users.role, sessions.csrf,
                 sessions.last_seen_at, sessions.expires_at,
                 (SELECT json_group_array(project_id) FROM project_members
-                 WHERE project_members.user_id = sessions.user_id)
+                 WHERE project_members.user_id = sessions.user_id),
+                sessions.by_link
          FROM sessions JOIN users ON users.id = sessions.user_id
          WHERE sessions.token_hash = ?1 AND sessions.expires_at > ?2 AND users.disabled_at IS NULL",
         params![token.as_bytes(), now.as_micros()],
@@ -190,10 +216,12 @@ pub fn revoke(tx: &WriteTx<'_>, by: &By, user: UserId, session: Uid) -> Result<(
     audit::append(tx, by, &Change { action: "session.close", subject, project: None, detail: json!(null) })
 }
 
-/// Signs `user` out everywhere, except in the session `keep`; returns how many sessions ended.
+/// Signs `user` out everywhere, except in the session `keep`, and voids their links: one of them would let in again
+/// whoever was signed out. Returns how many sessions ended.
 pub fn revoke_all(tx: &WriteTx<'_>, by: &By, user: UserId, keep: Option<SessionId>) -> Result<usize, Error> {
     let user = users::find(tx, user)?.ok_or(Error::UnknownUser)?;
     let ended = delete_all(tx, user.id, keep)?;
+    links::void_of(tx, user.id)?;
     let detail = json!({ "sessions": ended });
     let subject = user.email.as_str();
     audit::append(tx, by, &Change { action: "session.close_all", subject, project: None, detail })?;
@@ -234,5 +262,6 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         last_seen_at: columns::time(row, 6)?,
         expires_at: columns::time(row, 7)?,
         projects: projects.into_iter().map(ProjectId).collect(),
+        by_link: row.get(9)?,
     })
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::audit::{self, Change};
 use super::passwords::PasswordHash;
-use super::{By, Email, Error, Role, columns, sessions};
+use super::{By, Email, Error, Role, columns, links, sessions};
 use crate::base::{Entropy, Timestamp, Uid};
 use crate::store::{ReadTx, Row, WriteTx, params};
 
@@ -154,7 +154,7 @@ pub fn set_role(tx: &WriteTx<'_>, by: &By, id: UserId, role: Role) -> Result<(),
     note(tx, by, "user.set_role", &user.email, json!({ "from": user.role, "to": role }))
 }
 
-/// Sets a password and signs the user out everywhere except in the session `keep`.
+/// Sets a password, signs the user out everywhere except in the session `keep`, and voids their links.
 pub fn set_password(
     tx: &WriteTx<'_>,
     by: &By,
@@ -165,6 +165,8 @@ pub fn set_password(
     let user = find(tx, id)?.ok_or(Error::UnknownUser)?;
     tx.execute("UPDATE users SET password_hash = ?2 WHERE id = ?1", params![id.0, password.as_str()])?;
     sessions::delete_all(tx, id, keep)?;
+    sessions::close_door(tx, id)?;
+    links::void_of(tx, id)?;
     note(tx, by, "user.set_password", &user.email, json!(null))
 }
 
@@ -180,7 +182,7 @@ pub fn disable(tx: &WriteTx<'_>, by: &By, id: UserId) -> Result<(), Error> {
     ensure_another_owner(tx, &user)?;
     tx.execute("UPDATE users SET disabled_at = ?2 WHERE id = ?1", params![id.0, by.now.as_micros()])?;
     sessions::delete_all(tx, id, None)?;
-    tx.execute("DELETE FROM sign_in_links WHERE user_id = ?1", [id.0])?;
+    links::void_of(tx, id)?;
     note(tx, by, "user.disable", &user.email, json!(null))
 }
 

@@ -1,14 +1,17 @@
 //! What every request carries: an id, and who really sent it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
+use tracing::Instrument as _;
 
-use super::AppState;
+use super::{AppState, Problem};
 use crate::base::text::clip;
 use crate::config::Http;
 
@@ -19,7 +22,8 @@ pub struct RequestId(pub String);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
 
-/// Gives every request an id, answers with it, and counts the request with its duration.
+/// Gives every request an id, answers with it, names it in every log line of its work, and counts the request with
+/// its duration.
 pub async fn identify(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -34,8 +38,9 @@ pub async fn identify(
         (None, None) => String::new(),
     };
     let header = HeaderValue::from_str(&id).ok();
+    let span = tracing::info_span!("request", request_id = %id);
     request.extensions_mut().insert(RequestId(id));
-    let mut response = next.call(request).await?;
+    let mut response = next.call(request).instrument(span).await?;
     if let Some(header) = header {
         response.headers_mut().insert(REQUEST_ID, header);
     }
@@ -64,6 +69,19 @@ pub fn client_address(request: &HttpRequest, state: &AppState) -> Option<IpAddr>
 /// Whether a request was sent on this machine, and not merely passed on by a proxy that runs here.
 pub fn is_local(request: &HttpRequest, state: &AppState) -> bool {
     Chain::of(request, &state.config.http).is_some_and(|chain| chain.is_local(request))
+}
+
+/// A form or a small JSON body is sent at once; who takes longer holds a connection for nothing.
+pub const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// What `reading` a body gives, where the body comes in time.
+///
+/// # Errors
+/// 408 where it does not.
+pub async fn in_time<T>(within: Duration, reading: impl Future<Output = T>) -> Result<T, Problem> {
+    tokio::time::timeout(within, reading).await.map_err(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "The body did not come in time. Send it again.")
+    })
 }
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -138,6 +156,13 @@ mod tests {
 
     fn trusting(proxies: &[&str]) -> Http {
         Http { trusted_proxies: proxies.iter().map(|proxy| proxy.parse().unwrap()).collect() }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_given_up() {
+        assert_eq!(in_time(BODY_WITHIN, std::future::ready(7)).await.unwrap(), 7);
+        let problem = in_time(Duration::ZERO, std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(problem.status, StatusCode::REQUEST_TIMEOUT);
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub fn run(
     stop: CancellationToken,
 ) -> std::io::Result<Server> {
     let limits = state.config.limits;
+    // actix counts the connections of each worker by itself.
+    let connections_max = limits.connections_max.div_ceil(limits.http_threads);
     let stopping = web::Data::new(admin::live::Stopping(stop.clone()));
     let server = HttpServer::new(move || {
         App::new()
@@ -36,7 +38,7 @@ pub fn run(
             .configure(admin::routes::routes)
     })
     .workers(limits.http_threads)
-    .max_connections(limits.connections_max)
+    .max_connections(connections_max)
     .backlog(BACKLOG)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(limits.stop_timeout.as_secs())

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::kind::ItemKind;
 use crate::base::{EventId, Timestamp};
+use crate::ledger::Category;
 
 /// One request's content, borrowed from its decoded body.
 #[derive(Clone, Debug)]
@@ -48,6 +49,13 @@ pub struct Item<'a> {
     /// Of profile chunks.
     pub platform: Option<Cow<'a, str>>,
     pub payload: &'a [u8],
+}
+
+impl Item<'_> {
+    /// What it stands for in the ledger: its entries where it says how many, else itself.
+    pub fn lost(&self) -> (Category, u64) {
+        (self.kind.category(), self.item_count.unwrap_or(1))
+    }
 }
 
 /// Why an envelope has no items. All answer 400, except [`EnvelopeError::TooManyItems`] (413).

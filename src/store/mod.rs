@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
+use tracing::Span;
 
 pub use budget::{Budget, Held};
 pub use changes::Topic;
@@ -113,7 +114,7 @@ impl Store {
         Ok(Opened { path, readers, writer, sender, changes, stats, memory })
     }
 
-    /// Runs `work` in a short read transaction on the blocking pool.
+    /// Runs `work` in a short read transaction on the blocking pool; its log lines name what they belong to.
     pub async fn read<T, E>(
         &self,
         work: impl FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
@@ -122,8 +123,8 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let store = self.clone();
-        match tokio::task::spawn_blocking(move || store.read_now(work)).await {
+        let (store, span) = (self.clone(), Span::current());
+        match tokio::task::spawn_blocking(move || span.in_scope(|| store.read_now(work))).await {
             Ok(result) => result,
             Err(_) => Err(Error::Panicked.into()),
         }
@@ -181,7 +182,8 @@ impl Store {
         E: From<Error> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let writer = &self.inner.writer;
+        let (writer, span) = (&self.inner.writer, Span::current());
+        let work = move |tx: &WriteTx<'_>| span.in_scope(|| work(tx));
         writer.send(Job::new(name, work, sender, writer.stats()))?;
         Ok(receiver)
     }

@@ -94,13 +94,14 @@ impl Stage {
         })
     }
 
-    /// Opens or acts on a path of the public pages as a browser does behind the base URL.
+    /// Opens or acts on a path of the public pages as a browser does behind the base URL: from a page with
+    /// `no-referrer` it sends no origin.
     fn browse(&self, method: Method, path: &str, form: &[(String, String)]) -> Answer {
         let body: Vec<String> =
             form.iter().map(|(name, value)| format!("{}={}", quoted(name), quoted(value))).collect();
         let headers = [
             ("content-type", "application/x-www-form-urlencoded"),
-            ("origin", BASE_URL),
+            ("origin", "null"),
             ("host", BASE_URL.trim_start_matches("https://")),
         ];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -103,3 +103,19 @@ fn guess_password(stranger: &Api, guesser: u8, guess: u8) {
     let answer = stranger.send(Method::POST, "/sign-in", &headers, body.into_bytes()).unwrap();
     assert!([401, 429, 503].contains(&answer.status), "{}: {}", answer.status, answer.text());
 }
+
+#[test]
+fn a_failure_stands_in_the_log_under_the_id_that_was_answered() {
+    let mut server = Server::start(Setup::default());
+    let database = rusqlite::Connection::open(server.folder().join("tocsin.db")).unwrap();
+    database.execute_batch("ALTER TABLE outcomes RENAME TO elsewhere").unwrap();
+    let asked = [("x-request-id".to_owned(), "lost-page-7".to_owned())];
+    let answer = server.api().send(Method::GET, "/api/v1/outcomes", &asked, Vec::new()).unwrap();
+    assert_eq!(answer.status, 500, "{}", answer.text());
+    let log = server.log_tail();
+    let is_named =
+        |line: &&str| line.contains("a request failed") && line.contains("\"request_id\":\"lost-page-7\"");
+    assert!(log.lines().any(|line| is_named(&line)), "{log}");
+    database.execute_batch("ALTER TABLE elsewhere RENAME TO outcomes").unwrap();
+    assert!(server.stop(), "{}", server.log_tail());
+}

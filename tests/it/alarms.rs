@@ -1,6 +1,8 @@
 //! The pages of channels, rules and a project's routes: who is rung, by what, and what a test says.
 
-use actix_web::http::StatusCode;
+use std::time::Duration;
+
+use actix_web::{http::StatusCode, test};
 use serde_json::{Value, json};
 use tocsin::{
     accounts::{Role, audit},
@@ -9,6 +11,7 @@ use tocsin::{
     incidents::{
         Signal, SignalKind, Source,
         channels::{self, Channel, ChannelState},
+        links::{Link, LinkPurpose, sign},
         routes,
         rules::{self, RuleKind, RuleScope},
     },
@@ -121,6 +124,27 @@ impl Desk {
         };
         self.house.state.store.write("ring", raise).await.unwrap();
     }
+}
+
+#[actix_web::test]
+async fn a_message_is_acknowledged_by_its_link_as_a_browser_sends_it_over_plain_http() {
+    let desk = Desk::open().await;
+    desk.ring("shop.down").await;
+    let state = &desk.house.state;
+    let find =
+        |tx: &ReadTx<'_>| tx.one("SELECT uid FROM incidents", [], |row| row.get(0).map(Uid::from_bytes));
+    let incident = state.store.read(find).await.map_err(|error: Error| error).unwrap();
+    let link =
+        Link { incident, purpose: LinkPurpose::Acknowledge, expires_at: NOON + Duration::from_hours(1) };
+    let place = format!("/ack/{}", sign(&state.link_key, &link));
+    let forged = format!("/ack/{}", sign(&[9; 32], &link));
+    for (place, status) in [(&forged, StatusCode::NOT_FOUND), (&place, StatusCode::SEE_OTHER)] {
+        // The page's `no-referrer` takes the origin; without TLS no browser sends fetch metadata.
+        let press = test::TestRequest::post().uri(place).insert_header(("origin", "null"));
+        assert_eq!(desk.house.send(press.set_form([("x", "y")])).await.status, status, "{place}");
+    }
+    let page = desk.house.send(test::TestRequest::get().uri(&place)).await;
+    assert!(page.text.contains("Acknowledged"), "{}", page.text);
 }
 
 fn slack_at(config: &mut Config, url: &str) {

@@ -265,6 +265,9 @@ async fn a_path_that_names_no_project_is_answered() {
         let answer =
             door.house.send_with(Method::POST, &door.path(path), HeaderMap::new(), b"{}\n".to_vec()).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        for header in ["x-sentry-error", "access-control-allow-origin"] {
+            assert!(answer.headers.contains_key(header), "{path}: a browser's SDK is told why");
+        }
     }
     door.close().await;
 }

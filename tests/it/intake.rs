@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 use tocsin::accounts::keys::{self, KeySettings};
-use tocsin::accounts::{By, KeyKind, PublicKey};
+use tocsin::accounts::tokens::{self, NewToken};
+use tocsin::accounts::{By, KeyKind, PublicKey, projects};
 use tocsin::app::first_words;
 use tocsin::base::ProjectId;
-use tocsin::outbound::header::{HeaderMap, HeaderName, HeaderValue};
+use tocsin::outbound::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use tocsin::outbound::{Method, Response};
+use tocsin::store::WriteTx;
 
 use super::support::{House, json};
 
@@ -154,6 +156,65 @@ async fn anybody_can_read_a_browser_key_so_it_reports_no_deploys() {
         assert_eq!(answer.status, status, "{scope}: {}", answer.text());
     }
     assert_eq!(house.number("SELECT count(*) FROM deploys").await, 1);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_envelope_loses_is_counted_item_by_item() {
+    let house = House::open().await;
+    let key = house.key(KeyKind::Server, 600).await;
+    let scarce = house.key(KeyKind::Server, 2).await;
+    let logs = "{\"type\":\"log\",\"item_count\":5}\n{}\n";
+    let place = |key| format!("/api/1/envelope/?sentry_key={key}");
+
+    let unreadable = format!("{{}}\n{{\"type\":\"event\"}}\nnonsense\n{SESSION}{logs}");
+    assert_eq!(house.send_text(&place(key), &unreadable).await.status, 400);
+    let invalid = [line("invalid.error@1", 1), line("invalid.log_item@1", 5), line("invalid.session@1", 1)];
+    assert_eq!(house.ledger().await, invalid);
+
+    house.state.own.set_disk_full(true);
+    assert_eq!(house.send_text(&place(key), &format!("{EVENT}{SESSION}{logs}")).await.status, 503);
+    house.state.own.set_disk_full(false);
+    let of = |reason: &str, lines: Vec<(String, i64)>| -> Vec<_> {
+        lines.into_iter().filter(|(name, _)| name.starts_with(reason)).collect()
+    };
+    let busy = [line("busy.error@1", 1), line("busy.log_item@1", 5), line("busy.session@1", 1)];
+    assert_eq!(of("busy", house.ledger().await), busy);
+
+    let over = house.send_text(&place(scarce), &format!("{EVENT}{SESSION}{SESSION}{logs}")).await;
+    assert_eq!(over.status, 200, "its error is taken");
+    let over_limit = [line("over_limit.log_item@1", 5), line("over_limit.session@1", 2)];
+    assert_eq!(of("over_limit", house.ledger().await), over_limit);
+    assert_eq!(house.send_text(&place(scarce), &format!("{{}}\n{SESSION}{SESSION}{logs}")).await.status, 429);
+    let over_limit = [line("over_limit.log_item@1", 10), line("over_limit.session@1", 4)];
+    assert_eq!(of("over_limit", house.ledger().await), over_limit);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_project_takes_nothing_by_a_token_either() {
+    let house = House::open().await;
+    let (by, entropy) = (By::command_line(house.clock.now()), house.state.entropy.clone());
+    let new =
+        NewToken { name: "one".to_owned(), scopes: "ingest".parse().unwrap(), project: Some(ProjectId(1)) };
+    let make = move |tx: &WriteTx<'_>| tokens::create(tx, &by, &entropy, &new);
+    let one = house.state.store.write("test.token", make).await.unwrap().1.expose().to_owned();
+    let all = house.token("ingest").await;
+    let statuses = async || {
+        let mut statuses = Vec::new();
+        for (path, token) in [("/api/v1/errors", &one), ("/api/v1/errors?project=1", &all)] {
+            let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+            let body = json!({ "error_type": "E", "message": "m" }).to_string().into_bytes();
+            statuses.push(house.send_with(Method::POST, path, headers, body).await.status);
+        }
+        statuses
+    };
+    assert_eq!(statuses().await, [201, 201]);
+    let by = By::command_line(house.clock.now());
+    let archive = move |tx: &WriteTx<'_>| projects::archive(tx, &by, ProjectId(1));
+    house.state.store.write("test.archive", archive).await.unwrap();
+    assert_eq!(statuses().await, [403, 403]);
     house.stop().await;
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::{http::StatusCode, test};
+use actix_web::{cookie::Cookie, http::StatusCode, test};
 use serde_json::json;
 use tocsin::{
     accounts::{
-        By, Error, Role,
+        By, Error, Role, TokenHash,
         audit::{self, Change, Filter, Line},
+        links,
         projects::{self, NewProject},
+        sessions,
         tokens::{self, ApiToken},
         users::{self, User},
     },
@@ -19,7 +21,7 @@ use tocsin::{
     store::{ReadTx, WriteTx},
 };
 
-use crate::pages::{Answer, House, NOON, Visitor, get, post};
+use crate::pages::{Answer, House, NOON, PASSWORD, Visitor, get, post};
 
 /// An owner, a member and a viewer, each with a browser.
 struct Team {
@@ -432,4 +434,56 @@ async fn a_project_leads_owners_to_its_people() {
     assert!(team.get(&team.owner, "/projects/default").await.text.contains(&to));
     assert!(!team.get(&team.member, "/projects/default").await.text.contains(&to));
     assert!(team.get(&team.owner, &of(&team.mia, "")).await.text.contains("href=\"/projects/default\""));
+}
+
+/// A sign-in link of Mia's.
+async fn link_of(team: &Team) -> String {
+    let (by, entropy, id) = (By::tocsin(NOON), team.house.entropy.clone(), team.mia.id);
+    let make = move |tx: &WriteTx<'_>| links::create(tx, &by, &entropy, id);
+    links::path(&team.house.state.store.write("link", make).await.unwrap())
+}
+
+#[actix_web::test]
+async fn whoever_comes_by_a_link_replaces_a_forgotten_password_once() {
+    let team = Team::gather().await;
+    let place = link_of(&team).await;
+    let came = team.house.send(test::TestRequest::post().uri(&place).set_form([("x", "y")])).await;
+    let set = came.cookie.unwrap();
+    let token = between(&set, "tocsin_session=", ";").to_owned();
+    let hash = TokenHash::of(&token);
+    let find = move |tx: &ReadTx<'_>| sessions::find(tx, &hash, NOON);
+    let session = team.house.state.store.read(find).await.unwrap().unwrap();
+    let mia =
+        Visitor { cookie: Cookie::new("tocsin_session", token), csrf: session.csrf().expose().to_owned() };
+    assert!(!team.get(&mia, "/account").await.text.contains("name=\"current\""));
+    let new = [("password", "another tin whistle")];
+    let without = team.post(&team.member, "/account/password", &new).await;
+    assert_eq!(without.status, StatusCode::BAD_REQUEST, "signed in by password, she shows it");
+    assert_eq!(team.post(&mia, "/account/password", &new).await.status, StatusCode::SEE_OTHER);
+    assert!(team.get(&mia, "/account").await.text.contains("name=\"current\""));
+    assert_eq!(team.post(&mia, "/account/password", &new).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[actix_web::test]
+async fn signing_out_everywhere_and_a_new_password_void_links() {
+    let team = Team::gather().await;
+    let new = [("current", PASSWORD), ("password", "another tin whistle")];
+    for (act, fields) in [("/account/sessions/end-others", &[][..]), ("/account/password", &new)] {
+        let link = link_of(&team).await;
+        assert_eq!(team.post(&team.member, act, fields).await.status, StatusCode::SEE_OTHER, "{act}");
+        let looked = team.house.send(test::TestRequest::get().uri(&link)).await;
+        assert_eq!(looked.status, StatusCode::GONE, "{act}");
+    }
+}
+
+#[actix_web::test]
+async fn a_session_is_no_place_to_guess_its_password_at() {
+    let team = Team::gather().await;
+    let guess = [("current", "a wrong password"), ("password", "another tin whistle")];
+    for _ in 0..10 {
+        let answer = team.post(&team.member, "/account/password", &guess).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    }
+    let answer = team.post(&team.member, "/account/password", &guess).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
 }

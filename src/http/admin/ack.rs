@@ -9,7 +9,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde_json::json;
 
-use super::form::StrangersForm;
 use super::frame::{page_with, see_other};
 use super::incident::affected;
 use super::incident_words::source_label;
@@ -87,12 +86,12 @@ pub(super) async fn show(
     answer(found.map_or(View::Expired, |incident| View::Incident(Box::new(shown(incident, now)))))
 }
 
-/// `POST /ack/{signed}`
+/// `POST /ack/{signed}`. Where the form was sent from is not asked: the signature is the proof, and the page's own
+/// `no-referrer` makes browsers send `Origin: null` (Fetch standard, §3.2).
 pub(super) async fn acknowledge(
     state: web::Data<AppState>,
     request: HttpRequest,
     signed: web::Path<String>,
-    _: StrangersForm,
 ) -> Result<HttpResponse, Problem> {
     let now = state.clock.now();
     let link = match links::verify(&state.link_key, &signed, now) {

@@ -7,6 +7,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use subtle::ConstantTimeEq;
 
 use super::super::auth::{Caller, SignedIn};
+use super::super::request::{BODY_WITHIN, in_time};
 use super::super::{AppState, Problem};
 use crate::base::Secret;
 
@@ -159,8 +160,9 @@ fn read_fields(request: &HttpRequest, payload: &mut Payload) -> Extracted<Fields
     let bytes_max = configured.map_or(FORM_BYTES_MAX, |bytes| bytes.min(FORM_BYTES_MAX));
     let form = web::UrlEncoded::<Vec<(String, String)>>::new(request, payload).limit(bytes_max);
     Box::pin(async move {
+        let read = in_time(BODY_WITHIN, form).await?;
         let fields =
-            form.await.map_err(|error| Problem::bad_request(format!("The form cannot be read: {error}.")))?;
+            read.map_err(|error| Problem::bad_request(format!("The form cannot be read: {error}.")))?;
         Ok(Fields(fields))
     })
 }

@@ -73,15 +73,17 @@ pub(super) async fn consume(
     let (now, entropy, hash) = (state.clock.now(), state.entropy.clone(), TokenHash::of(&token));
     let browser = browser(&request, &state);
     let opened = state.store.write("link.consume", move |tx| {
-        let user = match (links::consume(tx, &hash, now)?, first_owner) {
-            (LinkFor::User(user), _) => user,
+        let owner = match (links::consume(tx, &hash, now)?, first_owner) {
+            (LinkFor::User(user), _) => {
+                return sessions::open_by_link(tx, now, &entropy, user.id, &browser);
+            }
             (LinkFor::FirstOwner, Some((email, password))) => {
                 let by = By { actor: Actor::Tocsin, now, address: browser.address };
                 users::create_first_owner(tx, &by, &entropy, email, password)?
             }
             (LinkFor::FirstOwner, None) => return Err(Error::LinkSpent),
         };
-        sessions::open(tx, now, &entropy, user.id, &browser)
+        sessions::open(tx, now, &entropy, owner.id, &browser)
     });
     match opened.await {
         Ok(session) => signed_in(&state, &request, &session, next),

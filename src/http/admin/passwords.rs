@@ -41,5 +41,6 @@ async fn alone<T: Send + 'static>(
     let turn =
         tokio::time::timeout(WAIT_MAX, state.hashing.acquire()).await.map_err(|_| busy().retry_after(5))?;
     let _turn = turn.map_err(|error| Problem::internal(&error))?;
-    web::block(work).await.map_err(|error| Problem::internal(&error))
+    let span = tracing::Span::current();
+    web::block(move || span.in_scope(work)).await.map_err(|error| Problem::internal(&error))
 }

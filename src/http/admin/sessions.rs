@@ -1,5 +1,7 @@
 //! One's own account: where one is signed in, and the password.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -12,6 +14,7 @@ use super::passwords;
 use super::wording::When;
 use crate::accounts::passwords::{PASSWORD_CHARS_MIN, Verdict};
 use crate::accounts::sessions::{self, ListedSession};
+use crate::accounts::sign_in::GateDecision;
 use crate::accounts::users;
 use crate::base::{Timestamp, Uid};
 use crate::store::WriteTx;
@@ -22,6 +25,8 @@ struct AccountPage {
     frame: Frame,
     role: &'static str,
     has_password: bool,
+    /// Whether the current password must be shown to set another.
+    asks_current: bool,
     sessions: Vec<SessionLine>,
     wrong: Option<String>,
     password_chars_min: usize,
@@ -64,25 +69,33 @@ pub(super) async fn end_others(state: web::Data<AppState>, form: Form) -> Result
     Ok(see_other("/account"))
 }
 
-/// `POST /account/password`: sets a new password; whoever has one shows it first. Other browsers are signed out.
+/// `POST /account/password`: sets a new password. Whoever has one shows it first, or came by a sign-in link, because
+/// a forgotten one can be replaced no other way. Other browsers are signed out.
 pub(super) async fn set_password(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
     let session = form.signed_in.session.clone();
     let email = session.email.clone();
     let credentials =
         state.store.read(move |tx| users::find_credentials(tx, &email).map_err(Problem::from)).await?;
-    if credentials.as_ref().is_some_and(|known| known.password.is_some()) {
+    if !session.by_link && credentials.as_ref().is_some_and(|known| known.password.is_some()) {
+        let address = form.signed_in.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        // A stolen session must not become a place to guess at.
+        if state.sign_in.try_enter(address, &session.email, state.clock.now()) != GateDecision::Open {
+            let wrong =
+                "Too many tries. Wait 15 minutes, or sign in by a link (tocsin user link).".to_owned();
+            return account(&state, form.signed_in, Some((StatusCode::TOO_MANY_REQUESTS, wrong))).await;
+        }
         match passwords::verify(&state, credentials, form.fields.secret("current")).await? {
-            Verdict::Right(_) => {}
+            Verdict::Right(_) => state.sign_in.succeeded(&session.email),
             Verdict::UnknownUser | Verdict::WrongPassword | Verdict::Disabled | Verdict::NoPassword => {
                 let wrong = "The current password is another one.".to_owned();
-                return account(&state, form.signed_in, Some(wrong)).await;
+                return account(&state, form.signed_in, Some((StatusCode::BAD_REQUEST, wrong))).await;
             }
         }
     }
     let hash = match passwords::hash(&state, form.fields.secret("password"), &session.email).await {
         Ok(hash) => hash,
         Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-            return account(&state, form.signed_in, Some(problem.detail)).await;
+            return account(&state, form.signed_in, Some((problem.status, problem.detail))).await;
         }
         Err(problem) => return Err(problem),
     };
@@ -96,10 +109,10 @@ pub(super) async fn set_password(state: web::Data<AppState>, form: Form) -> Resu
 async fn account(
     state: &AppState,
     signed_in: SignedIn,
-    wrong: Option<String>,
+    wrong: Option<(StatusCode, String)>,
 ) -> Result<HttpResponse, Problem> {
     let now = state.clock.now();
-    let status = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let (status, wrong) = wrong.map_or((StatusCode::OK, None), |(status, text)| (status, Some(text)));
     let page = state
         .store
         .read(move |tx| {
@@ -110,6 +123,7 @@ async fn account(
                 frame: Frame::load(tx, &signed_in, Place::Account)?,
                 role: session.role.as_str(),
                 has_password: user.has_password,
+                asks_current: user.has_password && !session.by_link,
                 sessions: listed.into_iter().map(|line| line_of(line, now, session.uid)).collect(),
                 wrong,
                 password_chars_min: PASSWORD_CHARS_MIN,

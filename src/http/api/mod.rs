@@ -16,14 +16,17 @@ mod projects;
 mod silences;
 mod tasks;
 
+use std::pin::Pin;
+
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{Error, HttpRequest, HttpResponse, Route, web};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Route, web};
+use serde::de::DeserializeOwned;
 
 use super::Problem;
-use super::request::request_id;
+use super::request::{BODY_WITHIN, in_time, request_id};
 use crate::base::Uid;
 
 /// Where every path of [`table`] begins.
@@ -77,6 +80,19 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
         ("/silences/{id}/end", post(web::post().to(silences::end))),
         ("/tasks", get(web::get().to(tasks::list))),
     ]
+}
+
+/// A JSON body, given up where it does not come in time.
+struct Timely<T>(T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Timely<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let reading = web::Json::<T>::from_request(request, payload);
+        Box::pin(async move { Ok(Self(in_time(BODY_WITHIN, reading).await??.into_inner())) })
+    }
 }
 
 /// An outside id of a path; what is no id names nothing.

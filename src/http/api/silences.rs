@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::list::{Asked, Items};
-use super::uid;
+use super::{Timely, uid};
 use crate::base::{Timestamp, Uid};
 use crate::http::acts::silence::{self, Lasting, Wanted};
 use crate::http::auth::Caller;
@@ -58,9 +58,9 @@ pub(super) async fn list(state: web::Data<AppState>, asked: Asked) -> Result<Htt
 pub(super) async fn begin(
     state: web::Data<AppState>,
     caller: Caller,
-    wanted: web::Json<NewSilence>,
+    Timely(wanted): Timely<NewSilence>,
 ) -> Result<HttpResponse, Problem> {
-    let NewSilence { project, key, hours, reason } = wanted.into_inner();
+    let NewSilence { project, key, hours, reason } = wanted;
     let lasting = Lasting::new(Some(hours), &reason)?;
     let begun = silence::begin(&state, caller, Wanted { project, key, lasting }).await?;
     answer(&state, begun, StatusCode::CREATED).await

@@ -169,7 +169,8 @@ pub async fn on_right_thread<T: Send + 'static>(
     if bytes <= INLINE_BYTES_MAX {
         return work();
     }
-    web::block(work).await.unwrap_or_else(|_| {
+    let span = tracing::Span::current();
+    web::block(move || span.in_scope(work)).await.unwrap_or_else(|_| {
         Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "tocsin is restarting", Reason::Busy))
     })
 }

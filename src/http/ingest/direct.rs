@@ -22,7 +22,7 @@ use super::reported::{ReportedError, as_event};
 use super::sentry::with_cors;
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::Grant;
-use crate::accounts::{KeyKind, PublicKey, Visible};
+use crate::accounts::{KeyKind, PublicKey, Visible, projects};
 use crate::base::{EventId, ProjectId, Severity, Uid};
 use crate::issues::incoming::{Incoming, Origin};
 use crate::issues::record::Recorded;
@@ -30,6 +30,7 @@ use crate::ledger::{Category, Reason};
 use crate::metrics::parse_points;
 use crate::releases::{self, NewDeploy};
 use crate::sentry::answer::CORS_HEADERS;
+use crate::store::ReadTx;
 
 /// Whose door a request came through.
 struct Sender {
@@ -189,22 +190,27 @@ async fn find_sender(call: &Call) -> Result<Sender, Refusal> {
         .ok()
         .and_then(|query| query.into_inner().project);
     let visible = actor.visible();
-    let project = match (&visible, named) {
-        (_, Some(named)) => {
-            let scope = visible.clone();
-            state
-                .store
-                .read(move |tx| find_project(tx, &scope, &named).map(|project| project.id))
-                .await
-                .map_err(refuse)?
-        }
-        (Visible::Only(projects), None) if projects.len() == 1 => projects[0],
-        _ => return Err(refuse(Problem::bad_request("This token is for every project: add `?project=`."))),
-    };
+    let project =
+        state.store.read(move |tx| open_project(tx, &visible, named.as_deref())).await.map_err(refuse)?;
     match decide(&actor, Permission::Ingest, Subject::Project(project)) {
         Decision::Allowed => Ok(Sender { project, grant: None }),
         Decision::Denied(denial) => Err(refuse(denial.into())),
     }
+}
+
+/// The project that a token's request is for.
+fn open_project(tx: &ReadTx<'_>, visible: &Visible, named: Option<&str>) -> Result<ProjectId, Problem> {
+    let project = match (visible, named) {
+        (_, Some(named)) => find_project(tx, visible, named)?,
+        (Visible::Only(only), None) if only.len() == 1 => {
+            projects::find(tx, only[0])?.ok_or_else(|| Problem::not_found("project"))?
+        }
+        _ => return Err(Problem::bad_request("This token is for every project: add `?project=`.")),
+    };
+    if project.archived_at.is_some() {
+        return Err(Problem::forbidden("This project is archived: restore it on its page, or stop sending."));
+    }
+    Ok(project.id)
 }
 
 async fn by_key(request: &HttpRequest, state: &AppState) -> Result<Sender, Refusal> {

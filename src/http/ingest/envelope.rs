@@ -31,6 +31,8 @@ struct Unpacked {
     ledger: Vec<Outcome>,
     /// Kinds that were counted and let go.
     unsupported: Vec<ItemKind>,
+    /// What is lost where the store does not take it.
+    lost: Vec<(Category, u64)>,
     /// The id to answer with.
     id: Option<EventId>,
 }
@@ -76,30 +78,31 @@ enum Prepared {
 pub async fn envelope(
     request: HttpRequest,
     mut payload: web::Payload,
-    path: web::Path<i64>,
+    path: web::Path<String>,
     state: web::Data<AppState>,
 ) -> HttpResponse {
-    let project = ProjectId(path.into_inner());
-    match take_envelope(&request, &mut payload, project, &state).await {
-        Ok(response) => response,
-        Err(refusal) => sentry::refused(&state, &refusal),
-    }
+    let taken = match project_of(&path) {
+        Ok(project) => take_envelope(&request, &mut payload, project, &state).await,
+        Err(refusal) => Err(refusal),
+    };
+    taken.unwrap_or_else(|refusal| sentry::refused(&state, &refusal))
 }
 
 /// Takes one event in the form of old SDKs, or an envelope sent to the old address.
 pub async fn store_event(
     request: HttpRequest,
     mut payload: web::Payload,
-    path: web::Path<i64>,
+    path: web::Path<String>,
     state: web::Data<AppState>,
 ) -> HttpResponse {
-    let project = ProjectId(path.into_inner());
     let content_type =
         request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let taken = if store::is_envelope(content_type) {
-        take_envelope(&request, &mut payload, project, &state).await
-    } else {
-        take_event(&request, &mut payload, project, &state).await
+    let taken = match project_of(&path) {
+        Ok(project) if store::is_envelope(content_type) => {
+            take_envelope(&request, &mut payload, project, &state).await
+        }
+        Ok(project) => take_event(&request, &mut payload, project, &state).await,
+        Err(refusal) => Err(refusal),
     };
     taken.unwrap_or_else(|refusal| sentry::refused(&state, &refusal))
 }
@@ -107,17 +110,27 @@ pub async fn store_event(
 /// The GET form of `/store/`: the event stands in the query, the answer is an image.
 pub async fn store_pixel(
     request: HttpRequest,
-    path: web::Path<i64>,
+    path: web::Path<String>,
     state: web::Data<AppState>,
 ) -> HttpResponse {
-    let project = ProjectId(path.into_inner());
-    match take_query(&request, project, &state).await {
+    let taken = match project_of(&path) {
+        Ok(project) => take_query(&request, project, &state).await,
+        Err(refusal) => Err(refusal),
+    };
+    match taken {
         Ok(answer) if answer.status().is_success() => {
             sentry::with_cors(StatusCode::OK).content_type("image/gif").body(PIXEL_GIF)
         }
         Ok(answer) => answer,
         Err(refusal) => sentry::refused(&state, &refusal),
     }
+}
+
+/// The project in the address: a DSN names it by its number.
+fn project_of(path: &str) -> Result<ProjectId, Refusal> {
+    let detail = "the address names its project by no number: take the DSN from the project's page";
+    let refuse = |_| Refusal::new(StatusCode::NOT_FOUND, detail, Reason::UnknownKey);
+    path.parse().map(ProjectId).map_err(refuse)
 }
 
 async fn take_envelope(
@@ -188,8 +201,9 @@ async fn take(
     let (of_work, of_grant) = (state.clone(), Arc::clone(grant));
     let unpacked = on_right_thread(body.len(), move || unpack(&of_work, &of_grant, &body)).await?;
     let hint = RateLimit::unsupported(&unpacked.unsupported);
-    record(state, unpacked.events, unpacked.ledger, grant.project).await?;
-    Ok(sentry::accepted(unpacked.id, hint.as_ref()))
+    let id = unpacked.id;
+    record(state, unpacked, grant.project).await?;
+    Ok(sentry::accepted(id, hint.as_ref()))
 }
 
 fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refusal> {
@@ -201,15 +215,23 @@ fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refu
     let mut unpacked = Unpacked::default();
     let takes_others = admit_items(state, grant, &envelope.items)?;
     for item in &envelope.items {
+        let (category, quantity) = item.lost();
+        if item.kind == ItemKind::Event || takes_others {
+            unpacked.lost.push((category, quantity));
+        } else {
+            state.refusals.count(Some(grant.project), Reason::OverLimit, category, quantity);
+        }
+    }
+    for item in &envelope.items {
         match &item.kind {
-            ItemKind::Event => unpacked.add_event(state, grant, id, item.payload)?,
-            other if !takes_others => {
-                state.refusals.count(Some(grant.project), Reason::OverLimit, other.category(), 1);
-                unpacked.unsupported.push(other.clone());
-            }
+            // One unreadable event and nothing of its envelope is taken.
+            ItemKind::Event => unpacked
+                .add_event(state, grant, id, item.payload)
+                .map_err(|refusal| refusal.of_all(grant.project, unpacked.lost.clone()))?,
+            other if !takes_others => unpacked.unsupported.push(other.clone()),
             ItemKind::ClientReport => unpacked.ledger.extend(client_losses(grant.project, item.payload)),
             other => {
-                unpacked.count_unsupported(grant.project, other.clone(), item.item_count.unwrap_or(1));
+                unpacked.count_unsupported(grant.project, other.clone(), item.lost().1);
             }
         }
     }
@@ -221,7 +243,7 @@ fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refu
 /// may be taken.
 fn admit_items(state: &AppState, grant: &Grant, items: &[Item<'_>]) -> Result<bool, Refusal> {
     let refuse = |limit: &RateLimit| {
-        let lost = items.iter().map(|item| (item.kind.category(), 1)).collect();
+        let lost = items.iter().map(Item::lost).collect();
         sentry::limited(limit).of_all(grant.project, lost)
     };
     let errors = items.iter().filter(|item| item.kind == ItemKind::Event).count();
@@ -274,7 +296,7 @@ fn unpack_json(
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         Refusal::new(status, error.to_string(), Reason::Invalid).of(grant.project, Category::Error)
     })?;
-    let mut unpacked = Unpacked::default();
+    let mut unpacked = Unpacked { lost: vec![(Category::Error, 1)], ..Unpacked::default() };
     unpacked.add_event(state, grant, None, &json)?;
     Ok(unpacked)
 }
@@ -332,22 +354,23 @@ fn client_losses(project: ProjectId, payload: &[u8]) -> Vec<Outcome> {
 }
 
 /// Commits events and ledger lines; answers once both are on disk.
-pub async fn record(
-    state: &AppState,
-    events: Vec<Incoming>,
-    ledger: Vec<Outcome>,
-    project: ProjectId,
-) -> Result<(), Refusal> {
+async fn record(state: &AppState, unpacked: Unpacked, project: ProjectId) -> Result<(), Refusal> {
+    let Unpacked { events, ledger, mut lost, .. } = unpacked;
     let (events, ledger) = together(events, ledger);
-    let busy = |error: crate::store::Error| {
-        Refusal::because(error.into(), Reason::Busy).of(project, Category::Error)
+    let busy = |error: crate::store::Error, lost: &[(Category, u64)]| {
+        Refusal::because(error.into(), Reason::Busy).of_all(project, lost.to_vec())
     };
     for event in events {
-        state.take_event(event).await.map_err(busy)?;
+        state.take_event(event).await.map_err(|error| busy(error, &lost))?;
+        // What is stored is not lost with a later one.
+        if let Some(stored) = lost.iter().position(|(category, _)| *category == Category::Error) {
+            lost.swap_remove(stored);
+        }
     }
     if !ledger.is_empty() {
         let now = state.clock.now();
-        state.store.write("ledger.add", move |tx| ledger::add(tx, now, &ledger)).await.map_err(busy)?;
+        let added = state.store.write("ledger.add", move |tx| ledger::add(tx, now, &ledger)).await;
+        added.map_err(|error| busy(error, &lost))?;
     }
     Ok(())
 }
