@@ -16,6 +16,7 @@ mod secrets;
 mod section;
 mod shrink;
 mod tokens;
+mod walk;
 mod warning;
 
 use std::borrow::Cow;
