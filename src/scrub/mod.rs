@@ -16,6 +16,7 @@ mod secrets;
 mod section;
 mod shrink;
 mod tokens;
+mod trivial;
 mod walk;
 mod warning;
 
