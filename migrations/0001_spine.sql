@@ -418,12 +418,15 @@ CREATE INDEX error_rate_by_step ON error_rate (step);
 
 -- One payload of an issue, against which its later ones are compressed.
 CREATE TABLE payload_dictionaries (
-    id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    project_id INTEGER NOT NULL,
-    issue_id   INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
-    content    BLOB NOT NULL
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    project_id  INTEGER NOT NULL,
+    issue_id    INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    received_at INTEGER NOT NULL,                   -- when the event arrived that it was made of
+    retired_at  INTEGER,                            -- from then on no payload is compressed against it
+    content     BLOB NOT NULL
 ) STRICT;
 CREATE INDEX payload_dictionaries_by_issue ON payload_dictionaries (issue_id);
+CREATE INDEX payload_dictionaries_by_age ON payload_dictionaries (retired_at, received_at);
 
 CREATE TABLE events (
     seq            INTEGER PRIMARY KEY AUTOINCREMENT,

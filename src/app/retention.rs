@@ -12,6 +12,7 @@ use crate::config::Retention;
 use crate::engine::Report;
 use crate::health::own::OwnHealth;
 use crate::incidents::Incidents;
+use crate::issues::dictionaries::{find_unused, forget_unused, retire};
 use crate::issues::evaluate::purge_rates;
 use crate::issues::ids::{Entry, RecentIds};
 use crate::issues::retention::{
@@ -68,6 +69,8 @@ enum Shelf {
     Payloads,
     /// Payloads of issues that keep others.
     BusyPayloads,
+    /// What payloads are compressed against.
+    Dictionaries,
     Points,
     SlowMarks,
     Hours,
@@ -81,9 +84,10 @@ enum Shelf {
     Audit,
 }
 
-/// What goes for its age, in this order: an issue only after its payloads and hours.
-const AGED: [Shelf; 10] = [
+/// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
+const AGED: [Shelf; 11] = [
     Shelf::Payloads,
+    Shelf::Dictionaries,
     Shelf::Hours,
     Shelf::Issues,
     Shelf::Points,
@@ -237,6 +241,7 @@ impl<'a> Run<'a> {
         let rows = match shelf {
             Shelf::BusyPayloads => self.busy_payloads().await?,
             Shelf::Payloads => self.payloads().await?,
+            Shelf::Dictionaries => self.dictionaries(before).await?,
             Shelf::Issues => self.issues(before).await?,
             _ => self.rows(shelf, before).await?,
         };
@@ -283,6 +288,15 @@ impl<'a> Run<'a> {
         }
     }
 
+    async fn dictionaries(&self, before: Timestamp) -> Result<usize, Error> {
+        let now = self.with.clock.now();
+        let unused = self.with.store.read(move |tx| find_unused(tx, before)).await?;
+        let write = self.with.store.write("retention", move |tx| {
+            Ok::<_, Error>(retire(tx, now, before)? + forget_unused(tx, &unused)?)
+        });
+        write.await
+    }
+
     async fn issues(&self, before: Timestamp) -> Result<usize, Error> {
         let found = self.with.store.read(move |tx| find_forgotten(tx, before)).await?;
         if found.is_empty() {
@@ -303,7 +317,7 @@ impl<'a> Run<'a> {
                 Shelf::Incidents => incidents.purge(tx, before, STEP_INCIDENTS)?,
                 Shelf::Ledger => ledger::purge(tx, before, STEP_ROWS)?,
                 Shelf::Audit => audit::purge(tx, before, STEP_ROWS)?,
-                Shelf::Payloads | Shelf::BusyPayloads | Shelf::Issues => 0,
+                Shelf::Payloads | Shelf::BusyPayloads | Shelf::Dictionaries | Shelf::Issues => 0,
             })
         });
         write.await

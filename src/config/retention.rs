@@ -13,7 +13,7 @@ pub(super) const KEYS: &[Key] = &[
         "retention.days",
         Kind::Whole { min: 1, max: 3650 },
         Some("90"),
-        "Events older than this are removed. The counts of an issue stay until it was not seen for as long.",
+        "Events older than this are removed, at twice this age also the part of one event against which others of its issue are compressed. The counts of an issue stay until it was not seen for as long.",
     ),
     Key::new(
         "retention.max_gb",

@@ -13,9 +13,6 @@ use super::lenient::{Any, OneObject, Warnings};
 use crate::base::{EventId, Timestamp};
 
 mod fields;
-mod mend;
-
-pub use mend::mend_surrogates;
 
 /// The fields of a scrubbed event that decide its issue, its counters and its alarms.
 ///
@@ -62,7 +59,8 @@ impl<'a> EventHead<'a> {
     /// Reads an event.
     ///
     /// # Errors
-    /// Only where `json` is no object or no JSON. Lone surrogates are such a case: see [`mend_surrogates`].
+    /// Only where `json` is no object or no strict JSON. What `scrub` passed on never is: it mends lone surrogates
+    /// and the like.
     pub fn parse(json: &'a str) -> Result<Self, HeadError> {
         if !json.trim_ascii_start().starts_with('{') {
             return Err(HeadError::NotAnObject);
@@ -410,8 +408,6 @@ mod tests {
         for json in ["", "  ", "null", "[]", "7", "\"{}\"", "{", r#"{"a":1}{"#, r#"{"message":"\ud800"}"#] {
             assert!(EventHead::parse(json).is_err(), "{json}");
         }
-        let mended = mend_surrogates(r#"{"message":"a\ud800b"}"#);
-        assert_eq!(read(&mended).message.formatted.as_deref(), Some("a\u{fffd}b"));
         assert_eq!(read(" {} ").environment(), "production");
     }
 
@@ -489,7 +485,6 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text in ".{0,200}") {
             let _outcome = EventHead::parse(&text);
-            let _mended = mend_surrogates(&text);
         }
     }
 }

@@ -213,7 +213,7 @@ impl EventRecord {
     ) -> Result<i64, Error> {
         let key = event.grouping.key;
         let payload = match &event.payload.dictionary {
-            Some(dictionary) if !dictionaries::exists(tx, dictionary.id)? => {
+            Some(dictionary) if !dictionaries::is_in_use(tx, dictionary.id)? => {
                 self.dictionaries.forget(event.project, key);
                 Cow::Owned(Payload::compress(&event.payload.json()?, None)?)
             }
@@ -224,7 +224,8 @@ impl EventRecord {
                 known
             } else {
                 let json = event.payload.json()?;
-                dictionaries::insert(tx, event.project, issue.id, Dictionary::content_of(&json))?
+                let content = Dictionary::content_of(&json);
+                dictionaries::insert(tx, event.project, issue.id, event.received_at, content)?
             };
             learns.staged.dictionaries.insert((event.project, key), Arc::new(dictionary));
         }

@@ -86,11 +86,12 @@ impl Pass<'_> {
             if index == 0 && self.reader.shape()? == Shape::Text {
                 let quoted = self.reader.quoted()?;
                 let name = self.name(quoted);
-                named = match place.child(&name) {
+                let child = place.child(&name);
+                named = match child {
                     Child::Known(place) => (Sensitivity::Clear, place),
                     Child::Chosen(place) => (self.names.judge(&name), place),
                 };
-                self.text(quoted, Place::Fixed);
+                self.key(quoted, name, place, child);
             } else {
                 self.judged(named.0, named.1, limit)?;
             }

@@ -16,6 +16,8 @@ mod secrets;
 mod section;
 mod shrink;
 mod tokens;
+mod trivial;
+mod walk;
 mod warning;
 
 use std::borrow::Cow;

@@ -23,7 +23,7 @@ pub(super) struct Pass<'a> {
     pub(super) parts: Vec<Part<'a>>,
     pub(super) path: Vec<Step<'a>>,
     /// The protocol's keys met so far in the objects that are open, to find those that come twice.
-    known_keys: Vec<&'a str>,
+    known_keys: Vec<Cow<'a, str>>,
     unnamed_bytes_left: usize,
     // Kept from text to text for their memory.
     decoded: String,
@@ -33,7 +33,8 @@ pub(super) struct Pass<'a> {
 /// A top-level entry of the event.
 #[derive(Debug)]
 pub(super) struct Part<'a> {
-    pub(super) key: &'a str,
+    /// As it is written, uncut.
+    pub(super) key: Cow<'a, str>,
     pub(super) at: Range<usize>,
 }
 
@@ -99,7 +100,7 @@ impl<'a> Pass<'a> {
             }
             let name = self.name(key);
             let child = place.child(&name);
-            if matches!(child, Child::Known(_)) && place.is_typed() && self.is_repeated(key, known_from) {
+            if matches!(child, Child::Known(_)) && place.is_typed() && self.is_repeated(&name, known_from) {
                 self.reader.skip()?;
                 continue;
             }
@@ -107,7 +108,7 @@ impl<'a> Pass<'a> {
                 self.out.push(b',');
             }
             entries += 1;
-            self.entry(key, &name, child, limit)?;
+            self.entry(key, name, place, child, limit)?;
         }
         self.known_keys.truncate(known_from);
         if left_out > 0 {
@@ -121,43 +122,76 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn is_repeated(&mut self, key: Quoted<'a>, known_from: usize) -> bool {
-        let repeated = self.known_keys.get(known_from..).is_some_and(|keys| keys.contains(&key.raw));
+    fn is_repeated(&mut self, name: &Cow<'a, str>, known_from: usize) -> bool {
+        let repeated = self.known_keys.get(known_from..).is_some_and(|keys| keys.contains(name));
         if repeated {
-            self.path.push(Step::Key(key.raw));
+            self.path.push(Step::Key(name.clone()));
             self.warn(WarningKind::DuplicateKey, "came twice, the first was kept".to_owned());
             self.path.pop();
         } else {
-            self.known_keys.push(key.raw);
+            self.known_keys.push(name.clone());
         }
         repeated
     }
 
     /// Copies a key and its value.
-    fn entry(&mut self, key: Quoted<'a>, name: &str, child: Child, limit: usize) -> Result<(), ScrubError> {
+    fn entry(
+        &mut self,
+        key: Quoted<'a>,
+        name: Cow<'a, str>,
+        place: Place,
+        child: Child,
+        limit: usize,
+    ) -> Result<(), ScrubError> {
         let at_root = self.path.is_empty();
         let from = self.out.len();
-        if key.coded || key.raw.len() > KEY_BYTES_MAX {
-            output::clipped(name, KEY_BYTES_MAX, &mut self.out);
-        } else {
-            output::raw(key.raw, &mut self.out);
-        }
+        let sensitivity = match child {
+            Child::Known(_) => Sensitivity::Clear,
+            Child::Chosen(_) => self.names.judge(&name),
+        };
+        let name = self.key(key, name, place, child);
         self.out.push(b':');
         let unnamed = at_root && matches!(child, Child::Chosen(_));
         let limit = if unnamed { limit.min(self.out.len() + self.unnamed_bytes_left) } else { limit };
-        self.path.push(Step::Key(key.raw));
+        self.path.push(Step::Key(name.clone()));
         match child {
             Child::Known(place) => self.value(place, limit)?,
-            Child::Chosen(place) => self.judged(self.names.judge(name), place, limit)?,
+            Child::Chosen(place) => self.judged(sensitivity, place, limit)?,
         }
         self.path.pop();
         if unnamed {
             self.unnamed_bytes_left = self.unnamed_bytes_left.saturating_sub(self.out.len() - from);
         }
         if at_root {
-            self.parts.push(Part { key: key.raw, at: from..self.out.len() });
+            self.parts.push(Part { key: name, at: from..self.out.len() });
         }
         Ok(())
+    }
+
+    /// Writes a key without its secrets, and returns it so. Parsers of forms make one key of a whole JSON body.
+    /// What the protocol names holds none.
+    pub(super) fn key(
+        &mut self,
+        key: Quoted<'a>,
+        name: Cow<'a, str>,
+        place: Place,
+        child: Child,
+    ) -> Cow<'a, str> {
+        let mut secrets = std::mem::take(&mut self.secrets);
+        secrets.clear();
+        if matches!(child, Child::Chosen(_)) || matches!(place, Place::Cookies | Place::Meta) {
+            secrets::find(&name, Style::Text, self.names, &mut secrets);
+        }
+        self.filtered = self.filtered.saturating_add(u32::try_from(secrets.len()).unwrap_or(u32::MAX));
+        let replaced = !secrets.is_empty();
+        let name = if replaced { secrets::replaced(&name, &secrets).into_owned().into() } else { name };
+        self.secrets = secrets;
+        if !key.coded && !replaced && name.len() <= KEY_BYTES_MAX {
+            output::raw(key.raw, &mut self.out);
+        } else if output::clipped(&name, KEY_BYTES_MAX, &mut self.out) {
+            self.warn(WarningKind::Clipped, format!("a key of {} bytes cut to {KEY_BYTES_MAX}", name.len()));
+        }
+        name
     }
 
     /// Copies or hides the next value by what its name says.

@@ -9,7 +9,9 @@ use std::ops::Range;
 use super::FILTERED;
 use super::digits::{SSN_BYTES, card_length, iban_length, starts_with_ssn};
 use super::names::{Names, Sensitivity};
-use super::tokens;
+use super::tokens::{self, Tokens};
+use super::trivial::{is_masked, is_trivial};
+use super::walk::{count, run};
 
 /// How much of a text is expected to be prose, code or address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,7 @@ const fn classes() -> [Class; 256] {
 /// Appends the secrets of `text` to `found`, in order and apart from each other.
 pub(super) fn find(text: &str, style: Style, names: &Names, found: &mut Vec<Range<usize>>) {
     let bytes = text.as_bytes();
+    let mut tokens = Tokens::new(bytes);
     let mut at = 0;
     while let Some(step) =
         bytes.get(at..).and_then(|rest| rest.iter().position(|b| class(*b) != Class::Nothing))
@@ -94,7 +97,7 @@ pub(super) fn find(text: &str, style: Style, names: &Names, found: &mut Vec<Rang
                 at = run_end - 1;
                 secret
             }
-            (Class::Token, Style::Text | Style::Code) => tokens::token_at(bytes, at, floor),
+            (Class::Token, Style::Text | Style::Code) => tokens.at(at, floor),
             (Class::Assign, _) => assigned_at(text, at, style, names),
         };
         at += 1;
@@ -244,55 +247,61 @@ fn quoted_content(bytes: &[u8], from: usize) -> Option<Range<usize>> {
     let slashes = bytes.iter().skip(from).take(3).take_while(|byte| **byte == b'\\').count();
     let quote = *bytes.get(from + slashes).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'))?;
     let start = from + slashes + 1;
-    let (mut run, mut place) = (0, start);
+    let (mut escapes, mut place) = (0, start);
     while let Some(byte) = bytes.get(place) {
         let doubled = quote == b'\'' && place > start && bytes.get(place + 1) == Some(&quote);
         if *byte == b'\\' {
-            run += 1;
-        } else if *byte == quote && run == slashes && !doubled {
+            escapes += 1;
+        } else if *byte == quote && escapes == slashes && !doubled {
+            count(place - start);
             return Some(start..place - slashes);
         } else {
             // SQL writes a quote inside as two.
             place += usize::from(*byte == quote && doubled);
-            run = 0;
+            escapes = 0;
         }
         place += 1;
     }
+    count(bytes.len() - start);
     Some(start..bytes.len())
 }
 
 /// An unquoted value: up to a blank or what separates values. A call or structure is not a value.
-fn bare_value(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    let ends = |byte: &u8| {
-        byte.is_ascii_whitespace()
-            || matches!(
-                byte,
-                b'&' | b';'
-                    | b','
-                    | b')'
-                    | b'}'
-                    | b']'
-                    | b'"'
-                    | b'\''
-                    | b'<'
-                    | b'>'
-                    | b'|'
-                    | b'\\'
-                    | b'('
-                    | b'{'
-            )
-    };
-    let rest = bytes.get(from..)?;
-    let length = rest.iter().position(ends).unwrap_or(rest.len());
-    let word = rest.get(..length)?;
-    if matches!(rest.get(length), Some(b'(')) || matches!(rest.first(), Some(b'[')) {
-        return None;
+fn bare_value(bytes: &[u8], mut from: usize) -> Option<Range<usize>> {
+    loop {
+        if bytes.get(from) == Some(&b'[') || is_call(bytes, from) {
+            return None;
+        }
+        let end = run(bytes, from, |byte| !ends_value(byte));
+        let word = bytes.get(from..end)?;
+        // The mark before a placeholder's brace.
+        if matches!(word, b"$" | b"#" | b"%") && bytes.get(end) == Some(&b'{') {
+            return None;
+        }
+        let scheme = SCHEMES.iter().any(|scheme| scheme.as_bytes().eq_ignore_ascii_case(word));
+        let goes_on = bytes.get(end) == Some(&b' ') && bytes.get(end + 1).is_some_and(|b| !ends_value(*b));
+        if !(scheme && goes_on) {
+            return (end > from).then_some(from..end);
+        }
+        from = end + 1;
     }
-    let scheme = SCHEMES.iter().any(|scheme| scheme.as_bytes().eq_ignore_ascii_case(word));
-    if scheme && rest.get(length) == Some(&b' ') && rest.get(length + 1).is_some_and(|next| !ends(next)) {
-        return bare_value(bytes, from + length + 1);
-    }
-    (length > 0).then_some(from..from + length)
+}
+
+const fn ends_value(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
+        || matches!(
+            byte,
+            b'&' | b';' | b',' | b')' | b'}' | b']' | b'"' | b'\'' | b'<' | b'>' | b'|' | b'\\' | b'(' | b'{'
+        )
+}
+
+/// Whether the name of something called stands at `from`: `Token(`, `auth::token(`, `%(`.
+fn is_call(bytes: &[u8], from: usize) -> bool {
+    let near = bytes.get(..bytes.len().min(from + NAME_BYTES_MAX)).unwrap_or_default();
+    let end = run(near, from, |byte| {
+        byte.is_ascii_alphanumeric() || !byte.is_ascii() || matches!(byte, b'_' | b'.' | b':' | b'$' | b'%')
+    });
+    bytes.get(end) == Some(&b'(')
 }
 
 /// Words that stand before the secret in an `Authorization` value.
@@ -304,40 +313,20 @@ fn prose_value(bytes: &[u8], from: usize, name: &str) -> Option<Range<usize>> {
     const HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
     const SECRET_BYTES_MIN: usize = 6;
     if HEADERS.iter().any(|header| header.eq_ignore_ascii_case(name)) {
-        let rest = bytes.get(from..)?;
-        let length =
-            rest.iter().position(|byte| matches!(byte, b'\n' | b'\r' | b'"' | b'\'')).unwrap_or(rest.len());
-        return Some(from..from + length);
+        return Some(from..run(bytes, from, |byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\'')));
     }
     let value = bare_value(bytes, from)?;
     let word = bytes.get(value.clone())?;
     (word.len() >= SECRET_BYTES_MIN && word.iter().any(u8::is_ascii_digit)).then_some(value)
 }
 
-/// Values that hide nothing: empty, a language's nothing, a placeholder, or hidden already.
-fn is_trivial(value: &str) -> bool {
-    const WORDS: [&str; 9] =
-        ["none", "null", "nil", "undefined", "true", "false", "filtered", "redacted", "[]"];
-    let trimmed = value.trim();
-    trimmed.is_empty()
-        || WORDS.iter().any(|word| word.eq_ignore_ascii_case(trimmed))
-        || trimmed.starts_with(['%', '$', '?', '{', '<', '['])
-        || is_masked(trimmed)
-}
-
-/// Stars or dots alone.
-fn is_masked(value: &str) -> bool {
-    value.chars().all(|character| matches!(character, '*' | '•' | '·'))
-}
-
 /// The password of `user:password@` at the start of an URL's authority.
 fn url_password(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    let rest = bytes.get(from..)?;
-    let ends = |byte: &u8| {
-        byte.is_ascii_whitespace()
-            || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\')
-    };
-    let authority = rest.get(..rest.iter().position(ends).unwrap_or(rest.len()))?;
+    let authority_end = run(bytes, from, |byte| {
+        !byte.is_ascii_whitespace()
+            && !matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\')
+    });
+    let authority = bytes.get(from..authority_end)?;
     let end = authority.iter().rposition(|byte| *byte == b'@')?;
     let start = authority.get(..end)?.iter().position(|byte| *byte == b':')? + 1;
     let password = str::from_utf8(authority.get(start..end)?).ok()?;
@@ -394,6 +383,10 @@ mod tests {
                 ("session=abc", "session=█"),
                 ("b'password': b'x'", "b'password': b'█'"),
                 ("password='open", "password='█"),
+                ("password='$2b$12$R9h/cIPz0gi.URNNX3kh2O'", "password='█'"),
+                ("password=%hunter2 token=?x1 secret='<a>b'", "password=█ token=█ secret='█'"),
+                (r#"token='{"a":1}' password="${PW:-x}""#, "token='█' password=\"█\""),
+                ("token=bearer token abc", "token=bearer token █"),
             ],
         );
     }
@@ -407,6 +400,8 @@ mod tests {
             "password=None, token=null, secret=''",
             "WHERE password = %s AND token = $1 AND secret = ? AND otp = {otp}",
             "password=[Filtered] token=****** secret=<redacted>",
+            "password='%(pw)s' token=\"${TOKEN}\" secret='{{ secret.value }}' otp=${OTP} pwd='<your password>'",
+            "password='%s' token='$12' secret='?' otp='[object Object]' pwd=%(pw)s passwd=crypt::hash(x)",
             "if token == other",
             "token != 'x'",
             "max_tokens=4096",
@@ -484,6 +479,76 @@ mod tests {
                 ("webpack-internal:///./src/password.js", "webpack-internal:///./src/password.js"),
             ],
         );
+    }
+
+    #[test]
+    fn a_hostile_text_costs_no_more_than_its_length() {
+        const REPEATS: usize = 4000;
+        let patterns = [
+            "-eyJ",
+            "eyJ",
+            "ask-",
+            "-sk-",
+            "xAKIA",
+            "AKIA",
+            "-AIza",
+            "_ghp_",
+            "xghp_",
+            "xoxb-",
+            "glpat-",
+            "bearer ",
+            "xbearer ",
+            "Basic  ",
+            "-----BEGIN ",
+            "-----BEGIN X-----",
+            "-----END ",
+            "://",
+            "a:b@://",
+            "://a:",
+            "password=",
+            "password=[",
+            "token=%",
+            "token=$",
+            "token='",
+            "token=''",
+            r"token=\''",
+            r#"token=\""#,
+            "token=\"%",
+            "token='{",
+            "token:",
+            "token: ",
+            "token: bearer ",
+            "cookie: ",
+            "cookie: %",
+            "cookie: {",
+            "&token=",
+            "token=bearer ",
+            "tokens=1",
+            "password:a=",
+            "1",
+            "1111 ",
+            "1111-",
+            "AA11",
+            "AA11 ",
+            "123-45-",
+            "::",
+            "==",
+            "=",
+        ];
+        for pattern in patterns {
+            for behind in ["", "(", "}", "'"] {
+                let text = format!("{}{behind}", pattern.repeat(REPEATS));
+                for style in [Style::Text, Style::Code, Style::Location] {
+                    let work = || find(&text, style, &Names::default(), &mut Vec::new());
+                    let steps = super::super::walk::steps_of(work);
+                    assert!(
+                        steps <= 64 * text.len(),
+                        "{pattern} {behind} {style:?}: {steps} of {}",
+                        text.len()
+                    );
+                }
+            }
+        }
     }
 
     proptest! {

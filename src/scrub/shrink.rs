@@ -12,7 +12,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let too_large = ScrubError::TooLarge { bytes: self.out.len(), max: bytes_max };
-        let turn = |part: &Part<'_>| section::turn_to_go(part.key);
+        let turn = |part: &Part<'_>| section::turn_to_go(&part.key);
         let mut turns: Vec<u8> = self.parts.iter().filter_map(turn).collect();
         turns.sort_unstable();
         turns.dedup();

@@ -141,6 +141,39 @@ fn an_escaped_key_is_judged_by_what_it_means() {
 }
 
 #[test]
+fn keys_lose_their_secrets_and_so_do_the_paths_of_warnings() {
+    let body = r#"{"password":"hunter2"}"#;
+    let scrubbed = event(&json!({ "request": { "data": { body: "" } } }).to_string());
+    let shown = r#"{"password":"[Filtered]"}"#;
+    assert_eq!(value_of(&scrubbed), json!({ "request": { "data": { shown: "" } } }));
+    assert_eq!(scrubbed.filtered, 1);
+    let card = "4111 1111 1111 1111";
+    let long = "x".repeat(20_000);
+    for value in [
+        json!({ "extra": { card: { "a": long } } }),
+        json!({ card: { "a": long }, "token=hunter2": 1 }),
+        json!({ "request": { "cookies": { "token=hunter2": "" }, "query_string": [["token=hunter2", ""]] } }),
+        json!({ "tags": [["token=hunter2", "x"]], "_meta": { "extra": { card: { "": {} } } } }),
+    ] {
+        let scrubbed = event(&value.to_string());
+        let shown = format!("{} {:?}", value_of(&scrubbed), scrubbed.warnings);
+        assert!(!shown.contains("hunter2") && !shown.contains(card), "{shown}");
+    }
+    let rules = ScrubRules { safe_keys: vec!["map".to_owned()], ..ScrubRules::default() };
+    let raw = json!({ "extra": { "map": { "token=x1": 1 } } }).to_string();
+    assert_eq!(Scrubber::new(&rules).event(raw.as_bytes()).unwrap().json, raw.as_bytes());
+    let scrubbed = event(&json!({ "extra": { "k".repeat(300): 1 } }).to_string());
+    assert_eq!(kinds(&scrubbed), [("extra", WarningKind::Clipped)]);
+}
+
+#[test]
+fn a_key_that_comes_twice_is_known_by_what_it_means() {
+    let scrubbed = event(r#"{"message":"a","m\u0065ssage":"b"}"#);
+    assert_eq!(value_of(&scrubbed), json!({ "message": "a" }));
+    assert_eq!(kinds(&scrubbed), [("message", WarningKind::DuplicateKey)]);
+}
+
+#[test]
 fn untouched_values_keep_their_digits_and_escapes() {
     let raw = r#"{"extra":{"a":1.10,"b":123456789012345678901234567890,"c":"\u00fc\/","d":1e5,"e":-0.0}}"#;
     assert_eq!(event(raw).json, raw.as_bytes());

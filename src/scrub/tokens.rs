@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-/// The bytes at which [`token_at`] has something to look for.
+use super::walk::run;
+
+/// The bytes at which [`Tokens::at`] has something to look for.
 pub(super) const TRIGGERS: [u8; 6] = [b'A', b'B', b'b', b'J', b'_', b'-'];
 
 /// A provider's token: a prefix and a least number of letters, digits, `_` and `-` behind it.
@@ -47,24 +49,58 @@ const PREFIXES_A: [Known; 3] = [
     Known { prefix: b"AIza", rest_min: 35 },
 ];
 
-/// The secret that the trigger at `at` belongs to. Nothing before `floor` is looked at.
-pub(super) fn token_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
-    match bytes.get(at)? {
-        b'B' | b'b' => credentials_at(bytes, at, floor),
-        b'A' => {
-            let rest = bytes.get(at..)?;
-            let known = PREFIXES_A.iter().find(|known| rest.starts_with(known.prefix))?;
-            known_token(bytes, at, floor, known)
+/// The tokens of one text, asked for from its start to its end.
+pub(super) struct Tokens<'t> {
+    bytes: &'t [u8],
+    /// Up to here it is known that no JWT begins: keeps the search linear.
+    jwt_free_until: usize,
+}
+
+impl<'t> Tokens<'t> {
+    pub(super) const fn new(bytes: &'t [u8]) -> Self {
+        Self { bytes, jwt_free_until: 0 }
+    }
+
+    /// The secret that the trigger at `at` belongs to. Nothing before `floor` is looked at.
+    pub(super) fn at(&mut self, at: usize, floor: usize) -> Option<Range<usize>> {
+        let bytes = self.bytes;
+        match bytes.get(at)? {
+            b'B' | b'b' => credentials_at(bytes, at, floor),
+            b'A' => {
+                let rest = bytes.get(at..)?;
+                let known = PREFIXES_A.iter().find(|known| rest.starts_with(known.prefix))?;
+                known_token(bytes, at, floor, known)
+            }
+            b'J' => self.jwt_at(at, floor),
+            b'-' if bytes.get(at..)?.starts_with(PEM_BEGIN) => pem_body(bytes, at),
+            b'_' | b'-' => {
+                let before = bytes.get(at.checked_sub(2)?..at)?.first_chunk()?;
+                let head = bytes.get(floor..=at)?;
+                let known =
+                    ending_in(*before, bytes[at]).iter().find(|known| head.ends_with(known.prefix))?;
+                known_token(bytes, at + 1 - known.prefix.len(), floor, known)
+            }
+            _ => None,
         }
-        b'J' => jwt_at(bytes, at, floor),
-        b'-' if bytes.get(at..)?.starts_with(PEM_BEGIN) => pem_body(bytes, at),
-        b'_' | b'-' => {
-            let before = bytes.get(at.checked_sub(2)?..at)?.first_chunk()?;
-            let head = bytes.get(floor..=at)?;
-            let known = ending_in(*before, bytes[at]).iter().find(|known| head.ends_with(known.prefix))?;
-            known_token(bytes, at + 1 - known.prefix.len(), floor, known)
+    }
+
+    /// `eyJ….eyJ….…`: header, payload and signature, all base64url; the trigger is the J.
+    fn jwt_at(&mut self, at: usize, floor: usize) -> Option<Range<usize>> {
+        /// `{"alg":""}` in base64 has 14 digits.
+        const HEADER_BYTES_MIN: usize = 12;
+        let bytes = self.bytes;
+        let start = at.checked_sub(2).filter(|start| *start >= floor.max(self.jwt_free_until))?;
+        if bytes.get(start..at) != Some(b"ey") || !starts_word(bytes, start, floor) {
+            return None;
         }
-        _ => None,
+        let header_end = run(bytes, at, is_token_byte);
+        if bytes.get(header_end) != Some(&b'.') {
+            // Whatever begins in between ends there too.
+            self.jwt_free_until = header_end;
+            return None;
+        }
+        (header_end - at >= HEADER_BYTES_MIN)
+            .then(|| start..run(bytes, header_end, |byte| is_token_byte(byte) || byte == b'.'))
     }
 }
 
@@ -77,29 +113,14 @@ fn starts_word(bytes: &[u8], at: usize, floor: usize) -> bool {
         || !at.checked_sub(1).and_then(|before| bytes.get(before)).is_some_and(u8::is_ascii_alphanumeric)
 }
 
-fn run(bytes: &[u8], from: usize, belongs: impl Fn(u8) -> bool) -> usize {
-    from + bytes.iter().skip(from).take_while(|byte| belongs(**byte)).count()
-}
-
 fn known_token(bytes: &[u8], at: usize, floor: usize, known: &Known) -> Option<Range<usize>> {
+    // Before the walk: what walks far is a token, and the search goes on behind it.
+    if !starts_word(bytes, at, floor) {
+        return None;
+    }
     let from = at + known.prefix.len();
     let end = run(bytes, from, is_token_byte);
-    (starts_word(bytes, at, floor) && end - from >= known.rest_min).then_some(at..end)
-}
-
-/// `eyJ….eyJ….…`: header, payload and signature, all base64url; the trigger is the J.
-fn jwt_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
-    /// `{"alg":""}` in base64 has 14 digits.
-    const HEADER_BYTES_MIN: usize = 12;
-    let start = at.checked_sub(2).filter(|start| *start >= floor)?;
-    if bytes.get(start..at) != Some(b"ey") || !starts_word(bytes, start, floor) {
-        return None;
-    }
-    let header_end = run(bytes, at, is_token_byte);
-    if header_end - at < HEADER_BYTES_MIN || bytes.get(header_end) != Some(&b'.') {
-        return None;
-    }
-    Some(start..run(bytes, header_end, |byte| is_token_byte(byte) || byte == b'.'))
+    (end - from >= known.rest_min).then_some(at..end)
 }
 
 /// `Bearer TOKEN` and `Basic BASE64`, where what follows looks like a secret and not like a word.
@@ -111,6 +132,9 @@ fn credentials_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>>
         (_, true) => 6,
         (false, false) => return None,
     };
+    if !starts_word(bytes, at, floor) {
+        return None;
+    }
     let from = run(bytes, at + scheme_bytes, |byte| byte == b' ');
     let end =
         run(bytes, from, |byte| is_token_byte(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'='));
@@ -118,7 +142,7 @@ fn credentials_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>>
     let has_digit = secret.iter().any(u8::is_ascii_digit);
     let enough = secret.len() >= LONG_SECRET_BYTES_MIN
         || (secret.len() >= SECRET_BYTES_MIN && (has_digit || secret.ends_with(b"=")));
-    (starts_word(bytes, at, floor) && enough).then_some(from..end)
+    enough.then_some(from..end)
 }
 
 const SECRET_BYTES_MIN: usize = 6;

@@ -1,5 +1,6 @@
 //! What was cut or repaired in an event, told to the people who read it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -50,10 +51,10 @@ pub const WARNINGS_MAX: usize = 25;
 const PATH_CHARS_MAX: usize = 200;
 
 /// A step on the way from the root to a value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Step<'a> {
-    /// A key as it stands between its quotes.
-    Key(&'a str),
+    /// A key without its secrets.
+    Key(Cow<'a, str>),
     Index(usize),
 }
 

@@ -9,6 +9,21 @@ use serde_json::Value;
 use tocsin::sentry::{Body, BodyLimits, Encoding, Envelope, ItemKind};
 
 const LIMITS: BodyLimits = BodyLimits { compressed_bytes: 1 << 20, decompressed_bytes: 16 << 20 };
+/// Texts near which faults were found: long walks that lead nowhere, values in keys, numbers too long to be codes.
+const TEXTS: [&str; 12] = [
+    "-eyJ-eyJ-eyJ-eyJ",
+    "ask-ask-ask-sk-",
+    "token=bearer bearer bearer token abc",
+    "password=[password=[password=[",
+    "token=token=token=(",
+    r"token=\''token=\''",
+    "password='$2b$12$R9h/cIPz0gi.URNNX3kh2O'",
+    "password=%(pw)s token=${TOKEN} otp={{ otp }} pwd=<pwd>",
+    r#"{"password":"hunter2"}"#,
+    "cookie: %cookie: %cookie: {",
+    "job_12345678901.5",
+    "job_11111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111",
+];
 /// Larger inputs make a fuzzer slow and teach it little.
 const SEED_BYTES_MAX: usize = 64 * 1024;
 
@@ -20,6 +35,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         if path.extension().is_some_and(|extension| extension == "body") {
             seed(&path, Path::new(folder))?;
         }
+    }
+    for (at, text) in TEXTS.iter().enumerate() {
+        let event = serde_json::json!({
+            "message": text, "extra": { *text: text }, "request": { "data": { *text: "" } },
+        });
+        write_event(Path::new(folder), &format!("text-{at}"), event.to_string().as_bytes())?;
     }
     Ok(())
 }

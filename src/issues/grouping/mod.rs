@@ -36,11 +36,6 @@ pub fn group(head: &EventHead<'_>) -> Grouping {
     Grouping { key: basis.key(), algorithm: CURRENT, reason: basis.reason() }
 }
 
-/// The key alone, for events whose issue is likely known.
-pub fn key(head: &EventHead<'_>) -> [u8; 16] {
-    Basis::of(head).key()
-}
-
 /// What a key is made of.
 enum Basis<'a> {
     Evidence(Evidence<'a>),

@@ -238,6 +238,8 @@ mod tests {
             ("name='jo' ok=true off=False == 'kept'", "name=<quoted_str> ok=<bool> off=<bool> == 'kept'"),
             ("5xx 2nd 3DS 42P01 E11000", "5xx 2nd 3DS 42P01 E11000"),
             ("verification code 482913", "verification code <int>"),
+            ("job_12345678901.5 error_503", "job_<int>.<int> error_503"),
+            (&format!("job_{}", "1".repeat(140)), "job_<int>"),
             ("nothing here", "nothing here"),
             ("", ""),
         ]);

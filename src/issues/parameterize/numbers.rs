@@ -23,7 +23,7 @@ pub(super) fn number(bytes: &[u8], word: Word, is_port: bool) -> Step {
     if let Some(step) = dotted(bytes, word) {
         return step;
     }
-    let kept = word.len() <= CODE_DIGITS_MAX
+    let kept = may_be_code(word)
         && (is_port && is_lasting_port(bytes, word)
             || names_the_fault(bytes, word)
             || is_known_port(bytes, word));
@@ -52,7 +52,8 @@ pub(super) fn glued(bytes: &[u8], word: Word) -> Step {
     if let Some(step) = identifier(bytes, word) {
         return step;
     }
-    let is_number = word.all_digits() && word.len() >= DIGITS_MIN && !names_the_fault(bytes, word);
+    let is_number =
+        word.all_digits() && word.len() >= DIGITS_MIN && !(may_be_code(word) && names_the_fault(bytes, word));
     if is_number {
         return replace(word.start, word.end, "<int>");
     }
@@ -173,6 +174,11 @@ fn signed_start(bytes: &[u8], at: usize) -> usize {
     at - usize::from(is_sign)
 }
 
+fn may_be_code(word: Word) -> bool {
+    word.len() <= CODE_DIGITS_MAX
+}
+
+/// The number that a word of digits is. Only for what [`may_be_code`]: more digits would not fit.
 fn value(bytes: &[u8], word: Word) -> u32 {
     bytes[word.start..word.end].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
 }

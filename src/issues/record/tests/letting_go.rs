@@ -133,3 +133,35 @@ async fn an_issue_whose_client_lives_in_the_past_is_kept_while_it_is_heard_of() 
     assert_eq!(house.read(|tx| find_forgotten(tx, before)), [0_i64; 0]);
     house.store.stop();
 }
+
+#[tokio::test]
+async fn an_old_dictionary_is_learned_anew_and_goes_with_the_last_payload_that_needs_it() {
+    let house = House::new().await;
+    for id in 1..=8 {
+        house.send(id, NOON, json!({})).await;
+    }
+    let kept = |house: &House| -> Vec<i64> {
+        house.read(|tx| tx.all("SELECT id FROM payload_dictionaries ORDER BY id", [], |row| row.get(0)))
+    };
+    let needed = |house: &House, id: u8| -> Option<i64> {
+        let sql = "SELECT dictionary_id FROM events WHERE event_id = ?1";
+        house.read(|tx| tx.one(sql, [EventId([id; 16]).0], |row| row.get(0)))
+    };
+    assert_eq!((needed(&house, 8), kept(&house).len()), (kept(&house).first().copied(), 1));
+    let later = NOON + 90 * DAY;
+    let retire = house.store.write("retire", move |tx| dictionaries::retire(tx, later, NOON + DAY));
+    assert_eq!(retire.await.unwrap(), 1);
+    for id in 9..=12 {
+        house.send(id, later, json!({})).await;
+    }
+    let [old, new] = kept(&house)[..] else { panic!("{:?}", kept(&house)) };
+    assert_eq!([9, 12].map(|id| needed(&house, id)), [None, Some(new)]);
+    let unused = || house.read(|tx| dictionaries::find_unused(tx, later + DAY));
+    assert_eq!(unused(), [0; 0]);
+    assert_eq!(house.evict(later, Cut::Before(later)).await, 8);
+    assert_eq!(unused(), [old]);
+    house.store.write("forget", move |tx| dictionaries::forget_unused(tx, &[old])).await.unwrap();
+    assert_eq!(kept(&house), [new]);
+    assert_eq!(house.title_of(12).as_deref(), Some("PaymentError: card declined"));
+    house.store.stop();
+}
