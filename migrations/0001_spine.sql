@@ -158,7 +158,7 @@ CREATE TABLE channels (
     sealed        BLOB,                             -- secrets, sealed with context `channel:{uid}`
     owner         TEXT NOT NULL CHECK (owner IN ('page', 'environment')),
     position      INTEGER NOT NULL,                 -- order in which unanswered alarms climb
-    state         TEXT NOT NULL CHECK (state IN ('ready', 'paused', 'broken')),
+    state         TEXT NOT NULL CHECK (state IN ('ready', 'paused', 'broken', 'absent')),
     state_reason  TEXT,
     failures      INTEGER NOT NULL DEFAULT 0,       -- in a row; feeds the breaker
     open_until    INTEGER,                          -- breaker: no attempt before
@@ -168,7 +168,13 @@ CREATE TABLE channels (
     delivered_at  INTEGER                           -- last proof that it works
 ) STRICT;
 
--- The channels a project chose. No row: all channels.
+-- Projects that chose their channels; all others ring every channel. Apart from `routes`, which go with their
+-- channels: a project that lost the last one of its choice has not chosen all.
+CREATE TABLE route_choices (
+    project_id INTEGER PRIMARY KEY REFERENCES projects (id) ON DELETE CASCADE
+) STRICT;
+
+-- The channels that a project chose.
 CREATE TABLE routes (
     project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
     channel_id INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,

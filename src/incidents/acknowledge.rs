@@ -80,7 +80,7 @@ impl Incidents {
         Ok(self.schedule_ring(tx, now, &IncidentRow { state: IncidentState::Open, ..row })?)
     }
 
-    /// Gives a witness an incident of its own, told to everybody; the rest stays as it is.
+    /// Gives a witness an incident of its own, told to everybody; the rest is as grave as what stays.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Over`]; [`Error::LastWitness`].
@@ -108,6 +108,7 @@ impl Incidents {
             return Err(Error::LastWitness);
         }
         let own = self.move_witness(tx, now, witness, from)?;
+        self.settle_rest(tx, now, from, witness)?;
         let own_detail = json!({"key": key, "incident": from.0});
         note(tx, now, own.id, &Event { kind: EventKind::SplitFrom, actor: Some(by), detail: own_detail })?;
         let detail = json!({"key": key, "incident": own.id.0});
@@ -142,5 +143,40 @@ impl Incidents {
         tx.execute("UPDATE witnesses SET incident_id = ?2 WHERE id = ?1", params![witness.0, own.0])?;
         tx.execute("UPDATE incidents SET witness_count = witness_count - 1 WHERE id = ?1", [from.0])?;
         rows::find_incident(tx, own)?.ok_or(Error::NotFound("incident"))
+    }
+
+    /// Severity, start and summary of an incident that `left` has left, from the witnesses that stay.
+    fn settle_rest(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        incident: IncidentId,
+        left: WitnessId,
+    ) -> Result<(), Error> {
+        // Who opened the incident named it, and mails hang on that name.
+        tx.execute(
+            "UPDATE incidents SET
+                 impact_started_at = (SELECT min(first_bad_at) FROM witnesses WHERE incident_id = ?1),
+                 summary = ifnull((SELECT summary FROM witnesses WHERE incident_id = ?1
+                                   AND NOT EXISTS (SELECT 1 FROM witnesses WHERE incident_id = ?1 AND id < ?2)
+                                   ORDER BY id LIMIT 1), summary)
+             WHERE id = ?1",
+            params![incident.0, left.0],
+        )?;
+        let row = rows::find_incident(tx, incident)?.ok_or(Error::NotFound("incident"))?;
+        let severities =
+            tx.all("SELECT DISTINCT severity FROM witnesses WHERE incident_id = ?1", [incident.0], |row| {
+                rows::severity(row, 0)
+            })?;
+        let severity = severities.into_iter().max().unwrap_or(row.severity);
+        if severity == row.severity {
+            return Ok(());
+        }
+        tx.execute(
+            "UPDATE incidents SET severity = ?2 WHERE id = ?1",
+            params![incident.0, severity.as_str()],
+        )?;
+        cancel_rings(tx, incident, "what rang is an incident of its own")?;
+        Ok(self.schedule_ring(tx, now, &IncidentRow { severity, ..row })?)
     }
 }

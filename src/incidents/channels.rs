@@ -29,6 +29,9 @@ pub enum ChannelState {
     Paused,
     /// It refused for good (wrong password, deleted hook); stays so until it is changed or a test succeeds.
     Broken,
+    /// The configuration names it no longer. It is kept, without its secrets, for the projects that chose it: named
+    /// again, it is the same channel.
+    Absent,
 }
 
 /// A channel as it is stored. Its secrets are sealed with the context `channel:{uid}`.
@@ -112,11 +115,14 @@ impl ChannelState {
             Self::Ready => "ready",
             Self::Paused => "paused",
             Self::Broken => "broken",
+            Self::Absent => "absent",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Ready, Self::Paused, Self::Broken].into_iter().find(|state| state.as_str() == text)
+        [Self::Ready, Self::Paused, Self::Broken, Self::Absent]
+            .into_iter()
+            .find(|state| state.as_str() == text)
     }
 }
 
@@ -170,11 +176,19 @@ impl Incidents {
         owned_by_page(tx, id)?;
         check(tx, channel, Some(id))?;
         overwrite(tx, id, channel)?;
-        self.resume_channel(tx, now, id)
+        self.make_ready(tx, now, id)
     }
 
     /// Makes a paused or broken channel ready: it is told what waited.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::OwnedElsewhere`] where the configuration names it no longer.
     pub fn resume_channel(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
+        refuse_absent(tx, id)?;
+        self.make_ready(tx, now, id)
+    }
+
+    fn make_ready(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
         let resumed = tx.execute(
             "UPDATE channels SET state = 'ready', state_reason = NULL, failures = 0, open_until = NULL
              WHERE id = ?1",
@@ -188,6 +202,9 @@ impl Incidents {
     }
 
     /// Pauses a channel, by hand; what it has not sent goes to the next one.
+    ///
+    /// # Errors
+    /// As [`Incidents::resume_channel`].
     pub fn pause_channel(
         &self,
         tx: &WriteTx<'_>,
@@ -195,6 +212,7 @@ impl Incidents {
         id: ChannelId,
         reason: &str,
     ) -> Result<(), Error> {
+        refuse_absent(tx, id)?;
         self.stop_channel(tx, now, id, (ChannelState::Paused, reason))
     }
 
@@ -207,23 +225,28 @@ impl Incidents {
         id: ChannelId,
         reason: &str,
     ) -> Result<(), Error> {
-        if find(tx, id)?.is_some_and(|channel| channel.state == ChannelState::Paused) {
+        let is_off = |channel: Channel| matches!(channel.state, ChannelState::Paused | ChannelState::Absent);
+        if find(tx, id)?.is_some_and(is_off) {
             return Ok(());
         }
         self.stop_channel(tx, now, id, (ChannelState::Broken, reason))
     }
 
-    /// Removes a channel of the page; what it has not sent goes to the next one.
+    /// Removes a channel of the page, or one that the configuration names no longer; what it has not sent goes to
+    /// the next one.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::OwnedElsewhere`].
     pub fn remove_channel(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
-        owned_by_page(tx, id)?;
+        let is_absent = find(tx, id)?.is_some_and(|channel| channel.state == ChannelState::Absent);
+        if !is_absent {
+            owned_by_page(tx, id)?;
+        }
         self.drop_channel(tx, now, id)
     }
 
-    /// Makes the channels of the environment exactly these, matched by name; those no longer named are removed. One
-    /// that a person paused stays paused, a broken one gets another chance.
+    /// Makes the channels of the environment exactly these, matched by name; those no longer named are absent.
+    /// One that a person paused stays paused, a broken one gets another chance.
     ///
     /// A known channel is given with the uid it has: its secrets are sealed for it.
     pub fn upsert_environment(
@@ -234,7 +257,13 @@ impl Incidents {
     ) -> Result<(), Error> {
         for known in list(tx)?.iter().filter(|known| known.owner == ChannelOwner::Environment) {
             if !channels.iter().any(|channel| channel.name == known.name) {
-                self.drop_channel(tx, now, known.id)?;
+                self.stop_channel(
+                    tx,
+                    now,
+                    known.id,
+                    (ChannelState::Absent, "the configuration names it no longer"),
+                )?;
+                tx.execute("UPDATE channels SET sealed = NULL WHERE id = ?1", [known.id.0])?;
             }
         }
         for channel in channels {
@@ -244,7 +273,7 @@ impl Incidents {
                 Some(known) => {
                     overwrite(tx, known.id, channel)?;
                     if known.state != ChannelState::Paused {
-                        self.resume_channel(tx, now, known.id)?;
+                        self.make_ready(tx, now, known.id)?;
                     }
                 }
                 None => {
@@ -400,6 +429,13 @@ fn check(tx: &ReadTx<'_>, channel: &NewChannel, own: Option<ChannelId>) -> Resul
     match holder {
         Some(holder) if Some(holder) != own => Err(Error::NameTaken),
         Some(_) | None => Ok(()),
+    }
+}
+
+fn refuse_absent(tx: &ReadTx<'_>, id: ChannelId) -> Result<(), Error> {
+    match find(tx, id)?.ok_or(Error::NotFound("channel"))?.state {
+        ChannelState::Absent => Err(Error::OwnedElsewhere("environment")),
+        ChannelState::Ready | ChannelState::Paused | ChannelState::Broken => Ok(()),
     }
 }
 

@@ -79,6 +79,8 @@ impl Incidents {
             |row| row.get(0),
         )?;
         let severity = entries.iter().map(|(severity, _)| *severity).max().unwrap_or(Severity::High);
+        // The number that its first copy will have: copies of one digest are told from those of others by it.
+        let digest: i64 = tx.one("SELECT ifnull(max(id), 0) + 1 FROM deliveries", [], |row| row.get(0))?;
         let items: Vec<Value> = entries.into_iter().map(|(_, item)| item).collect();
         let mut message = NewDelivery {
             project: Some(project),
@@ -88,7 +90,7 @@ impl Incidents {
             severity,
             channel: None,
             recipient: None,
-            content: json!({"items": items}),
+            content: json!({"digest": digest, "items": items}),
             quantity,
         };
         let channels = routes::ready_channels(tx, Some(project))?;

@@ -69,12 +69,15 @@ impl Incidents {
         })
     }
 
-    /// Removes incidents that were resolved before `before`, and messages without an incident that are as old and
+    /// Removes incidents that were resolved before `before` and of which nothing waits to be told, and messages without an incident that are as old and
     /// done. Answers how many rows; their witnesses, timelines and messages go with them.
     pub fn purge(&self, tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usize, Error> {
         let incidents = tx.execute(
             "DELETE FROM incidents WHERE id IN (
-                 SELECT id FROM incidents WHERE state = 'resolved' AND resolved_at < ?1 ORDER BY resolved_at LIMIT ?2)",
+                 SELECT id FROM incidents WHERE state = 'resolved' AND resolved_at < ?1 AND NOT EXISTS (
+                     SELECT 1 FROM deliveries d
+                     WHERE d.incident_id = incidents.id AND d.state IN ('waiting', 'pending', 'sending'))
+                 ORDER BY resolved_at LIMIT ?2)",
             params![before.as_micros(), limit],
         )?;
         let messages = tx.execute(

@@ -19,7 +19,7 @@ pub enum Fallback {
     Channel(ChannelId),
     /// No channel is ready: it waits for one.
     Waiting,
-    /// Another channel has its own copy, and no further one is ready.
+    /// Another channel has its own copy, and no further one that the project rings is ready.
     OthersKnow,
     /// A test or a message to one address, meant for this channel alone.
     OnlyHere,
@@ -126,8 +126,11 @@ impl Incidents {
         let tried = failing.tried();
         let wanted = Wanted { project: row.project, incident: Some(incident), tried: &tried };
         let next = routes::next_channel(tx, wanted)?;
-        if next.is_none() && is_told_elsewhere(tx, incident, failing.channel)? {
-            return Ok(Fallback::OthersKnow);
+        if is_told_elsewhere(tx, incident, failing.channel)? {
+            let is_rung = next.map(|next| routes::is_rung(tx, row.project, next)).transpose()?;
+            if is_rung != Some(true) {
+                return Ok(Fallback::OthersKnow);
+            }
         }
         let over = row.state == IncidentState::Resolved && failing.message.purpose == Purpose::Recovered;
         let purpose = if over { Purpose::Recovered } else { Purpose::Opened };
@@ -138,8 +141,11 @@ impl Incidents {
         Ok(next.map_or(Fallback::Waiting, Fallback::Channel))
     }
 
-    /// A report goes whole to the next channel that has not failed it.
+    /// A report goes whole to the next channel that has not failed it, unless one has a copy of its own.
     fn pass_on_copy(&self, tx: &WriteTx<'_>, now: Timestamp, failing: &Failing) -> Result<Fallback, Error> {
+        if has_copy_elsewhere(tx, failing)? {
+            return Ok(Fallback::OthersKnow);
+        }
         let tried = failing.tried();
         let wanted = Wanted { project: failing.message.project, incident: None, tried: &tried };
         let next = routes::next_channel(tx, wanted)?;
@@ -202,11 +208,27 @@ fn is_told_elsewhere(
     Ok(told.is_some())
 }
 
+/// Whether another channel has its own copy of a digest, or had it. A digest is known by the number of its first copy.
+fn has_copy_elsewhere(tx: &WriteTx<'_>, failing: &Failing) -> Result<bool, store::Error> {
+    let Some(digest) = failing.message.content.get("digest").and_then(Value::as_i64) else {
+        return Ok(false);
+    };
+    let copy = tx.first(
+        "SELECT 1 FROM channels c JOIN deliveries d ON d.channel_id = c.id AND d.id >= ?1
+         WHERE c.id IS NOT ?2 AND d.purpose = 'digest' AND d.state IN ('pending', 'sending', 'delivered')
+           AND json_extract(d.content, '$.digest') = ?1 LIMIT 1",
+        params![digest, failing.channel.map(|channel| channel.0)],
+        |_| Ok(()),
+    )?;
+    Ok(copy.is_some())
+}
+
 fn count_ready(tx: &WriteTx<'_>) -> Result<i64, store::Error> {
     tx.one("SELECT count(*) FROM channels WHERE state = 'ready'", [], |row| row.get(0))
 }
 
-/// Open incidents with a late message, each of whose told channels is late with one.
+/// Incidents with a late message that rings, each of whose told channels is late with one. After an acknowledgement
+/// only what was written since is late: who acknowledged knows of the rest.
 fn find_late_incidents(
     tx: &WriteTx<'_>,
     late_before: Timestamp,
@@ -214,7 +236,9 @@ fn find_late_incidents(
 ) -> Result<Vec<IncidentId>, store::Error> {
     tx.all(
         "SELECT DISTINCT d.incident_id FROM deliveries d JOIN incidents i ON i.id = d.incident_id
-         WHERE d.state = 'pending' AND d.created_at <= ?1 AND i.state = 'open' AND i.silenced = 0
+         WHERE d.state = 'pending' AND d.created_at <= ?1 AND i.silenced = 0
+           AND (d.purpose IN ('opened', 'raised', 'ring_again') OR json_extract(d.content, '$.rings') IS NOT NULL)
+           AND (i.state = 'open' OR (i.state = 'acknowledged' AND d.created_at >= i.acknowledged_at))
            AND EXISTS (
                SELECT 1 FROM channels c WHERE c.state = 'ready' AND NOT EXISTS (
                    SELECT 1 FROM deliveries told
@@ -227,7 +251,9 @@ fn find_late_incidents(
                  AND NOT EXISTS (
                      SELECT 1 FROM deliveries late
                      WHERE late.incident_id = d.incident_id AND late.channel_id = told.channel_id
-                       AND late.state = 'pending' AND late.created_at <= ?1))
+                       AND late.state = 'pending' AND late.created_at <= ?1
+                       AND (late.purpose IN ('opened', 'raised', 'ring_again')
+                            OR json_extract(late.content, '$.rings') IS NOT NULL)))
          LIMIT ?2",
         params![late_before.as_micros(), limit],
         |row| row.get(0).map(IncidentId),

@@ -258,11 +258,11 @@ impl ModelIncident {
         }
         let risen = severity > self.severity;
         self.severity = self.severity.max(severity);
-        if silent {
-            return;
-        }
         if risen && severity == Severity::Critical && self.state == IncidentState::Acknowledged {
             self.state = IncidentState::Open;
+        }
+        if silent {
+            return;
         }
         self.silenced = false;
         self.told = true;

@@ -255,14 +255,15 @@ impl Incidents {
             return Ok(());
         }
         let risen = signal.severity > row.severity;
-        let row = if risen { raise_severity(tx, &row, signal.severity, silence.is_some())? } else { row };
+        let row = if risen { raise_severity(tx, &row, signal.severity)? } else { row };
         if silence.is_some() {
             return Ok(());
         }
         if rings == Some(RingReason::NotSilenced) {
-            return self.unsilence(tx, now, &row);
+            return self.unsilence(tx, now, &row, true);
         }
-        let newly_told = if risen { self.tell_all(tx, now, &row)? } else { Vec::new() };
+        // The channels that know of it may all be broken by now: whatever rings looks for others.
+        let newly_told = if rings.is_some() { self.tell_all(tx, now, &row)? } else { Vec::new() };
         if risen {
             self.schedule_ring(tx, now, &row)?;
         }
@@ -275,12 +276,14 @@ impl Incidents {
         Ok(())
     }
 
-    /// Tells people of an incident that was kept silent, and starts its rings.
+    /// Tells people of an incident that was kept silent, and starts its rings. Who acknowledged it is told only what is
+    /// news.
     pub(super) fn unsilence(
         &self,
         tx: &WriteTx<'_>,
         now: Timestamp,
         incident: &IncidentRow,
+        is_news: bool,
     ) -> Result<(), Error> {
         tx.execute("UPDATE incidents SET silenced = 0 WHERE id = ?1", [incident.id.0])?;
         let row = IncidentRow { silenced: false, ..incident.clone() };
@@ -289,12 +292,44 @@ impl Incidents {
         let newly_told = self.tell_all(tx, now, &row)?;
         let content = json!({"rings": RingReason::NotSilenced.as_str()});
         let mut message = NewDelivery::of(&row, Purpose::RingAgain, content);
-        if row.state == IncidentState::Open {
+        if is_news || row.state == IncidentState::Open {
             self.post_to_thread(tx, now, &mut message, &newly_told)?;
         }
         self.schedule_ring(tx, now, &row)?;
         tx.touch(INCIDENTS);
         Ok(())
+    }
+
+    /// Tells of a witness that joined `incident` under a silence, which is over now. Not where a message that tells of
+    /// the whole incident was written since, nor of one that is only counted.
+    pub(super) fn tell_of_silenced(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        silence: SilenceId,
+        (key, incident): (&str, IncidentId),
+    ) -> Result<(), Error> {
+        let untold = tx.first(
+            "SELECT w.id FROM witnesses w JOIN silences s ON s.id = ?1
+             WHERE w.key = ?2 AND w.live = 1 AND w.detected_at >= s.starts_at
+               AND (SELECT count(*) FROM (SELECT 1 FROM witnesses earlier
+                    WHERE earlier.incident_id = w.incident_id AND earlier.id < w.id LIMIT ?3)) < ?3
+               AND NOT EXISTS (
+                   SELECT 1 FROM deliveries d
+                   WHERE d.incident_id = w.incident_id AND d.created_at >= w.detected_at AND d.state <> 'cancelled'
+                     AND (d.purpose IN ('opened', 'raised', 'ring_again')
+                          OR json_extract(d.content, '$.witness') = w.id))",
+            params![silence.0, key, witnesses::LISTED_MAX],
+            |row| row.get::<_, i64>(0),
+        )?;
+        let Some(witness) = untold else { return Ok(()) };
+        let row = rows::find_incident(tx, incident)?.ok_or(Error::NotFound("incident"))?;
+        let is_acknowledged = row.state == IncidentState::Acknowledged;
+        let rings = is_acknowledged.then_some(RingReason::AfterAcknowledgement);
+        let newly_told = if is_acknowledged { self.tell_all(tx, now, &row)? } else { Vec::new() };
+        let content = json!({"witness": witness, "rings": rings.map(RingReason::as_str)});
+        let mut message = NewDelivery::of(&row, Purpose::Witness, content);
+        Ok(self.post_to_thread(tx, now, &mut message, &newly_told)?)
     }
 
     /// Starts the waits anew: the incident rang now for another reason than a repetition.
@@ -345,14 +380,13 @@ impl RingReason {
     }
 }
 
-/// Who acknowledged something lesser is asked again when it turns critical, unless it is silenced.
+/// Who acknowledged something lesser is asked again when it turns critical; under a silence, once that is over.
 pub(super) fn raise_severity(
     tx: &WriteTx<'_>,
     incident: &IncidentRow,
     to: Severity,
-    silenced: bool,
 ) -> Result<IncidentRow, store::Error> {
-    let reopens = to == Severity::Critical && !silenced && incident.state == IncidentState::Acknowledged;
+    let reopens = to == Severity::Critical && incident.state == IncidentState::Acknowledged;
     if reopens {
         tx.execute(
             "UPDATE incidents SET state = 'open', acknowledged_at = NULL, acknowledged_by = NULL WHERE id = ?1",

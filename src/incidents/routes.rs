@@ -6,13 +6,27 @@ use crate::store::{self, ReadTx, WriteTx, params};
 use super::channels::CHANNELS_MAX;
 use super::{ChannelId, Error, IncidentId};
 
-/// The channels that a project chose, in climbing order; empty where it rings all.
-pub fn find_chosen(tx: &ReadTx<'_>, project: ProjectId) -> Result<Vec<ChannelId>, Error> {
-    Ok(tx.all(
+/// The channels that a project chose, in climbing order; `None` where it rings all. Nothing may be left of a choice.
+pub fn find_chosen(tx: &ReadTx<'_>, project: ProjectId) -> Result<Option<Vec<ChannelId>>, Error> {
+    let has_chosen =
+        tx.first("SELECT 1 FROM route_choices WHERE project_id = ?1", [project.0], |_| Ok(()))?.is_some();
+    if !has_chosen {
+        return Ok(None);
+    }
+    Ok(Some(tx.all(
         "SELECT c.id FROM routes r JOIN channels c ON c.id = r.channel_id
          WHERE r.project_id = ?1 ORDER BY c.position, c.id LIMIT ?2",
         params![project.0, CHANNELS_MAX],
         |row| row.get(0).map(ChannelId),
+    )?))
+}
+
+/// The projects that chose a channel.
+pub fn find_choosers(tx: &ReadTx<'_>, channel: ChannelId) -> Result<Vec<ProjectId>, Error> {
+    Ok(tx.all(
+        "SELECT project_id FROM routes WHERE channel_id = ?1 ORDER BY project_id",
+        [channel.0],
+        |row| row.get(0).map(ProjectId),
     )?)
 }
 
@@ -22,6 +36,11 @@ pub fn find_chosen(tx: &ReadTx<'_>, project: ProjectId) -> Result<Vec<ChannelId>
 /// [`Error::NotFound`] where a channel does not exist.
 pub fn choose(tx: &WriteTx<'_>, project: ProjectId, channels: &[ChannelId]) -> Result<(), Error> {
     tx.execute("DELETE FROM routes WHERE project_id = ?1", [project.0])?;
+    if channels.is_empty() {
+        tx.execute("DELETE FROM route_choices WHERE project_id = ?1", [project.0])?;
+        return Ok(());
+    }
+    tx.execute("INSERT OR IGNORE INTO route_choices (project_id) VALUES (?1)", [project.0])?;
     for channel in channels {
         let known = tx.execute(
             "INSERT INTO routes (project_id, channel_id) SELECT ?1, id FROM channels WHERE id = ?2
@@ -43,7 +62,7 @@ pub(super) fn ready_channels(
     let chosen = tx.all(
         "SELECT id FROM channels
          WHERE state = 'ready'
-           AND (NOT EXISTS (SELECT 1 FROM routes WHERE project_id = ?1)
+           AND (NOT EXISTS (SELECT 1 FROM route_choices WHERE project_id = ?1)
                 OR id IN (SELECT channel_id FROM routes WHERE project_id = ?1))
          ORDER BY position, id LIMIT ?2",
         params![project.map(|project| project.0), CHANNELS_MAX],
@@ -55,6 +74,20 @@ pub(super) fn ready_channels(
     tx.all("SELECT id FROM channels WHERE state = 'ready' ORDER BY position, id LIMIT 1", [], |row| {
         row.get(0).map(ChannelId)
     })
+}
+
+/// Whether a channel is one that the project rings.
+pub(super) fn is_rung(
+    tx: &ReadTx<'_>,
+    project: Option<ProjectId>,
+    channel: ChannelId,
+) -> Result<bool, store::Error> {
+    tx.one(
+        "SELECT NOT EXISTS (SELECT 1 FROM route_choices WHERE project_id = ?1)
+             OR EXISTS (SELECT 1 FROM routes WHERE project_id = ?1 AND channel_id = ?2)",
+        params![project.map(|project| project.0), channel.0],
+        |row| row.get(0),
+    )
 }
 
 /// What a message that needs another channel is about.

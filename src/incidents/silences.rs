@@ -136,10 +136,11 @@ impl Incidents {
             }
             let severity = rows::find_live_witness(tx, &key)?.map_or(row.severity, |w| w.severity);
             let risen = severity > row.severity;
-            let row = if risen { super::record::raise_severity(tx, &row, severity, false)? } else { row };
+            let row = if risen { super::record::raise_severity(tx, &row, severity)? } else { row };
             if row.silenced || risen {
-                self.unsilence(tx, now, &row)?;
+                self.unsilence(tx, now, &row, risen)?;
             }
+            self.tell_of_silenced(tx, now, silence, (&key, incident))?;
         }
         if is_last {
             tx.execute(

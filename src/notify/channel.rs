@@ -102,6 +102,17 @@ pub enum Failure {
     MessageRefused,
     /// Later may succeed; `retry_after` is the peer's wish.
     Retryable { retry_after: Option<Duration> },
+    /// Later may succeed. The peer does not take it for its one recipient now, which says nothing of the channel.
+    RecipientLater,
+}
+
+impl Failure {
+    pub(super) const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Retryable { retry_after } => retry_after,
+            Self::ChannelBroken | Self::MessageRefused | Self::RecipientLater => None,
+        }
+    }
 }
 
 impl Channel {

@@ -85,7 +85,8 @@ pub fn judge(policy: &DeliveryPolicy, progress: Progress, result: &Result<Sent, 
     match error.failure {
         Failure::ChannelBroken => Verdict::Failed { reason: error.summary.clone(), channel_broken: true },
         Failure::MessageRefused => Verdict::Failed { reason: error.summary.clone(), channel_broken: false },
-        Failure::Retryable { retry_after } => {
+        Failure::Retryable { .. } | Failure::RecipientLater => {
+            let retry_after = error.failure.retry_after();
             let Progress { due_at, attempts, now, drawn } = progress;
             match policy.backoff.next(due_at, attempts, now, retry_after, drawn) {
                 Next::At(at) => Verdict::Retry { at, reason: error.summary.clone() },
@@ -104,7 +105,9 @@ pub fn breaker_outcome(result: &Result<Sent, SendError>) -> CallOutcome {
     match result {
         Ok(_) => CallOutcome::Success,
         Err(error) => match error.failure {
-            Failure::MessageRefused | Failure::Retryable { retry_after: Some(_) } => CallOutcome::Success,
+            Failure::MessageRefused
+            | Failure::RecipientLater
+            | Failure::Retryable { retry_after: Some(_) } => CallOutcome::Success,
             Failure::ChannelBroken | Failure::Retryable { retry_after: None } => CallOutcome::Failure,
         },
     }
@@ -155,6 +158,7 @@ mod tests {
             (Failure::Retryable { retry_after: wait }, CallOutcome::Success),
             (Failure::Retryable { retry_after: None }, CallOutcome::Failure),
             (Failure::MessageRefused, CallOutcome::Success),
+            (Failure::RecipientLater, CallOutcome::Success),
         ] {
             assert_eq!(breaker_outcome(&failed(failure)), expected);
         }

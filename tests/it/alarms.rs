@@ -452,15 +452,21 @@ async fn a_project_rings_all_channels_or_those_that_it_chose() {
     let night = desk.place_of("Night").await.replace("/channels/", "");
     let chosen = async || {
         let read = |tx: &ReadTx<'_>| routes::find_chosen(tx, ProjectId(1));
-        desk.house.state.store.read(read).await.unwrap().len()
+        desk.house.state.store.read(read).await.unwrap().map(|chosen| chosen.len())
     };
     desk.done(place, &[("which", "some"), ("channel", &night)]).await;
-    assert_eq!(chosen().await, 1);
+    assert_eq!(chosen().await, Some(1));
     assert!(desk.look(place).await.contains("rings one channel"));
     assert_eq!(desk.audited().await[0].2, json!({ "channels": ["Night"] }));
     let nobody = desk.send(place, &[("which", "some")]).await;
     assert!(nobody.status == StatusCode::BAD_REQUEST && nobody.text.contains("must reach somebody"));
     desk.done(place, &[("which", "all")]).await;
-    assert_eq!(chosen().await, 0);
+    assert_eq!(chosen().await, None);
+    desk.done(place, &[("which", "some"), ("channel", &night)]).await;
+    let page = desk.look(&format!("/channels/{night}")).await;
+    assert!(page.contains("Default chose it"), "{page}");
+    desk.done(&format!("/channels/{night}/remove"), &[]).await;
+    assert_eq!(chosen().await, Some(0), "it did not choose the other one by that");
+    assert!(desk.look(place).await.contains("None of the channels"));
     assert!(desk.look("/projects/default").await.contains("/projects/default/rules"), "tabs lead there");
 }

@@ -18,12 +18,13 @@ use super::incident_words::Badge;
 use super::wording::counted;
 use crate::accounts::access::{Permission, Subject};
 use crate::accounts::audit::{self, Change};
+use crate::accounts::projects;
 use crate::base::Uid;
 use crate::http::auth::SignedIn;
 use crate::http::{AppState, Problem};
 use crate::incidents::channels::{self, Channel, ChannelKind, ChannelOwner, ChannelState, NewChannel};
 use crate::incidents::queries::Scope;
-use crate::incidents::{self, messages, trials};
+use crate::incidents::{self, messages, routes, trials};
 use crate::notify::email::{PRESETS, Preset};
 use crate::notify::outbox::seal_secrets;
 use crate::store::ReadTx;
@@ -58,8 +59,12 @@ struct ChannelPage {
     standing: String,
     is_ready: bool,
     may_edit: bool,
+    may_remove: bool,
+    is_absent: bool,
     /// What removing it would hand on.
     undelivered: String,
+    /// Which projects chose it, and what they would ring instead; empty where none did.
+    choosers: String,
     /// What the page says once: that it is saved, that messages waited.
     said: String,
     last: Option<LastMessage>,
@@ -343,7 +348,7 @@ async fn load(
 ) -> Result<ChannelPage, Problem> {
     let (now, outbox) = (state.clock.now(), state.outbox.clone());
     let named = id.clone();
-    let (channel, undelivered, last, frame) = state
+    let (channel, undelivered, choosers, last, frame) = state
         .store
         .read(move |tx| {
             let channel = find(tx, &named)?;
@@ -352,7 +357,8 @@ async fn load(
             // A message of a project is for those who may see the project; tests are nobody's secret.
             let last =
                 find_last(tx, &channel)?.filter(|last| frame.is_owner || last.delivery.cause == "test");
-            Ok::<_, Problem>((channel, undelivered, last, frame))
+            let choosers = find_choosers(tx, &channel)?;
+            Ok::<_, Problem>((channel, undelivered, choosers, last, frame))
         })
         .await?;
     let target = target(&outbox, &channel);
@@ -369,6 +375,10 @@ async fn load(
         standing: standing(&channel, now),
         is_ready: channel.state == ChannelState::Ready,
         may_edit: frame.is_owner && channel.owner == ChannelOwner::Page,
+        may_remove: frame.is_owner
+            && (channel.owner == ChannelOwner::Page || channel.state == ChannelState::Absent),
+        is_absent: channel.state == ChannelState::Absent,
+        choosers: choosers_told(&choosers),
         undelivered: match undelivered {
             0 => "No message waits in it.".to_owned(),
             1 => "One message waits in it and goes to the next channel.".to_owned(),
@@ -381,6 +391,28 @@ async fn load(
         last,
         frame,
     })
+}
+
+/// The names of the projects that chose the channel.
+fn find_choosers(tx: &ReadTx<'_>, channel: &Channel) -> Result<Vec<String>, Problem> {
+    let mut names = Vec::new();
+    for id in routes::find_choosers(tx, channel.id)? {
+        names.extend(projects::find(tx, id)?.map(|project| project.name));
+    }
+    Ok(names)
+}
+
+fn choosers_told(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => {
+            format!("{one} chose it; with nothing left of its choice it rings the first channel that can.")
+        }
+        many => format!(
+            "{} chose it; with nothing left of their choice they ring the first channel that can.",
+            many.join(", ")
+        ),
+    }
 }
 
 fn find_last(tx: &ReadTx<'_>, channel: &Channel) -> Result<Option<incidents::views::DeliveryProof>, Problem> {

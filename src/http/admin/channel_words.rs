@@ -39,6 +39,7 @@ pub(super) fn state_badge(channel: &Channel, now: Timestamp) -> Badge {
     let (class, word) = match channel.state {
         ChannelState::Broken => ("bad", "broken"),
         ChannelState::Paused => ("unknown", "paused"),
+        ChannelState::Absent => ("unknown", "not configured"),
         ChannelState::Ready if is_resting(channel, now) || channel.health.failures > 0 => ("warn", "failing"),
         ChannelState::Ready if channel.delivered_at.is_none() => ("unknown", "never tested"),
         ChannelState::Ready => ("ok", "ready"),
@@ -55,6 +56,10 @@ pub(super) fn standing(channel: &Channel, now: Timestamp) -> String {
         }
         ChannelState::Paused => {
             format!("{}. It sends nothing; alarms go to the other channels.", upper(reason))
+        }
+        ChannelState::Absent => {
+            "The configuration names it no longer. Named there again, it is the same channel for the projects that chose it."
+                .to_owned()
         }
         ChannelState::Ready => standing_ready(channel, now),
     }
@@ -184,6 +189,7 @@ mod tests {
             (channel(ChannelState::Ready, 0, false), "never tested", "Send a test"),
             (channel(ChannelState::Ready, 2, true), "failing", "2 failures in a row"),
             (channel(ChannelState::Paused, 0, true), "paused", "go to the other channels"),
+            (channel(ChannelState::Absent, 0, true), "not configured", "names it no longer"),
             (
                 channel(ChannelState::Broken, 0, true),
                 "broken",

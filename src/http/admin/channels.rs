@@ -16,7 +16,7 @@ use crate::accounts::audit::{self, Change};
 use crate::base::{Timestamp, Uid};
 use crate::http::auth::SignedIn;
 use crate::http::{AppState, Problem};
-use crate::incidents::channels::{self, Channel, ChannelKind};
+use crate::incidents::channels::{self, Channel, ChannelKind, ChannelState};
 use crate::incidents::queries::Scope;
 use crate::incidents::{Incidents, messages};
 use crate::notify::outbox::Outbox;
@@ -98,6 +98,9 @@ fn line(channel: &Channel, outbox: &Outbox, now: Timestamp, (is_first, is_last):
 
 /// Where a channel leads, without its secrets.
 pub(super) fn target(outbox: &Outbox, channel: &Channel) -> String {
+    if channel.state == ChannelState::Absent {
+        return "nowhere now".to_owned();
+    }
     outbox.open(channel).map_or_else(|error| format!("cannot be read: {error}"), |channel| channel.describe())
 }
 

@@ -159,7 +159,8 @@ fn gaps(channels: &[Channel]) -> Vec<Gap> {
     let all_off = channels.iter().all(|channel| channel.state != ChannelState::Ready);
     let class = if all_off { "bad" } else { "warn" };
     let broken = |channel: &Channel| match channel.state {
-        ChannelState::Ready => None,
+        // Taken away on purpose, where the configuration is kept.
+        ChannelState::Ready | ChannelState::Absent => None,
         ChannelState::Paused => Some(gap(
             class,
             format!("{} is paused", channel.name),

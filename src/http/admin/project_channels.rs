@@ -49,7 +49,8 @@ pub(super) async fn show(
             let project = find_project(tx, &actor.visible(), &slug)?;
             let chosen = routes::find_chosen(tx, project.id)?;
             let known = channels::list(tx)?;
-            let rung = |id: &ChannelId| chosen.is_empty() || chosen.contains(id);
+            let is_chosen = |id: &ChannelId| chosen.as_ref().is_some_and(|chosen| chosen.contains(id));
+            let rung = |id: &ChannelId| chosen.is_none() || is_chosen(id);
             let ready = known
                 .iter()
                 .filter(|channel| channel.state == ChannelState::Ready && rung(&channel.id))
@@ -57,7 +58,7 @@ pub(super) async fn show(
             let subject = Subject::Project(project.id);
             Ok::<_, Problem>(ProjectChannelsPage {
                 headline: headline(ready, known.is_empty(), &project.name),
-                rings_all: chosen.is_empty(),
+                rings_all: chosen.is_none(),
                 lines: known
                     .iter()
                     .map(|channel| Line {
@@ -65,7 +66,7 @@ pub(super) async fn show(
                         name: channel.name.clone(),
                         kind: kind_name(channel.kind),
                         badge: state_badge(channel, now),
-                        is_chosen: chosen.contains(&channel.id),
+                        is_chosen: is_chosen(&channel.id),
                     })
                     .collect(),
                 may_change: decide(&actor, Permission::Configure, subject) == Decision::Allowed,

@@ -40,7 +40,7 @@ pub(super) const fn name(kind: RuleKind) -> &'static str {
     }
 }
 
-/// Whether a person chooses the severity: elsewhere it is that of the event.
+/// Whether a person chooses the severity: elsewhere it is the one built in.
 const fn chooses_severity(kind: RuleKind) -> bool {
     match kind {
         RuleKind::Regression | RuleKind::ErrorRate | RuleKind::SlowMetrics | RuleKind::SelfTrouble => true,

@@ -42,6 +42,72 @@ fn others_know_only_where_another_channel_was_told() {
 }
 
 #[test]
+fn a_channel_that_nobody_chose_is_not_told_while_a_chosen_one_knows() {
+    Bed::shared().try_out(|tx, incidents| {
+        let first = add_channel(tx, incidents, T0, "mail");
+        let second = add_channel(tx, incidents, T0, "slack");
+        add_channel(tx, incidents, T0, "of another project");
+        routes::choose(tx, ProjectId(1), &[first, second]).unwrap();
+        open(tx, incidents, "rate:1", Severity::High);
+        assert_eq!(fail(tx, incidents, T0, refused("too long")), Fallback::OthersKnow);
+        deliver_all(tx, incidents, T0);
+        // A late post to the thread rings nobody: who got the first message is not late.
+        incidents.raise(tx, T0, &firing("slow:1", Severity::High)).unwrap();
+        let post = claim(tx, incidents, T0).remove(0);
+        incidents.record_retry(tx, post.id, &attempt(T0), minutes(40), "503").unwrap();
+        assert_eq!(incidents.expire(tx, minutes(20), 100).unwrap().handed_over, 0);
+    });
+}
+
+#[test]
+fn a_ring_after_the_acknowledgement_finds_a_channel_that_can_send() {
+    Bed::shared().try_out(|tx, incidents| {
+        let chosen = add_channel(tx, incidents, T0, "mail");
+        let other = add_channel(tx, incidents, T0, "slack");
+        routes::choose(tx, ProjectId(1), &[chosen]).unwrap();
+        let incident = open(tx, incidents, "rate:1", Severity::High);
+        deliver_all(tx, incidents, T0);
+        incidents.acknowledge(tx, T0, incident, BY).unwrap();
+        incidents.break_channel(tx, T0, chosen, "535").unwrap();
+        incidents.raise(tx, T0, &firing("slow:1", Severity::High)).unwrap();
+        let rung = claim(tx, incidents, T0);
+        let told: Vec<_> = rung.iter().map(|message| (message.channel, message.purpose)).collect();
+        assert_eq!(told, [(other, Purpose::Opened)]);
+    });
+}
+
+#[test]
+fn a_late_ring_after_the_acknowledgement_is_told_to_another_channel() {
+    Bed::shared().try_out(|tx, incidents| {
+        let chosen = add_channel(tx, incidents, T0, "mail");
+        let other = add_channel(tx, incidents, T0, "slack");
+        routes::choose(tx, ProjectId(1), &[chosen]).unwrap();
+        let incident = open(tx, incidents, "rate:1", Severity::High);
+        deliver_all(tx, incidents, T0);
+        incidents.acknowledge(tx, T0, incident, BY).unwrap();
+        incidents.raise(tx, T0, &firing("slow:1", Severity::High)).unwrap();
+        let ring = claim(tx, incidents, T0).remove(0);
+        incidents.record_retry(tx, ring.id, &attempt(T0), minutes(40), "503").unwrap();
+        assert_eq!(incidents.expire(tx, minutes(10), 100).unwrap().handed_over, 1);
+        assert_eq!(claim(tx, incidents, minutes(10)).remove(0).channel, other);
+        assert_eq!(incidents.expire(tx, minutes(20), 100).unwrap().handed_over, 0);
+    });
+}
+
+#[test]
+fn a_digest_that_fails_on_one_channel_is_not_told_twice_on_another() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        add_channel(tx, incidents, T0, "slack");
+        incidents.add_to_digest(tx, T0, T0, &firing("issue:1:7", Severity::High)).unwrap();
+        incidents.expire(tx, T0, 100).unwrap();
+        assert_eq!(fail(tx, incidents, T0, refused("no")), Fallback::OthersKnow);
+        assert_eq!(fail(tx, incidents, T0, refused("no")), Fallback::Channel(ChannelId(1)));
+        assert_eq!(fail(tx, incidents, T0, refused("no")), Fallback::Waiting);
+    });
+}
+
+#[test]
 fn a_refused_message_does_not_go_round_in_circles_and_is_offered_again_within_the_hour() {
     Bed::shared().try_out(|tx, incidents| {
         add_channel(tx, incidents, T0, "mail");
@@ -273,21 +339,65 @@ fn a_clock_that_was_set_back_delays_nothing_by_more_than_its_own_wait() {
     });
 }
 
+fn silence_of(key: &str) -> NewSilence {
+    NewSilence {
+        project: None,
+        key: Some(key.to_owned()),
+        reason: "work".to_owned(),
+        created_by: BY.to_owned(),
+        starts_at: T0,
+        ends_at: minutes(30),
+    }
+}
+
+#[test]
+fn what_turned_critical_under_a_silence_rings_when_it_ends_also_after_an_acknowledgement() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        let incident = open(tx, incidents, "rate:1", Severity::High);
+        deliver_all(tx, incidents, T0);
+        incidents.acknowledge(tx, T0, incident, BY).unwrap();
+        incidents.silence(tx, T0, &silence_of("rate:1")).unwrap();
+        let worse = at(firing("rate:1", Severity::Critical), minutes(1));
+        incidents.raise(tx, minutes(1), &worse).unwrap();
+        incidents.expire(tx, minutes(29), 100).unwrap();
+        assert!(claim(tx, incidents, minutes(29)).is_empty());
+        incidents.expire(tx, minutes(31), 100).unwrap();
+        assert_eq!(deliver_all(tx, incidents, minutes(31)), [Purpose::RingAgain]);
+        let view = queries::find_by_number(tx, incident).unwrap().unwrap();
+        assert_eq!((view.state.as_str(), view.next_ring_at), ("open", Some(minutes(36))));
+    });
+}
+
+#[test]
+fn a_witness_that_joined_under_a_silence_is_told_when_it_ends() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        let incident = open(tx, incidents, "rate:1", Severity::High);
+        deliver_all(tx, incidents, T0);
+        incidents.acknowledge(tx, T0, incident, BY).unwrap();
+        incidents.silence(tx, T0, &silence_of("slow:*")).unwrap();
+        incidents.raise(tx, minutes(1), &at(firing("slow:1", Severity::High), minutes(1))).unwrap();
+        incidents.raise(tx, minutes(1), &at(firing("slow:2", Severity::High), minutes(1))).unwrap();
+        incidents.expire(tx, minutes(29), 100).unwrap();
+        assert!(claim(tx, incidents, minutes(29)).is_empty());
+        incidents.expire(tx, minutes(31), 100).unwrap();
+        let first = claim(tx, incidents, minutes(31)).remove(0);
+        assert_eq!(first.content["rings"], "after_acknowledgement");
+        incidents.record_delivered(tx, minutes(31), first.id, &attempt(T0), RECEIPT).unwrap();
+        assert_eq!(deliver_all(tx, incidents, minutes(31)), [Purpose::Witness]);
+        incidents.expire(tx, minutes(32), 100).unwrap();
+        assert!(claim(tx, incidents, minutes(32)).is_empty());
+    });
+}
+
 #[test]
 fn a_witness_that_is_worse_under_a_silence_is_noted_once() {
     Bed::shared().try_out(|tx, incidents| {
         add_channel(tx, incidents, T0, "mail");
         let incident = open(tx, incidents, "rate:1", Severity::High);
         incidents.raise(tx, T0, &firing("slow:1", Severity::High)).unwrap();
-        let silence = NewSilence {
-            project: None,
-            key: Some("rate:1".to_owned()),
-            reason: "work".to_owned(),
-            created_by: BY.to_owned(),
-            starts_at: T0,
-            ends_at: minutes(30),
-        };
-        incidents.silence(tx, T0, &silence).unwrap();
+        incidents.silence(tx, T0, &silence_of("rate:1")).unwrap();
         for n in 0..50 {
             let worse = at(firing("rate:1", Severity::Critical), T0 + Duration::from_secs(10 * n));
             incidents.raise(tx, worse.observed_at, &worse).unwrap();

@@ -230,7 +230,9 @@ fn a_split_witness_rings_for_itself() {
         let own = incidents.split(tx, minutes(1), slow, BY).unwrap();
         assert_ne!(own, incident);
         assert_eq!(queries::find_live(tx, "slow:1").unwrap(), Some(own));
-        assert_eq!(queries::find_by_number(tx, incident).unwrap().unwrap().keys, ["rate:1"]);
+        let rest = queries::find_by_number(tx, incident).unwrap().unwrap();
+        assert_eq!(rest.keys, ["rate:1"]);
+        assert_eq!((rest.severity, rest.next_ring_at), (Severity::High, None), "what rang has left it");
         let split = queries::find_by_number(tx, own).unwrap().unwrap();
         assert_eq!((split.severity, split.next_ring_at), (Severity::Critical, Some(minutes(6))));
         assert_eq!(purposes(tx), ["opened", "raised", "opened"]);
@@ -272,6 +274,10 @@ fn the_channels_of_the_environment_follow_it_and_are_not_changed_elsewhere() {
         let mail = channels::list(tx).unwrap()[1].id;
         assert!(matches!(incidents.remove_channel(tx, T0, mail), Err(Error::OwnedElsewhere("environment"))));
         incidents.upsert_environment(tx, T0, &[named("mail")]).unwrap();
+        let slack = channels::list(tx).unwrap()[2].id;
+        assert_eq!(channels::find(tx, slack).unwrap().unwrap().state, ChannelState::Absent);
+        assert!(matches!(incidents.resume_channel(tx, T0, slack), Err(Error::OwnedElsewhere(_))));
+        incidents.remove_channel(tx, T0, slack).unwrap();
         assert_eq!(names(tx), ["by hand", "mail"]);
         assert_eq!(channels::list(tx).unwrap()[1].id, mail);
         assert!(matches!(
@@ -292,6 +298,30 @@ fn the_channels_of_the_environment_follow_it_and_are_not_changed_elsewhere() {
         incidents.break_channel(tx, T0, mail, "535").unwrap();
         incidents.upsert_environment(tx, T0, &[named("mail")]).unwrap();
         assert_eq!(channels::find(tx, mail).unwrap().unwrap().state, ChannelState::Ready);
+    });
+}
+
+#[test]
+fn a_project_that_lost_the_channel_it_chose_does_not_ring_all() {
+    Bed::shared().try_out(|tx, incidents| {
+        let named =
+            |name: &str| NewChannel { owner: ChannelOwner::Environment, ..new_channel(incidents, name) };
+        let first = add_channel(tx, incidents, T0, "first");
+        add_channel(tx, incidents, T0, "second");
+        let chosen = add_channel(tx, incidents, T0, "chosen");
+        routes::choose(tx, ProjectId(1), &[chosen]).unwrap();
+        incidents.remove_channel(tx, T0, chosen).unwrap();
+        assert_eq!(routes::ready_channels(tx, Some(ProjectId(1))).unwrap(), [first]);
+        // One of the environment is the same channel when it is named again.
+        incidents.upsert_environment(tx, T0, &[named("slack")]).unwrap();
+        let slack = channels::find_by_name(tx, "slack").unwrap().unwrap().id;
+        routes::choose(tx, ProjectId(1), &[slack]).unwrap();
+        incidents.upsert_environment(tx, T0, &[]).unwrap();
+        assert_eq!(routes::ready_channels(tx, Some(ProjectId(1))).unwrap(), [first]);
+        incidents.upsert_environment(tx, T0, &[named("slack")]).unwrap();
+        assert_eq!(routes::ready_channels(tx, Some(ProjectId(1))).unwrap(), [slack]);
+        routes::choose(tx, ProjectId(1), &[]).unwrap();
+        assert_eq!(routes::ready_channels(tx, Some(ProjectId(1))).unwrap().len(), 3);
     });
 }
 

@@ -111,6 +111,8 @@ fn old_resolved_incidents_are_removed_with_all_they_hold() {
         add_channel(tx, incidents, T0, "mail");
         let old = open(tx, incidents, "rate:1", Severity::High);
         incidents.resolve(tx, minutes(1), old, BY).unwrap();
+        assert_eq!(incidents.purge(tx, minutes(2), 10).unwrap(), 0, "nobody has heard of it");
+        deliver_all(tx, incidents, minutes(1));
         let mut signal = at(firing("rate:1", Severity::High), minutes(2));
         signal.project = Some(ProjectId(2));
         incidents.raise(tx, minutes(2), &signal).unwrap();

@@ -18,6 +18,8 @@ pub(in super::super) struct Mail {
     pub(in super::super) bytes: Vec<u8>,
     /// With angle brackets.
     pub(super) message_id: String,
+    /// To an address of its own, not to the channel's.
+    pub(super) is_to_one: bool,
 }
 
 /// Widest label and a gap: the column where texts begin.
@@ -51,7 +53,8 @@ pub(in super::super) fn compose(email: &Email, outgoing: Outgoing<'_>) -> Result
         .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(message)))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html::html(message)));
     let mail = builder.multipart(parts).map_err(|error| refused(&error.to_string()))?;
-    Ok(Mail { envelope: mail.envelope().clone(), bytes: mail.formatted(), message_id })
+    let is_to_one = outgoing.recipient.is_some();
+    Ok(Mail { envelope: mail.envelope().clone(), bytes: mail.formatted(), message_id, is_to_one })
 }
 
 /// RFC 3834 keeps vacation robots silent, the Exchange header does the same there; the last two make phones ring

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use super::super::channel::{Failure, SendError};
+use super::super::channel::Failure;
 use super::presets::PRESETS;
 use super::{Email, MailTls};
 use crate::outbound::NoAddress;
@@ -101,17 +101,8 @@ fn certificate_words(trouble: &rustls::CertificateError) -> String {
     }
 }
 
-/// The verdict on a failed conversation.
-pub(super) fn judge(trouble: &Trouble, email: &Email, dialogue: String) -> SendError {
-    SendError {
-        failure: failure(trouble),
-        summary: trouble.to_string(),
-        detail: dialogue,
-        cure: cure(trouble, email),
-    }
-}
-
-fn failure(trouble: &Trouble) -> Failure {
+/// What a failed conversation says of the channel.
+pub(super) fn failure(trouble: &Trouble) -> Failure {
     let later = Failure::Retryable { retry_after: None };
     match trouble {
         Trouble::NoAddress(NoAddress::Forbidden { .. }) | Trouble::NoAuthOffered => Failure::ChannelBroken,
@@ -127,6 +118,23 @@ fn failure(trouble: &Trouble) -> Failure {
         | Trouble::Broke { .. }
         | Trouble::TimedOut { .. } => later,
         Trouble::Reply { stage, code, text } => reply_failure(*stage, *code, text),
+    }
+}
+
+/// As [`failure`], of a mail to one address that is not the channel's: a typing error in an invitation must not
+/// switch off the channel that rings. What it says of recipients (or, as a sandbox does, of unverified addresses)
+/// is said of this one.
+pub(super) fn failure_to_one(trouble: &Trouble) -> Failure {
+    match (trouble, failure(trouble)) {
+        (Trouble::Reply { stage: Stage::Recipient | Stage::Data, .. }, Failure::ChannelBroken) => {
+            Failure::MessageRefused
+        }
+        // 421 is the server's own farewell.
+        (
+            Trouble::Reply { stage: Stage::Recipient, code: 422..=499, .. },
+            Failure::Retryable { retry_after: None },
+        ) => Failure::RecipientLater,
+        (_, failure) => failure,
     }
 }
 
@@ -155,7 +163,8 @@ fn is_quota(text: &str) -> bool {
         .any(|sign| text.contains(sign))
 }
 
-fn cure(trouble: &Trouble, email: &Email) -> Option<String> {
+/// What would help.
+pub(super) fn cure(trouble: &Trouble, email: &Email) -> Option<String> {
     let port = email.port;
     let text = match trouble {
         Trouble::NoAddress(NoAddress::Forbidden { .. }) => {
@@ -250,13 +259,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_one_address_is_not_wrong_with_the_channel() {
+        for (trouble, expected) in [
+            (reply(Stage::Recipient, 550, "no such user"), Failure::MessageRefused),
+            (reply(Stage::Recipient, 450, "greylisted"), Failure::RecipientLater),
+            (reply(Stage::Recipient, 421, "shutting down"), Failure::Retryable { retry_after: None }),
+            (reply(Stage::Data, 554, "Email address is not verified."), Failure::MessageRefused),
+            (reply(Stage::Auth, 535, "5.7.8 bad credentials"), Failure::ChannelBroken),
+            (reply(Stage::Sender, 553, "not allowed"), Failure::ChannelBroken),
+        ] {
+            assert_eq!(failure_to_one(&trouble), expected, "{trouble}");
+        }
+    }
+
+    #[test]
     fn a_wrong_password_is_explained_in_the_providers_words() {
         let mut gmail = email();
         "smtp.gmail.com".clone_into(&mut gmail.host);
-        let verdict = judge(&reply(Stage::Auth, 535, "5.7.8"), &gmail, String::new());
-        assert!(verdict.cure.unwrap().contains("app password"));
+        let hint = cure(&reply(Stage::Auth, 535, "5.7.8"), &gmail);
+        assert!(hint.unwrap().contains("app password"));
         "email-smtp.eu-west-1.amazonaws.com".clone_into(&mut gmail.host);
-        let verdict = judge(&reply(Stage::Auth, 535, "5.7.8"), &gmail, String::new());
-        assert!(verdict.cure.unwrap().contains("not IAM access keys"));
+        let hint = cure(&reply(Stage::Auth, 535, "5.7.8"), &gmail);
+        assert!(hint.unwrap().contains("not IAM access keys"));
     }
 }

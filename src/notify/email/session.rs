@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 
 use super::super::channel::{SendError, Transport};
 use super::compose::Mail;
-use super::cure::{Stage, Trouble, judge};
+use super::cure::{Stage, Trouble, cure, failure, failure_to_one};
 use super::wire::Wire;
 use super::{Email, MailTls};
 use crate::base::text::clip_middle;
@@ -53,7 +53,13 @@ pub(super) async fn deliver(email: &Email, transport: &Transport, mail: &Mail) -
             if !matches!(trouble, Trouble::Reply { .. }) {
                 dialogue.note(&trouble.to_string());
             }
-            Err(judge(&trouble, email, dialogue.text()))
+            let failure = if mail.is_to_one { failure_to_one(&trouble) } else { failure(&trouble) };
+            Err(SendError {
+                failure,
+                summary: trouble.to_string(),
+                detail: dialogue.text(),
+                cure: cure(&trouble, email),
+            })
         }
     }
 }

@@ -65,6 +65,10 @@ fn channel(port: u16, tls: &str) -> Channel {
 }
 
 async fn send(channel: &Channel) -> Result<Sent, SendError> {
+    send_to(channel, None).await
+}
+
+async fn send_to(channel: &Channel, recipient: Option<&str>) -> Result<Sent, SendError> {
     let facts = Facts {
         project: None,
         severity: Severity::Low,
@@ -80,7 +84,7 @@ async fn send(channel: &Channel) -> Result<Sent, SendError> {
         delivery: Uid::from_bytes([1; 16]),
         attempt: 1,
         thread: None,
-        recipient: None,
+        recipient,
         now,
     };
     channel.send(&Transport { http, authorities: None }, outgoing).await
@@ -177,6 +181,17 @@ async fn greylisting_is_patience_and_strangers_are_refused() {
     let (error, _) =
         failed("none", &[&begin[..], &["250 ok", "250 ok", "354 go on", "552 too big"]].concat()).await;
     assert_eq!(error.failure, Failure::MessageRefused);
+}
+
+#[tokio::test]
+async fn a_typing_error_in_one_address_does_not_break_the_channel() {
+    for (answer, expected) in
+        [("550 no such user", Failure::MessageRefused), ("450 greylisted", Failure::RecipientLater)]
+    {
+        let peer = peer(&[GREETING, EHLO, "235 ok", "250 ok", answer]).await;
+        let error = send_to(&channel(peer.port, "none"), Some("anne@exmaple.org")).await.unwrap_err();
+        assert_eq!(error.failure, expected);
+    }
 }
 
 #[tokio::test]
