@@ -382,7 +382,7 @@ pub fn count_undelivered(tx: &ReadTx<'_>, id: ChannelId) -> Result<i64, store::E
 }
 
 /// A channel by its name, which no other has.
-fn find_by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<Channel>, store::Error> {
+pub(super) fn find_by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<Channel>, store::Error> {
     Ok(list(tx)?.into_iter().find(|channel| channel.name == name))
 }
 
