@@ -15,16 +15,33 @@ use crate::store::{Error, ReadTx, WriteTx, params};
 const QUERIES_MAX: u32 = 5;
 const QUERY_CHARS_MAX: usize = 200;
 
-/// Whether a point counts under its project's rule.
-pub(super) fn is_slow(rule: &Rule, point: &Point) -> bool {
-    rule.enabled && point.kind == metric_of(rule) && point.value > bound_of(rule)
+/// How many milliseconds a point took that counts under its project's rule.
+pub(super) fn slow_ms(rule: &Rule, point: &Point) -> Option<f64> {
+    if !rule.enabled || point.kind != metric_of(rule) {
+        return None;
+    }
+    millis(point.value, point.unit.as_deref()).filter(|ms| *ms > bound_of(rule))
+}
+
+/// A duration in milliseconds, which is what no unit means; `None` for a unit that is none of time.
+fn millis(value: f64, unit: Option<&str>) -> Option<f64> {
+    // Divisors are exact where factors such as 0.001 are not.
+    Some(match unit.map_or("", str::trim).to_lowercase().as_str() {
+        "ns" | "nanosecond" | "nanoseconds" => value / 1_000_000.0,
+        // The micro sign and the Greek letter.
+        "us" | "\u{b5}s" | "\u{3bc}s" | "microsecond" | "microseconds" => value / 1000.0,
+        "" | "ms" | "millisecond" | "milliseconds" => value,
+        "s" | "sec" | "second" | "seconds" => value * 1000.0,
+        "m" | "min" | "minute" | "minutes" => value * 60_000.0,
+        _ => return None,
+    })
 }
 
 /// Notes a slow point, so that the window is a small range.
-pub(super) fn note(tx: &WriteTx<'_>, point: &Point, id: i64) -> Result<(), Error> {
+pub(super) fn note(tx: &WriteTx<'_>, point: &Point, id: i64, ms: f64) -> Result<(), Error> {
     tx.execute(
-        "INSERT OR IGNORE INTO slow_points (project_id, at, point_id) VALUES (?1, ?2, ?3)",
-        params![point.project.0, point.at.as_micros(), id],
+        "INSERT OR IGNORE INTO slow_points (project_id, at, point_id, duration_ms) VALUES (?1, ?2, ?3, ?4)",
+        params![point.project.0, point.at.as_micros(), id, ms],
     )?;
     Ok(())
 }
@@ -142,10 +159,10 @@ fn signal(
 /// The slowest points of the window, for the message.
 fn slowest(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Vec<Value>, Error> {
     tx.all(
-        "SELECT metric_points.value, metric_points.metadata, metric_points.at
+        "SELECT slow_points.duration_ms, metric_points.metadata, metric_points.at
          FROM slow_points JOIN metric_points ON metric_points.id = slow_points.point_id
          WHERE slow_points.project_id = ?1 AND slow_points.at > ?2
-         ORDER BY metric_points.value DESC LIMIT ?3",
+         ORDER BY slow_points.duration_ms DESC LIMIT ?3",
         params![project.0, (now - window_of(rule)).as_micros(), QUERIES_MAX],
         |row| {
             let metadata: String = row.get(1)?;
@@ -158,4 +175,31 @@ fn slowest(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> 
             }))
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_time_become_milliseconds() {
+        let table = [
+            (None, Some(1500.0)),
+            (Some(""), Some(1500.0)),
+            (Some("ms"), Some(1500.0)),
+            (Some("Milliseconds"), Some(1500.0)),
+            (Some("us"), Some(1.5)),
+            (Some("\u{b5}s"), Some(1.5)),
+            (Some("\u{3bc}s"), Some(1.5)),
+            (Some("microsecond"), Some(1.5)),
+            (Some("ns"), Some(0.0015)),
+            (Some("S"), Some(1_500_000.0)),
+            (Some("seconds"), Some(1_500_000.0)),
+            (Some("min"), Some(90_000_000.0)),
+            (Some("bytes"), None),
+        ];
+        for (unit, expected) in table {
+            assert_eq!(millis(1500.0, unit), expected, "{unit:?}");
+        }
+    }
 }
