@@ -418,6 +418,7 @@ CREATE TABLE error_rate (
     project_id INTEGER NOT NULL,
     step       INTEGER NOT NULL,
     errors     INTEGER NOT NULL,
+    began_at   INTEGER NOT NULL,   -- when its first error came
     PRIMARY KEY (project_id, step)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX error_rate_by_step ON error_rate (step);
@@ -483,6 +484,7 @@ CREATE TABLE slow_points (
     project_id INTEGER NOT NULL,
     at         INTEGER NOT NULL,
     point_id   INTEGER NOT NULL REFERENCES metric_points (id) ON DELETE CASCADE,
+    duration_ms REAL NOT NULL,
     PRIMARY KEY (project_id, at, point_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX slow_points_by_point ON slow_points (point_id);

@@ -345,15 +345,17 @@ impl Round<'_> {
             .iter()
             .filter(|change| change.issue.status != Status::Ignored)
             .flat_map(|change| &change.events)
-            .filter(|event| matches!(event.level, Level::Error | Level::Fatal))
-            .count();
-        if errors == 0 {
-            return Ok(());
-        }
+            .filter(|event| matches!(event.level, Level::Error | Level::Fatal));
+        let Some(first) = errors.clone().map(|event| event.received_at).min() else { return Ok(()) };
         tx.execute(
-            "INSERT INTO error_rate (project_id, step, errors) VALUES (?1, ?2, ?3)
+            "INSERT INTO error_rate (project_id, step, errors, began_at) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (project_id, step) DO UPDATE SET errors = errors + excluded.errors",
-            params![self.project.0, step_of(self.now), i64::try_from(errors).unwrap_or(i64::MAX)],
+            params![
+                self.project.0,
+                step_of(self.now),
+                i64::try_from(errors.count()).unwrap_or(i64::MAX),
+                first.as_micros(),
+            ],
         )?;
         let rule = self.rules.get(RuleKind::ErrorRate);
         if !rule.enabled || is_recent(self.seen.rates.get(&self.project), self.now, RAISE_EVERY) {
@@ -403,13 +405,9 @@ impl RateWindow {
 
 fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<RateWindow, Error> {
     tx.one(
-        "SELECT ifnull(sum(errors), 0), ifnull(min(step), ?3) FROM error_rate WHERE project_id = ?1 AND step > ?2",
-        params![project.0, step_of(now - window_of(rule)), step_of(now)],
-        |row| {
-            let step: i64 = row.get(1)?;
-            let began = Timestamp::from_secs(step.saturating_mul(10));
-            Ok(RateWindow { errors: row.get(0)?, began })
-        },
+        "SELECT ifnull(sum(errors), 0), ifnull(min(began_at), ?3) FROM error_rate WHERE project_id = ?1 AND step > ?2",
+        params![project.0, step_of(now - window_of(rule)), now.as_micros()],
+        |row| Ok(RateWindow { errors: row.get(0)?, began: Timestamp::from_micros(row.get(1)?) }),
     )
 }
 

@@ -7,7 +7,7 @@ use super::{Class, EventHead, Grouping, Level, Payload, classify, title};
 use crate::base::text::clip;
 use crate::base::{EventId, ProjectId, Severity, Timestamp};
 use crate::ledger::Outcome;
-use crate::scrub::{ScrubError, Scrubber};
+use crate::scrub::{ScrubError, Scrubber, Warning};
 
 /// A parsed, scrubbed, grouped and compressed event of one project.
 #[derive(Clone, Debug)]
@@ -92,12 +92,23 @@ pub enum PrepareError {
 impl Incoming {
     /// Scrubs, reads, groups and compresses the JSON of one event.
     pub fn prepare(origin: &Origin, tools: &Tools, json: &[u8]) -> Result<Self, PrepareError> {
-        let scrubbed = tools.scrubber.event(json).map_err(|error| match error {
+        Self::prepare_warned(origin, tools, json, Vec::new())
+    }
+
+    /// As [`Self::prepare`], for an event that was made of something else: `warnings` tell what was lost on the way.
+    pub fn prepare_warned(
+        origin: &Origin,
+        tools: &Tools,
+        json: &[u8],
+        warnings: Vec<Warning>,
+    ) -> Result<Self, PrepareError> {
+        let mut scrubbed = tools.scrubber.event(json).map_err(|error| match error {
             ScrubError::TooLarge { .. } => PrepareError::TooLarge(error.to_string()),
             ScrubError::Ended { .. } | ScrubError::Syntax { .. } | ScrubError::NotAnObject => {
                 PrepareError::Event(error.to_string())
             }
         })?;
+        scrubbed.warnings.splice(0..0, warnings);
         let text =
             std::str::from_utf8(&scrubbed.json).map_err(|error| PrepareError::Event(error.to_string()))?;
         let head = EventHead::parse(text).map_err(|error| PrepareError::Event(error.to_string()))?;

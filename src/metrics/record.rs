@@ -43,8 +43,8 @@ impl MetricRecord {
         let mut slow = 0;
         for point in points {
             let id = insert(tx, point)?;
-            if slow::is_slow(rule, point) {
-                slow::note(tx, point, id)?;
+            if let Some(ms) = slow::slow_ms(rule, point) {
+                slow::note(tx, point, id, ms)?;
                 slow += 1;
             }
         }

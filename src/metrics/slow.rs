@@ -19,16 +19,33 @@ const NAMED_AMONG: u32 = 500;
 /// Points beyond this, and beyond the rule's own threshold, are not counted: a message says "10000+".
 const COUNTED_MAX: i64 = 10_000;
 
-/// Whether a point counts under its project's rule.
-pub(super) fn is_slow(rule: &Rule, point: &Point) -> bool {
-    rule.enabled && point.kind == metric_of(rule) && point.value > bound_of(rule)
+/// How many milliseconds a point took that counts under its project's rule.
+pub(super) fn slow_ms(rule: &Rule, point: &Point) -> Option<f64> {
+    if !rule.enabled || point.kind != metric_of(rule) {
+        return None;
+    }
+    millis(point.value, point.unit.as_deref()).filter(|ms| *ms > bound_of(rule))
+}
+
+/// A duration in milliseconds, which is what no unit means; `None` for a unit that is none of time.
+fn millis(value: f64, unit: Option<&str>) -> Option<f64> {
+    // Divisors are exact where factors such as 0.001 are not.
+    Some(match unit.map_or("", str::trim).to_lowercase().as_str() {
+        "ns" | "nanosecond" | "nanoseconds" => value / 1_000_000.0,
+        // The micro sign and the Greek letter.
+        "us" | "\u{b5}s" | "\u{3bc}s" | "microsecond" | "microseconds" => value / 1000.0,
+        "" | "ms" | "millisecond" | "milliseconds" => value,
+        "s" | "sec" | "second" | "seconds" => value * 1000.0,
+        "m" | "min" | "minute" | "minutes" => value * 60_000.0,
+        _ => return None,
+    })
 }
 
 /// Notes a slow point, so that the window is a small range.
-pub(super) fn note(tx: &WriteTx<'_>, point: &Point, id: i64) -> Result<(), Error> {
+pub(super) fn note(tx: &WriteTx<'_>, point: &Point, id: i64, ms: f64) -> Result<(), Error> {
     tx.execute(
-        "INSERT OR IGNORE INTO slow_points (project_id, at, point_id) VALUES (?1, ?2, ?3)",
-        params![point.project.0, point.at.as_micros(), id],
+        "INSERT OR IGNORE INTO slow_points (project_id, at, point_id, duration_ms) VALUES (?1, ?2, ?3, ?4)",
+        params![point.project.0, point.at.as_micros(), id, ms],
     )?;
     Ok(())
 }
@@ -166,11 +183,11 @@ fn signal(
 /// The slowest of the window's newest points, for the message.
 fn slowest(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Vec<Value>, Error> {
     tx.all(
-        "SELECT metric_points.value, metric_points.metadata, metric_points.at
-         FROM (SELECT point_id FROM slow_points WHERE project_id = ?1 AND at > ?2
+        "SELECT newest.duration_ms, metric_points.metadata, metric_points.at
+         FROM (SELECT point_id, duration_ms FROM slow_points WHERE project_id = ?1 AND at > ?2
                ORDER BY at DESC, point_id DESC LIMIT ?3) AS newest
              CROSS JOIN metric_points ON metric_points.id = newest.point_id
-         ORDER BY metric_points.value DESC LIMIT ?4",
+         ORDER BY newest.duration_ms DESC LIMIT ?4",
         params![project.0, (now - window_of(rule)).as_micros(), NAMED_AMONG, QUERIES_MAX],
         |row| {
             let metadata: String = row.get(1)?;
@@ -183,4 +200,31 @@ fn slowest(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> 
             }))
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_time_become_milliseconds() {
+        let table = [
+            (None, Some(1500.0)),
+            (Some(""), Some(1500.0)),
+            (Some("ms"), Some(1500.0)),
+            (Some("Milliseconds"), Some(1500.0)),
+            (Some("us"), Some(1.5)),
+            (Some("\u{b5}s"), Some(1.5)),
+            (Some("\u{3bc}s"), Some(1.5)),
+            (Some("microsecond"), Some(1.5)),
+            (Some("ns"), Some(0.0015)),
+            (Some("S"), Some(1_500_000.0)),
+            (Some("seconds"), Some(1_500_000.0)),
+            (Some("min"), Some(90_000_000.0)),
+            (Some("bytes"), None),
+        ];
+        for (unit, expected) in table {
+            assert_eq!(millis(1500.0, unit), expected, "{unit:?}");
+        }
+    }
 }

@@ -366,6 +366,19 @@ fn a_raised_incident() {
 }
 
 #[test]
+fn a_raised_incident_names_what_made_it_graver() {
+    let mut facts = told(Moment::Raised);
+    if let Story::Incident(incident) = &mut facts.story {
+        let mut graver = incident.witnesses[0].clone();
+        graver.summary = "database unreachable".to_owned();
+        incident.witnesses.push(graver);
+        incident.about = incident.witnesses.len() - 1;
+    }
+    insta::assert_json_snapshot!(webhook_of(&facts)["message"], @r#""Now critical: database unreachable""#);
+    assert!(text_of(&facts).starts_with("Subject: [tocsin] shop: PaymentError: card network timed out"));
+}
+
+#[test]
 fn an_unanswered_incident_rings_again() {
     let facts = told(Moment::RingAgain);
     insta::assert_snapshot!(text_of(&facts), @r#"

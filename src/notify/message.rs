@@ -202,7 +202,13 @@ fn headline(severity: Severity, incident: &IncidentFacts, now: Timestamp) -> Str
             let seen = incident.subject_witness().map_or(title.as_str(), |witness| &witness.summary);
             format!("Also seen: {}", clean(seen, TITLE_CHARS_MAX))
         }
-        Moment::Raised => format!("Now {severity}: {title}"),
+        // What made it graver is often not what opened it.
+        Moment::Raised => match incident.subject_witness() {
+            Some(witness) if incident.about > 0 => {
+                format!("Now {severity}: {}", clean(&witness.summary, TITLE_CHARS_MAX))
+            }
+            Some(_) | None => format!("Now {severity}: {title}"),
+        },
         Moment::RingAgain => format!("Unanswered for {passed}: {title}"),
         Moment::Recovered => {
             let end = incident.recovered_at.unwrap_or(now);

@@ -89,6 +89,11 @@ impl Scrubber {
         self.scrub(raw, Place::Event)
     }
 
+    /// Scrubs, bounds and repairs an error that an app without an SDK reports.
+    pub fn report(&self, raw: &[u8]) -> Result<Scrubbed, ScrubError> {
+        self.scrub(raw, Place::Report)
+    }
+
     /// Scrubs and bounds any other JSON value of a client: a context, metadata.
     pub fn json(&self, raw: &[u8]) -> Result<Scrubbed, ScrubError> {
         self.scrub(raw, Place::Free)
@@ -111,7 +116,7 @@ impl Scrubber {
         if let Cow::Owned(_) = text {
             pass.warn(WarningKind::InvalidUtf8, "bytes that are no UTF-8 were replaced".to_owned());
         }
-        if root == Place::Event && pass.reader.shape()? != Shape::Object {
+        if root != Place::Free && pass.reader.shape()? != Shape::Object {
             return Err(ScrubError::NotAnObject);
         }
         pass.value(root, usize::MAX)?;

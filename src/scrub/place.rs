@@ -6,6 +6,8 @@ use super::secrets::Style;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Event,
+    /// An error as apps without an SDK report it; what becomes of it is scrubbed again, as an event.
+    Report,
     /// `exception` or `threads`: an object with `values`, a list, or a single one.
     Traces,
     Exception,
@@ -108,6 +110,12 @@ impl Place {
             Self::Event => {
                 super::section::of(key).map_or(Chosen(Self::Free), |section| Known(section.place()))
             }
+            Self::Report => match key {
+                "message" | "fingerprint" => Known(Self::Message),
+                "event_id" | "timestamp" | "release" | "environment" | "platform" | "user_id"
+                | "error_type" | "severity" | "class" | "retryable" => Known(Self::Fixed),
+                _ => Chosen(Self::Free),
+            },
             Self::Traces if key == "values" => Known(Self::Traces),
             Self::Traces | Self::Exception => in_exception(key),
             Self::Stacktrace if key == "frames" => Known(Self::Frames),
@@ -189,6 +197,8 @@ impl Place {
             // An event as a whole has its own bound, which leaves out parts by their worth and not by their order.
             // Event schemas have some forty keys.
             Self::Event => const { &Nature { tree_bytes_max: usize::MAX, entries_max: 200, ..PLAIN } },
+            // With its last entry it stays below the bound of an event.
+            Self::Report => const { &Nature { tree_bytes_max: 768 * KIB, entries_max: 200, ..PLAIN } },
             Self::Traces => const { &Nature::of_list(Self::Exception, TRACES) },
             Self::Exception => const { &Nature { tree_bytes_max: 430 * KIB, ..PLAIN } },
             Self::Mechanism | Self::User => const { &Nature { tree_bytes_max: 16 * KIB, ..PLAIN } },

@@ -42,6 +42,8 @@ pub enum WarningKind {
     BadEscape,
     /// Bytes behind the end of the JSON document were left out.
     TrailingBytes,
+    /// A value of another type or word than its field knows.
+    NotUnderstood,
     /// There were more warnings than are kept.
     More,
 }

@@ -4,14 +4,13 @@
 const DSN = "__TOCSIN_DSN__";
 const TIMEOUT_MS = 2000;
 const IN_FLIGHT_MAX = 5; // more at once is a storm: the app must not pay for it
+const CHARS_MAX = 8000; // of one text
 
 export type Details = {
   severity?: "low" | "medium" | "high" | "critical";
   context?: Record<string, unknown>;
   metadata?: Record<string, unknown>;
-  userId?: string;
-  release?: string;
-  environment?: string;
+  userId?: string; release?: string; environment?: string;
 };
 
 let inFlight = 0;
@@ -47,11 +46,12 @@ export async function captureError(error: unknown, details: Details = {}): Promi
   }
 }
 
-/** JSON of anything: circles and big numbers included. */
+/** JSON of anything: circles and odd numbers included, long texts cut. */
 function text(value: unknown): string {
   const seen = new Set<unknown>();
   return JSON.stringify(value, (_name, part: unknown) => {
-    if (typeof part === "bigint") return String(part);
+    if (typeof part === "string") return part.slice(0, CHARS_MAX);
+    if (typeof part === "bigint" || (typeof part === "number" && !isFinite(part))) return String(part);
     if (typeof part !== "object" || part === null) return part;
     if (seen.has(part)) return "[seen above]";
     seen.add(part);

@@ -144,7 +144,7 @@ async fn a_message_is_acknowledged_by_its_link_as_a_browser_sends_it_over_plain_
         assert_eq!(desk.house.send(press.set_form([("x", "y")])).await.status, status, "{place}");
     }
     let page = desk.house.send(test::TestRequest::get().uri(&place)).await;
-    assert!(page.text.contains("Acknowledged"), "{}", page.text);
+    assert!(page.text.contains("It does not ring any more"), "{}", page.text);
 }
 
 fn slack_at(config: &mut Config, url: &str) {

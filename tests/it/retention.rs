@@ -39,13 +39,13 @@ async fn everything_past_its_age_goes_whosever_it_is() {
     was(&house, "INSERT INTO outcomes VALUES (1, ?1 / 3600000000, 'filtered', 'error', 1)").await;
     was(&house, "INSERT INTO audit_log (at, actor, action, subject) VALUES (?1, 'a', 'b', 'c')").await;
     was(&house, "INSERT INTO issue_births VALUES (1, ?1 / 3600000000, 9)").await;
-    was(&house, "INSERT INTO error_rate VALUES (1, ?1 / 10000000, 9)").await;
+    was(&house, "INSERT INTO error_rate VALUES (1, ?1 / 10000000, 9, ?1)").await;
     was(
         &house,
         "INSERT INTO metric_points (id, project_id, type, value, at, received_at) VALUES (7, 1, 'x', 1, ?1, ?1)",
     )
     .await;
-    was(&house, "INSERT INTO slow_points VALUES (1, ?1, 7)").await;
+    was(&house, "INSERT INTO slow_points VALUES (1, ?1, 7, 2000)").await;
     was(
         &house,
         "INSERT INTO deploys (uid, project_id, release, environment, at, created_at)

@@ -26,6 +26,8 @@ struct IssuesPage {
     frame: Frame,
     asked: Asked,
     headline: String,
+    /// A word of the search line that looks like a filter and is none.
+    unknown: Option<String>,
     projects: Vec<ProjectChoice>,
     lines: Vec<IssueLine>,
     next: Option<String>,
@@ -113,6 +115,7 @@ fn load(tx: &ReadTx<'_>, signed_in: &SignedIn, now: Timestamp, asked: Asked) -> 
     Ok(IssuesPage {
         frame: Frame::load(tx, signed_in, Place::Issues)?,
         headline: headline(total, filter.search.status, chosen.as_ref().map(|project| project.name.as_str())),
+        unknown: filter.search.unknown,
         lines: lines.collect(),
         next: found.next.map(|next| asked.address(|asked| asked.after = next.to_string())),
         is_silent: !heard,

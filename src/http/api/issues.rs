@@ -11,7 +11,7 @@ use crate::http::acts::issue::set_status;
 use crate::http::auth::{Caller, Reader};
 use crate::http::{AppState, Problem};
 use crate::issues::Status;
-use crate::issues::queries::{Cursor, IssueFilter, Search, Sort, find_issue, list_issues};
+use crate::issues::queries::{Cursor, FILTERS_KNOWN, IssueFilter, Search, Sort, find_issue, list_issues};
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
@@ -34,6 +34,10 @@ pub(super) async fn list(
     filter: web::Query<Filter>,
 ) -> Result<HttpResponse, Problem> {
     let mut search = Search::parse(filter.query.as_deref().unwrap_or(""));
+    if let Some(unknown) = &search.unknown {
+        let detail = format!("`query` does not know {unknown}. It knows {FILTERS_KNOWN}.");
+        return Err(Problem::bad_request(detail));
+    }
     if let Some(word) = filter.status.as_deref().filter(|word| !word.is_empty()) {
         let status = Status::parse(word)
             .ok_or_else(|| Problem::bad_request("`status` is one of unresolved, resolved, ignored."))?;

@@ -18,7 +18,7 @@ use super::super::{AppState, Problem};
 use super::admit::{Allowance, OverQuota, Refusal, admit, find_grant, grant_of, on_right_thread};
 use super::body::{Reading, api_limits};
 use super::envelope::refuse_event;
-use super::reported::{ReportedError, as_event};
+use super::reported::ReportedError;
 use super::sentry::with_cors;
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::Grant;
@@ -123,17 +123,17 @@ async fn take_error(call: &mut Call) -> Result<HttpResponse, Refusal> {
 }
 
 fn read_error(state: &AppState, sender: &Sender, body: &[u8]) -> Result<Incoming, Refusal> {
-    let reported =
-        ReportedError::parse(body).map_err(|error| invalid(&error).of(sender.project, Category::Error))?;
+    let reported = ReportedError::parse(body, &state.tools.scrubber)
+        .map_err(|error| invalid(&error).of(sender.project, Category::Error))?;
     let origin = Origin {
         project: sender.project,
         received_at: state.clock.now(),
-        event: reported.event_id(),
+        event: None,
         fallback_event: EventId(state.entropy.bytes()),
         severity_max: sender.grant.as_ref().map_or(Severity::Critical, |grant| grant.cap(Severity::Critical)),
     };
-    let json = as_event(reported).to_string();
-    Incoming::prepare(&origin, &state.tools, json.as_bytes())
+    let (event, warnings) = reported.into_event();
+    Incoming::prepare_warned(&origin, &state.tools, event.to_string().as_bytes(), warnings)
         .map_err(|error| refuse_event(&error, sender.project))
 }
 

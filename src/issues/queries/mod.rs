@@ -14,5 +14,5 @@ pub use list::{
     list_issues,
 };
 pub use recount::recount;
-pub use search::Search;
+pub use search::{FILTERS_KNOWN, Search};
 pub use status::{StatusChange, set_status};

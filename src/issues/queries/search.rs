@@ -10,7 +10,12 @@ pub struct Search {
     pub release: Option<String>,
     pub level: Option<Level>,
     pub text: String,
+    /// The first word that looks like a filter and is none. It stays in the text.
+    pub unknown: Option<String>,
 }
+
+/// What a search line may ask for, for people.
+pub const FILTERS_KNOWN: &str = "is: (unresolved, resolved, ignored), environment:, release:, level: (fatal, error, warning, info, debug)";
 
 /// A search line is typed by a person.
 const SEARCH_CHARS_MAX: usize = 200;
@@ -37,6 +42,9 @@ impl Search {
                 Some(_) | None => false,
             };
             if !known {
+                if search.unknown.is_none() && looks_like_filter(word) {
+                    search.unknown = Some(word.to_owned());
+                }
                 words.push(word);
             }
         }
@@ -52,6 +60,15 @@ impl Search {
         let escaped = self.text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         Some(format!("%{escaped}%"))
     }
+}
+
+/// Whether a word was meant as a filter: one of the names that are known, or `foo:bar`. `TypeError:`, `a::b`,
+/// `host:8080` and `https://…` are text.
+fn looks_like_filter(word: &str) -> bool {
+    let Some((name, value)) = word.split_once(':') else { return false };
+    let known = ["is", "status", "environment", "env", "release", "level"].contains(&name);
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase());
+    known || (is_name && value.starts_with(char::is_alphabetic))
 }
 
 #[cfg(test)]
@@ -71,5 +88,17 @@ mod tests {
     fn what_looks_like_a_filter_but_is_none_stays_text() {
         assert_eq!(Search::parse("TypeError: is:odd level:9x").text, "TypeError: is:odd level:9x");
         assert_eq!(Search::parse("").like(), None);
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_named() {
+        for word in ["is:foo", "foo:bar", "level:", "env:", "status:open"] {
+            assert_eq!(Search::parse(&format!("paid {word}")).unknown.as_deref(), Some(word));
+        }
+        for word in
+            ["TypeError:", "failed:", "a::b", "localhost:8080", "https://a.example", "is:ignored", "12:30"]
+        {
+            assert_eq!(Search::parse(word).unknown, None, "{word}");
+        }
     }
 }
