@@ -69,6 +69,7 @@ impl Watch {
         };
         let look = self.mind_reserve(self.look(now, proof, outbox));
         let known = self.own.known();
+        tell_failure(&look.proof, known.look.as_ref().map(|before| &before.proof));
         let found = judge(&look, &known.standing);
         let step = known.clocks.and_then(|before| clock_step(before, clocks));
         let standing = self.own.note(look, clocks, &found);
@@ -167,6 +168,18 @@ impl Watch {
             // What was queued is written as soon as the writer gets to it.
             Err(_) => Err(Error::Busy.into()),
         }
+    }
+}
+
+/// Said once, when it begins: what is raised about it cannot be written.
+fn tell_failure(proof: &Proof, before: Option<&Proof>) {
+    if let Some(why) = proof.failure()
+        && before.and_then(Proof::failure).is_none()
+    {
+        tracing::error!(
+            "{why}: nothing is stored and nobody is rung; look at the disk, run `tocsin check`, and where it finds \
+             damage, stop tocsin and restore a backup"
+        );
     }
 }
 

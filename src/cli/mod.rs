@@ -104,8 +104,21 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment,
             return ExitCode::SUCCESS;
         }
         // As above: the exit code says it all the same.
-        session.output.note(&format!("error: {error:#}")).ok();
+        session.output.note(&format!("error: {}", told(&error))).ok();
         ExitCode::FAILURE
+    })
+}
+
+/// The error with its causes. Many a message ends with its cause already: that one is not said again.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| {
+        if said.is_empty() {
+            cause
+        } else if said.ends_with(&cause) {
+            said
+        } else {
+            format!("{said}: {cause}")
+        }
     })
 }
 

@@ -3,11 +3,11 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::AsJson;
 use super::session::{DONE, Session, unexpected};
-use crate::lifecycle::control::{Answer, Command};
+use super::{AsJson, Output};
+use crate::lifecycle::control::{Answer, Command, KeyLine, ProjectLine};
 
-/// Make a project and its DSN
+/// Make projects, and show them with their DSNs
 #[derive(Args, Debug)]
 pub(super) struct Project {
     #[command(subcommand)]
@@ -23,22 +23,55 @@ enum Action {
         #[command(flatten)]
         format: AsJson,
     },
+    /// Show every project that is not archived
+    List {
+        #[command(flatten)]
+        format: AsJson,
+    },
+    /// Show a project's active keys with their DSNs
+    Keys {
+        /// Its slug or id
+        project: String,
+        #[command(flatten)]
+        format: AsJson,
+    },
 }
 
 impl Project {
     pub(super) fn run(self, session: &mut Session<'_>) -> anyhow::Result<ExitCode> {
-        let Action::Create { name, format } = self.action;
-        match session.command(Command::ProjectCreate { name })? {
-            Answer::Project { id, slug, dsn, public_key } => {
-                if format.json {
-                    let made = json!({ "id": id, "slug": slug, "dsn": dsn, "public_key": public_key });
-                    session.output.json(&made)?;
-                } else {
-                    session.output.say(&format!("project {slug} (id {id})\nDSN {dsn}"))?;
-                }
-                DONE
-            }
-            other => Err(unexpected(other)),
-        }
+        let (command, format) = match self.action {
+            Action::Create { name, format } => (Command::ProjectCreate { name }, format),
+            Action::List { format } => (Command::ProjectList, format),
+            Action::Keys { project, format } => (Command::ProjectKeys { project }, format),
+        };
+        let answer = session.command(command)?;
+        show(&mut session.output, answer, format)
     }
+}
+
+fn show(output: &mut Output, answer: Answer, format: AsJson) -> anyhow::Result<ExitCode> {
+    match answer {
+        Answer::Project { id, slug, dsn, public_key } if format.json => {
+            output.json(&json!({ "id": id, "slug": slug, "dsn": dsn, "public_key": public_key }))?;
+        }
+        Answer::Project { id, slug, dsn, .. } => {
+            output.say(&format!("project {slug} (id {id})\nDSN {dsn}"))?;
+        }
+        Answer::Projects { items } if format.json => output.json(&json!({ "items": items }))?,
+        Answer::Projects { items } => {
+            let heads = ["ID", "SLUG", "NAME"].map(str::to_owned).to_vec();
+            let row = |project: &ProjectLine| {
+                vec![project.id.to_string(), project.slug.clone(), project.name.clone()]
+            };
+            output.table(&std::iter::once(heads).chain(items.iter().map(row)).collect::<Vec<_>>())?;
+        }
+        Answer::Keys { items } if format.json => output.json(&json!({ "items": items }))?,
+        Answer::Keys { items } => {
+            let heads = ["KIND", "LABEL", "DSN"].map(str::to_owned).to_vec();
+            let row = |key: &KeyLine| vec![key.kind.clone(), key.label.clone(), key.dsn.clone()];
+            output.table(&std::iter::once(heads).chain(items.iter().map(row)).collect::<Vec<_>>())?;
+        }
+        other => return Err(unexpected(other)),
+    }
+    DONE
 }

@@ -52,6 +52,7 @@ impl Serve {
             tracing::warn!("{note}");
         }
         let folder = &loaded.folder.path;
+        control::check_path(folder)?;
         prepare_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let lock = FolderLock::take(folder)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

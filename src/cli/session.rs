@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use rustix::fs::Mode;
 
 use super::Output;
@@ -86,6 +86,14 @@ impl Drop for Here {
 }
 
 fn carry_out_here(folder: &Path, loaded: &Loaded, command: Command) -> anyhow::Result<Answer> {
+    // A wrong folder is likelier than the wish for a new one.
+    if !folder.join("tocsin.db").exists() {
+        bail!(
+            "{} holds no data of tocsin: name the right folder with --data or TOCSIN_DATA, or make it with \
+             `tocsin serve` first",
+            folder.display()
+        );
+    }
     let server = &loaded.config.server;
     let base_url = server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(server.listen));
     let here = Here::open(folder, base_url)?;

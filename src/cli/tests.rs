@@ -87,6 +87,39 @@ fn without_a_server_status_is_unhealthy_and_a_test_names_the_cure() {
 }
 
 #[test]
+fn only_serve_makes_a_data_folder() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    let refused = ran(&folder, &["project", "create", "shop"], &[]);
+    assert_eq!(refused.code, ExitCode::FAILURE);
+    assert!(
+        refused.err.contains("`tocsin serve` first") && refused.err.contains("--data"),
+        "{}",
+        refused.err
+    );
+    assert!(!folder.exists());
+}
+
+#[test]
+fn without_a_server_a_command_lists_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = crate::store::Store::open(folder.path(), &crate::store::Options::default()).unwrap();
+    store.start().unwrap().stop();
+    let listed = ran(folder.path(), &["token", "list"], &[]);
+    assert_eq!(listed.code, ExitCode::SUCCESS, "{}", listed.err);
+    assert!(listed.out.starts_with("ID") && listed.out.lines().count() == 1, "{}", listed.out);
+}
+
+#[test]
+fn a_cause_is_told_once() {
+    let refused = || std::io::Error::other("Read-only file system (os error 30)");
+    let lock = crate::store::LockError::Io("/data".into(), refused());
+    let text = "cannot lock /data: Read-only file system (os error 30)";
+    assert_eq!(told(&lock.into()), text);
+    assert_eq!(told(&anyhow::Error::from(refused()).context("cannot lock /data")), text);
+}
+
+#[test]
 fn wrong_usage_has_its_own_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(ran(folder.path(), &["token", "create"], &[]).code, ExitCode::from(2));

@@ -13,7 +13,7 @@ use crate::base::Secret;
 const RING_SECONDS_MAX: i64 = 86_400;
 
 pub(super) const KEYS: &[Key] = &[
-    Key::new("alerts.email", Kind::List, Some(""), "Addresses that alarms are mailed to. Needs `smtp`."),
+    Key::new("alerts.email", Kind::List, Some(""), "Addresses that alarms are mailed to. Needs `smtp.host`."),
     Key::new("alerts.slack_webhook_url", Kind::Secret, None, "A Slack incoming webhook."),
     Key::new(
         "alerts.slack_bot_token",

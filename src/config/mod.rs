@@ -152,6 +152,10 @@ impl Config {
         let log = log::check(values, problems);
         let smtp = smtp::check(values, problems);
         let alerts = alerts::check(values, problems);
+        if matches!(smtp, Ok(None)) && alerts.as_ref().is_some_and(|alerts| !alerts.email.is_empty()) {
+            let why = "needs smtp.host beside it: the mail server that carries the alarms";
+            problems.push(values.problem("alerts.email", why));
+        }
         let slack = slack::check(values, problems);
         let ingest = ingest::check(values, problems);
         let issues = issues::check(values, problems);

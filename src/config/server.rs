@@ -45,7 +45,7 @@ pub(super) const KEYS: &[Key] = &[
         "admin_api_key",
         Kind::Secret,
         None,
-        "A bearer token with scope `admin`, besides those made with `tocsin token create`.",
+        "A bearer token with scope `admin`, besides those made with `tocsin token create`. At least 20 characters.",
     ),
     Key::new(
         "admin_email",
@@ -55,6 +55,9 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new("admin_password", Kind::Secret, None, "The first owner's password."),
 ];
+
+/// Whoever guesses the key is an administrator.
+const API_KEY_CHARS_MIN: usize = 20;
 
 /// Keys that are accepted for what is to come.
 pub(super) const NO_EFFECT_YET: &[&str] = &["test_api_key"];
@@ -183,6 +186,11 @@ pub(super) fn check(values: &Values, problems: &mut Vec<Problem>) -> Option<Serv
     if mode == Mode::Development && is_open {
         let why = "must be a loopback address such as 127.0.0.1:8787 while mode is development";
         problems.push(values.problem("listen", why));
+    }
+    if raw.admin_api_key.as_ref().is_some_and(|key| key.expose().chars().count() < API_KEY_CHARS_MIN) {
+        let why =
+            format!("must have at least {API_KEY_CHARS_MIN} characters: `openssl rand -hex 16` makes one");
+        problems.push(values.problem("admin_api_key", why));
     }
     let first_owner = match (raw.admin_email, raw.admin_password) {
         (Some(email), Some(password)) => Some(FirstOwner { email, password }),

@@ -73,6 +73,7 @@ fn the_defaults_are_valid_and_take_every_key_of_the_table() {
         "data" => "/srv/tocsin",
         "base_url" => "https://tocsin.example.com",
         "admin_email" | "smtp.from" => "a@example.com",
+        "admin_api_key" => "twenty-characters-of-it",
         "smtp.port" => "465",
         "smtp.tls" => "tls",
         "alerts.slack_webhook_url" | "alerts.webhook_url" => "https://hooks.example.com/x",
@@ -209,7 +210,7 @@ fn aliases_count_with_a_note_and_only_where_the_own_name_is_not_set() {
         ("SLACK_BOT_TOKEN", "xoxb-1"),
         ("SLACK_ALERTS_CHANNEL", "#alarm"),
         ("TEST_API_KEY", "theirs"),
-        ("ADMIN_API_KEY", "admin"),
+        ("ADMIN_API_KEY", "twenty-characters-of-it"),
         ("TOCSIN_TEST_API_KEY", "ours"),
     ];
     let loaded = place.load(&place.data(), &environment).unwrap();
@@ -217,7 +218,7 @@ fn aliases_count_with_a_note_and_only_where_the_own_name_is_not_set() {
         matches!(&loaded.config.alerts.slack, Some(SlackTarget::Bot { channel, .. }) if channel == "#alarm")
     );
     assert_eq!(loaded.config.server.test_api_key.unwrap().expose(), "ours");
-    assert_eq!(loaded.config.server.admin_api_key.unwrap().expose(), "admin");
+    assert_eq!(loaded.config.server.admin_api_key.unwrap().expose(), "twenty-characters-of-it");
     assert_eq!(loaded.notes.len(), 5);
     assert_eq!(loaded.notes[4], "test_api_key (TOCSIN_TEST_API_KEY) has no effect yet");
     assert!(loaded.notes[0].contains("TOCSIN_ALERTS__SLACK_BOT_TOKEN"));
@@ -273,7 +274,7 @@ fn the_folder_is_found_without_reading_anything_in_it() {
 #[test]
 fn what_belongs_together_is_asked_for_together() {
     let place = Place::new();
-    let cases: [(Pairs<'_>, &str); 9] = [
+    let cases: [(Pairs<'_>, &str); 11] = [
         (&[("TOCSIN_MODE", "development"), ("TOCSIN_LISTEN", "0.0.0.0:8787")], "must be a loopback address"),
         (&[("TOCSIN_ADMIN_EMAIL", "a@b.c")], "needs admin_password"),
         (&[("TOCSIN_SMTP__FROM", "a@b.c")], "smtp.host: is missing"),
@@ -288,7 +289,16 @@ fn what_belongs_together_is_asked_for_together() {
         ),
         (&[("TOCSIN_SMTP__HOST", "mail.b.c"), ("TOCSIN_SMTP__USERNAME", "a@b.c")], "needs smtp.password"),
         (&[("TOCSIN_ALERTS__SLACK_BOT_TOKEN", "xoxb-1")], "needs alerts.slack_channel"),
-        (&[("TOCSIN_ALERTS__EMAIL", "a@b.c, nobody")], "holds `nobody`"),
+        (&[("TOCSIN_ALERTS__EMAIL", "a@b.c")], "needs smtp.host"),
+        (&[("TOCSIN_ADMIN_API_KEY", "nineteen-characters")], "at least 20 characters"),
+        (
+            &[
+                ("TOCSIN_ALERTS__EMAIL", "a@b.c, nobody"),
+                ("TOCSIN_SMTP__HOST", "mail.b.c"),
+                ("TOCSIN_SMTP__FROM", "a@b.c"),
+            ],
+            "holds `nobody`",
+        ),
         (&[("TOCSIN_ALERTS__RING_AGAIN_AFTER_S", "900")], "must not be shorter"),
     ];
     for (environment, expected) in cases {

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
@@ -47,6 +48,23 @@ pub async fn identify(
     if let Some(state) = state {
         let route = response.request().match_pattern();
         state.observed.request(route.as_deref(), response.status().as_u16(), began.elapsed());
+    }
+    Ok(response)
+}
+
+/// Answers HEAD wherever GET is answered, with the same headers (RFC 9110, section 9.3.2): the server sends no body.
+pub async fn head_as_get(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
+        request.head_mut().method = Method::GET;
+    }
+    let response = next.call(request).await?.map_into_boxed_body();
+    // A body whose end is not known may have none: nobody would wait for it.
+    if is_head && response.response().body().size() == BodySize::Stream {
+        return Ok(response.map_body(|_, _| BoxBody::new(())));
     }
     Ok(response)
 }

@@ -32,6 +32,7 @@ pub fn run(
             .wrap(middleware::from_fn(admin::for_people))
             .wrap(safe_headers())
             .wrap(middleware::from_fn(request::identify))
+            .wrap(middleware::from_fn(request::head_as_get))
             .configure(machines)
             .configure(itself)
             .configure(|config| api::routes(config, limits.api_body_bytes_max))

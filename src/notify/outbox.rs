@@ -317,7 +317,7 @@ pub fn seal_secrets(
 }
 
 /// Secrets open only in the channel they were sealed for.
-fn seal_context(uid: Uid) -> String {
+pub fn seal_context(uid: Uid) -> String {
     format!("channel:{uid}")
 }
 

@@ -7,6 +7,8 @@ use tocsin::app::{first_words, send_test};
 use tocsin::base::Timestamp;
 use tocsin::lifecycle::StopReason;
 use tocsin::lifecycle::control::{Answer, TestKind};
+use tocsin::outbound::Method;
+use tocsin::outbound::header::HeaderMap;
 use tocsin::store::{Error, Options, Store};
 
 use super::support::{House, Peer, START, json, ring_at};
@@ -63,6 +65,19 @@ async fn an_outbox_that_is_stuck_rings_and_is_over_when_it_moves_again() {
     house.clock.advance(Duration::from_mins(2));
     house.run("incidents.expire").await;
     assert_eq!(own_incident(&house, "self:outbox").await.as_deref(), Some("high resolved"));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_is_answered_wherever_get_is() {
+    let house = House::open().await;
+    for path in ["/health/live", "/api/ping", "/", "/sign-in", "/static/nothing", "/api/v1/errors"] {
+        let get = house.get(path, None).await;
+        let head = house.send_with(Method::HEAD, path, HeaderMap::new(), Vec::new()).await;
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.headers.get("content-type"), get.headers.get("content-type"), "{path}");
+        assert!(head.body.is_empty(), "{path}");
+    }
     house.stop().await;
 }
 

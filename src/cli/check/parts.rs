@@ -8,11 +8,13 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 use super::{Facts, Finding, Part};
-use crate::base::Timestamp;
+use crate::base::seal::Sealer;
+use crate::base::{Timestamp, Uid};
 use crate::cli::sql;
 use crate::config::{Mode, Origin};
 use crate::lifecycle::SEALING_KEY_FILE;
 use crate::lifecycle::control::{self, Answer, AskError, Command, Health, StatusOf};
+use crate::notify::outbox::seal_context;
 
 pub(super) const PARTS: &[Part] = &[
     Part { name: "configuration", look: configuration },
@@ -24,6 +26,7 @@ pub(super) const PARTS: &[Part] = &[
     Part { name: "listen address", look: listen_address },
     Part { name: "base URL", look: base_url },
     Part { name: "first owner", look: first_owner },
+    Part { name: "sealing key", look: sealing_key },
     Part { name: "channels", look: channels },
 ];
 
@@ -249,12 +252,56 @@ fn first_owner(facts: &Facts) -> Finding {
     }
 }
 
+fn sealing_key(facts: &Facts) -> Finding {
+    let path = facts.loaded.folder.path.join(SEALING_KEY_FILE);
+    let Some(Ok(sealed)) = open(facts).map(|opened| read_sealed(&opened?)) else {
+        return Finding::pass("nothing is sealed yet, or the database cannot be read");
+    };
+    if sealed.is_empty() {
+        return Finding::pass("no channel has a secret");
+    }
+    let cure = format!(
+        "stop tocsin and restore {} from a backup; without one, enter the secrets of these channels anew",
+        path.display()
+    );
+    let key = match std::fs::read(&path).map(<[u8; 32]>::try_from) {
+        Ok(Ok(key)) => key,
+        Ok(Err(_)) => return Finding::fail("it is not a key of 32 bytes: no channel can be used", cure),
+        Err(error) => {
+            return Finding::fail(format!("it cannot be read ({error}): no channel can be used"), cure);
+        }
+    };
+    let sealer = Sealer::new(&key);
+    let shut: Vec<&str> = sealed
+        .iter()
+        .filter(|channel| sealer.open(&channel.sealed, &seal_context(channel.uid)).is_err())
+        .map(|channel| channel.name.as_str())
+        .collect();
+    if !shut.is_empty() {
+        return Finding::fail(format!("it does not open the secrets of {}", shut.join(", ")), cure);
+    }
+    Finding::pass(format!("opens the secrets of {} channels", sealed.len()))
+}
+
+/// The secrets of a channel, as they are stored.
+struct Sealed {
+    uid: Uid,
+    name: String,
+    sealed: Vec<u8>,
+}
+
+fn read_sealed(connection: &Connection) -> anyhow::Result<Vec<Sealed>> {
+    let mut query = connection
+        .prepare("SELECT uid, name, sealed FROM channels WHERE sealed IS NOT NULL ORDER BY position")?;
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok(Sealed { uid: Uid::from_bytes(row.get(0)?), name: row.get(1)?, sealed: row.get(2)? })
+    };
+    Ok(query.query_map([], row)?.collect::<Result<_, _>>()?)
+}
+
 fn channels(facts: &Facts) -> Finding {
     let alerts = &facts.loaded.config.alerts;
     let cure = "set one up on the page, or with TOCSIN_SMTP__… and TOCSIN_ALERTS__…";
-    if !alerts.email.is_empty() && facts.loaded.config.smtp.is_none() {
-        return Finding::fail("alerts.email is set, but no mail server", "set smtp.host and what it needs");
-    }
     let configured = [!alerts.email.is_empty(), alerts.slack.is_some(), alerts.webhook.is_some()];
     let configured = configured.iter().filter(|set| **set).count();
     let usable = count(facts, "SELECT count(*) FROM channels WHERE state = 'ready'").unwrap_or(0);

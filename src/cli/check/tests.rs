@@ -39,3 +39,31 @@ fn whatever_is_not_a_pass_names_a_cure() {
     assert_eq!(verdict_of("channels"), Verdict::Warn);
     assert_eq!(verdict_of("configuration"), Verdict::Pass);
 }
+
+#[test]
+fn a_sealing_key_that_does_not_open_the_channels_fails() {
+    use crate::base::seal::Sealer;
+    use crate::base::{Entropy, Secret, Uid};
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = crate::store::Store::open(folder.path(), &crate::store::Options::default()).unwrap();
+    store.start().unwrap().stop();
+    let (entropy, uid) = (Entropy::seeded(1), Uid::from_bytes([7; 16]));
+    let context = crate::notify::outbox::seal_context(uid);
+    let sealed = Sealer::new(&[7; 32]).seal(&entropy, &Secret::new("{}"), &context).unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("tocsin.db")).unwrap();
+    let sql = "INSERT INTO channels (uid, name, kind, settings, sealed, owner, position, state, created_at)
+               VALUES (?1, 'Pager', 'webhook', '{}', ?2, 'page', 1, 'ready', 0)";
+    connection.execute(sql, rusqlite::params![uid.as_bytes(), sealed]).unwrap();
+    let found = || {
+        let found = look_at_all(PARTS, &facts(folder.path()), TIME_MAX);
+        found.into_iter().find(|(name, _)| *name == "sealing key").unwrap().1
+    };
+    assert_eq!(found().verdict, Verdict::Fail);
+    std::fs::write(folder.path().join("sealing.key"), [8; 32]).unwrap();
+    let other = found();
+    assert!(other.verdict == Verdict::Fail && other.text.contains("Pager"), "{other:?}");
+    assert!(other.cure.unwrap().contains("backup"));
+    std::fs::write(folder.path().join("sealing.key"), [7; 32]).unwrap();
+    assert_eq!(found().verdict, Verdict::Pass);
+}

@@ -48,6 +48,17 @@ pub enum Proof {
     Failed(String),
 }
 
+impl Proof {
+    /// Why nothing can be written, where that is a fault: a full disk and a full queue are told elsewhere.
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Self::Committed(_) | Self::Refused | Self::DiskFull => None,
+            Self::Silent(time) => Some(format!("no write was committed within {} s", time.as_secs())),
+            Self::Failed(why) => Some(format!("no write was committed: {why}")),
+        }
+    }
+}
+
 /// The file system under the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disk {

@@ -39,7 +39,7 @@ const LOOK_IS_OLD_AFTER: Duration = Duration::from_mins(1);
 pub fn parts(known: &Known, live: &Live) -> Vec<PartHealth> {
     let look = known.look.as_ref().filter(|look| live.now.since(look.at) < LOOK_IS_OLD_AFTER);
     vec![
-        store(look, &known.standing, live),
+        store(known, look, live),
         disk(look, &known.standing, live),
         outbox(look, &known.standing),
         tasks(live),
@@ -60,15 +60,17 @@ pub fn status_line(known: &Known, health: Health) -> String {
     )
 }
 
-fn store(look: Option<&Look>, standing: &Standing, live: &Live) -> PartHealth {
+fn store(known: &Known, look: Option<&Look>, live: &Live) -> PartHealth {
     let part = |status, text: String| PartHealth::new("store", status, text);
-    if let Some(why) = &live.broken {
-        return part(Health::Unhealthy, why.clone());
+    // A failure stands until a later look proves otherwise, however long that takes.
+    let unproven = || known.look.as_ref().and_then(|look| look.proof.failure());
+    if let Some(why) = live.broken.clone().or_else(unproven) {
+        return part(Health::Unhealthy, why);
     }
     if live.commits_fail {
         return part(Health::Degraded, "the last commit failed; reading works".to_owned());
     }
-    if let Some(text) = worst(standing, &[Trouble::Commits, Trouble::Latency]) {
+    if let Some(text) = worst(&known.standing, &[Trouble::Commits, Trouble::Latency]) {
         return part(Health::Degraded, text);
     }
     match look {
@@ -165,6 +167,7 @@ fn worst(standing: &Standing, of: &[Trouble]) -> Option<String> {
 mod tests {
     use super::super::judge::tests::{NOW, calm};
     use super::super::judge::{Bad, judge};
+    use super::super::look::Proof;
     use super::*;
     use crate::base::Severity;
 
@@ -196,6 +199,22 @@ mod tests {
         assert_eq!(Health::of(&found), Health::Degraded);
         let broken = Live { broken: Some("no write was committed".to_owned()), ..live() };
         assert_eq!(Health::of(&parts(&known(calm()), &broken)), Health::Unhealthy);
+    }
+
+    #[test]
+    fn a_store_whose_last_proof_failed_is_unhealthy_until_a_later_one_succeeds() {
+        let failed = Proof::Failed("database disk image is malformed".to_owned());
+        for (proof, expected) in [
+            (failed, Health::Unhealthy),
+            (Proof::Silent(Duration::from_secs(8)), Health::Unhealthy),
+            (Proof::DiskFull, Health::Healthy),
+            (Proof::Refused, Health::Healthy),
+        ] {
+            let known = known(Look { proof: proof.clone(), ..calm() });
+            assert_eq!(status(&known, &live(), "store").0, expected, "{proof:?}");
+            let late = Live { now: NOW + Duration::from_mins(2), ..live() };
+            assert_eq!(status(&known, &late, "store").0, expected, "{proof:?}");
+        }
     }
 
     #[test]

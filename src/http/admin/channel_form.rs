@@ -294,6 +294,13 @@ fn check_url(field: &'static str, text: &Secret, schemes: &[&str], wrongs: &mut 
     if !schemes.contains(&url.scheme()) {
         return wrongs.add(field, "The address must begin with https://.");
     }
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrongs.add(
+            field,
+            "The address must not hold a user name or password. Take them out: what is posted is signed, and the \
+             receiver can check that.",
+        );
+    }
     match url.host_str().map(|host| check_literal(host, Reach::Public)) {
         None => wrongs.add(field, "The address names no server."),
         Some(Err(error)) => wrongs.add(field, not_public(&error)),
@@ -417,9 +424,12 @@ mod tests {
             let told = wrong(ChannelKind::Slack, &slack, &[("webhook_url", value)], "webhook_url");
             assert!(told.contains(cure), "{value}: {told:?}");
         }
-        for (value, cure) in
-            [("", "POST"), ("ftp://example.com", "https://"), ("http://localhost:9/x", "public")]
-        {
+        for (value, cure) in [
+            ("", "POST"),
+            ("ftp://example.com", "https://"),
+            ("http://localhost:9/x", "public"),
+            ("https://ops:pw@example.com/", "user name"),
+        ] {
             let told = wrong(ChannelKind::Webhook, &hook, &[("url", value)], "url");
             assert!(told.contains(cure), "{value}: {told:?}");
         }

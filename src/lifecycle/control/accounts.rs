@@ -1,15 +1,15 @@
 //! The commands that change accounts. What they do stands in the audit log as done by the command line.
 
-use super::{Answer, Desk, UserLine};
-use crate::accounts::keys;
+use super::{Answer, Desk, KeyLine, ProjectLine, TokenLine, UserLine};
+use crate::accounts::keys::{self, Key};
 use crate::accounts::links::{self, LINK_LIFETIME};
 use crate::accounts::passwords::{self, NewPassword, PasswordHash};
-use crate::accounts::projects::{self, NewProject, ProjectRef};
-use crate::accounts::tokens::{self, NewToken};
+use crate::accounts::projects::{self, NewProject, Project, ProjectRef};
+use crate::accounts::tokens::{self, ApiToken, NewToken};
 use crate::accounts::users::{self, NewUser, USERS_MAX, User, UserId};
 use crate::accounts::{By, Email, Error, Role, Scopes, Visible};
 use crate::base::{Entropy, Secret};
-use crate::store::WriteTx;
+use crate::store::{ReadTx, WriteTx};
 
 pub(super) async fn create_project(desk: &Desk, name: String) -> Answer {
     let (by, entropy) = (now(desk), desk.entropy.clone());
@@ -24,6 +24,59 @@ pub(super) async fn create_project(desk: &Desk, name: String) -> Answer {
     }))
 }
 
+pub(super) async fn list_projects(desk: &Desk) -> Answer {
+    let listed = desk.store.read(|tx| projects::list(tx, &Visible::All)).await;
+    let line = |project: Project| ProjectLine {
+        id: project.id.0,
+        slug: project.slug.to_string(),
+        name: project.name,
+        created_at: project.created_at,
+    };
+    answer(listed.map(|projects| Answer::Projects { items: projects.into_iter().map(line).collect() }))
+}
+
+pub(super) async fn list_keys(desk: &Desk, project: String) -> Answer {
+    let listed = desk.store.read(move |tx| keys::list(tx, project_of(tx, &project)?.id)).await;
+    let line = |key: &Key| KeyLine {
+        dsn: keys::dsn(desk.base_url.as_str(), key.public_key, key.project),
+        public_key: key.public_key.to_string(),
+        kind: key.settings.kind.as_str().to_owned(),
+        label: key.settings.label.clone(),
+        created_at: key.created_at,
+    };
+    answer(listed.map(|keys| Answer::Keys {
+        items: keys.iter().filter(|key| key.revoked_at.is_none()).map(line).collect(),
+    }))
+}
+
+pub(super) async fn list_tokens(desk: &Desk) -> Answer {
+    let listed = desk.store.read(|tx| {
+        let line = |token: ApiToken| {
+            let project = token.project.map(|id| projects::find(tx, id)).transpose()?.flatten();
+            Ok::<_, Error>(TokenLine {
+                id: token.uid.to_string(),
+                name: token.name,
+                hint: token.hint,
+                scopes: token.scopes.to_string(),
+                project: project.map(|project| project.slug.to_string()),
+                created_at: token.created_at,
+                created_by: token.created_by,
+                last_used_at: token.last_used_at,
+            })
+        };
+        tokens::list(tx)?.into_iter().map(line).collect::<Result<Vec<_>, _>>()
+    });
+    answer(listed.await.map(|items| Answer::Tokens { items }))
+}
+
+pub(super) async fn revoke_token(desk: &Desk, id: String) -> Answer {
+    let (by, text) = (now(desk), format!("token {id} is revoked: whoever uses it is refused from now on"));
+    let done = desk.store.write("token revoke", move |tx| {
+        tokens::revoke(tx, &by, id.parse().map_err(|_| Error::UnknownToken)?)
+    });
+    answer(done.await.map(|_| Answer::Done { text }))
+}
+
 pub(super) async fn create_token(
     desk: &Desk,
     name: String,
@@ -34,10 +87,7 @@ pub(super) async fn create_token(
     let made = desk.store.write("token create", move |tx| {
         let scopes: Scopes = scopes.join(",").parse()?;
         let project = match project {
-            Some(text) => {
-                let found = projects::find_visible(tx, &text.parse::<ProjectRef>()?, &Visible::All)?;
-                Some(found.ok_or(Error::UnknownProject)?.id)
-            }
+            Some(text) => Some(project_of(tx, &text)?.id),
             None => None,
         };
         Ok(tokens::create(tx, &by, &entropy, &NewToken { name, scopes, project })?.1)
@@ -139,6 +189,10 @@ pub(super) async fn remove_user(desk: &Desk, email: String) -> Answer {
     answer(done.await.map(|()| Answer::Done { text }))
 }
 
+fn project_of(tx: &ReadTx<'_>, text: &str) -> Result<Project, Error> {
+    projects::find_visible(tx, &text.parse::<ProjectRef>()?, &Visible::All)?.ok_or(Error::UnknownProject)
+}
+
 fn named(tx: &WriteTx<'_>, email: &str) -> Result<UserId, Error> {
     Ok(users::find_by_email(tx, &email.parse()?)?.ok_or(Error::UnknownUser)?.id)
 }
@@ -212,6 +266,39 @@ mod tests {
         assert!(refused(&desk, wrong).await.contains("read, write, admin"));
         let wrong = r#"{"do":"token_create","name":"ci","scopes":["read"],"project":"shop"}"#;
         assert_eq!(refused(&desk, wrong).await, "no such project");
+    }
+
+    #[tokio::test]
+    async fn projects_keys_and_tokens_are_listed_and_a_token_is_revoked_once() {
+        let (_folder, desk) = desk();
+        let Answer::Project { dsn, .. } = done(&desk, r#"{"do":"project_create","name":"My Shop"}"#).await
+        else {
+            panic!("no project");
+        };
+        let Answer::Projects { items } = done(&desk, r#"{"do":"project_list"}"#).await else {
+            panic!("no projects");
+        };
+        assert!(items.iter().any(|project| project.slug == "my-shop" && project.name == "My Shop"));
+        let Answer::Keys { items } = done(&desk, r#"{"do":"project_keys","project":"my-shop"}"#).await else {
+            panic!("no keys");
+        };
+        assert_eq!(items.iter().map(|key| &key.dsn).collect::<Vec<_>>(), [&dsn]);
+        let unknown = r#"{"do":"project_keys","project":"shop"}"#;
+        assert_eq!(refused(&desk, unknown).await, "no such project");
+
+        done(&desk, r#"{"do":"token_create","name":"ci","scopes":["read","write"],"project":"my-shop"}"#)
+            .await;
+        let Answer::Tokens { items } = done(&desk, r#"{"do":"token_list"}"#).await else {
+            panic!("no tokens");
+        };
+        assert_eq!(items.len(), 1);
+        assert_eq!((items[0].name.as_str(), items[0].project.as_deref()), ("ci", Some("my-shop")));
+        let revoke = format!(r#"{{"do":"token_revoke","id":"{}"}}"#, items[0].id);
+        assert!(matches!(done(&desk, &revoke).await, Answer::Done { .. }));
+        assert!(refused(&desk, &revoke).await.contains("revoked already"));
+        assert!(refused(&desk, r#"{"do":"token_revoke","id":"ci"}"#).await.contains("no such token"));
+        let left = done(&desk, r#"{"do":"token_list"}"#).await;
+        assert_eq!(left, Answer::Tokens { items: Vec::new() });
     }
 
     #[tokio::test]

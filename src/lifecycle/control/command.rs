@@ -12,11 +12,22 @@ pub enum Command {
     ProjectCreate {
         name: String,
     },
+    ProjectList,
+    /// The active keys of a project.
+    ProjectKeys {
+        /// Id or slug.
+        project: String,
+    },
     TokenCreate {
         name: String,
         scopes: Vec<String>,
         /// Id or slug; `None`: every project.
         project: Option<String>,
+    },
+    TokenList,
+    TokenRevoke {
+        /// As the list tells it.
+        id: String,
     },
     UserCreate {
         email: String,
@@ -76,9 +87,18 @@ pub enum Answer {
         dsn: String,
         public_key: String,
     },
+    Projects {
+        items: Vec<ProjectLine>,
+    },
+    Keys {
+        items: Vec<KeyLine>,
+    },
     Token {
         /// Shown this once; only its hash is kept.
         token: String,
+    },
+    Tokens {
+        items: Vec<TokenLine>,
     },
     User {
         email: String,
@@ -112,6 +132,37 @@ pub enum Answer {
     Failed {
         text: String,
     },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectLine {
+    pub id: i64,
+    pub slug: String,
+    pub name: String,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLine {
+    pub dsn: String,
+    pub public_key: String,
+    pub kind: String,
+    pub label: String,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenLine {
+    pub id: String,
+    pub name: String,
+    /// The token's last characters.
+    pub hint: String,
+    pub scopes: String,
+    /// A slug; `None`: every project.
+    pub project: Option<String>,
+    pub created_at: Timestamp,
+    pub created_by: String,
+    pub last_used_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

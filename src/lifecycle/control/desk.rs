@@ -37,9 +37,13 @@ pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub async fn carry_out(desk: Desk, command: Command) -> Answer {
     let answer = match command {
         Command::ProjectCreate { name } => accounts::create_project(&desk, name).await,
+        Command::ProjectList => accounts::list_projects(&desk).await,
+        Command::ProjectKeys { project } => accounts::list_keys(&desk, project).await,
         Command::TokenCreate { name, scopes, project } => {
             accounts::create_token(&desk, name, scopes, project).await
         }
+        Command::TokenList => accounts::list_tokens(&desk).await,
+        Command::TokenRevoke { id } => accounts::revoke_token(&desk, id).await,
         Command::UserCreate { email, role, password } => {
             accounts::create_user(&desk, email, role, password).await
         }

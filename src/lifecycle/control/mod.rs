@@ -9,6 +9,8 @@ mod desk;
 mod socket;
 
 pub use crate::health::{Health, PartHealth};
-pub use command::{Answer, Command, Delivered, StatusOf, StatusReport, TestKind, UserLine};
+pub use command::{
+    Answer, Command, Delivered, KeyLine, ProjectLine, StatusOf, StatusReport, TestKind, TokenLine, UserLine,
+};
 pub use desk::{Desk, Later, Live, carry_out};
-pub use socket::{AskError, ControlSocket, ask};
+pub use socket::{AskError, ControlSocket, ask, check_path};

@@ -16,8 +16,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Answer, Command};
 
 const NAME: &str = "control.sock";
-/// The longest command is a user with a password; the longest answer a list of users.
+/// The longest command is a user with a password.
 const LINE_BYTES_MAX: u64 = 256 * 1024;
+/// The longest answer is a list of all tokens.
+const ANSWER_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// `sun_path` of a socket's address, without the zero at its end.
+const PATH_BYTES_MAX: usize = 107;
 /// A command is one write of its sender; whoever takes longer holds a place for nothing.
 const READ_TIME: Duration = Duration::from_secs(5);
 /// Sending a test waits for a mail server, which may take its time.
@@ -132,6 +136,24 @@ async fn read_command(stream: &mut UnixStream) -> Result<Command, Answer> {
     })
 }
 
+/// Whether a socket in `folder` can have an address at all.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] with the cure where its path is too long.
+pub fn check_path(folder: &Path) -> io::Result<()> {
+    let path = folder.join(NAME);
+    let length = path.as_os_str().len();
+    if length <= PATH_BYTES_MAX {
+        return Ok(());
+    }
+    let text = format!(
+        "{} has {length} bytes, and the path of a socket may have {PATH_BYTES_MAX}: choose a shorter data folder \
+         with --data or TOCSIN_DATA",
+        path.display()
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -151,9 +173,11 @@ pub enum AskError {
 /// Asks the server that runs on `folder`, blocking the thread.
 pub fn ask(folder: &Path, command: &Command) -> Result<Answer, AskError> {
     let stream = BlockingStream::connect(folder.join(NAME)).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
-            AskError::NotRunning
-        }
+        // A path too long for a socket's address is invalid input: no server runs on such a folder.
+        io::ErrorKind::NotFound
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::InvalidInput => AskError::NotRunning,
         io::ErrorKind::PermissionDenied => AskError::Forbidden,
         _ => AskError::Broken(error),
     })?;
@@ -169,7 +193,7 @@ fn converse(mut stream: BlockingStream, command: &Command) -> io::Result<String>
     // A stranger is answered without being read: the pipe may break while the answer is already there.
     let written = stream.write_all(&request);
     let mut line = String::new();
-    BufReader::new(stream.take(LINE_BYTES_MAX)).read_line(&mut line)?;
+    BufReader::new(stream.take(ANSWER_BYTES_MAX)).read_line(&mut line)?;
     if line.is_empty() {
         written?;
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -266,6 +290,20 @@ mod tests {
         }
         stop.cancel();
         server.join_all().await;
+    }
+
+    #[test]
+    fn a_folder_whose_socket_has_too_long_a_path_is_refused_with_the_cure() {
+        let parent = tempfile::tempdir().unwrap();
+        let room = PATH_BYTES_MAX - parent.path().as_os_str().len() - NAME.len() - 2;
+        let (fits, too_long) = ("x".repeat(room), "x".repeat(room + 1));
+        assert!(check_path(&parent.path().join(&fits)).is_ok());
+        let folder = parent.path().join(too_long);
+        assert!(check_path(&folder).unwrap_err().to_string().contains("--data"));
+        std::fs::create_dir(&folder).unwrap();
+        assert!(BlockingStream::connect(folder.join(NAME)).is_err());
+        let asked = ask(&folder, &Command::ProjectList);
+        assert!(matches!(asked, Err(AskError::NotRunning)), "{asked:?}");
     }
 
     #[test]
