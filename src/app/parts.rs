@@ -107,18 +107,7 @@ impl App {
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
             retention: config.retention,
-            watch: Watch {
-                store: store.clone(),
-                clock: clock.clone(),
-                incidents: Arc::clone(&incidents),
-                events: events.clone(),
-                points: points.clone(),
-                observed: observed.clone(),
-                own: Arc::clone(&own),
-                folder: folder.to_owned(),
-                before: Arc::default(),
-                unraised: Arc::default(),
-            },
+            watch: watch(&store, &clock, &incidents, (&events, &points), (&observed, &own), folder),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {
@@ -193,6 +182,28 @@ impl App {
             }
             state.store.stop();
         });
+    }
+}
+
+fn watch(
+    store: &Store,
+    clock: &Clock,
+    incidents: &Arc<Incidents>,
+    (events, points): (&Lane<EventRecord>, &Arc<PointLane>),
+    (observed, own): (&Observed, &Arc<OwnHealth>),
+    folder: &Path,
+) -> Watch {
+    Watch {
+        store: store.clone(),
+        clock: clock.clone(),
+        incidents: Arc::clone(incidents),
+        events: events.clone(),
+        points: Arc::clone(points),
+        observed: observed.clone(),
+        own: Arc::clone(own),
+        folder: folder.to_owned(),
+        before: Arc::default(),
+        unraised: Arc::default(),
     }
 }
 

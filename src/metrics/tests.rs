@@ -83,9 +83,9 @@ async fn a_window_is_counted_and_searched_only_so_far() {
         .store
         .write("many", |tx| {
             tx.execute(
-                "INSERT INTO slow_points (project_id, at, point_id)
+                "INSERT INTO slow_points (project_id, at, point_id, duration_ms)
                  WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10500)
-                 SELECT 1, at + i, 1 FROM n, slow_points",
+                 SELECT 1, at + i, 1, duration_ms FROM n, slow_points",
                 [],
             )
         })

@@ -100,7 +100,10 @@ impl<'a> Pass<'a> {
             }
             let name = self.name(key);
             let child = place.child(&name);
-            if matches!(child, Child::Known(_)) && place.is_typed() && self.is_repeated(&name, known_from) {
+            if matches!(child, Child::Known(_))
+                && place.is_typed()
+                && self.is_repeated(name.clone(), known_from)
+            {
                 self.reader.skip()?;
                 continue;
             }
@@ -122,14 +125,14 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn is_repeated(&mut self, name: &Cow<'a, str>, known_from: usize) -> bool {
-        let repeated = self.known_keys.get(known_from..).is_some_and(|keys| keys.contains(name));
+    fn is_repeated(&mut self, name: Cow<'a, str>, known_from: usize) -> bool {
+        let repeated = self.known_keys.get(known_from..).is_some_and(|keys| keys.contains(&name));
         if repeated {
-            self.path.push(Step::Key(name.clone()));
+            self.path.push(Step::Key(name));
             self.warn(WarningKind::DuplicateKey, "came twice, the first was kept".to_owned());
             self.path.pop();
         } else {
-            self.known_keys.push(name.clone());
+            self.known_keys.push(name);
         }
         repeated
     }

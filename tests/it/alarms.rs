@@ -464,7 +464,7 @@ async fn a_project_rings_all_channels_or_those_that_it_chose() {
     assert_eq!(chosen().await, None);
     desk.done(place, &[("which", "some"), ("channel", &night)]).await;
     let page = desk.look(&format!("/channels/{night}")).await;
-    assert!(page.contains("Default chose it"), "{page}");
+    assert!(page.contains("default chose it"), "{page}");
     desk.done(&format!("/channels/{night}/remove"), &[]).await;
     assert_eq!(chosen().await, Some(0), "it did not choose the other one by that");
     assert!(desk.look(place).await.contains("None of the channels"));

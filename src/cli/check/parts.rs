@@ -274,7 +274,7 @@ fn sealing_key(facts: &Facts) -> Finding {
     let sealer = Sealer::new(&key);
     let shut: Vec<&str> = sealed
         .iter()
-        .filter(|channel| sealer.open(&channel.sealed, &seal_context(channel.uid)).is_err())
+        .filter(|channel| sealer.open(&channel.secrets, &seal_context(channel.uid)).is_err())
         .map(|channel| channel.name.as_str())
         .collect();
     if !shut.is_empty() {
@@ -287,14 +287,14 @@ fn sealing_key(facts: &Facts) -> Finding {
 struct Sealed {
     uid: Uid,
     name: String,
-    sealed: Vec<u8>,
+    secrets: Vec<u8>,
 }
 
 fn read_sealed(connection: &Connection) -> anyhow::Result<Vec<Sealed>> {
     let mut query = connection
         .prepare("SELECT uid, name, sealed FROM channels WHERE sealed IS NOT NULL ORDER BY position")?;
     let row = |row: &rusqlite::Row<'_>| {
-        Ok(Sealed { uid: Uid::from_bytes(row.get(0)?), name: row.get(1)?, sealed: row.get(2)? })
+        Ok(Sealed { uid: Uid::from_bytes(row.get(0)?), name: row.get(1)?, secrets: row.get(2)? })
     };
     Ok(query.query_map([], row)?.collect::<Result<_, _>>()?)
 }

@@ -48,6 +48,7 @@ struct MadePage {
 
 #[derive(Template)]
 #[template(path = "channel.html", config = "src/http/admin/askama.toml")]
+#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct ChannelPage {
     frame: Frame,
     id: String,
