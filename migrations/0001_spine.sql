@@ -259,6 +259,7 @@ CREATE TABLE silences (
 ) STRICT;
 CREATE INDEX silences_by_project ON silences (project_id);
 CREATE INDEX silences_by_end ON silences (ends_at) WHERE ended_at IS NULL;
+CREATE INDEX silences_ended ON silences (ended_at) WHERE ended_at IS NOT NULL;
 
 -- New issues of a project's first day, waiting for one digest.
 CREATE TABLE digest_entries (

@@ -148,6 +148,16 @@ pub fn revoke_all_of(tx: &WriteTx<'_>, by: &By, maker: &Email) -> Result<usize, 
     Ok(made.len())
 }
 
+/// Ends every active token that `maker` made for `project`: who is no member of it must not come in by them.
+pub fn revoke_made_for(tx: &WriteTx<'_>, by: &By, maker: &Email, project: ProjectId) -> Result<(), Error> {
+    let made =
+        list(tx)?.into_iter().filter(|token| token.is_made_by(maker) && token.project == Some(project));
+    for token in made {
+        revoke(tx, by, token.uid)?;
+    }
+    Ok(())
+}
+
 /// Notes that the token was used; call it when [`ApiToken::is_unseen`] says so.
 pub fn touch(tx: &WriteTx<'_>, id: TokenId, now: Timestamp) -> Result<(), Error> {
     tx.execute("UPDATE api_tokens SET last_used_at = ?2 WHERE id = ?1", params![id.0, now.as_micros()])?;

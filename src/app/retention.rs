@@ -80,12 +80,13 @@ enum Shelf {
     Deploys,
     /// Closed ones, with their messages.
     Incidents,
+    Silences,
     Ledger,
     Audit,
 }
 
 /// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
-const AGED: [Shelf; 11] = [
+const AGED: [Shelf; 12] = [
     Shelf::Payloads,
     Shelf::Dictionaries,
     Shelf::Hours,
@@ -95,6 +96,7 @@ const AGED: [Shelf; 11] = [
     Shelf::Rates,
     Shelf::Deploys,
     Shelf::Incidents,
+    Shelf::Silences,
     Shelf::Ledger,
     Shelf::Audit,
 ];
@@ -316,6 +318,7 @@ impl<'a> Run<'a> {
                 Shelf::Deploys => releases::purge(tx, before, STEP_ROWS)?,
                 Shelf::Incidents => incidents.purge(tx, before, STEP_INCIDENTS)?,
                 Shelf::Ledger => ledger::purge(tx, before, STEP_ROWS)?,
+                Shelf::Silences => incidents::silences::purge(tx, before, STEP_ROWS)?,
                 Shelf::Audit => audit::purge(tx, before, STEP_ROWS)?,
                 Shelf::Payloads | Shelf::BusyPayloads | Shelf::Dictionaries | Shelf::Issues => 0,
             })

@@ -45,7 +45,11 @@ struct Covered {
     incident: IncidentId,
 }
 
-/// Silences that a page lists, and that a signal is compared with.
+/// Longer than any key that incidents have.
+const KEY_BYTES_MAX: usize = 200;
+/// Active silences of one project, or of all; every signal is compared with them.
+const ACTIVE_MAX: i64 = 100;
+/// Silences that a page lists.
 const SILENCES_MAX: i64 = 1_000;
 /// Witnesses in one page of those that a silence covers. One that ends tells a page per run.
 const WITNESSES_PER_PAGE: usize = 1_000;
@@ -54,7 +58,7 @@ impl Incidents {
     /// Begins a silence. Open incidents all of whose witnesses it covers fall silent at once.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it ends before it starts, or its key is empty.
+    /// [`Error::Invalid`] where it ends before it starts, its key is none, or there are too many.
     pub fn silence(
         &self,
         tx: &WriteTx<'_>,
@@ -64,8 +68,12 @@ impl Incidents {
         if silence.ends_at <= silence.starts_at || silence.ends_at <= now {
             return Err(Error::Invalid("a silence ends after it starts, and in the future".to_owned()));
         }
-        if silence.key.as_deref().is_some_and(str::is_empty) {
-            return Err(Error::Invalid("key: a key, a prefix ending in *, or nothing".to_owned()));
+        check_key(silence.key.as_deref())?;
+        if count_active(tx, now, silence.project)? >= ACTIVE_MAX {
+            let text = format!(
+                "{ACTIVE_MAX} silences are active here already: end one, or cover more with a prefix"
+            );
+            return Err(Error::Invalid(text));
         }
         let id = tx.insert(
             "INSERT INTO silences (uid, project_id, key, reason, created_by, starts_at, ends_at)
@@ -156,6 +164,36 @@ impl Incidents {
         }
         Ok(is_last)
     }
+}
+
+/// A silence's key is one of an incident, or the beginning of some.
+fn check_key(key: Option<&str>) -> Result<(), Error> {
+    let Some(key) = key else { return Ok(()) };
+    let stem = key.strip_suffix('*').unwrap_or(key);
+    if key.is_empty() || stem.contains('*') {
+        return Err(Error::Invalid("key: a key, a prefix ending in *, or nothing".to_owned()));
+    }
+    if key.len() > KEY_BYTES_MAX {
+        return Err(Error::Invalid(format!("key: at most {KEY_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+fn count_active(tx: &ReadTx<'_>, now: Timestamp, project: Option<ProjectId>) -> Result<i64, store::Error> {
+    tx.one(
+        "SELECT count(*) FROM silences WHERE ended_at IS NULL AND ends_at > ?1 AND project_id IS ?2",
+        params![now.as_micros(), project.map(|project| project.0)],
+        |row| row.get(0),
+    )
+}
+
+/// Deletes silences that ended before `before`, at most `limit`.
+pub fn purge(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usize, store::Error> {
+    tx.execute(
+        "DELETE FROM silences WHERE id IN
+           (SELECT id FROM silences WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)",
+        params![before.as_micros(), limit],
+    )
 }
 
 /// The silence that covers a key of a project at `now`, if any.

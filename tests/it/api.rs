@@ -263,6 +263,11 @@ async fn a_silence_is_begun_and_ended_by_those_who_may() {
         let answer = house.refused(Method::POST, path, Some(token), body.clone()).await;
         assert_eq!(answer.status.as_u16(), expected, "{body:?}: {}", answer.body);
     }
+    for key in ["issue:*:1", "**", "", &"x".repeat(201)] {
+        let body = Some(json!({"project": "shop", "key": key, "hours": 2, "reason": "move"}));
+        let answer = house.refused(Method::POST, path, Some(&writer), body).await;
+        assert_eq!(answer.status.as_u16(), 400, "{key}: {}", answer.body);
+    }
     let begun = house.ask(Method::POST, path, Some(&writer), wanted(json!("shop"), 2)).await;
     assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.body);
     assert_eq!((&begun.body["project"], &begun.body["created_by"]), (&json!("shop"), &json!("token write")));

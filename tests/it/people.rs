@@ -284,6 +284,25 @@ async fn tokens_go_with_their_maker_only_where_that_is_asked_for() {
 }
 
 #[actix_web::test]
+async fn a_token_ends_where_its_maker_may_no_more_what_it_does() {
+    let team = Team::gather().await;
+    let make = || async {
+        let fields = [("name", "ci"), ("scope", "write"), ("project", "default")];
+        let made = team.post(&team.member, "/tokens", &fields).await;
+        Secret::new(secret_of(&made))
+    };
+    let token = make().await;
+    let mia = team.mia.uid.to_string();
+    team.post(&team.owner, "/projects/default/members", &[("remove", &mia)]).await;
+    assert!(token_actor(&team.house.state, &token).await.is_err(), "taken out of the project");
+    team.post(&team.owner, "/projects/default/members", &[("add", &mia)]).await;
+    let token = make().await;
+    assert!(token_actor(&team.house.state, &token).await.is_ok());
+    team.post(&team.owner, &of(&team.mia, "/role"), &[("role", "viewer")]).await;
+    assert!(token_actor(&team.house.state, &token).await.is_err(), "only a viewer now");
+}
+
+#[actix_web::test]
 async fn a_token_is_shown_once_works_and_ends() {
     let team = Team::gather().await;
     let fields = [("name", "ci"), ("scope", "read"), ("scope", "write"), ("project", "")];

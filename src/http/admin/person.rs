@@ -61,7 +61,12 @@ pub(super) async fn set_role(
 ) -> Result<HttpResponse, Problem> {
     let role: Role = form.text("role").parse()?;
     let asked = Asked { id: read_id(&id)?, form, name: "user.set_role" };
-    change(&state, asked, move |tx, by, user| users::set_role(tx, by, user.id, role)).await
+    change(&state, asked, move |tx, by, user| {
+        users::set_role(tx, by, user.id, role)?;
+        // Who only looks makes no tokens; those made before must not do what their maker no longer may.
+        take_tokens(tx, by, user, role == Role::Viewer)
+    })
+    .await
 }
 
 /// `POST /people/{id}/disable`, with `tokens` also those that they made; with `enable` the way back.

@@ -11,7 +11,7 @@ use super::wording::{When, count};
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::{self, Key, KeySettings};
 use crate::accounts::projects::{self, Project};
-use crate::accounts::{Error, KeyKind, OriginPattern, Origins, PublicKey, users};
+use crate::accounts::{Error, KeyKind, OriginPattern, Origins, PublicKey, tokens, users};
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::store::ReadTx;
 
@@ -248,13 +248,15 @@ pub(super) async fn change_members(
         let uid: Uid = named.parse().map_err(|_| Error::UnknownUser)?;
         let user = users::find_by_uid(tx, uid)?.ok_or(Error::UnknownUser)?;
         if add.is_empty() {
-            projects::remove_member(tx, &by, project.id, user.id)
+            projects::remove_member(tx, &by, project.id, user.id)?;
+            tokens::revoke_made_for(tx, &by, &user.email, project.id)
         } else {
             projects::add_member(tx, &by, project.id, user.id)
         }
     });
     changed.await?;
     state.cache.sessions.forget_all();
+    state.cache.tokens.forget_all();
     Ok(see_other(&format!("/projects/{}", project.slug)))
 }
 

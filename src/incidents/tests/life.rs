@@ -196,3 +196,29 @@ fn a_silence_of_the_future_stops_the_rings_when_it_begins() {
         assert!(matches!(incidents.silence(tx, T0, &backwards), Err(Error::Invalid(_))));
     });
 }
+
+#[test]
+fn active_silences_are_bounded_and_ended_ones_go_with_age() {
+    Bed::shared().try_out(|tx, incidents| {
+        let silence = |n: u64| NewSilence {
+            project: Some(ProjectId(1)),
+            key: Some(format!("issue:1:{n}")),
+            reason: "known".to_owned(),
+            created_by: BY.to_owned(),
+            starts_at: T0,
+            ends_at: minutes(30),
+        };
+        for n in 0..100 {
+            incidents.silence(tx, T0, &silence(n)).unwrap();
+        }
+        assert!(matches!(incidents.silence(tx, T0, &silence(100)), Err(Error::Invalid(_))));
+        let elsewhere = NewSilence { project: None, ..silence(100) };
+        incidents.silence(tx, T0, &elsewhere).unwrap();
+        while incidents.expire(tx, minutes(30), 100).unwrap().silences_ended > 0 {}
+        incidents.silence(tx, minutes(31), &NewSilence { ends_at: minutes(60), ..silence(101) }).unwrap();
+        assert_eq!(silences::purge(tx, minutes(30), 200).unwrap(), 0, "they ended then, not before");
+        assert_eq!(silences::purge(tx, minutes(31), 60).unwrap(), 60);
+        assert_eq!(silences::purge(tx, minutes(31), 60).unwrap(), 41);
+        assert_eq!(silences::list(tx).unwrap().len(), 1, "the active one stays");
+    });
+}

@@ -7,7 +7,7 @@ use super::channels::{Channel, ChannelHealth, ChannelKind, ChannelOwner, Channel
 use super::deliveries::{Attempt, Claimed, Receipt, Refusal};
 use super::queries::{PageOf, Scope, StateFilter};
 use super::rules::{RuleChange, RuleKind, RuleScope};
-use super::silences::NewSilence;
+use super::silences::{self, NewSilence};
 use super::*;
 use crate::base::{ProjectId, Severity, Timestamp, Uid};
 use crate::store::{Options, Store, WriteTx, params};
