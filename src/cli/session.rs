@@ -10,7 +10,7 @@ use super::Output;
 use crate::base::{Clock, Entropy};
 use crate::config::{self, BaseUrl, Environment, Flags, Loaded};
 use crate::lifecycle::control::{self, Answer, AskError, Command, Desk};
-use crate::lifecycle::{become_owner, prepare_folder};
+use crate::lifecycle::{DATABASE_FILE, become_owner, prepare_folder, sealing_key};
 use crate::store::{FolderLock, Options, Store};
 use crate::telemetry::{Destination, Format, Level, Logging};
 
@@ -68,10 +68,15 @@ impl Here {
     pub(super) fn open(folder: &Path, base_url: BaseUrl) -> anyhow::Result<Self> {
         prepare_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let lock = FolderLock::take(folder)?;
+        let entropy = Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?;
+        // Whoever makes the database makes its key: a server refuses one without.
+        if !folder.join(DATABASE_FILE).exists() {
+            sealing_key(folder, &entropy)?;
+        }
         let desk = Desk {
             store: Store::open(folder, &Options::default())?.start()?,
             clock: Clock::system(),
-            entropy: Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?,
+            entropy,
             base_url,
             live: None,
         };
@@ -87,7 +92,7 @@ impl Drop for Here {
 
 fn carry_out_here(folder: &Path, loaded: &Loaded, command: Command) -> anyhow::Result<Answer> {
     // A wrong folder is likelier than the wish for a new one.
-    if !folder.join("tocsin.db").exists() {
+    if !folder.join(DATABASE_FILE).exists() {
         bail!(
             "{} holds no data of tocsin: name the right folder with --data or TOCSIN_DATA, or make it with \
              `tocsin serve` first",

@@ -9,7 +9,7 @@ use crate::base::Entropy;
 
 /// 256 bits, as [`crate::base::seal::Sealer`] wants them.
 const KEY_BYTES: usize = 32;
-const DATABASE_FILE: &str = "tocsin.db";
+pub const DATABASE_FILE: &str = "tocsin.db";
 /// The key that seals channel secrets: without it a copy of the database gives none of them away.
 pub const SEALING_KEY_FILE: &str = "sealing.key";
 

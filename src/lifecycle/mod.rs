@@ -10,7 +10,7 @@ mod sockets;
 mod stop;
 mod systemd;
 
-pub use folder::{SEALING_KEY_FILE, prepare_folder, sealing_key};
+pub use folder::{DATABASE_FILE, SEALING_KEY_FILE, prepare_folder, sealing_key};
 pub use owner::{Became, OwnerError, become_owner};
 pub use sockets::{InheritedSockets, SocketError};
 pub use stop::{Ended, Lifecycle, Signals, StopReason};
