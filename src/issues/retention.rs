@@ -52,7 +52,7 @@ const FIND_BUSY: &str = "SELECT events.received_at, events.issue_id, events.seq,
      WHERE (events.received_at, events.issue_id, events.seq) > (?1, ?2, ?3)
      ORDER BY events.received_at, events.issue_id, events.seq LIMIT ?4";
 
-/// Finds one step of payloads whose issues have more than [`KEPT_PER_ISSUE`], the oldest after `from` first.
+/// Finds one step of payloads whose issues have more than `KEPT_PER_ISSUE`, the oldest after `from` first.
 pub fn find_busy(tx: &ReadTx<'_>, from: Mark) -> Result<Busy, Error> {
     let looked =
         tx.all(FIND_BUSY, params![from.received_at.as_micros(), from.issue, from.seq, LOOK_ROWS], |row| {

@@ -212,7 +212,7 @@ pub(super) fn find_row(tx: &ReadTx<'_>, row_id: i64) -> Result<Option<IssueView>
     tx.first(&find_one(BY_ROW), [row_id], read_issue)
 }
 
-/// Unresolved issues that the caller may see, at most one more than [`UNRESOLVED_COUNTED_MAX`].
+/// Unresolved issues that the caller may see, at most one more than `UNRESOLVED_COUNTED_MAX`.
 pub fn count_unresolved(tx: &ReadTx<'_>, visible: &Visible) -> Result<i64, Error> {
     let mut clauses = Clauses::default();
     clauses.scope_of("issues.project_id", visible, None);
