@@ -16,6 +16,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod notify;
 pub mod outbound;
+pub mod probes;
 pub mod releases;
 pub mod resilience;
 pub mod scrub;

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod entropy;
 pub mod id;
+pub mod nearest;
 pub mod seal;
 pub mod secret;
 pub mod severity;

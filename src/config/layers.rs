@@ -11,9 +11,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::folder::ConfigFile;
 use super::key::{Key, keys, variable_of};
-use super::nearest::nearest;
 use super::reference::Reference;
 use super::{Environment, Flags, Problem};
+use crate::base::nearest::nearest;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

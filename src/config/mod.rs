@@ -14,7 +14,6 @@ mod key;
 mod layers;
 mod limits;
 mod log;
-mod nearest;
 mod problem;
 mod reference;
 mod retention;

@@ -2,7 +2,7 @@
 
 /// The candidate that differs least from `word`, if it is near enough to be worth suggesting: at most a third of
 /// the longer text, and at least two changes are always allowed for words of four characters or more.
-pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     candidates
         .map(|candidate| (distance(word, candidate), candidate))

@@ -1,0 +1,300 @@
+//! Whether a condition holds, and the reason where it does not.
+
+use std::cmp::Ordering;
+
+use serde_json::Value as Json;
+
+use super::facts::{Body, Facts, Found, plain};
+use super::value::Value;
+use super::{Comparison, Expr, Step, Subject, Test, View};
+use crate::base::Timestamp;
+use crate::base::text::clip;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    Holds,
+    /// The reason, for an alarm: `status was 503, wanted < 300`. At most 300 characters.
+    Fails(String),
+}
+
+impl Finding {
+    pub const fn holds(&self) -> bool {
+        matches!(self, Self::Holds)
+    }
+}
+
+const REASON_CHARS_MAX: usize = 300;
+
+pub(super) fn check(expr: &Expr, facts: &Facts) -> Finding {
+    match judge(expr, facts) {
+        Ok(()) => Finding::Holds,
+        Err(reason) => Finding::Fails(clip(&reason, REASON_CHARS_MAX).into_owned()),
+    }
+}
+
+fn judge(expr: &Expr, facts: &Facts) -> Result<(), String> {
+    match expr {
+        Expr::All(parts) => parts.iter().try_for_each(|part| judge(part, facts)),
+        Expr::Any(parts) => {
+            let mut reasons = Vec::new();
+            for part in parts {
+                match judge(part, facts) {
+                    Ok(()) => return Ok(()),
+                    Err(reason) => reasons.push(reason),
+                }
+            }
+            Err(reasons.join(", and "))
+        }
+        Expr::Not(inner) => match judge(inner, facts) {
+            Ok(()) => Err(format!("{} held, and must not", inner.says())),
+            Err(_) => Ok(()),
+        },
+        Expr::Test { subject, test } => subject.judge(test, facts),
+    }
+}
+
+/// What a subject came to.
+enum Seen<'a> {
+    Missing,
+    Value(Value),
+    /// A list or an object.
+    Whole(&'a Json),
+    Body(&'a Body),
+    Many(Vec<&'a Json>),
+}
+
+impl Subject {
+    fn judge(&self, test: &Test, facts: &Facts) -> Result<(), String> {
+        match (self.see(facts)?, self.view) {
+            (Seen::Many(all), View::AllOf) => self.every(test, &all),
+            (Seen::Many(all), View::AnyOf) => self.some(test, &all),
+            (Seen::Many(all), _) if *test == Test::Exists => {
+                if all.is_empty() {
+                    Err(self.is_missing())
+                } else {
+                    Ok(())
+                }
+            }
+            (seen, _) => self.one(test, &seen),
+        }
+    }
+
+    fn see<'a>(&self, facts: &'a Facts) -> Result<Seen<'a>, String> {
+        let seen =
+            if self.field == super::fields::BODY { self.see_body(facts)? } else { self.see_field(facts) };
+        match (self.view, seen) {
+            (_, Seen::Missing) => Ok(Seen::Missing),
+            (View::Length, seen) => self.length(&seen),
+            (View::Age, seen) => self.age(&seen, facts.now()),
+            (View::Itself | View::AnyOf | View::AllOf, seen) => Ok(seen),
+        }
+    }
+
+    fn see_field<'a>(&self, facts: &'a Facts) -> Seen<'a> {
+        facts.get(self.field).map_or(Seen::Missing, |value| Seen::Value(value.clone()))
+    }
+
+    fn see_body<'a>(&self, facts: &'a Facts) -> Result<Seen<'a>, String> {
+        let Some(body) = facts.body() else { return Ok(Seen::Missing) };
+        if self.steps.is_empty() {
+            return Ok(Seen::Body(body));
+        }
+        Ok(match body.find(&self.steps)? {
+            Found::Missing => Seen::Missing,
+            Found::Many(all) => Seen::Many(all),
+            Found::One(json) => plain(json).map_or(Seen::Whole(json), Seen::Value),
+        })
+    }
+
+    fn length(&self, seen: &Seen<'_>) -> Result<Seen<'static>, String> {
+        let length = match seen {
+            Seen::Body(body) => body.as_str().chars().count(),
+            Seen::Many(all) => all.len(),
+            Seen::Whole(Json::Array(items)) => items.len(),
+            Seen::Whole(Json::Object(members)) => members.len(),
+            Seen::Value(Value::Text(text)) => text.chars().count(),
+            _ => return Err(format!("{} has no length", self.path())),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "no body is that long")]
+        Ok(Seen::Value(Value::plain(length as f64)))
+    }
+
+    fn age(&self, seen: &Seen<'_>, now: Timestamp) -> Result<Seen<'static>, String> {
+        let since = match seen {
+            Seen::Body(body) => Timestamp::parse_rfc3339(body.as_str().trim()),
+            Seen::Value(Value::Text(text)) => Timestamp::parse_rfc3339(text.trim()),
+            Seen::Value(Value::Number(number, _)) => from_unix(*number),
+            _ => None,
+        };
+        let since = since.ok_or_else(|| format!("{} is no point in time", self.path()))?;
+        #[expect(clippy::cast_precision_loss, reason = "exact to a microsecond for 285 years")]
+        Ok(Seen::Value(Value::seconds((now.as_micros() - since.as_micros()) as f64 / 1e6)))
+    }
+
+    fn every(&self, test: &Test, all: &[&Json]) -> Result<(), String> {
+        if all.is_empty() {
+            return Err(self.is_missing());
+        }
+        all.iter().try_for_each(|json| self.item(test, json))
+    }
+
+    fn some(&self, test: &Test, all: &[&Json]) -> Result<(), String> {
+        if all.iter().any(|json| self.item(test, json).is_ok()) {
+            return Ok(());
+        }
+        Err(match all {
+            [] => self.is_missing(),
+            [one] => self.item(test, one).err().unwrap_or_default(),
+            all => format!("none of {} values of {} {}", all.len(), self.path(), test.says()),
+        })
+    }
+
+    fn item(&self, test: &Test, json: &Json) -> Result<(), String> {
+        self.one(test, &plain(json).map_or(Seen::Whole(json), Seen::Value))
+    }
+
+    fn one(&self, test: &Test, seen: &Seen<'_>) -> Result<(), String> {
+        let was = match seen {
+            Seen::Missing => return Err(self.is_missing()),
+            _ if *test == Test::Exists => return Ok(()),
+            Seen::Many(_) | Seen::Whole(_) => {
+                let held =
+                    matches!((test, seen), (Test::Contains(wanted), Seen::Whole(json)) if has(json, wanted));
+                return if held {
+                    Ok(())
+                } else {
+                    Err(format!("{} is a list or an object, wanted {}", self.path(), test.says()))
+                };
+            }
+            Seen::Body(body) => &Value::Text(body.as_str().trim().to_owned()),
+            Seen::Value(value) => value,
+        };
+        if test.holds(was) {
+            Ok(())
+        } else {
+            Err(format!("{} was {was}, wanted {}", self.says(), test.says()))
+        }
+    }
+
+    fn is_missing(&self) -> String {
+        format!("{} was not there", self.path())
+    }
+
+    fn path(&self) -> String {
+        self.steps.iter().fold(self.field.to_owned(), |path, step| match step {
+            Step::Key(key) => format!("{path}.{key}"),
+            Step::At(index) => format!("{path}[{index}]"),
+            Step::Each => format!("{path}[*]"),
+        })
+    }
+
+    fn says(&self) -> String {
+        match self.view {
+            View::Length => format!("the length of {}", self.path()),
+            View::Age => format!("the age of {}", self.path()),
+            View::Itself | View::AnyOf | View::AllOf => self.path(),
+        }
+    }
+}
+
+impl Expr {
+    fn says(&self) -> String {
+        match self {
+            Self::Test { subject, test: Test::IsTrue } => subject.says(),
+            Self::Test { subject, test } => format!("{} {}", subject.says(), test.says()),
+            Self::Not(inner) => format!("not ({})", inner.says()),
+            Self::All(parts) => parts.iter().map(Self::says).collect::<Vec<_>>().join(" and "),
+            Self::Any(parts) => parts.iter().map(Self::says).collect::<Vec<_>>().join(" or "),
+        }
+    }
+}
+
+impl Test {
+    fn holds(&self, was: &Value) -> bool {
+        match self {
+            Self::Compare(comparison, wanted) => comparison.holds(was.compare(wanted)),
+            Self::Contains(wanted) => matches!(was, Value::Text(text) if text.contains(&plain_text(wanted))),
+            Self::Matches(pattern) => matches(pattern, &plain_text(was)),
+            Self::In(list) => list.iter().any(|wanted| was.compare(wanted) == Some(Ordering::Equal)),
+            Self::Exists => true,
+            Self::IsTrue => was.compare(&Value::Flag(true)) == Some(Ordering::Equal),
+        }
+    }
+
+    fn says(&self) -> String {
+        match self {
+            Self::Compare(comparison, wanted) => format!("{} {wanted}", comparison.says()),
+            Self::Contains(wanted) => format!("contains {wanted}"),
+            Self::Matches(pattern) => format!("matches {pattern:?}"),
+            Self::In(list) => {
+                let list: Vec<String> = list.iter().map(Value::to_string).collect();
+                format!("in ({})", list.join(", "))
+            }
+            Self::Exists => "exists".to_owned(),
+            Self::IsTrue => "true".to_owned(),
+        }
+    }
+}
+
+impl Comparison {
+    /// Values that cannot be compared are unequal, and nothing else.
+    fn holds(self, ordering: Option<Ordering>) -> bool {
+        match (self, ordering) {
+            (Self::Unequal, None) => true,
+            (_, None) => false,
+            (Self::Equal, Some(ordering)) => ordering.is_eq(),
+            (Self::Unequal, Some(ordering)) => ordering.is_ne(),
+            (Self::Less, Some(ordering)) => ordering.is_lt(),
+            (Self::AtMost, Some(ordering)) => ordering.is_le(),
+            (Self::More, Some(ordering)) => ordering.is_gt(),
+            (Self::AtLeast, Some(ordering)) => ordering.is_ge(),
+        }
+    }
+
+    const fn says(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::Unequal => "!=",
+            Self::Less => "<",
+            Self::AtMost => "<=",
+            Self::More => ">",
+            Self::AtLeast => ">=",
+        }
+    }
+}
+
+/// Whether a list has the value, or an object the key.
+fn has(json: &Json, wanted: &Value) -> bool {
+    match json {
+        Json::Array(items) => {
+            items.iter().filter_map(plain).any(|item| item.compare(wanted) == Some(Ordering::Equal))
+        }
+        Json::Object(members) => members.contains_key(&plain_text(wanted)),
+        _ => false,
+    }
+}
+
+fn plain_text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Unix time in seconds, or in milliseconds where seconds would lie beyond the year 5000.
+fn from_unix(number: f64) -> Option<Timestamp> {
+    Timestamp::from_secs_f64(if number > 1e11 { number / 1000.0 } else { number })
+}
+
+/// Whether the whole `text` fits `pattern`, in which `*` stands for anything.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}

@@ -1,0 +1,123 @@
+//! What a probe saw, as conditions ask for it.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::Step;
+use super::value::{Unit, Value};
+use crate::base::Timestamp;
+
+/// Values by the name of their field; what is not here was not seen.
+#[derive(Debug)]
+pub struct Facts {
+    values: BTreeMap<&'static str, Value>,
+    body: Option<Body>,
+    now: Timestamp,
+}
+
+/// What was answered, bounded by whoever read it.
+#[derive(Debug)]
+pub struct Body {
+    text: String,
+    json: OnceCell<Option<Json>>,
+}
+
+impl Body {
+    pub const fn new(text: String) -> Self {
+        Self { text, json: OnceCell::new() }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn json(&self) -> Option<&Json> {
+        self.json.get_or_init(|| serde_json::from_str(&self.text).ok()).as_ref()
+    }
+}
+
+impl Facts {
+    /// `now` is what ages are counted to.
+    pub const fn new(now: Timestamp) -> Self {
+        Self { values: BTreeMap::new(), body: None, now }
+    }
+
+    /// Adds what was seen; a number that is not finite was not.
+    pub fn set(&mut self, field: &'static str, value: Value) {
+        if !matches!(value, Value::Number(number, _) if !number.is_finite()) {
+            self.values.insert(field, value);
+        }
+    }
+
+    pub fn set_body(&mut self, body: Body) {
+        self.body = Some(body);
+    }
+
+    pub fn get(&self, field: &str) -> Option<&Value> {
+        self.values.get(field)
+    }
+
+    pub(super) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(super) const fn body(&self) -> Option<&Body> {
+        self.body.as_ref()
+    }
+}
+
+/// What lies at the end of a path.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found<'a> {
+    Missing,
+    /// `[*]` or a path below it led to several values, or to none.
+    Many(Vec<&'a Json>),
+    One(&'a Json),
+}
+
+/// Why a body cannot be followed into.
+pub(super) const NO_JSON: &str = "the body is no JSON";
+
+impl Body {
+    /// Follows `steps` into the body.
+    pub(super) fn find(&self, steps: &[Step]) -> Result<Found<'_>, &'static str> {
+        let mut at = vec![self.json().ok_or(NO_JSON)?];
+        let mut is_many = false;
+        for step in steps {
+            at = match step {
+                Step::Key(key) => at.iter().filter_map(|json| json.get(key)).collect(),
+                Step::At(index) => at.iter().filter_map(|json| json.get(*index)).collect(),
+                Step::Each => {
+                    is_many = true;
+                    at.into_iter().flat_map(children).collect()
+                }
+            };
+        }
+        Ok(match (is_many, at.as_slice()) {
+            (true, _) => Found::Many(at),
+            (false, [one]) => Found::One(one),
+            (false, _) => Found::Missing,
+        })
+    }
+}
+
+fn children(json: &Json) -> Vec<&Json> {
+    match json {
+        Json::Array(items) => items.iter().collect(),
+        Json::Object(members) => members.values().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A value that is no list and no object.
+pub(super) fn plain(json: &Json) -> Option<Value> {
+    Some(match json {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => Value::Flag(*flag),
+        Json::Number(number) => Value::Number(number.as_f64()?, Unit::Plain),
+        Json::String(text) => Value::Text(text.clone()),
+        Json::Array(_) | Json::Object(_) => return None,
+    })
+}
