@@ -275,8 +275,9 @@ impl Parser {
                 "false" => Value::Flag(false),
                 "null" => Value::Null,
                 word => {
-                    return self
-                        .fault(format!("“{word}” is no value; a text stands in quotation marks: \"{word}\""));
+                    return self.fault(format!(
+                        "“{word}” is no value; a text stands in quotation marks: \"{word}\""
+                    ));
                 }
             },
             _ => return self.fault("a value is expected here"),

@@ -1,0 +1,100 @@
+//! How often is asked, and how many answers prove something.
+
+use std::time::Duration;
+
+use super::Judge;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub interval: Duration,
+    /// Between readings while something is suspected; at most the interval.
+    pub retry_interval: Duration,
+    pub timeout: Duration,
+    /// So many bad readings …
+    pub bad: u8,
+    /// … among so many of the last ones confirm trouble. 1 ≤ `bad` ≤ `of` ≤ [`READINGS_MAX`].
+    pub of: u8,
+    /// Good readings in a row that end confirmed trouble; 1 to [`READINGS_MAX`].
+    pub good: u8,
+}
+
+/// Readings that are remembered.
+pub const READINGS_MAX: u8 = 64;
+
+/// Why a policy cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("the interval is between 5 seconds and one day")]
+    Interval,
+    #[error("the interval while something is suspected is between 1 second and the interval")]
+    RetryInterval,
+    #[error("the time limit is between 100 milliseconds and 60 seconds, and no longer than the interval")]
+    Timeout,
+    #[error("“bad of last” wants 1 to 64 readings, and no more bad ones than readings")]
+    Confirmation,
+    #[error("1 to 64 good readings in a row end the trouble")]
+    Recovery,
+}
+
+const INTERVAL_MIN: Duration = Duration::from_secs(5);
+const INTERVAL_MAX: Duration = Duration::from_secs(86_400);
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
+/// Two bad readings of the last three, asked again after ten seconds: known within about two minutes.
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            retry_interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(10),
+            bad: 2,
+            of: 3,
+            good: 2,
+        }
+    }
+}
+
+impl Policy {
+    /// # Errors
+    /// The first bound that does not hold.
+    pub fn check(&self) -> Result<(), Refused> {
+        let within = |value, least, most| (least..=most).contains(&value);
+        if !within(self.interval, INTERVAL_MIN, INTERVAL_MAX) {
+            Err(Refused::Interval)
+        } else if !within(self.retry_interval, RETRY_MIN, self.interval) {
+            Err(Refused::RetryInterval)
+        } else if !within(self.timeout, TIMEOUT_MIN, TIMEOUT_MAX.min(self.interval)) {
+            Err(Refused::Timeout)
+        } else if self.bad == 0 || self.bad > self.of || self.of > READINGS_MAX {
+            Err(Refused::Confirmation)
+        } else if self.good == 0 || self.good > READINGS_MAX {
+            Err(Refused::Recovery)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How long trouble that stays can go unconfirmed: it begins right after a good reading, every bad one takes its
+    /// whole time limit.
+    pub fn detects_within(&self) -> Duration {
+        self.interval
+            + self.timeout
+            + (self.retry_interval + self.timeout) * u32::from(self.bad - self.bad.min(1))
+    }
+
+    /// How many of the readings that count have their bit set.
+    pub(super) fn counted(&self, bits: u64) -> u8 {
+        let mask = u64::MAX >> (READINGS_MAX - self.of.clamp(1, READINGS_MAX));
+        // At most 64.
+        u8::try_from((bits & mask).count_ones()).unwrap_or(READINGS_MAX)
+    }
+}
+
+impl Judge {
+    /// How long a probe that was just made waits for its first verdict.
+    pub fn first_verdict_within(policy: &Policy) -> Duration {
+        policy.timeout + (policy.retry_interval + policy.timeout) * u32::from(policy.bad - policy.bad.min(1))
+    }
+}
