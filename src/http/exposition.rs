@@ -164,7 +164,7 @@ fn messages(out: &Exposition, state: &AppState, read: &Read) -> Result<(), Regis
     let age = outbox.oldest.map_or(Duration::ZERO, |oldest| state.clock.now().since(oldest));
     out.gauge(
         "tocsin_outbox_oldest_age_seconds",
-        "Age of the oldest message on its way; 0 without one.",
+        "Age of the oldest message on its way to a channel's recipients; 0 without one.",
         age.as_secs_f64(),
     )?;
     let open: Vec<_> = outbox

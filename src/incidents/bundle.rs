@@ -62,14 +62,15 @@ impl Incidents {
             "SELECT d.id, d.project_id, d.severity, d.quantity, d.purpose, d.incident_id, i.summary
              FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
              WHERE d.state = 'pending' AND d.channel_id = ?2 AND d.cause = 'incident' AND d.purpose <> 'bundle'
+               AND d.follows IS NULL
                AND (d.next_attempt_at <= ?1 OR EXISTS (
                    SELECT 1 FROM deliveries later
                    WHERE later.incident_id = d.incident_id AND later.channel_id = d.channel_id AND later.id > d.id
-                     AND later.state = 'pending' AND later.next_attempt_at <= ?1))
+                     AND later.state = 'pending' AND later.follows IS NULL AND later.next_attempt_at <= ?1))
                AND NOT EXISTS (
                    SELECT 1 FROM deliveries earlier
                    WHERE earlier.incident_id = d.incident_id AND earlier.channel_id = d.channel_id
-                     AND earlier.id < d.id AND earlier.state = 'sending')
+                     AND earlier.id < d.id AND earlier.state = 'sending' AND earlier.follows IS NULL)
              ORDER BY d.id LIMIT ?3",
             params![now.as_micros(), channel.0, MEMBERS_MAX],
             read_member,

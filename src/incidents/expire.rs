@@ -189,7 +189,7 @@ fn hasten_unsent(
     let unsent = tx.execute(
         "UPDATE deliveries SET next_attempt_at = min(ifnull(next_attempt_at, ?3), ?3)
          WHERE channel_id = ?2 AND state IN ('pending', 'sending') AND id IN (
-             SELECT id FROM deliveries WHERE incident_id = ?1
+             SELECT id FROM deliveries WHERE incident_id = ?1 AND follows IS NULL
              UNION SELECT bundle_id FROM deliveries WHERE incident_id = ?1 AND state = 'bundled')",
         params![incident.0, channel.0, now.as_micros()],
     )?;

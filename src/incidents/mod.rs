@@ -32,6 +32,7 @@ pub mod deliveries;
 pub mod digest;
 mod fallback;
 mod outbox;
+pub mod put_off;
 pub mod routes;
 pub mod trials;
 

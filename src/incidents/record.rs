@@ -317,7 +317,7 @@ impl Incidents {
                AND NOT EXISTS (
                    SELECT 1 FROM deliveries d
                    WHERE d.incident_id = w.incident_id AND d.created_at >= w.detected_at AND d.state <> 'cancelled'
-                     AND (d.purpose IN ('opened', 'raised', 'ring_again')
+                     AND d.follows IS NULL AND (d.purpose IN ('opened', 'raised', 'ring_again')
                           OR json_extract(d.content, '$.witness') = w.id))",
             params![silence.0, key, witnesses::LISTED_MAX],
             |row| row.get::<_, i64>(0),

@@ -49,6 +49,17 @@ async fn an_outbox_that_is_stuck_rings_and_is_over_when_it_moves_again() {
         )
     };
     house.state.store.write("test.stuck", stuck).await.unwrap();
+    // One recipient's mailbox that is full is no outbox that is stuck.
+    let put_off = |tx: &tocsin::store::WriteTx<'_>| {
+        tx.insert(
+            "INSERT INTO deliveries (uid, cause, purpose, severity, channel_id, content, state, created_at,
+                                     next_attempt_at, recipient, follows)
+             SELECT randomblob(16), 'incident', 'opened', 'low', id, '{}', 'pending', ?1, ?2, 'a@example.com', 1
+             FROM channels",
+            [(START - Duration::from_hours(1)).as_micros(), Timestamp::MAX.as_micros()],
+        )
+    };
+    house.state.store.write("test.put_off", put_off).await.unwrap();
     house.clock.advance(Duration::from_mins(9));
     house.run("self.watch").await;
     assert_eq!(own_incident(&house, "self:outbox").await, None);

@@ -98,18 +98,18 @@ impl Outbox {
 pub fn read_outbox(tx: &ReadTx<'_>) -> Result<Outbox, Error> {
     let mut found = Outbox::default();
     let messages = tx.all(
-        "SELECT state, count(*), min(created_at) FROM deliveries
+        "SELECT state, count(*), min(created_at) FILTER (WHERE follows IS NULL) FROM deliveries
          WHERE state IN ('pending', 'sending', 'waiting') GROUP BY state LIMIT 3",
         [],
-        |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+        |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(2)?)),
     )?;
     for (state, count, oldest) in messages {
-        let (count, oldest) = (unsigned(count), Timestamp::from_micros(oldest));
+        let (count, oldest) = (unsigned(count), oldest.map(Timestamp::from_micros));
         if state == "waiting" {
             found.waiting = count;
         } else {
             found.pending += count;
-            found.oldest = Some(found.oldest.map_or(oldest, |known| known.min(oldest)));
+            found.oldest = found.oldest.into_iter().chain(oldest).min();
         }
     }
     (found.channels_ready, found.channels_off) = tx.one(

@@ -184,7 +184,7 @@ impl Email {
     ) -> Result<Sent, SendError> {
         let mail = compose::compose(self, outgoing)?;
         let taken = session::deliver(self, transport, &mail).await?;
-        Ok(Sent { remote_id: Some(mail.message_id), refused: taken.refused, detail: taken.dialogue })
+        Ok(Sent { remote_id: Some(mail.message_id), unreached: taken.unreached, detail: taken.dialogue })
     }
 }
 

@@ -99,6 +99,11 @@ impl MailServer {
         fs::write(self.folder.path().join("mode"), word).expect("the mode can be written");
     }
 
+    /// From now on mail is taken for everybody but these (450: try again).
+    pub(crate) fn put_off(&self, recipients: &[&str]) {
+        fs::write(self.folder.path().join("put_off"), recipients.join("\n")).expect("it can be written");
+    }
+
     /// What a tocsin that sends through this server is configured with.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
         let port = self.port.to_string();
@@ -130,7 +135,7 @@ impl MailServer {
         self.lines("sign_ins.jsonl")
     }
 
-    /// Each message that was refused: `{mode}`.
+    /// Each message that was refused, `{mode}`, and each recipient who was put off, `{mode, to}`.
     pub(crate) fn refused(&self) -> Vec<Value> {
         self.lines("refused.jsonl")
     }

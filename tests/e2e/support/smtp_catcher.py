@@ -5,6 +5,7 @@
 Makes a certificate authority (FOLDER/ca.pem) and a certificate for localhost and 127.0.0.1 unless they are there,
 listens on PORT (0: any free one), prints {"port": N} and appends each message as a JSON line to
 FOLDER/messages.jsonl. FOLDER/mode says what happens to the next message: `accept`, `later` (451) or `never` (550).
+FOLDER/put_off, where it is there, lists addresses that no mail is taken for now (450).
 Every sign-in, good or bad, is appended to FOLDER/sign_ins.jsonl.
 """
 
@@ -86,6 +87,15 @@ class Keeper:
         append(self.folder / "sign_ins.jsonl", {"mechanism": mechanism, "good": good, "tls": bool(session.ssl)})
         # Not handled: the server itself is to say 235 or 535.
         return AuthResult(success=good, handled=False, auth_data=USERNAME if good else None)
+
+    async def handle_RCPT(self, _server, _session, envelope, address, options):
+        put_off = self.folder / "put_off"
+        if put_off.exists() and address in put_off.read_text().split():
+            append(self.folder / "refused.jsonl", {"mode": "put_off", "to": address})
+            return "450 4.2.0 greylisted"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 fine"
 
     async def handle_DATA(self, _server, session, envelope):
         mode = (self.folder / "mode").read_text().strip()
