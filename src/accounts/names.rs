@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{Error, columns};
+use super::Error;
 use crate::base::text::clip;
 use crate::base::{ProjectId, Timestamp};
 use crate::store::{ReadTx, WriteTx, params};
@@ -21,13 +21,6 @@ pub struct NameId(pub i64);
 pub enum NameKind {
     Environment,
     Release,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
-    pub id: NameId,
-    pub name: String,
-    pub first_seen_at: Timestamp,
 }
 
 /// Stands for every name beyond the limit.
@@ -76,21 +69,6 @@ pub fn find(
         "SELECT id FROM project_names WHERE project_id = ?1 AND kind = ?2 AND name = ?3",
         params![project.0, kind.as_str(), name],
         |row| Ok(NameId(row.get(0)?)),
-    )?)
-}
-
-/// The name of a number.
-pub fn name(tx: &ReadTx<'_>, id: NameId) -> Result<Option<String>, Error> {
-    Ok(tx.first("SELECT name FROM project_names WHERE id = ?1", [id.0], |row| row.get(0))?)
-}
-
-/// A project's names, the newest first.
-pub fn list(tx: &ReadTx<'_>, project: ProjectId, kind: NameKind, limit: u32) -> Result<Vec<Name>, Error> {
-    Ok(tx.all(
-        "SELECT id, name, first_seen_at FROM project_names
-         WHERE project_id = ?1 AND kind = ?2 ORDER BY id DESC LIMIT ?3",
-        params![project.0, kind.as_str(), limit],
-        |row| Ok(Name { id: NameId(row.get(0)?), name: row.get(1)?, first_seen_at: columns::time(row, 2)? }),
     )?)
 }
 
