@@ -52,12 +52,13 @@ impl House {
         let secrets = Secret::new(serde_json::json!({ "url": format!("{}/hook", peer.url) }).to_string());
         let channel = Channel::parse(ChannelKind::Webhook, "{}", Some(&secrets), Reach::Private).unwrap();
         let uid = self.outbox.worker.entropy.uid(START);
-        let (settings, sealed) = self.outbox.seal(&channel, uid).unwrap();
+        let (sealer, entropy) = (&self.outbox.sealer, &self.outbox.worker.entropy);
+        let sealed = seal_secrets(sealer, entropy, Some(&secrets), uid).unwrap();
         let channel = NewChannel {
             uid,
             name: name.to_owned(),
             kind: ChannelKind::Webhook,
-            settings,
+            settings: channel.parts().settings,
             sealed,
             owner: ChannelOwner::Environment,
         };
