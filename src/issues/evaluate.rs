@@ -12,7 +12,8 @@ use super::rows::{self, Status};
 use crate::accounts::projects;
 use crate::base::{ProjectId, Severity, Timestamp};
 use crate::incidents::rules::{self, Rule, RuleKind, RuleSet};
-use crate::incidents::{Incidents, Signal, SignalKind, Source, queries::firing_keys};
+use crate::incidents::windows::WindowRule;
+use crate::incidents::{Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, ReadTx, WriteTx, params};
 
 /// Why an issue's events ring, the loudest last.
@@ -76,6 +77,8 @@ pub struct Facts<'a> {
     pub heard_for: Duration,
 }
 
+const ERROR_RATE: WindowRule =
+    WindowRule { kind: RuleKind::ErrorRate, source: Source::ErrorRate, word: "rate" };
 /// A burning issue or project is raised again this often, not with every commit.
 const RAISE_EVERY: Duration = Duration::from_secs(10);
 /// Far below the quiet time after which an incident closes, which is a minute at least.
@@ -362,7 +365,7 @@ impl Round<'_> {
             return Ok(());
         }
         let window = window(tx, self.now, self.project, rule)?;
-        if window.is_over(rule) {
+        if rule.is_broken_by(window.errors) {
             staged.rates.insert(self.project, self.now);
             self.incidents.raise(tx, self.now, &rate_signal(self.now, self.project, rule, &window))?;
         }
@@ -372,35 +375,17 @@ impl Round<'_> {
 
 /// Looks at the error rate of projects whose rate is known to be high, and says where it fell. A task's body.
 pub fn expire_rates(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<u64, Error> {
-    let mut fell = 0;
-    for key in firing_keys(tx, Source::ErrorRate)? {
-        let Some(project) = key.strip_prefix("rate:").and_then(|id| id.parse().ok()).map(ProjectId) else {
-            continue;
-        };
-        let rules = rules::effective(tx, Some(project))?;
-        let rule = rules.get(RuleKind::ErrorRate);
+    incidents.end_fallen(tx, now, ERROR_RATE, |project, rule| {
         let window = window(tx, now, project, rule)?;
-        if !rule.enabled || !window.is_over(rule) {
-            let kind = SignalKind::Ok;
-            incidents.raise(tx, now, &Signal { kind, ..rate_signal(now, project, rule, &window) })?;
-            fell += 1;
-        }
-    }
-    Ok(fell)
+        let is_over = rule.is_broken_by(window.errors);
+        Ok((!is_over).then(|| rate_signal(now, project, rule, &window)))
+    })
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct RateWindow {
     errors: i64,
     began: Timestamp,
-}
-
-impl RateWindow {
-    fn is_over(&self, rule: &Rule) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "a threshold is a small number")]
-        let errors = self.errors as f64;
-        rule.threshold.is_some_and(|threshold| errors > threshold)
-    }
 }
 
 fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<RateWindow, Error> {
@@ -416,8 +401,8 @@ fn rate_signal(now: Timestamp, project: ProjectId, rule: &Rule, window: &RateWin
     Signal {
         project: Some(project),
         service: None,
-        key: format!("rate:{project}"),
-        source: Source::ErrorRate,
+        key: ERROR_RATE.key_of(project),
+        source: ERROR_RATE.source,
         severity: rule.severity,
         summary: format!("{} errors in {}", window.errors, rules::window_words(window_of(rule))),
         detail: json!({"alert": "high_error_rate", "events": window.errors, "window_s": window_s, "threshold": rule.threshold}),
