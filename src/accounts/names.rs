@@ -30,8 +30,8 @@ pub const ENVIRONMENTS_MAX: i64 = 1_000;
 /// Ten releases a day for nearly three years.
 pub const RELEASES_MAX: i64 = 10_000;
 /// Sentry's own bounds (relay-event-schema): longer names are cut.
-const ENVIRONMENT_CHARS_MAX: usize = 64;
-const RELEASE_CHARS_MAX: usize = 200;
+pub const ENVIRONMENT_CHARS_MAX: usize = 64;
+pub const RELEASE_CHARS_MAX: usize = 200;
 
 /// The number of a name; a new one where it was never seen, that of `(other)` where the project has too many.
 /// `None` where nothing is left of the name once it is cleaned.
