@@ -74,6 +74,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
     }
 
+    /// What is wrong with a form, to be told on the page that it was sent from. What no other form would mend stays a
+    /// refusal.
+    pub fn to_mend(self) -> Result<String, Self> {
+        if self.status == StatusCode::BAD_REQUEST { Ok(self.detail) } else { Err(self) }
+    }
+
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.headers.push((RETRY_AFTER, HeaderValue::from(seconds)));

@@ -15,6 +15,8 @@ mod lane;
 mod log_care;
 mod migrations;
 mod open;
+#[cfg(test)]
+pub(crate) mod plans;
 mod stats;
 mod tx;
 mod writer;

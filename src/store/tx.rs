@@ -68,6 +68,8 @@ impl<'c> ReadTx<'c> {
 
     fn statement(&self, sql: &str) -> Result<CachedStatement<'c>, Error> {
         self.is_open()?;
+        #[cfg(test)]
+        super::plans::note(sql);
         self.done(self.connection.prepare_cached(sql))
     }
 

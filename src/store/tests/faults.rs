@@ -18,6 +18,13 @@ fn queue(opened: &Opened, work: impl FnOnce(&WriteTx<'_>) -> Result<(), Error> +
     receiver
 }
 
+/// A database whose writer does not run yet, with a lane of rows.
+fn open_with_lane() -> (tempfile::TempDir, Opened, Lane<Rows>) {
+    let (folder, mut opened) = open();
+    let lane = opened.lane("rows", 10, Rows);
+    (folder, opened, lane)
+}
+
 /// Needs more pages than [`fill`] leaves.
 fn put_large(tx: &WriteTx<'_>) -> Result<(), Error> {
     tx.execute("INSERT INTO store_meta (key, value) VALUES ('klarge', hex(zeroblob(4000000)))", [])
@@ -75,8 +82,7 @@ async fn submit_all<R: Record<Item = String>>(
 
 #[tokio::test]
 async fn where_no_transaction_begins_nothing_runs_and_all_are_told() {
-    let (folder, mut opened) = open();
-    let lane = opened.lane("rows", 10, Rows);
+    let (folder, mut opened, lane) = open_with_lane();
     opened.writer.connection().busy_timeout(Duration::ZERO).unwrap();
     let other = rusqlite::Connection::open(folder.path().join("tocsin.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -125,8 +131,7 @@ async fn a_transaction_that_sqlite_takes_back_is_told_to_all_in_it_and_the_rest_
 
 #[tokio::test]
 async fn a_lane_whose_transaction_is_lost_writes_nothing_outside_of_it() {
-    let (_folder, mut opened) = open();
-    let lane = opened.lane("rows", 10, Rows);
+    let (_folder, mut opened, lane) = open_with_lane();
     fill(&opened);
     // The bad item comes first, so that the others are tried without it.
     let items = submit_all(&lane, &["kbad", "k1", "klarge", "k2"]).await;
@@ -160,8 +165,7 @@ async fn a_lane_that_loses_every_transaction_does_not_keep_the_others_from_their
 
 #[tokio::test]
 async fn a_stop_that_comes_with_a_lost_transaction_is_heard() {
-    let (_folder, mut opened) = open();
-    let lane = opened.lane("rows", 10, Rows);
+    let (_folder, opened, lane) = open_with_lane();
     fill(&opened);
     opened.sender.try_send(Message::Stop).ok().unwrap();
     let lost = submit_all(&lane, &["klarge"]).await;
@@ -218,8 +222,7 @@ async fn a_writer_that_cannot_trust_its_memory_ends_and_nobody_waits_for_it() {
 
 #[tokio::test]
 async fn what_was_queued_for_a_writer_that_never_ran_is_refused_and_counted_out() {
-    let (_folder, mut opened) = open();
-    let lane = opened.lane("rows", 10, Rows);
+    let (_folder, opened, lane) = open_with_lane();
     let items = submit_all(&lane, &["k1"]).await;
     let job = queue(&opened, |tx| put(tx, "k2"));
     let stats = Arc::clone(&opened.stats);
