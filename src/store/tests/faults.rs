@@ -9,10 +9,13 @@ use crate::store::inbox::Message;
 /// Long enough for every closure of a test to be in one batch.
 const UNHURRIED: Duration = Duration::from_hours(1);
 
-type Waits = oneshot::Receiver<Result<(), Error>>;
+pub(super) type Waits = oneshot::Receiver<Result<(), Error>>;
 
 /// Queues a closure for a writer that does not run yet.
-fn queue(opened: &Opened, work: impl FnOnce(&WriteTx<'_>) -> Result<(), Error> + Send + 'static) -> Waits {
+pub(super) fn queue(
+    opened: &Opened,
+    work: impl FnOnce(&WriteTx<'_>) -> Result<(), Error> + Send + 'static,
+) -> Waits {
     let (sender, receiver) = oneshot::channel();
     opened.sender.try_send(Message::Job(Job::new("test", work, sender, &opened.stats))).ok().unwrap();
     receiver
