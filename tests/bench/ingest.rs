@@ -60,14 +60,14 @@ const FULL: Extent = Extent {
     run: Duration::from_secs(8),
     offered_run: Duration::from_secs(16),
     filled_events: 1_000_000,
-    old_events: 200_000,
+    old_events: 400_000,
 };
 const QUICK: Extent = Extent {
     rounds: 1,
     run: Duration::from_secs(2),
     offered_run: Duration::from_secs(3),
     filled_events: 20_000,
-    old_events: 50_000,
+    old_events: 100_000,
 };
 
 fn main() -> Result<ExitCode> {
