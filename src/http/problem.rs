@@ -153,6 +153,7 @@ impl From<store::Error> for Problem {
             store::Error::Newer { .. }
             | store::Error::Panicked
             | store::Error::DiskFailed(_)
+            | store::Error::Damaged(_)
             | store::Error::RolledBack
             | store::Error::Refused(_)
             | store::Error::Sqlite(_)
