@@ -76,9 +76,8 @@ impl Refusal {
 impl From<Unread> for Refusal {
     fn from(unread: Unread) -> Self {
         let reason = match &unread {
-            Unread::Late | Unread::BrokenOff(_) => Reason::Invalid,
             Unread::Refused(error) if error.is_too_large() => Reason::TooLarge,
-            Unread::Refused(_) => Reason::Invalid,
+            Unread::Late | Unread::BrokenOff(_) | Unread::Refused(_) => Reason::Invalid,
             Unread::Crowded => Reason::Busy,
         };
         Self::because(unread.into(), reason)
