@@ -9,6 +9,7 @@ use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use super::body::Unread;
 use crate::accounts;
 use crate::accounts::access::Denial;
 use crate::incidents;
@@ -159,6 +160,20 @@ impl From<store::Error> for Problem {
             | store::Error::Sqlite(_)
             | store::Error::Migration(_)
             | store::Error::Io(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Unread> for Problem {
+    fn from(unread: Unread) -> Self {
+        let text = sentence(&unread.to_string());
+        match unread {
+            Unread::Late => Self::new(StatusCode::REQUEST_TIMEOUT, text),
+            Unread::BrokenOff(_) => Self::bad_request(text),
+            Unread::Refused(error) => {
+                Self::new(StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST), text)
+            }
+            Unread::Crowded => store::Error::Busy.into(),
         }
     }
 }
