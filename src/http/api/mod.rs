@@ -20,6 +20,7 @@ use std::pin::Pin;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::JsonPayloadError;
 use actix_web::http::StatusCode;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Route, web};
@@ -39,7 +40,7 @@ pub fn routes(config: &mut web::ServiceConfig, body_bytes_max: usize) {
             web::JsonConfig::default()
                 .limit(body_bytes_max)
                 .content_type_required(false)
-                .error_handler(|error, _| refuse(&error)),
+                .error_handler(|error, _| refuse_body(&error)),
         )
         .default_service(web::to(unknown))
         .wrap(from_fn(name_the_request));
@@ -102,6 +103,16 @@ fn uid(text: &str, what: &'static str) -> Result<Uid, Problem> {
 
 fn refuse(error: &dyn std::fmt::Display) -> Error {
     Problem::bad_request(format!("{error}.")).into()
+}
+
+fn refuse_body(error: &JsonPayloadError) -> Error {
+    match error {
+        JsonPayloadError::Deserialize(why) => {
+            let detail = format!("The body does not fit: {why}. /api/v1/openapi.json describes it.");
+            Problem::bad_request(detail).into()
+        }
+        other => refuse(other),
+    }
 }
 
 async fn unknown() -> Result<HttpResponse, Problem> {
