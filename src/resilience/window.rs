@@ -103,8 +103,9 @@ impl SlidingWindow {
 
     /// Undoes what was admitted at `at`; what left the window is gone anyway.
     pub fn take_back(&mut self, at: Timestamp, cost: u32) {
-        // It was recorded then or, by a coarse tick or a clock set back, a little later.
-        let place = self.entries.partition_point(|entry| entry.at < at);
+        let at = ceil_to(at, self.quota.tick());
+        // Where the clock stepped back it was recorded at another time, and stays: never too much is admitted.
+        let Ok(place) = self.entries.binary_search_by_key(&at, |entry| entry.at) else { return };
         let Some(entry) = self.entries.get_mut(place) else { return };
         let cost = cost.min(entry.count);
         entry.count -= cost;

@@ -298,7 +298,7 @@ async fn a_silence_is_begun_and_ended_by_those_who_may() {
         (
             json!({"project": "shop", "hours": 2, "reason": "move", "until": 1}),
             "The body does not fit: unknown field `until`, expected one of `project`, `key`, `hours`, `reason` at line \
-             1 column 55. /api/v1/openapi.json describes it.",
+             1 column 51. /api/v1/openapi.json describes it.",
         ),
     ] {
         let answer = house.refused(Method::POST, path, Some(&writer), Some(body.clone())).await;
