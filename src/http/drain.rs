@@ -1,6 +1,6 @@
 //! Stopping without cutting anybody off. A server that closes its connections at the stop also closes those whose
 //! request has arrived and was not read yet: so nobody new is let in first, whoever is connected is answered and told
-//! that the connection ends, and only what is still open after [`GRACE`] is closed.
+//! that the connection ends, and only what is still open a second later is closed.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl Drain {
         self.open.token()
     }
 
-    /// Lets nobody new in, then waits until whoever is connected was answered and left, at most [`GRACE`].
+    /// Lets nobody new in, then waits until whoever is connected was answered and left, for a second at most.
     pub(super) async fn run(&self, server: &ServerHandle, lock: Option<&TcpListener>) {
         server.pause().await;
         tokio::time::sleep(PAUSE_HEARD).await;
