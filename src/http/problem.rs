@@ -224,7 +224,7 @@ impl From<incidents::Error> for Problem {
 }
 
 /// Error texts begin small and end without a stop; answers are sentences.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
     let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };

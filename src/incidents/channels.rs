@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::base::text::line;
 use crate::base::{Timestamp, Uid};
 use crate::store::{ReadTx, WriteTx, params};
 
@@ -335,10 +336,7 @@ pub fn move_to(tx: &WriteTx<'_>, id: ChannelId, place: usize) -> Result<(), Erro
 }
 
 fn check(tx: &ReadTx<'_>, channel: &NewChannel, own: Option<ChannelId>) -> Result<(), Error> {
-    let chars = channel.name.trim().chars().count();
-    if chars == 0 || chars > NAME_CHARS_MAX {
-        return Err(Error::Invalid(format!("name: 1 to {NAME_CHARS_MAX} characters")));
-    }
+    line("name", &channel.name, NAME_CHARS_MAX).map_err(|bad| Error::Invalid(bad.to_string()))?;
     if !channel.settings.is_object() {
         return Err(Error::Invalid("settings: an object".to_owned()));
     }

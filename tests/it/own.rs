@@ -10,6 +10,8 @@ use tocsin::lifecycle::control::{Answer, TestKind};
 use tocsin::outbound::Method;
 use tocsin::outbound::header::HeaderMap;
 use tocsin::store::{Error, Options, Store};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::support::{House, Peer, START, json, ring_at};
 
@@ -333,4 +335,41 @@ async fn what_was_turned_away_last_stands_in_the_ledger_after_a_stop() {
         store.read_now(|tx| tx.one("SELECT sum(quantity) FROM outcomes", [], |row| row.get::<_, i64>(0)));
     assert_eq!(refused.map_err(|error: Error| error).unwrap(), 1);
     store.stop();
+}
+
+/// One request on a connection that stays open, and the head of its answer; nothing where the server closed it.
+async fn ask_on(connection: &mut TcpStream) -> String {
+    // A connection that was closed may refuse this, or take it and answer nothing.
+    let asked = connection.write_all(b"GET /api/ping HTTP/1.1\r\nhost: tocsin\r\n\r\n").await;
+    let mut answer = Vec::new();
+    while asked.is_ok() && !answer.ends_with(b"}") {
+        let mut part = [0; 4096];
+        match connection.read(&mut part).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => answer.extend(&part[..count]),
+        }
+    }
+    String::from_utf8(answer).unwrap().to_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_lets_nobody_in_and_answers_who_is_connected() {
+    let house = House::open().await;
+    let mut connected = TcpStream::connect(house.address).await.unwrap();
+    let answer = ask_on(&mut connected).await;
+    assert!(answer.starts_with("http/1.1 200") && !answer.contains("connection: close"), "{answer}");
+    house.begin_stop();
+    loop {
+        let answer = ask_on(&mut connected).await;
+        assert!(answer.starts_with("http/1.1 200"), "it was cut off: {answer:?}");
+        if answer.contains("connection: close") {
+            break;
+        }
+    }
+    assert!(
+        TcpStream::connect(house.address).await.is_err(),
+        "the door is shut before anybody is told to leave"
+    );
+    assert_eq!(connected.read(&mut [0]).await.unwrap(), 0, "the connection ends as it was told");
+    house.stop().await;
 }

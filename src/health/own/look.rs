@@ -9,6 +9,10 @@ use crate::store::{Error, ReadTx};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Look {
     pub at: Timestamp,
+    /// Time that passed since this process first asked ([`Clock::monotonic`](crate::base::Clock::monotonic)).
+    pub passed: Duration,
+    /// What it tells of is the start.
+    pub is_first: bool,
     /// What became of an empty write that was sent through the queue.
     pub proof: Proof,
     /// The damage of the database that was met since the start.

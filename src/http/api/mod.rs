@@ -90,8 +90,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
         Box::pin(async move {
             let bytes_max = state_of(&request)?.config.limits.api_body_bytes_max;
             let body = read_small(&request, payload, bytes_max).await?;
-            let read = serde_json::from_slice(&body);
-            read.map(Self).map_err(|error| Problem::bad_request(format!("The body cannot be read: {error}.")))
+            serde_json::from_slice(&body).map(Self).map_err(|error| misfit(&error))
         })
     }
 }
@@ -99,6 +98,10 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
 /// An outside id of a path; what is no id names nothing.
 fn uid(text: &str, what: &'static str) -> Result<Uid, Problem> {
     text.parse().map_err(|_| Problem::not_found(what))
+}
+
+fn misfit(error: &serde_json::Error) -> Problem {
+    Problem::bad_request(format!("The body does not fit: {error}. /api/v1/openapi.json describes it."))
 }
 
 fn refuse(error: &dyn std::fmt::Display) -> Error {
