@@ -67,7 +67,7 @@ async fn a_body_that_is_too_large_or_broken_is_refused_with_its_reason() {
     let answer = house.send_json(post.clone(), silences, &token, b"{\"hours\":".to_vec()).await;
     refused(&answer, 400, "The body does not fit: EOF");
     let answer = house.send_json(post, silences, &token, b"{\"hours\":2}".to_vec()).await;
-    refused(&answer, 400, "missing field `reason`");
+    refused(&answer, 400, "Say in `reason` why it is silenced");
     house.stop().await;
 }
 
