@@ -47,6 +47,17 @@ const EVENTS_MAX: i64 = 600;
 pub const OPEN_COUNTED_MAX: i64 = 999;
 /// Enough for a median.
 const NEWEST_MAX: i64 = 1000;
+/// What a look at one page of [`firing_keys`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// How many do not hold any more.
+    pub fell: u64,
+    /// The last key of the page, where there may be a next one.
+    pub next: Option<String>,
+}
+
+/// A page of [`firing_keys`].
+pub const FIRING_KEYS_MAX: u32 = 1000;
 
 /// Incidents in scope, newest first.
 pub fn list(
@@ -95,13 +106,21 @@ pub fn find_live(tx: &ReadTx<'_>, key: &str) -> Result<Option<IncidentId>, Error
     Ok(rows::find_live_witness(tx, key)?.map(|witness| witness.incident.id))
 }
 
-/// The keys of one source that fire now, for a task that looks whether they still should.
-pub fn firing_keys(tx: &ReadTx<'_>, source: Source) -> Result<Vec<String>, Error> {
+/// The keys of one source that fire now, for a task that looks whether they still should: in order, those after
+/// `after`, at most [`FIRING_KEYS_MAX`].
+pub fn firing_keys(tx: &ReadTx<'_>, source: Source, after: &str) -> Result<Vec<String>, Error> {
     tx.all(
-        "SELECT key FROM witnesses WHERE live = 1 AND state = 'firing' AND source = ?1 LIMIT 1000",
-        [source.as_str()],
+        "SELECT key FROM witnesses WHERE live = 1 AND state = 'firing' AND source = ?1 AND key > ?2
+         ORDER BY key LIMIT ?3",
+        params![source.as_str(), after, FIRING_KEYS_MAX],
         |row| row.get(0),
     )
+}
+
+/// From where to read on after a page of [`firing_keys`]; `None` after the last.
+pub fn next_page(keys: &[String]) -> Option<String> {
+    let is_full = u32::try_from(keys.len()).is_ok_and(|count| count >= FIRING_KEYS_MAX);
+    keys.last().filter(|_| is_full).cloned()
 }
 
 /// The incident of a witness.

@@ -12,7 +12,10 @@ use super::rows::{self, Status};
 use crate::accounts::projects;
 use crate::base::{ProjectId, Severity, Timestamp};
 use crate::incidents::rules::{self, Rule, RuleKind, RuleSet};
-use crate::incidents::{Incidents, Signal, SignalKind, Source, queries::firing_keys};
+use crate::incidents::{
+    Incidents, Signal, SignalKind, Source,
+    queries::{Looked, firing_keys, next_page},
+};
 use crate::store::{Error, ReadTx, WriteTx, params};
 
 /// Why an issue's events ring, the loudest last.
@@ -370,10 +373,18 @@ impl Round<'_> {
     }
 }
 
-/// Looks at the error rate of projects whose rate is known to be high, and says where it fell. A task's body.
-pub fn expire_rates(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<u64, Error> {
+/// Looks at the error rate of projects whose rate is known to be high, and says where it fell. A task's body;
+/// one page of keys, those after `after`.
+pub fn expire_rates(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    now: Timestamp,
+    after: &str,
+) -> Result<Looked, Error> {
     let mut fell = 0;
-    for key in firing_keys(tx, Source::ErrorRate)? {
+    let keys = firing_keys(tx, Source::ErrorRate, after)?;
+    let next = next_page(&keys);
+    for key in keys {
         let Some(project) = key.strip_prefix("rate:").and_then(|id| id.parse().ok()).map(ProjectId) else {
             continue;
         };
@@ -386,7 +397,7 @@ pub fn expire_rates(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> 
             fell += 1;
         }
     }
-    Ok(fell)
+    Ok(Looked { fell, next })
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,7 +8,10 @@ use super::Point;
 use crate::base::text::clip;
 use crate::base::{ProjectId, Timestamp};
 use crate::incidents::rules::{self, Rule, RuleKind};
-use crate::incidents::{Incidents, Signal, SignalKind, Source, queries::firing_keys};
+use crate::incidents::{
+    Incidents, Signal, SignalKind, Source,
+    queries::{Looked, firing_keys, next_page},
+};
 use crate::store::{Error, ReadTx, WriteTx, params};
 
 /// Queries named in a message; the rest is counted.
@@ -66,10 +69,18 @@ pub(super) fn raise(
     Ok(over)
 }
 
-/// Says where a window that was over its threshold has emptied. A task's body.
-pub fn expire_slow(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<u64, Error> {
+/// Says where a window that was over its threshold has emptied. A task's body;
+/// one page of keys, those after `after`.
+pub fn expire_slow(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    now: Timestamp,
+    after: &str,
+) -> Result<Looked, Error> {
     let mut fell = 0;
-    for key in firing_keys(tx, Source::SlowMetrics)? {
+    let keys = firing_keys(tx, Source::SlowMetrics, after)?;
+    let next = next_page(&keys);
+    for key in keys {
         let Some(project) = key.strip_prefix("slow:").and_then(|id| id.parse().ok()).map(ProjectId) else {
             continue;
         };
@@ -82,7 +93,7 @@ pub fn expire_slow(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> R
             fell += 1;
         }
     }
-    Ok(fell)
+    Ok(Looked { fell, next })
 }
 
 /// Forgets marks that are older than any window, at most `limit`.
