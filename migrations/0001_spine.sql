@@ -305,6 +305,7 @@ CREATE INDEX deliveries_by_channel ON deliveries (channel_id, id);
 CREATE INDEX deliveries_by_state ON deliveries (state, id);
 CREATE INDEX deliveries_by_project ON deliveries (project_id, state, id);
 CREATE INDEX deliveries_waiting ON deliveries (created_at) WHERE state = 'waiting';
+CREATE INDEX deliveries_waiting_fold ON deliveries (id) WHERE state = 'waiting' AND purpose = 'bundle';
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
 -- One first message per incident and channel; one that failed may be written anew, and what follows it is another.
@@ -313,6 +314,22 @@ CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, channel_id) WHE
 CREATE UNIQUE INDEX deliveries_first_waiting ON deliveries (incident_id) WHERE purpose = 'opened' AND state = 'waiting';
 -- One more for each recipient who was put off.
 CREATE UNIQUE INDEX deliveries_following ON deliveries (follows, recipient) WHERE follows IS NOT NULL;
+
+-- How many wait, kept: each message that waits looks whether there are too many.
+CREATE TABLE deliveries_waiting_count (
+    count INTEGER NOT NULL
+) STRICT;
+INSERT INTO deliveries_waiting_count VALUES (0);
+CREATE TRIGGER deliveries_begin_waiting AFTER INSERT ON deliveries WHEN new.state = 'waiting' BEGIN
+    UPDATE deliveries_waiting_count SET count = count + 1;
+END;
+CREATE TRIGGER deliveries_change_waiting AFTER UPDATE OF state ON deliveries
+WHEN (new.state = 'waiting') <> (old.state = 'waiting') BEGIN
+    UPDATE deliveries_waiting_count SET count = count + iif(new.state = 'waiting', 1, -1);
+END;
+CREATE TRIGGER deliveries_end_waiting AFTER DELETE ON deliveries WHEN old.state = 'waiting' BEGIN
+    UPDATE deliveries_waiting_count SET count = count - 1;
+END;
 
 CREATE TABLE delivery_attempts (
     id          INTEGER PRIMARY KEY,
