@@ -164,6 +164,9 @@ CREATE TABLE channels (
     open_until    INTEGER,                          -- breaker: no attempt before
     paced_until   INTEGER,                          -- Retry-After and pacing: no attempt before
     health_at     INTEGER,                          -- when these three were learned: shows a clock set back
+    refusals      INTEGER NOT NULL DEFAULT 0,       -- answers in a row that nothing can go out here
+    refused_since INTEGER,                          -- the first of them
+    broken_at     INTEGER,                          -- when it last became broken
     created_at    INTEGER NOT NULL,
     delivered_at  INTEGER                           -- last proof that it works
 ) STRICT;
@@ -294,13 +297,17 @@ CREATE TABLE deliveries (
     bundle_id       INTEGER,                        -- the delivery that carries this one
     created_at      INTEGER NOT NULL,
     next_attempt_at INTEGER,
+    tried_since     INTEGER,                        -- first claim, since somebody or a process last began anew
     lease_until     INTEGER,
     lease_boot      BLOB,
     delivered_at    INTEGER,
     last_error      TEXT,
-    remote_id       TEXT                            -- Slack ts, mail Message-ID: what a thread hangs on
+    remote_id       TEXT,                           -- Slack ts, mail Message-ID: what a thread hangs on
+    -- Who goes first on a channel: critical incidents, other incidents, everything else.
+    rank            INTEGER NOT NULL GENERATED ALWAYS AS (
+        CASE WHEN cause <> 'incident' THEN 2 WHEN severity <> 'critical' THEN 1 ELSE 0 END) VIRTUAL
 ) STRICT;
-CREATE INDEX deliveries_due ON deliveries (channel_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX deliveries_due ON deliveries (channel_id, rank, next_attempt_at) WHERE state = 'pending';
 CREATE INDEX deliveries_by_channel ON deliveries (channel_id, id);
 CREATE INDEX deliveries_by_state ON deliveries (state, id);
 CREATE INDEX deliveries_by_project ON deliveries (project_id, state, id);

@@ -33,6 +33,7 @@ pub mod digest;
 mod fallback;
 mod outbox;
 pub mod put_off;
+mod refusals;
 pub mod routes;
 pub mod trials;
 

@@ -178,7 +178,7 @@ const PLANS: [(&str, &str); 13] = [
     ),
     (
         "SELECT id FROM deliveries WHERE state = 'pending' AND channel_id = 1 AND next_attempt_at <= 7
-         ORDER BY next_attempt_at, id LIMIT 1",
+         ORDER BY rank, next_attempt_at, id LIMIT 1",
         "deliveries_due",
     ),
     ("SELECT id FROM deliveries WHERE state = 'sending' AND lease_until <= 7", "deliveries_by_state"),
