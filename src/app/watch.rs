@@ -109,6 +109,7 @@ impl Watch {
         Look {
             at,
             proof,
+            damage: self.store.stats().damage().map(ToString::to_string),
             lane_age: self.events.age().max(self.points.age()),
             waiting: now.stats.queued + number(self.events.depth() + self.points.depth()),
             refused,

@@ -56,9 +56,12 @@ impl Serve {
         prepare_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let lock = FolderLock::take(folder)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let code = runtime.block_on(serve(folder, &loaded, session))?;
+        let served = runtime.block_on(serve(folder, &loaded, session));
+        if let Err(error) = &served {
+            ServiceManager.status(&format!("not started: {error:#}"));
+        }
         drop(lock);
-        Ok(code)
+        served
     }
 }
 
@@ -131,7 +134,7 @@ fn tell_manager(lifecycle: &Lifecycle, manager: ServiceManager, state: &web::Dat
     let (shown, stop) = (state.clone(), lifecycle.soft());
     lifecycle.spawn("status line", async move {
         while stop.run_until_cancelled(tokio::time::sleep(STATUS_EVERY)).await.is_some() {
-            manager.status(&status_line(&shown.own.known(), shown.own_status()));
+            manager.status(&status_line(&shown.own.known(), &shown.own_parts(None)));
         }
     });
     if let Some(period) = manager.watchdog() {
@@ -188,7 +191,7 @@ async fn prove(state: web::Data<AppState>) -> Proof {
     if idle > IDLE_MAX {
         return Err(format!("no background task ran for {} s", idle.as_secs()));
     }
-    Ok(status_line(&state.own.known(), state.own_status()))
+    Ok(status_line(&state.own.known(), &state.own_parts(None)))
 }
 
 /// The writer commits a row and the readers read. A full disk is no fault of the process: a restart would not mend it.

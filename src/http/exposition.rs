@@ -54,7 +54,7 @@ fn store(out: &Exposition, state: &AppState) -> Result<(), RegistryError> {
     out.gauge("tocsin_store_queued", "Jobs that wait for the writer.", number(stats.queued))?;
     out.gauge(
         "tocsin_store_waiting_bytes",
-        "Memory held by what waits in the lanes.",
+        "Memory held by what waits in the lanes and by bodies that are being read.",
         size(state.store.memory().held()),
     )?;
     out.counter(

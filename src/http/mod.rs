@@ -4,6 +4,7 @@ pub mod acts;
 pub mod admin;
 pub mod api;
 pub mod auth;
+pub mod body;
 pub mod exposition;
 pub mod ingest;
 pub mod observed;

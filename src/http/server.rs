@@ -35,7 +35,7 @@ pub fn run(
             .wrap(middleware::from_fn(request::head_as_get))
             .configure(machines)
             .configure(itself)
-            .configure(|config| api::routes(config, limits.api_body_bytes_max))
+            .configure(api::routes)
             .configure(admin::routes::routes)
     })
     .workers(limits.http_threads)

@@ -101,7 +101,7 @@ impl AppState {
             now: self.clock.now(),
             commits_fail: self.store.stats().is_failing(),
             disk_full: self.own.is_disk_full(),
-            broken,
+            broken: broken.or_else(|| self.store.stats().damage().map(ToString::to_string)),
             tasks: tasks.collect(),
         };
         own::parts(&self.own.known(), &live)

@@ -25,6 +25,7 @@ mod witnesses;
 pub mod links;
 pub mod rules;
 pub mod silences;
+pub mod windows;
 
 pub mod bundle;
 pub mod channels;

@@ -47,15 +47,6 @@ const EVENTS_MAX: i64 = 600;
 pub const OPEN_COUNTED_MAX: i64 = 999;
 /// Enough for a median.
 const NEWEST_MAX: i64 = 1000;
-/// What a look at one page of [`firing_keys`] found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
-    /// How many do not hold any more.
-    pub fell: u64,
-    /// The last key of the page, where there may be a next one.
-    pub next: Option<String>,
-}
-
 /// A page of [`firing_keys`].
 pub const FIRING_KEYS_MAX: u32 = 1000;
 
@@ -115,12 +106,6 @@ pub fn firing_keys(tx: &ReadTx<'_>, source: Source, after: &str) -> Result<Vec<S
         params![source.as_str(), after, FIRING_KEYS_MAX],
         |row| row.get(0),
     )
-}
-
-/// From where to read on after a page of [`firing_keys`]; `None` after the last.
-pub fn next_page(keys: &[String]) -> Option<String> {
-    let is_full = u32::try_from(keys.len()).is_ok_and(|count| count >= FIRING_KEYS_MAX);
-    keys.last().filter(|_| is_full).cloned()
 }
 
 /// The incident of a witness.

@@ -178,6 +178,13 @@ impl RuleSet {
 }
 
 impl Rule {
+    /// Whether this many within its window are more than the rule allows.
+    pub fn is_broken_by(&self, count: i64) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a threshold is a small number")]
+        let count = count as f64;
+        self.enabled && self.threshold.is_some_and(|threshold| count > threshold)
+    }
+
     /// Whether the rule looks at this environment.
     pub fn covers_environment(&self, environment: &str) -> bool {
         !self.params.environments_excluded.iter().any(|name| name.eq_ignore_ascii_case(environment))

@@ -8,12 +8,12 @@ use super::Point;
 use crate::base::text::clip;
 use crate::base::{ProjectId, Timestamp};
 use crate::incidents::rules::{self, Rule, RuleKind};
-use crate::incidents::{
-    Incidents, Signal, SignalKind, Source,
-    queries::{Looked, firing_keys, next_page},
-};
+use crate::incidents::windows::{Looked, WindowRule};
+use crate::incidents::{Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, ReadTx, WriteTx, params};
 
+const SLOW_METRICS: WindowRule =
+    WindowRule { kind: RuleKind::SlowMetrics, source: Source::SlowMetrics, word: "slow" };
 /// Queries named in a message; the rest is counted.
 const QUERIES_MAX: u32 = 5;
 const QUERY_CHARS_MAX: usize = 200;
@@ -62,14 +62,14 @@ pub(super) fn raise(
     rule: &Rule,
 ) -> Result<bool, Error> {
     let window = window(tx, now, project, rule)?;
-    let over = window.is_over(rule);
+    let over = rule.is_broken_by(window.points);
     if over {
         incidents.raise(tx, now, &signal(tx, now, project, rule, &window)?)?;
     }
     Ok(over)
 }
 
-/// Says where a window that was over its threshold has emptied. A task's body;
+/// Says where a window that was over its threshold has emptied. A task's body:
 /// one page of keys, those after `after`.
 pub fn expire_slow(
     tx: &WriteTx<'_>,
@@ -77,23 +77,11 @@ pub fn expire_slow(
     now: Timestamp,
     after: &str,
 ) -> Result<Looked, Error> {
-    let mut fell = 0;
-    let keys = firing_keys(tx, Source::SlowMetrics, after)?;
-    let next = next_page(&keys);
-    for key in keys {
-        let Some(project) = key.strip_prefix("slow:").and_then(|id| id.parse().ok()).map(ProjectId) else {
-            continue;
-        };
-        let rules = rules::effective(tx, Some(project))?;
-        let rule = rules.get(RuleKind::SlowMetrics);
+    incidents.end_fallen(tx, now, SLOW_METRICS, after, |project, rule| {
         let window = window(tx, now, project, rule)?;
-        if !rule.enabled || !window.is_over(rule) {
-            let kind = SignalKind::Ok;
-            incidents.raise(tx, now, &Signal { kind, ..signal(tx, now, project, rule, &window)? })?;
-            fell += 1;
-        }
-    }
-    Ok(Looked { fell, next })
+        let is_over = rule.is_broken_by(window.points);
+        (!is_over).then(|| signal(tx, now, project, rule, &window)).transpose()
+    })
 }
 
 /// Forgets marks that are older than any window, at most `limit`.
@@ -125,12 +113,6 @@ struct Window {
 }
 
 impl Window {
-    fn is_over(&self, rule: &Rule) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "a threshold is a small number")]
-        let points = self.points as f64;
-        rule.threshold.is_some_and(|threshold| points > threshold)
-    }
-
     fn words(&self) -> String {
         format!("{}{}", self.points, if self.is_more { "+" } else { "" })
     }
@@ -169,8 +151,8 @@ fn signal(
     Ok(Signal {
         project: Some(project),
         service: None,
-        key: format!("slow:{project}"),
-        source: Source::SlowMetrics,
+        key: SLOW_METRICS.key_of(project),
+        source: SLOW_METRICS.source,
         severity: rule.severity,
         summary: format!(
             "{} {kind} over {bound} ms in {}",

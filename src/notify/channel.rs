@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::email::{Email, EmailConfigError};
 use super::facts::Facts;
 use super::message::Message;
@@ -40,8 +42,8 @@ pub enum ConfigError {
 /// A channel as its row keeps it.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    /// JSON without secrets, for `channels.settings`.
-    pub settings: String,
+    /// An object without secrets, for `channels.settings`.
+    pub settings: Value,
     /// JSON, to be sealed with the context `channel:{uid}`.
     pub secrets: Option<Secret>,
 }
@@ -132,7 +134,7 @@ impl Channel {
         }
     }
 
-    /// The row's two texts, such that [`Channel::parse`] gives the same channel.
+    /// The row's two parts, such that [`Channel::parse`] gives the same channel.
     pub fn parts(&self) -> Parts {
         match self {
             Self::Email(email) => email.parts(),

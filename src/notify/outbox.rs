@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use super::channel::{Channel, Parts};
+use super::channel::Channel;
 use super::load::{self, LoadError};
 use super::verdict::Verdict;
 use super::worker::{Letter, Outcome, Worker};
@@ -237,19 +237,6 @@ impl Outbox {
             .map_err(|error| error.to_string())
     }
 
-    /// `channels.settings` and `channels.sealed` of a channel.
-    pub fn seal(
-        &self,
-        channel: &Channel,
-        uid: Uid,
-    ) -> Result<(serde_json::Value, Option<Vec<u8>>), SealError> {
-        let Parts { settings, secrets } = channel.parts();
-        let sealed = secrets
-            .map(|secrets| seal_secrets(&self.sealer, &self.worker.entropy, &secrets, uid))
-            .transpose()?;
-        Ok((serde_json::from_str(&settings).unwrap_or_default(), sealed))
-    }
-
     /// Writes down what became of a message. A full writer or disk is waited out until the lease ends: what is out
     /// must not be sent again because nobody could note it.
     async fn record(&self, record: Record) {
@@ -338,14 +325,14 @@ fn for_good(unreached: &Unreached, cause: Cause) -> Cow<'_, Unreached> {
     }
 }
 
-/// Seals a channel's secrets (JSON) for its row.
+/// Seals a channel's secrets (JSON), if it has any, for its row.
 pub fn seal_secrets(
     sealer: &Sealer,
     entropy: &Entropy,
-    secrets: &Secret,
+    secrets: Option<&Secret>,
     uid: Uid,
-) -> Result<Vec<u8>, SealError> {
-    sealer.seal(entropy, secrets, &seal_context(uid))
+) -> Result<Option<Vec<u8>>, SealError> {
+    secrets.map(|secrets| sealer.seal(entropy, secrets, &seal_context(uid))).transpose()
 }
 
 /// Secrets open only in the channel they were sealed for.

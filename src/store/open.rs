@@ -7,7 +7,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, ReadTx, migrations};
+use super::{Error, ReadTx, Stats, migrations};
 
 /// Called on every new connection: a domain registers its SQL functions here.
 pub type Prepare = fn(&Connection) -> rusqlite::Result<()>;
@@ -108,10 +108,11 @@ impl ReadPool {
 
     pub(super) fn run<T, E: From<Error>>(
         &self,
+        stats: &Stats,
         work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut connection = self.pool.get().map_err(|_| Error::ReadersBusy)?;
         let transaction = connection.transaction().map_err(Error::from)?;
-        work(&ReadTx::new(&transaction))
+        work(&ReadTx::new(&transaction, stats))
     }
 }

@@ -88,7 +88,7 @@ impl House {
         let app = HttpApp::new()
             .app_data(self.state.clone())
             .wrap(middleware::from_fn(request::identify))
-            .configure(|config| api::routes(config, self.state.config.limits.api_body_bytes_max));
+            .configure(api::routes);
         let service = test::init_service(app).await;
         let mut asked = test::TestRequest::default().method(method).uri(path);
         if let Some(token) = token {

@@ -300,6 +300,19 @@ async fn stored_errors_can_be_asked_for_in_sql() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stored_metrics_can_be_asked_for_in_sql() {
+    let house = House::open().await;
+    let key = first_words(&house.state).await.unwrap().public_key;
+    let reported = json!({ "type": "database_query", "value": 1500.5, "metadata": { "query": "SELECT 1" } });
+    let taken = house.post(&format!("/api/v1/metrics?sentry_key={key}"), &reported).await;
+    assert_eq!(taken.status, 201, "{}", taken.text());
+    let row = "SELECT type || '|' || value || '|' || (metadata ->> '$.query') || '|' || created_at
+               FROM system_metrics WHERE id > 0";
+    assert_eq!(house.text(row).await, "database_query|1500.5|SELECT 1|2027-01-15 08:00:00.000");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_ends_by_itself_ends_the_process_as_a_failure() {
     let house = House::open().await;
     // Nothing else ends it from outside; to those around it a fault looks the same.

@@ -16,7 +16,7 @@ pub enum Trouble {
     Disk,
     /// The byte budget is used up, and letting go does not make room in time.
     Budget,
-    /// Commits fail, and not because the disk is full.
+    /// The database is damaged, or commits fail, and not because the disk is full.
     Commits,
     /// A write took very long.
     Latency,
@@ -161,6 +161,9 @@ fn budget(look: &Look) -> Option<Bad> {
 }
 
 fn commits(look: &Look) -> Option<Bad> {
+    if let Some(damage) = &look.damage {
+        return Some(bad(Severity::Critical, format!("Part of what is stored is lost: {damage}"), look.at));
+    }
     let why = match &look.proof {
         Proof::Failed(why) => why.as_str(),
         Proof::Committed(_) | Proof::Refused | Proof::DiskFull | Proof::Silent(_)

@@ -11,6 +11,8 @@ pub struct Look {
     pub at: Timestamp,
     /// What became of an empty write that was sent through the queue.
     pub proof: Proof,
+    /// The damage of the database that was met since the start.
+    pub damage: Option<String>,
     /// How long the oldest item of an intake lane has waited.
     pub lane_age: Duration,
     /// Jobs and lane items that wait.

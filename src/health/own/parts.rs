@@ -15,7 +15,7 @@ pub struct Live {
     /// The last commit failed.
     pub commits_fail: bool,
     pub disk_full: bool,
-    /// Why nothing can be read or written, where that was tried and is so.
+    /// Why nothing can be read or written, where that was tried and is so; or the damage that was met.
     pub broken: Option<String>,
     pub tasks: Vec<TaskFacts>,
 }
@@ -47,8 +47,12 @@ pub fn parts(known: &Known, live: &Live) -> Vec<PartHealth> {
     ]
 }
 
-/// One line for the service manager: how it is, what is open, what waits, what comes in.
-pub fn status_line(known: &Known, health: Health) -> String {
+/// One line for the service manager: how it is, what is open, what waits, what comes in; or why nothing works.
+pub fn status_line(known: &Known, parts: &[PartHealth]) -> String {
+    let health = Health::of(parts);
+    if let Some(part) = parts.iter().find(|part| part.status == Health::Unhealthy) {
+        return format!("{} · {}", health.as_str(), part.text);
+    }
     let Some(look) = &known.look else { return format!("{} · starting", health.as_str()) };
     let outbox = look.outbox.unwrap_or_default();
     format!(
@@ -277,8 +281,11 @@ mod tests {
         let mut look = calm();
         look.events_per_second = 12.34;
         look.outbox = Some(Outbox { open: [0, 0, 1, 2], pending: 4, ..Outbox::default() });
-        let line = status_line(&known(look), Health::Degraded);
+        let part = |status| [PartHealth::new("store", status, "no write was committed")];
+        let line = status_line(&known(look), &part(Health::Degraded));
         assert_eq!(line, "degraded · 3 open incidents · 4 messages to send · 12.3 events/s");
-        assert_eq!(status_line(&Known::default(), Health::Healthy), "healthy · starting");
+        assert_eq!(status_line(&Known::default(), &part(Health::Healthy)), "healthy · starting");
+        let line = status_line(&known(calm()), &part(Health::Unhealthy));
+        assert_eq!(line, "unhealthy · no write was committed");
     }
 }

@@ -63,10 +63,7 @@ pub(super) async fn consume(
             let typed = form.fields.text("email").to_owned();
             match first_owner(&state, &form, &typed).await {
                 Ok(owner) => (Some(owner), "/"),
-                Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-                    return answer(Opens::FirstOwner, typed, Some(problem.detail));
-                }
-                Err(problem) => return Err(problem),
+                Err(problem) => return answer(Opens::FirstOwner, typed, Some(problem.to_mend()?)),
             }
         }
     };

@@ -94,10 +94,10 @@ pub(super) async fn set_password(state: web::Data<AppState>, form: Form) -> Resu
     }
     let hash = match passwords::hash(&state, form.fields.secret("password"), &session.email).await {
         Ok(hash) => hash,
-        Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-            return account(&state, form.signed_in, Some((problem.status, problem.detail))).await;
+        Err(problem) => {
+            let wrong = (StatusCode::BAD_REQUEST, problem.to_mend()?);
+            return account(&state, form.signed_in, Some(wrong)).await;
         }
-        Err(problem) => return Err(problem),
     };
     let by = form.caller().by(state.clock.now());
     let write = move |tx: &WriteTx<'_>| users::set_password(tx, &by, session.user, &hash, Some(session.id));

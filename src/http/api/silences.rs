@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::list::{Asked, Items};
-use super::{Timely, uid};
+use super::{Json, uid};
 use crate::base::{Timestamp, Uid};
 use crate::http::acts::silence::{self, Lasting, Wanted};
 use crate::http::auth::Caller;
@@ -58,7 +58,7 @@ pub(super) async fn list(state: web::Data<AppState>, asked: Asked) -> Result<Htt
 pub(super) async fn begin(
     state: web::Data<AppState>,
     caller: Caller,
-    Timely(wanted): Timely<NewSilence>,
+    Json(wanted): Json<NewSilence>,
 ) -> Result<HttpResponse, Problem> {
     let NewSilence { project, key, hours, reason } = wanted;
     let lasting = Lasting::new(Some(hours), &reason)?;

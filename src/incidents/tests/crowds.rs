@@ -21,15 +21,7 @@ fn a_silence_over_more_witnesses_than_a_page_holds_covers_all_and_ends() {
     Bed::shared().try_out(|tx, incidents| {
         add_channel(tx, incidents, T0, "mail");
         open_many(tx, incidents, 1_200, Severity::High);
-        let silence = NewSilence {
-            project: None,
-            key: Some("rate:*".to_owned()),
-            reason: "night".to_owned(),
-            created_by: BY.to_owned(),
-            starts_at: T0,
-            ends_at: minutes(30),
-        };
-        incidents.silence(tx, T0, &silence).unwrap();
+        incidents.silence(tx, T0, &silence_of("rate:*")).unwrap();
         let silent = "SELECT count(*) FROM incidents WHERE silenced = 1";
         assert_eq!(count(tx, silent), 1_200);
         assert!(incidents.expire(tx, minutes(30), 100).unwrap().more, "a page per run");
@@ -120,10 +112,10 @@ fn firing_keys_come_page_by_page() {
         .unwrap();
         let first = queries::firing_keys(tx, Source::ErrorRate, "").unwrap();
         assert_eq!((first.len(), first[0].as_str()), (1000, "rate:0"));
-        let next = queries::next_page(&first).unwrap();
+        let next = windows::next_page(&first).unwrap();
         let second = queries::firing_keys(tx, Source::ErrorRate, &next).unwrap();
         assert_eq!(second, ["rate:10999", "rate:11000"]);
-        assert_eq!(queries::next_page(&second), None);
+        assert_eq!(windows::next_page(&second), None);
     });
 }
 

@@ -18,6 +18,7 @@ mod failing;
 mod life;
 mod messages_sent;
 mod never_lost;
+mod plans;
 mod put_off;
 mod reading;
 mod refusals;
@@ -131,6 +132,18 @@ fn at(mut signal: Signal, now: Timestamp) -> Signal {
 
 fn open(tx: &WriteTx<'_>, incidents: &Incidents, key: &str, severity: Severity) -> IncidentId {
     incidents.raise(tx, T0, &firing(key, severity)).unwrap().incident.unwrap()
+}
+
+/// A silence of half an hour over a key.
+fn silence_of(key: &str) -> NewSilence {
+    NewSilence {
+        project: None,
+        key: Some(key.to_owned()),
+        reason: "work".to_owned(),
+        created_by: BY.to_owned(),
+        starts_at: T0,
+        ends_at: minutes(30),
+    }
 }
 
 fn minutes(n: u64) -> Timestamp {

@@ -169,7 +169,7 @@ impl Email {
             }
             Secret::new(secrets.to_string())
         });
-        Parts { settings: serde_json::json!(settings).to_string(), secrets }
+        Parts { settings: serde_json::json!(settings), secrets }
     }
 
     pub(super) fn describe(&self) -> String {

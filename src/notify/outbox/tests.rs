@@ -60,12 +60,14 @@ impl House {
 
     async fn add(&self, name: &'static str, channel: &Channel) -> ChannelId {
         let uid = self.outbox.worker.entropy.uid(START);
-        let (settings, sealed) = self.outbox.seal(channel, uid).unwrap();
+        let parts = channel.parts();
+        let (sealer, entropy) = (&self.outbox.sealer, &self.outbox.worker.entropy);
+        let sealed = seal_secrets(sealer, entropy, parts.secrets.as_ref(), uid).unwrap();
         let channel = NewChannel {
             uid,
             name: name.to_owned(),
             kind: channel.kind(),
-            settings,
+            settings: parts.settings,
             sealed,
             owner: ChannelOwner::Environment,
         };
@@ -432,7 +434,7 @@ async fn who_is_no_recipient_any_more_is_not_mailed() {
     relay.relent();
     let settings = mail(&relay, &[ANN, CY]).parts().settings;
     let edit = "UPDATE channels SET settings = ?1";
-    house.write(move |tx, _| Ok(tx.execute(edit, [settings]).map(drop)?)).await;
+    house.write(move |tx, _| Ok(tx.execute(edit, [settings.to_string()]).map(drop)?)).await;
     house.clock.advance(A_WHILE);
     assert_eq!(house.run().await, RunReport::default(), "neither sent nor failed");
     assert_eq!(house.states(), [state("opened", "delivered"), state("opened", "cancelled")]);

@@ -54,6 +54,14 @@ fn an_alarm_arrives_by_mail_rings_again_and_ends_in_one_thread() {
     }
 }
 
+#[test]
+fn mail_takes_a_connection_that_is_encrypted_from_its_first_byte() {
+    let mail_server = MailServer::start_encrypted();
+    let stage = Stage::new(ONE_RING, &mail_server.settings());
+    stage.break_payment();
+    check_first(&nth_mail(&mail_server, 1));
+}
+
 fn check_first(mail: &Mail) {
     assert_eq!(mail.fact("user"), USERNAME);
     assert_eq!(mail.fact("tls"), true);

@@ -1,4 +1,4 @@
-//! A real submission server (aiosmtpd): STARTTLS with a throwaway authority, sign-in required, mail kept.
+//! A real submission server (aiosmtpd): STARTTLS or TLS from the first byte, with a throwaway authority, sign-in required, mail kept.
 
 use std::{
     fs,
@@ -52,12 +52,23 @@ pub(crate) struct MailServer {
     folder: TempDir,
     child: Option<Child>,
     port: u16,
+    /// As tocsin's configuration calls it.
+    tls: &'static str,
 }
 
 impl MailServer {
     pub(crate) fn start() -> MailServer {
+        MailServer::with("starttls")
+    }
+
+    /// One whose connections are encrypted from their first byte.
+    pub(crate) fn start_encrypted() -> MailServer {
+        MailServer::with("tls")
+    }
+
+    fn with(tls: &'static str) -> MailServer {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let mut server = MailServer { folder, child: None, port: 0 };
+        let mut server = MailServer { folder, child: None, port: 0, tls };
         server.revive();
         server
     }
@@ -69,7 +80,8 @@ impl MailServer {
         command
             .arg(tests_file("e2e/support/smtp_catcher.py"))
             .arg(self.folder.path())
-            .arg(self.port.to_string());
+            .arg(self.port.to_string())
+            .arg(self.tls);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python can be started");
         let mut line = String::new();
@@ -111,7 +123,7 @@ impl MailServer {
         [
             ("TOCSIN_SMTP__HOST", "127.0.0.1"),
             ("TOCSIN_SMTP__PORT", port.as_str()),
-            ("TOCSIN_SMTP__TLS", "starttls"),
+            ("TOCSIN_SMTP__TLS", self.tls),
             ("TOCSIN_SMTP__USERNAME", USERNAME),
             ("TOCSIN_SMTP__PASSWORD", PASSWORD),
             ("TOCSIN_SMTP__FROM", "Tocsin <tocsin@example.com>"),

@@ -9,6 +9,7 @@ pub(in crate::health::own) fn calm() -> Look {
     Look {
         at: NOW,
         proof: Proof::Committed(Duration::from_millis(4)),
+        damage: None,
         lane_age: Duration::ZERO,
         waiting: 0,
         refused: 0,
@@ -135,6 +136,7 @@ fn failing_commits_are_critical() {
     for look in [
         Look { commits_failed: 1, ..calm() },
         Look { proof: Proof::Failed("malformed".to_owned()), ..calm() },
+        Look { damage: Some("the database is damaged".to_owned()), ..calm() },
     ] {
         assert_eq!(found(&look, Trouble::Commits, false).unwrap().severity, Severity::Critical);
     }
