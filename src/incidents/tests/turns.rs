@@ -34,8 +34,8 @@ fn critical_incidents_go_before_others_and_those_before_the_rest() {
         // Its first message still waits, and is urgent from now on.
         incidents.raise(tx, T0, &firing("slow:1", Severity::Critical)).unwrap();
         let sent = deliver_all(tx, incidents, T0);
-        use Purpose::{Digest, Opened, Raised};
-        assert_eq!(sent, [Opened, Opened, Raised, Opened, Digest]);
+        let expected = [Purpose::Opened, Purpose::Opened, Purpose::Raised, Purpose::Opened, Purpose::Digest];
+        assert_eq!(sent, expected);
     });
 }
 
