@@ -164,6 +164,9 @@ CREATE TABLE channels (
     open_until    INTEGER,                          -- breaker: no attempt before
     paced_until   INTEGER,                          -- Retry-After and pacing: no attempt before
     health_at     INTEGER,                          -- when these three were learned: shows a clock set back
+    refusals      INTEGER NOT NULL DEFAULT 0,       -- answers in a row that nothing can go out here
+    refused_since INTEGER,                          -- the first of them
+    broken_at     INTEGER,                          -- when it last became broken
     created_at    INTEGER NOT NULL,
     delivered_at  INTEGER                           -- last proof that it works
 ) STRICT;
@@ -294,17 +297,22 @@ CREATE TABLE deliveries (
     bundle_id       INTEGER,                        -- the delivery that carries this one
     created_at      INTEGER NOT NULL,
     next_attempt_at INTEGER,
+    tried_since     INTEGER,                        -- first claim, since somebody or a process last began anew
     lease_until     INTEGER,
     lease_boot      BLOB,
     delivered_at    INTEGER,
     last_error      TEXT,
-    remote_id       TEXT                            -- Slack ts, mail Message-ID: what a thread hangs on
+    remote_id       TEXT,                           -- Slack ts, mail Message-ID: what a thread hangs on
+    -- Who goes first on a channel: critical incidents, other incidents, everything else.
+    rank            INTEGER NOT NULL GENERATED ALWAYS AS (
+        CASE WHEN cause <> 'incident' THEN 2 WHEN severity <> 'critical' THEN 1 ELSE 0 END) VIRTUAL
 ) STRICT;
-CREATE INDEX deliveries_due ON deliveries (channel_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX deliveries_due ON deliveries (channel_id, rank, next_attempt_at) WHERE state = 'pending';
 CREATE INDEX deliveries_by_channel ON deliveries (channel_id, id);
 CREATE INDEX deliveries_by_state ON deliveries (state, id);
 CREATE INDEX deliveries_by_project ON deliveries (project_id, state, id);
 CREATE INDEX deliveries_waiting ON deliveries (created_at) WHERE state = 'waiting';
+CREATE INDEX deliveries_waiting_fold ON deliveries (id) WHERE state = 'waiting' AND purpose = 'bundle';
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
 -- One first message per incident and channel; one that failed may be written anew, and what follows it is another.
@@ -313,6 +321,22 @@ CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, channel_id) WHE
 CREATE UNIQUE INDEX deliveries_first_waiting ON deliveries (incident_id) WHERE purpose = 'opened' AND state = 'waiting';
 -- One more for each recipient who was put off.
 CREATE UNIQUE INDEX deliveries_following ON deliveries (follows, recipient) WHERE follows IS NOT NULL;
+
+-- How many wait, kept: each message that waits looks whether there are too many.
+CREATE TABLE deliveries_waiting_count (
+    count INTEGER NOT NULL
+) STRICT;
+INSERT INTO deliveries_waiting_count VALUES (0);
+CREATE TRIGGER deliveries_begin_waiting AFTER INSERT ON deliveries WHEN new.state = 'waiting' BEGIN
+    UPDATE deliveries_waiting_count SET count = count + 1;
+END;
+CREATE TRIGGER deliveries_change_waiting AFTER UPDATE OF state ON deliveries
+WHEN (new.state = 'waiting') <> (old.state = 'waiting') BEGIN
+    UPDATE deliveries_waiting_count SET count = count + iif(new.state = 'waiting', 1, -1);
+END;
+CREATE TRIGGER deliveries_end_waiting AFTER DELETE ON deliveries WHEN old.state = 'waiting' BEGIN
+    UPDATE deliveries_waiting_count SET count = count - 1;
+END;
 
 CREATE TABLE delivery_attempts (
     id          INTEGER PRIMARY KEY,

@@ -35,7 +35,8 @@ pub enum ChannelState {
     Ready,
     /// By a person; its messages go to other channels.
     Paused,
-    /// It refused for good (wrong password, deleted hook); stays so until it is changed or a test succeeds.
+    /// It refused for good, and went on to (wrong password, deleted hook); stays so until it is changed, a test
+    /// succeeds, or it takes an alarm that waits: now and then one is tried.
     Broken,
     /// The configuration names it no longer. It is kept, without its secrets, for the projects that chose it: named
     /// again, it is the same channel.
@@ -198,7 +199,8 @@ impl Incidents {
 
     fn make_ready(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
         let resumed = tx.execute(
-            "UPDATE channels SET state = 'ready', state_reason = NULL, failures = 0, open_until = NULL
+            "UPDATE channels SET state = 'ready', state_reason = NULL, failures = 0, open_until = NULL, refusals = 0,
+                    refused_since = NULL
              WHERE id = ?1",
             [id.0],
         )?;
@@ -206,7 +208,8 @@ impl Incidents {
             return Err(Error::NotFound("channel"));
         }
         tx.touch(DELIVERIES);
-        Ok(self.adopt_waiting(tx, now, id)?)
+        self.adopt_waiting(tx, now, id)?;
+        Ok(())
     }
 
     /// Pauses a channel, by hand; what it has not sent goes to the next one.
@@ -300,8 +303,9 @@ impl Incidents {
         (state, reason): (ChannelState, &str),
     ) -> Result<(), Error> {
         let stopped = tx.execute(
-            "UPDATE channels SET state = ?2, state_reason = ?3 WHERE id = ?1",
-            params![id.0, state.as_str(), reason],
+            "UPDATE channels SET state = ?2, state_reason = ?3, broken_at = iif(?2 = 'broken', ?4, NULL)
+             WHERE id = ?1",
+            params![id.0, state.as_str(), reason, now.as_micros()],
         )?;
         if stopped == 0 {
             return Err(Error::NotFound("channel"));

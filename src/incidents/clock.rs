@@ -68,7 +68,7 @@ impl Incidents {
                  FROM deliveries d WHERE d.state = 'pending' AND d.next_attempt_at > ?1)
              UPDATE deliveries SET
                  next_attempt_at = ?1 + max(next_attempt_at - (SELECT set_at FROM late WHERE late.id = deliveries.id), 0),
-                 created_at = min(created_at, ?1)
+                 created_at = min(created_at, ?1), tried_since = min(tried_since, ?1)
              WHERE id IN (SELECT id FROM late WHERE set_at > ?1)",
             [now.as_micros()],
         )?;

@@ -33,7 +33,7 @@ pub struct Expired {
 
 impl Incidents {
     /// Ends holds and quiet occurrences, tells what ended silences kept back, rings what is due, writes due digests
-    /// and hands on what waits at a channel that cannot send. At most `limit` rows per step.
+    /// hands on what waits at a channel that cannot send, and tries a broken one again. At most `limit` rows per step.
     pub fn expire(&self, tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<Expired, Error> {
         self.mind_clock(tx, now)?;
         let lapsed = self.find_lapsed(tx, now, limit)?;
@@ -56,6 +56,7 @@ impl Incidents {
         let digests = self.write_digests(tx, now, limit)?;
         let handed_over = self.hand_over_stranded(tx, now, limit)? + self.tell_of_late(tx, now, limit)?;
         self.offer_waiting_again(tx, now)?;
+        self.probe_broken(tx, now)?;
         let full = |count: usize| u32::try_from(count).is_ok_and(|count| count >= limit);
         let more =
             !all_told || [lapsed.len(), ended.len(), due.len(), digests, handed_over].into_iter().any(full);

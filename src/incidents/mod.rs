@@ -34,6 +34,7 @@ pub mod digest;
 mod fallback;
 mod outbox;
 pub mod put_off;
+mod refusals;
 pub mod routes;
 pub mod trials;
 

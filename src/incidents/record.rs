@@ -398,6 +398,11 @@ pub(super) fn raise_severity(
         )?;
     }
     tx.execute("UPDATE incidents SET severity = ?2 WHERE id = ?1", params![incident.id.0, to.as_str()])?;
+    // What waits goes first by how bad it is now.
+    tx.execute(
+        "UPDATE deliveries SET severity = ?2 WHERE incident_id = ?1 AND state = 'pending'",
+        params![incident.id.0, to.as_str()],
+    )?;
     let state = if reopens { IncidentState::Open } else { incident.state };
     Ok(IncidentRow { severity: to, state, ..incident.clone() })
 }

@@ -4,7 +4,7 @@
 use crate::base::{ProjectId, Timestamp};
 use crate::store::{self, WriteTx};
 
-use super::queries::firing_keys;
+use super::queries::{FIRING_KEYS_MAX, firing_keys};
 use super::rules::{self, Rule, RuleKind};
 use super::{Incidents, Signal, SignalKind, Source};
 
@@ -15,6 +15,15 @@ pub struct WindowRule {
     pub source: Source,
     /// Begins the key of every project's witness.
     pub word: &'static str,
+}
+
+/// What a look at one page of firing keys found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// How many are well again.
+    pub fell: u64,
+    /// The last key of the page, where there may be a next one.
+    pub next: Option<String>,
 }
 
 impl WindowRule {
@@ -30,17 +39,20 @@ impl WindowRule {
 }
 
 impl Incidents {
-    /// Looks at every project whose witness of `watched` fires, and tells that it is well again where `fallen` has the
-    /// signal of a count that is over the threshold no more. Answers how many fell.
+    /// Looks at a page of the projects whose witness of `watched` fires, those with a key after `after`, and tells that
+    /// it is well again where `fallen` has the signal of a count that is over the threshold no more.
     pub fn end_fallen(
         &self,
         tx: &WriteTx<'_>,
         now: Timestamp,
         watched: WindowRule,
+        after: &str,
         fallen: impl Fn(ProjectId, &Rule) -> Result<Option<Signal>, store::Error>,
-    ) -> Result<u64, store::Error> {
+    ) -> Result<Looked, store::Error> {
         let mut fell = 0;
-        for key in firing_keys(tx, watched.source)? {
+        let keys = firing_keys(tx, watched.source, after)?;
+        let next = next_page(&keys);
+        for key in keys {
             let Some(project) = watched.project_of(&key) else { continue };
             let rules = rules::effective(tx, Some(project))?;
             if let Some(signal) = fallen(project, rules.get(watched.kind))? {
@@ -48,8 +60,14 @@ impl Incidents {
                 fell += 1;
             }
         }
-        Ok(fell)
+        Ok(Looked { fell, next })
     }
+}
+
+/// From where to read on after a page of [`firing_keys`]; `None` after the last.
+pub(super) fn next_page(keys: &[String]) -> Option<String> {
+    let is_full = u32::try_from(keys.len()).is_ok_and(|count| count >= FIRING_KEYS_MAX);
+    keys.last().filter(|_| is_full).cloned()
 }
 
 #[cfg(test)]

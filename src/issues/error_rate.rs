@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::base::{ProjectId, Timestamp};
 use crate::incidents::rules::{self, Rule, RuleKind};
-use crate::incidents::windows::WindowRule;
+use crate::incidents::windows::{Looked, WindowRule};
 use crate::incidents::{Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, ReadTx, WriteTx, params};
 
@@ -48,9 +48,15 @@ pub(super) fn raise(
     Ok(is_over)
 }
 
-/// Looks at the error rate of projects whose rate is known to be high, and says where it fell. A task's body.
-pub fn expire_rates(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<u64, Error> {
-    incidents.end_fallen(tx, now, ERROR_RATE, |project, rule| {
+/// Looks at the error rate of projects whose rate is known to be high, and says where it fell. A task's body:
+/// one page of keys, those after `after`.
+pub fn expire_rates(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    now: Timestamp,
+    after: &str,
+) -> Result<Looked, Error> {
+    incidents.end_fallen(tx, now, ERROR_RATE, after, |project, rule| {
         let window = window(tx, now, project, rule)?;
         let is_over = rule.is_broken_by(window.errors);
         Ok((!is_over).then(|| signal(now, project, rule, &window)))

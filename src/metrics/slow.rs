@@ -8,7 +8,7 @@ use super::Point;
 use crate::base::text::clip;
 use crate::base::{ProjectId, Timestamp};
 use crate::incidents::rules::{self, Rule, RuleKind};
-use crate::incidents::windows::WindowRule;
+use crate::incidents::windows::{Looked, WindowRule};
 use crate::incidents::{Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, ReadTx, WriteTx, params};
 
@@ -69,9 +69,15 @@ pub(super) fn raise(
     Ok(over)
 }
 
-/// Says where a window that was over its threshold has emptied. A task's body.
-pub fn expire_slow(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<u64, Error> {
-    incidents.end_fallen(tx, now, SLOW_METRICS, |project, rule| {
+/// Says where a window that was over its threshold has emptied. A task's body:
+/// one page of keys, those after `after`.
+pub fn expire_slow(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    now: Timestamp,
+    after: &str,
+) -> Result<Looked, Error> {
+    incidents.end_fallen(tx, now, SLOW_METRICS, after, |project, rule| {
         let window = window(tx, now, project, rule)?;
         let is_over = rule.is_broken_by(window.points);
         (!is_over).then(|| signal(tx, now, project, rule, &window)).transpose()

@@ -141,6 +141,10 @@ fn incident(
         let link = Link { incident: view.id, purpose: LinkPurpose::Acknowledge, expires_at };
         format!("/ack/{}", links::sign(&maker.key, &link))
     });
+    let moment = match (moment, view.recovered_at) {
+        (Moment::Recovered, None) => Moment::Closed,
+        (told, _) => told,
+    };
     Ok(Story::Incident(Box::new(IncidentFacts {
         moment,
         uid: view.id,

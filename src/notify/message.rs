@@ -101,7 +101,7 @@ impl Message {
 
 fn about_incident(facts: &Facts, incident: &IncidentFacts, purpose: Purpose, now: Timestamp) -> Message {
     let link = match &incident.acknowledge_path {
-        Some(path) if incident.moment != Moment::Recovered => link(facts, "Acknowledge", path),
+        Some(path) if !incident.moment.is_over() => link(facts, "Acknowledge", path),
         Some(_) | None => link(facts, "Open the incident", &format!("/incidents/{}", incident.uid)),
     };
     Message {
@@ -214,6 +214,7 @@ fn headline(severity: Severity, incident: &IncidentFacts, now: Timestamp) -> Str
             let end = incident.recovered_at.unwrap_or(now);
             format!("Recovered after {}: {title}", lasting(end.since(incident.impact_started_at)))
         }
+        Moment::Closed => format!("Closed by hand after {passed}: {title}"),
     }
 }
 
@@ -283,6 +284,12 @@ fn before(incident: &IncidentFacts, now: Timestamp) -> String {
 }
 
 fn advice(incident: &IncidentFacts) -> String {
+    if incident.moment == Moment::Closed {
+        return format!(
+            "Nothing more. It was not seen to recover; what goes on opens a new incident. Incident {} keeps the record.",
+            incident.number
+        );
+    }
     if incident.moment == Moment::Recovered {
         return format!("Nothing more. Incident {} keeps the record.", incident.number);
     }
@@ -309,7 +316,7 @@ fn slow_queries(incident: &IncidentFacts) -> Vec<List> {
     else {
         return Vec::new();
     };
-    if incident.moment == Moment::Recovered {
+    if incident.moment.is_over() {
         return Vec::new();
     }
     let items = queries.iter().take(ITEMS_MAX).map(|slow| {

@@ -15,7 +15,7 @@ use crate::accounts;
 use crate::base::seal::{SealError, Sealer};
 use crate::base::{Entropy, Secret, Timestamp, Uid};
 use crate::incidents::channels::{self, ChannelHealth, ChannelOwner, ChannelState};
-use crate::incidents::deliveries::{self, Attempt, Claimed, Receipt, Refusal};
+use crate::incidents::deliveries::{self, Attempt, Blame, Claimed, Receipt, Refusal};
 use crate::incidents::put_off::Unreached;
 use crate::incidents::{self, Cause, DeliveryId, Incidents};
 use crate::outbound::Reach;
@@ -219,7 +219,7 @@ impl Outbox {
             thread: claimed.thread.clone(),
             recipient: claimed.recipient.clone(),
             attempts: claimed.attempt.saturating_sub(1),
-            due_at: claimed.created_at,
+            due_at: claimed.tried_since,
         };
         Ok(Loaded::Ready { channel, health: row.health, letter: Box::new(letter) })
     }
@@ -285,6 +285,7 @@ impl Record {
         if let Some(health) = health {
             channels::record_health(tx, now, claimed.channel, &health)?;
         }
+        let was_asked = attempt.is_some();
         let attempt = attempt.unwrap_or_else(|| Attempt {
             started_at: now,
             duration: Duration::ZERO,
@@ -300,7 +301,12 @@ impl Record {
             Verdict::Retry { at, reason } => incidents.record_retry(tx, id, &attempt, *at, reason),
             Verdict::Deferred { at, reason } => Ok(incidents.give_back(tx, id, *at, reason)?),
             Verdict::Failed { reason, channel_broken } => {
-                let refusal = Refusal { reason, channel_broken: *channel_broken };
+                let blame = match (*channel_broken, was_asked) {
+                    (false, _) => Blame::Message,
+                    (true, true) => Blame::Channel,
+                    (true, false) => Blame::Settings,
+                };
+                let refusal = Refusal { reason, blame };
                 incidents.record_failed(tx, now, id, &attempt, refusal).map(drop)
             }
             Verdict::Cancelled { reason } => Ok(incidents.record_cancelled(tx, id, reason)?),

@@ -70,11 +70,13 @@ impl Verdict {
 /// Where a delivery stands when an attempt ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// When it first became due.
+    /// When it was first tried, since somebody or a process last began anew.
     pub due_at: Timestamp,
     /// Attempts, the one that just ended included.
     pub attempts: u32,
     pub now: Timestamp,
+    /// What a peer's request to wait counts for at most.
+    pub wait_max: Duration,
     /// 64 random bits.
     pub drawn: u64,
 }
@@ -94,8 +96,8 @@ pub fn judge(policy: &DeliveryPolicy, progress: Progress, result: &Result<Sent, 
         Failure::ChannelBroken => Verdict::Failed { reason: error.summary.clone(), channel_broken: true },
         Failure::MessageRefused => Verdict::Failed { reason: error.summary.clone(), channel_broken: false },
         Failure::Retryable { .. } | Failure::RecipientLater => {
-            let retry_after = error.failure.retry_after();
-            let Progress { due_at, attempts, now, drawn } = progress;
+            let Progress { due_at, attempts, now, wait_max, drawn } = progress;
+            let retry_after = error.failure.retry_after().map(|wait| wait.min(wait_max));
             match policy.backoff.next(due_at, attempts, now, retry_after, drawn) {
                 Next::At(at) => Verdict::Retry { at, reason: error.summary.clone() },
                 Next::GiveUp => Verdict::Failed {
@@ -134,7 +136,9 @@ mod tests {
 
     fn judged(minutes: u64, attempts: u32, result: &Result<Sent, SendError>) -> Verdict {
         let now = START + Duration::from_mins(minutes);
-        judge(&DeliveryPolicy::default(), Progress { due_at: START, attempts, now, drawn: 0 }, result)
+        let wait_max = Duration::from_hours(1);
+        let progress = Progress { due_at: START, attempts, now, wait_max, drawn: 0 };
+        judge(&DeliveryPolicy::default(), progress, result)
     }
 
     #[test]
@@ -150,6 +154,16 @@ mod tests {
         let patient = failed(Failure::Retryable { retry_after: Some(Duration::from_mins(30)) });
         let at = START + Duration::from_mins(30);
         assert_eq!(judged(0, 1, &patient), Verdict::Retry { at, reason: "no".to_owned() });
+    }
+
+    #[test]
+    fn an_urgent_message_does_not_wait_as_long_as_it_was_asked_to() {
+        let patient = failed(Failure::Retryable { retry_after: Some(Duration::from_mins(30)) });
+        let wait_max = Duration::from_mins(5);
+        let progress = Progress { due_at: START, attempts: 1, now: START, wait_max, drawn: 0 };
+        let at = START + wait_max;
+        let expected = Verdict::Retry { at, reason: "no".to_owned() };
+        assert_eq!(judge(&DeliveryPolicy::default(), progress, &patient), expected);
     }
 
     #[test]

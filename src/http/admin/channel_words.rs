@@ -52,7 +52,10 @@ pub(super) fn standing(channel: &Channel, now: Timestamp) -> String {
     let reason = channel.state_reason.as_deref().unwrap_or("it refused for good");
     match channel.state {
         ChannelState::Broken => {
-            format!("{}. It sends nothing until it is corrected or a test arrives.", upper(reason))
+            format!(
+                "{}. It sends nothing until it is corrected, a test arrives, or it takes an alarm that waits.",
+                upper(reason)
+            )
         }
         ChannelState::Paused => {
             format!("{}. It sends nothing; alarms go to the other channels.", upper(reason))

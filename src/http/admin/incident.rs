@@ -250,7 +250,11 @@ fn figures(incident: &IncidentView, now: Timestamp) -> Vec<Figure> {
         Figure {
             name: if end.is_some() { "Lasted" } else { "Lasts" },
             value: between(began, end.unwrap_or(now)),
-            note: if end.is_some() { "until it recovered".to_owned() } else { "and is not over".to_owned() },
+            note: match (incident.recovered_at, end) {
+                (Some(_), _) => "until it recovered".to_owned(),
+                (None, Some(_)) => "until it was closed".to_owned(),
+                (None, None) => "and is not over".to_owned(),
+            },
         },
     ]
 }

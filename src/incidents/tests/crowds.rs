@@ -97,3 +97,65 @@ fn a_bundle_leaves_out_what_follows_a_message_that_is_being_sent() {
         assert_eq!(incidents.bundle_due(tx, T0, channel).unwrap(), 6);
     });
 }
+
+#[test]
+fn firing_keys_come_page_by_page() {
+    Bed::shared().try_out(|tx, incidents| {
+        open(tx, incidents, "rate:0", Severity::High);
+        tx.execute(
+            "WITH RECURSIVE n (n) AS (SELECT 10000 UNION ALL SELECT n + 1 FROM n WHERE n < 11000)
+             INSERT INTO witnesses (incident_id, key, source, kind, severity, summary, state, live, first_bad_at,
+                                    detected_at, last_bad_at)
+             SELECT 1, 'rate:' || n, 'error_rate', 'condition', 'high', '', 'firing', 1, 0, 0, 0 FROM n",
+            [],
+        )
+        .unwrap();
+        let first = queries::firing_keys(tx, Source::ErrorRate, "").unwrap();
+        assert_eq!((first.len(), first[0].as_str()), (1000, "rate:0"));
+        let next = windows::next_page(&first).unwrap();
+        let second = queries::firing_keys(tx, Source::ErrorRate, &next).unwrap();
+        assert_eq!(second, ["rate:10999", "rate:11000"]);
+        assert_eq!(windows::next_page(&second), None);
+    });
+}
+
+/// A bundle that stands for `count` first messages, each of an incident of its own.
+fn add_bundle(tx: &WriteTx<'_>, incidents: &Incidents, channel: ChannelId, count: i64) {
+    let items: [i64; 0] = [];
+    let bundle = NewDelivery {
+        project: None,
+        incident: None,
+        cause: Cause::Incident,
+        purpose: Purpose::Bundle,
+        severity: Severity::High,
+        channel: Some(channel),
+        recipient: None,
+        content: json!({"reason": "no_channel", "items": items, "tried": items}),
+        quantity: count,
+    };
+    let bundle = incidents.enqueue(tx, T0, &bundle).unwrap().unwrap();
+    tx.execute(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+         INSERT INTO deliveries (uid, cause, purpose, severity, content, state, bundle_id, created_at)
+         SELECT randomblob(16), 'incident', 'opened', 'high', '{}', 'bundled', ?2, 0 FROM n",
+        params![count, bundle.0],
+    )
+    .unwrap();
+}
+
+#[test]
+fn of_a_failed_bundle_nothing_is_forgotten_however_much_it_stands_for() {
+    Bed::shared().try_out(|tx, incidents| {
+        let first = add_channel(tx, incidents, T0, "slack");
+        add_bundle(tx, incidents, first, 10_500);
+        let next = add_channel(tx, incidents, T0, "mail");
+        let claimed = claim(tx, incidents, T0).remove(0);
+        incidents.record_failed(tx, T0, claimed.id, &attempt(T0), refused("too long")).unwrap();
+        let passed_on = claim(tx, incidents, T0).remove(0);
+        assert_eq!((passed_on.channel, passed_on.quantity), (next, 10_500));
+        // There is no third channel: all of it waits, and the number stays right.
+        incidents.record_failed(tx, T0, passed_on.id, &attempt(T0), refused("too long")).unwrap();
+        let waiting = "SELECT sum(quantity) FROM deliveries WHERE state = 'waiting'";
+        assert_eq!(tx.one(waiting, [], |row| row.get::<_, i64>(0)).unwrap(), 10_500);
+    });
+}

@@ -222,3 +222,21 @@ fn active_silences_are_bounded_and_ended_ones_go_with_age() {
         assert_eq!(silences::list(tx).unwrap().len(), 1, "the active one stays");
     });
 }
+
+#[test]
+fn an_incident_that_is_closed_by_hand_has_recovered_only_if_it_was_well() {
+    Bed::shared().try_out(|tx, incidents| {
+        let close = |key: &str, is_well: bool| {
+            let incident = open(tx, incidents, key, Severity::High);
+            if is_well {
+                let well = Signal { kind: SignalKind::Ok, ..firing(key, Severity::High) };
+                incidents.raise(tx, T0, &at(well, T0)).unwrap();
+            }
+            incidents.resolve(tx, minutes(1), incident, BY).unwrap();
+            let view = queries::find_by_number(tx, incident).unwrap().unwrap();
+            (view.recovered_at, view.resolved_at)
+        };
+        assert_eq!(close("rate:1", false), (None, Some(minutes(1))));
+        assert_eq!(close("slow:1", true), (Some(T0), Some(minutes(1))));
+    });
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::channels::{Channel, ChannelHealth, ChannelKind, ChannelOwner, ChannelState, NewChannel};
-use super::deliveries::{Attempt, Claimed, Receipt, Refusal};
+use super::deliveries::{Attempt, Blame, Claimed, Receipt, Refusal};
 use super::put_off::Unreached;
 use super::queries::{PageOf, Scope, StateFilter};
 use super::rules::{RuleChange, RuleKind, RuleScope};
@@ -21,6 +21,8 @@ mod never_lost;
 mod plans;
 mod put_off;
 mod reading;
+mod refusals;
+mod turns;
 
 pub(super) const INCIDENT_PROJECTS: [i64; 2] = [1, 2];
 const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -170,12 +172,12 @@ fn claim(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Vec<Claimed
 
 /// A message that this one channel would not take.
 fn refused(reason: &str) -> Refusal<'_> {
-    Refusal { reason, channel_broken: false }
+    Refusal { reason, blame: Blame::Message }
 }
 
-/// An answer that shows that the channel itself is wrong.
+/// The channel itself cannot work.
 fn broken(reason: &str) -> Refusal<'_> {
-    Refusal { reason, channel_broken: true }
+    Refusal { reason, blame: Blame::Settings }
 }
 
 fn attempt(now: Timestamp) -> Attempt {

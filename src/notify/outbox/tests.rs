@@ -164,13 +164,20 @@ async fn an_incident_rings_once_and_leaves_its_proof() {
 #[tokio::test]
 async fn a_channel_that_is_gone_is_marked_and_the_next_one_rings() {
     let house = house();
-    let gone = peer(&house.clock, &[&answer("410 Gone", "", "")]).await;
+    let answer_gone = answer("410 Gone", "", "");
+    let gone = peer(&house.clock, &[answer_gone.as_str(); 3]).await;
     let sound = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
     let first = house.webhook("first", &gone).await;
     house.raise("disk").await;
     house.webhook("second", &sound).await;
-    assert_eq!(house.run().await.failed, 1);
+    let did = house.run().await;
+    assert_eq!((did.failed, did.delivered), (1, 0));
     assert_eq!(house.run().await.delivered, 1);
+    assert_eq!(house.states(), [state("opened", "pending"), state("opened", "delivered")]);
+    for _ in 0..2 {
+        house.clock.advance(Duration::from_mins(3));
+        assert_eq!(house.run().await.failed, 1, "it goes on to answer so");
+    }
     assert_eq!(house.states(), [state("opened", "failed"), state("opened", "delivered")]);
     let row = house.outbox.store.read_now(move |tx| channels::find(tx, first)).unwrap().unwrap();
     assert_eq!(row.state, ChannelState::Broken);
@@ -379,14 +386,17 @@ async fn who_is_put_off_is_tried_again_alone_until_the_mail_is_taken() {
 }
 
 #[tokio::test]
-async fn who_is_put_off_for_three_days_is_given_up_and_the_channel_is_not() {
-    let house = house();
+async fn who_is_put_off_until_the_deadline_is_given_up_and_the_channel_is_not() {
+    let mut house = house();
+    house.outbox.worker.policy.backoff.total = Duration::from_mins(30);
     let relay = Relay::start().await;
     let channel = house.mail(&relay, &[ANN, BOB]).await;
     relay.answer(BOB, "452 mailbox full");
     house.raise("disk").await;
     house.run().await;
-    house.clock.advance(Duration::from_hours(72));
+    house.clock.advance(Duration::from_mins(1));
+    assert_eq!(house.run().await.retried, 1);
+    house.clock.advance(Duration::from_mins(30));
     assert_eq!(house.run().await.failed, 1);
     assert_eq!(house.states(), [state("opened", "delivered"), state("opened", "failed")]);
     let row = house.outbox.store.read_now(move |tx| channels::find(tx, channel)).unwrap().unwrap();

@@ -117,16 +117,23 @@ async fn slack_gets_one_message_a_second_and_followers_hang_in_the_thread() {
 async fn retry_after_paces_the_channel_and_puts_the_next_letter_off() {
     let clock = Clock::manual(START);
     let slow_down = answer("429 Too Many Requests", "Retry-After: 120\r\n", "");
-    let peer = peer(&clock, &[&slow_down]).await;
+    let slower = answer("429 Too Many Requests", "Retry-After: 3000\r\n", "");
+    let peer = peer(&clock, &[&slow_down, &slower]).await;
     let (worker, channel) = (worker(&clock), webhook(&peer.url));
     let first = deliver(&worker, &channel, SOUND, &letter(1, Moment::Opened)).await;
     let Verdict::Retry { at, .. } = first.verdict else { panic!("{first:?}") };
     assert!(at.since(START) >= Duration::from_mins(2));
     assert_eq!(first.health.failures, 0, "slowing down is no sickness");
     let paced = first.health.paced_until.unwrap();
-    let next = deliver(&worker, &channel, first.health, &letter(2, Moment::RingAgain)).await;
+    let mut calm = letter(2, Moment::RingAgain);
+    calm.facts.severity = Severity::High;
+    let next = deliver(&worker, &channel, first.health, &calm).await;
     let reason = "the channel asked to wait".to_owned();
     assert_eq!((next.verdict, next.attempt), (Verdict::Deferred { at: paced, reason }, None));
+    // What nobody may miss is tried all the same once it was claimed, and asked to wait again it waits for minutes.
+    let urgent = deliver(&worker, &channel, first.health, &letter(3, Moment::Opened)).await;
+    let Verdict::Retry { at, .. } = urgent.verdict else { panic!("{urgent:?}") };
+    assert!(at.since(START) < Duration::from_mins(6), "{at}");
 }
 
 #[tokio::test]

@@ -70,15 +70,15 @@ async fn more_than_ten_errors_in_five_minutes_open_an_incident_of_their_own() {
     }
     assert_eq!(house.open_incidents(), 0);
     house.send(10, at, json!({})).await;
-    let keys = house.read(|tx| incident_queries::firing_keys(tx, crate::incidents::Source::ErrorRate));
+    let keys = house.read(|tx| incident_queries::firing_keys(tx, crate::incidents::Source::ErrorRate, ""));
     assert_eq!(keys, ["rate:1"]);
     let began = "SELECT min(first_bad_at) FROM witnesses WHERE source = 'error_rate'";
     let began: i64 = house.read(|tx| tx.one(began, [], |row| row.get(0)));
     assert_eq!(Timestamp::from_micros(began), at, "not when its step began");
     // Six minutes later nothing of it is in the window.
     let (incidents, later) = (Arc::clone(&house.incidents), NOON + Duration::from_mins(6));
-    let fell = house.store.write("windows", move |tx| error_rate::expire_rates(tx, &incidents, later));
-    assert_eq!(fell.await.unwrap(), 1);
+    let fell = house.store.write("windows", move |tx| error_rate::expire_rates(tx, &incidents, later, ""));
+    assert_eq!(fell.await.unwrap().fell, 1);
     house.store.stop();
 }
 
