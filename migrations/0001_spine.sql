@@ -480,13 +480,14 @@ CREATE TABLE metric_points (
 ) STRICT;
 CREATE INDEX metric_points_by_type ON metric_points (project_id, type, at);
 CREATE INDEX metric_points_by_time ON metric_points (received_at);
--- The points above a rule's bound, apart so that its window is a small range.
+-- The points above a rule's bound when they came, apart so that its window is a small range.
 CREATE TABLE slow_points (
-    project_id INTEGER NOT NULL,
-    at         INTEGER NOT NULL,
-    point_id   INTEGER NOT NULL REFERENCES metric_points (id) ON DELETE CASCADE,
+    project_id  INTEGER NOT NULL,
+    type        TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    point_id    INTEGER NOT NULL REFERENCES metric_points (id) ON DELETE CASCADE,
     duration_ms REAL NOT NULL,
-    PRIMARY KEY (project_id, at, point_id)
+    PRIMARY KEY (project_id, type, at, point_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX slow_points_by_point ON slow_points (point_id);
 CREATE INDEX slow_points_by_time ON slow_points (at);
