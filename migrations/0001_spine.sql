@@ -250,6 +250,8 @@ CREATE TABLE silences (
     uid        BLOB NOT NULL UNIQUE,
     project_id INTEGER REFERENCES projects (id) ON DELETE CASCADE,  -- NULL: every project
     key        TEXT,                                -- NULL: every key; else a key or a prefix ending in *
+    -- Not NULL: this incident and whatever joins it, and nothing else.
+    incident_id INTEGER REFERENCES incidents (id) ON DELETE CASCADE,
     reason     TEXT NOT NULL,
     created_by TEXT NOT NULL,
     starts_at  INTEGER NOT NULL,
@@ -258,6 +260,7 @@ CREATE TABLE silences (
     ended_at   INTEGER
 ) STRICT;
 CREATE INDEX silences_by_project ON silences (project_id);
+CREATE INDEX silences_by_incident ON silences (incident_id, ends_at);
 CREATE INDEX silences_by_end ON silences (ends_at) WHERE ended_at IS NULL;
 CREATE INDEX silences_ended ON silences (ended_at) WHERE ended_at IS NOT NULL;
 

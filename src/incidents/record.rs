@@ -6,7 +6,9 @@ use crate::base::{Severity, Timestamp};
 use crate::store::{self, WriteTx, params};
 
 use super::close::Ending;
-use super::decide::{LiveWitness, OpenIncident, RingReason, Situation, WitnessKind, WitnessState, decide};
+use super::decide::{
+    LiveWitness, OpenIncident, RingReason, Situation, WitnessKind, WitnessState, decide, nearest,
+};
 use super::outbox::NewDelivery;
 use super::ring::{Alarm, next_ring_at};
 use super::rows::{self, IncidentRow};
@@ -45,7 +47,10 @@ impl Incidents {
         let bad = signal.kind.is_bad();
         let candidates =
             if bad && witness.is_none() { self.find_candidates(tx, signal)? } else { Vec::new() };
-        let silence = if bad { silences::find_active(tx, now, signal.project, &signal.key)? } else { None };
+        let joins = || nearest(&self.policy, &candidates, signal).map(|incident| incident.id);
+        let belongs = witness.as_ref().map(|witness| witness.incident.id).or_else(joins);
+        let find_silence = || silences::find_active(tx, now, signal.project, &signal.key, belongs);
+        let silence = if bad { find_silence()? } else { None };
         let situation = Situation { witness: witness.as_ref(), candidates: &candidates, silence };
         let decision = decide(&self.policy, situation, signal, now);
         let incident = self.apply(tx, now, signal, witness.as_ref(), decision)?;

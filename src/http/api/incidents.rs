@@ -1,11 +1,12 @@
-//! `/api/v1/incidents`: lists, one incident with its proof, acknowledge, resolve.
+//! `/api/v1/incidents`: lists, one incident with its proof, acknowledge, silence, resolve.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
 use super::list::{Asked, Items};
-use super::uid;
+use super::{Timely, uid};
 use crate::http::acts::incident::{Act, act};
+use crate::http::acts::silence::Lasting;
 use crate::http::auth::{Caller, Reader};
 use crate::http::visible::{Slugs, scope};
 use crate::http::{AppState, Problem};
@@ -84,6 +85,25 @@ pub(super) async fn resolve(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(act(&state, caller, uid(&id, "incident")?, Act::Resolve).await?))
+}
+
+/// How long an incident is to be silent, and why.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Silenced {
+    hours: u64,
+    reason: String,
+}
+
+/// `POST /incidents/{id}/silence`: the incident, with what joins it later, while it lasts.
+pub(super) async fn silence(
+    state: web::Data<AppState>,
+    caller: Caller,
+    id: web::Path<String>,
+    Timely(Silenced { hours, reason }): Timely<Silenced>,
+) -> Result<HttpResponse, Problem> {
+    let silence = Act::Silence(Lasting::new(Some(hours), &reason)?);
+    Ok(HttpResponse::Ok().json(act(&state, caller, uid(&id, "incident")?, silence).await?))
 }
 
 fn state_filter(word: Option<&str>) -> Result<StateFilter, Problem> {

@@ -24,6 +24,7 @@ fn a_silence_over_more_witnesses_than_a_page_holds_covers_all_and_ends() {
         let silence = NewSilence {
             project: None,
             key: Some("rate:*".to_owned()),
+            incident: None,
             reason: "night".to_owned(),
             created_by: BY.to_owned(),
             starts_at: T0,

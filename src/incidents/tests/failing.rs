@@ -343,6 +343,7 @@ fn silence_of(key: &str) -> NewSilence {
     NewSilence {
         project: None,
         key: Some(key.to_owned()),
+        incident: None,
         reason: "work".to_owned(),
         created_by: BY.to_owned(),
         starts_at: T0,

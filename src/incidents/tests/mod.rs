@@ -18,6 +18,7 @@ mod life;
 mod messages_sent;
 mod never_lost;
 mod reading;
+mod silent;
 
 pub(super) const INCIDENT_PROJECTS: [i64; 2] = [1, 2];
 const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
