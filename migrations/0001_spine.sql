@@ -276,7 +276,7 @@ CREATE TABLE digest_entries (
 ) STRICT;
 CREATE INDEX digest_entries_by_due ON digest_entries (due_at);
 CREATE INDEX digest_entries_by_time ON digest_entries (at);
-CREATE INDEX digest_entries_by_project ON digest_entries (project_id);
+CREATE INDEX digest_entries_by_project ON digest_entries (project_id, key);
 
 -- Every message is a row here, written with its cause. `channel_id` NULL: no channel existed yet.
 CREATE TABLE deliveries (
@@ -345,7 +345,9 @@ CREATE TABLE issues (
     status_at        INTEGER NOT NULL,
     status_by        TEXT,
     regressed_at     INTEGER,
+    told_at          INTEGER,                       -- when it first rang or went into a digest; NULL: nobody was told
     alarmed_at       INTEGER,                       -- since when it is known to ring; NULL: it never rang
+    return_of        INTEGER,                       -- when it was resolved before it came back, until somebody is told
     first_seen       INTEGER NOT NULL,
     first_release_id INTEGER,
     UNIQUE (project_id, number)

@@ -95,3 +95,30 @@ fn a_witness_that_is_split_off_leaves_the_silence_of_its_incident() {
         assert!(is_silenced(tx, quiet) && quiet.0 > split.number);
     });
 }
+
+#[test]
+fn a_digest_leaves_out_what_is_silenced_until_that_is_over() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        for key in ["issue:1:a", "issue:1:b", "issue:1:c"] {
+            incidents.add_to_digest(tx, T0, minutes(60), &firing(key, Severity::High)).unwrap();
+        }
+        let key = Some("issue:1:b".to_owned());
+        let silence = NewSilence { key, incident: None, ..of_incident(IncidentId(1), minutes(90)) };
+        incidents.silence(tx, T0, &silence).unwrap();
+        assert!(incidents.withdraw_from_digest(tx, ProjectId(1), "issue:1:c").unwrap());
+        assert!(!incidents.withdraw_from_digest(tx, ProjectId(1), "issue:1:c").unwrap());
+        let told = |tx: &WriteTx<'_>| -> Vec<String> {
+            let keys = "SELECT item.value ->> 'key' FROM deliveries d, json_each(d.content, '$.items') item
+                        WHERE d.purpose = 'digest' ORDER BY d.id";
+            tx.all(keys, [], |row| row.get(0)).unwrap()
+        };
+        incidents.expire(tx, minutes(60), 100).unwrap();
+        assert_eq!(told(tx), ["issue:1:a"]);
+        incidents.expire(tx, minutes(119), 100).unwrap();
+        assert_eq!(told(tx), ["issue:1:a"]);
+        incidents.expire(tx, minutes(120), 100).unwrap();
+        assert_eq!(told(tx), ["issue:1:a", "issue:1:b"]);
+        assert_eq!(count(tx, "SELECT count(*) FROM digest_entries"), 0);
+    });
+}
