@@ -45,6 +45,8 @@ pub const LIMIT_MAX: u32 = 100;
 const EVENTS_MAX: i64 = 600;
 /// More is a number that nobody reads.
 pub const OPEN_COUNTED_MAX: i64 = 999;
+/// Keys in one page of those that fire.
+const KEYS_PER_PAGE: i64 = 1_000;
 /// Enough for a median.
 const NEWEST_MAX: i64 = 1000;
 
@@ -95,13 +97,23 @@ pub fn find_live(tx: &ReadTx<'_>, key: &str) -> Result<Option<IncidentId>, Error
     Ok(rows::find_live_witness(tx, key)?.map(|witness| witness.incident.id))
 }
 
-/// The keys of one source that fire now, for a task that looks whether they still should.
+/// All keys of one source that fire now, in order, for a task that looks whether they still should. Of a condition
+/// there is one per project at most.
 pub fn firing_keys(tx: &ReadTx<'_>, source: Source) -> Result<Vec<String>, Error> {
-    tx.all(
-        "SELECT key FROM witnesses WHERE live = 1 AND state = 'firing' AND source = ?1 LIMIT 1000",
-        [source.as_str()],
-        |row| row.get(0),
-    )
+    let mut keys: Vec<String> = Vec::new();
+    loop {
+        let after = keys.last().cloned().unwrap_or_default();
+        let page: Vec<String> = tx.all(
+            "SELECT key FROM witnesses
+             WHERE live = 1 AND state = 'firing' AND source = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+            params![source.as_str(), after, KEYS_PER_PAGE],
+            |row| row.get(0),
+        )?;
+        if page.is_empty() {
+            return Ok(keys);
+        }
+        keys.extend(page);
+    }
 }
 
 /// The incident of a witness.

@@ -26,7 +26,7 @@ pub struct Recorded {
     pub incident: Option<IncidentId>,
 }
 
-/// Open incidents of one project that began within the same ten minutes; the nearest of these is joined.
+/// Open incidents of one project that began within the same ten minutes, the nearest first; the nearest is joined.
 const CANDIDATES_MAX: i64 = 50;
 
 impl Incidents {
@@ -86,21 +86,22 @@ impl Incidents {
     }
 
     fn find_candidates(&self, tx: &WriteTx<'_>, signal: &Signal) -> Result<Vec<OpenIncident>, store::Error> {
+        let began = signal.first_bad_at.as_micros();
         let from = (signal.first_bad_at - self.policy.join_within).as_micros();
         let to = (signal.first_bad_at + self.policy.join_within).as_micros();
         let mut candidates = tx.all(
             "SELECT id, project_id, service, severity, state, silenced, impact_started_at FROM incidents
              WHERE state <> 'resolved' AND project_id IS ?1 AND impact_started_at BETWEEN ?2 AND ?3
-             ORDER BY id LIMIT ?4",
-            params![signal.project.map(|project| project.0), from, to, CANDIDATES_MAX],
+             ORDER BY abs(impact_started_at - ?4), id LIMIT ?5",
+            params![signal.project.map(|project| project.0), from, to, began, CANDIDATES_MAX],
             |row| rows::open_incident(row, 0),
         )?;
         if let Some(service) = &signal.service {
             candidates.extend(tx.all(
                 "SELECT id, project_id, service, severity, state, silenced, impact_started_at FROM incidents
                  WHERE state <> 'resolved' AND service = ?1 AND impact_started_at BETWEEN ?2 AND ?3
-                 ORDER BY id LIMIT ?4",
-                params![service, from, to, CANDIDATES_MAX],
+                 ORDER BY abs(impact_started_at - ?4), id LIMIT ?5",
+                params![service, from, to, began, CANDIDATES_MAX],
                 |row| rows::open_incident(row, 0),
             )?);
         }
