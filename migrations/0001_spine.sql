@@ -253,6 +253,8 @@ CREATE TABLE silences (
     uid        BLOB NOT NULL UNIQUE,
     project_id INTEGER REFERENCES projects (id) ON DELETE CASCADE,  -- NULL: every project
     key        TEXT,                                -- NULL: every key; else a key or a prefix ending in *
+    -- Not NULL: this incident and whatever joins it, and nothing else.
+    incident_id INTEGER REFERENCES incidents (id) ON DELETE CASCADE,
     reason     TEXT NOT NULL,
     created_by TEXT NOT NULL,
     starts_at  INTEGER NOT NULL,
@@ -261,6 +263,7 @@ CREATE TABLE silences (
     ended_at   INTEGER
 ) STRICT;
 CREATE INDEX silences_by_project ON silences (project_id);
+CREATE INDEX silences_by_incident ON silences (incident_id, ends_at);
 CREATE INDEX silences_by_end ON silences (ends_at) WHERE ended_at IS NULL;
 CREATE INDEX silences_ended ON silences (ended_at) WHERE ended_at IS NOT NULL;
 
@@ -276,7 +279,7 @@ CREATE TABLE digest_entries (
 ) STRICT;
 CREATE INDEX digest_entries_by_due ON digest_entries (due_at);
 CREATE INDEX digest_entries_by_time ON digest_entries (at);
-CREATE INDEX digest_entries_by_project ON digest_entries (project_id);
+CREATE INDEX digest_entries_by_project ON digest_entries (project_id, key);
 
 -- Every message is a row here, written with its cause. `channel_id` NULL: no channel existed yet.
 CREATE TABLE deliveries (
@@ -311,6 +314,7 @@ CREATE INDEX deliveries_due ON deliveries (channel_id, rank, next_attempt_at) WH
 CREATE INDEX deliveries_by_channel ON deliveries (channel_id, id);
 CREATE INDEX deliveries_by_state ON deliveries (state, id);
 CREATE INDEX deliveries_by_project ON deliveries (project_id, state, id);
+CREATE INDEX deliveries_of_project ON deliveries (project_id, id);
 CREATE INDEX deliveries_waiting ON deliveries (created_at) WHERE state = 'waiting';
 CREATE INDEX deliveries_waiting_fold ON deliveries (id) WHERE state = 'waiting' AND purpose = 'bundle';
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
@@ -369,7 +373,9 @@ CREATE TABLE issues (
     status_at        INTEGER NOT NULL,
     status_by        TEXT,
     regressed_at     INTEGER,
+    told_at          INTEGER,                       -- when it first rang or went into a digest; NULL: nobody was told
     alarmed_at       INTEGER,                       -- since when it is known to ring; NULL: it never rang
+    return_of        INTEGER,                       -- when it was resolved before it came back, until somebody is told
     first_seen       INTEGER NOT NULL,
     first_release_id INTEGER,
     UNIQUE (project_id, number)
@@ -507,13 +513,14 @@ CREATE TABLE metric_points (
 ) STRICT;
 CREATE INDEX metric_points_by_type ON metric_points (project_id, type, at);
 CREATE INDEX metric_points_by_time ON metric_points (received_at);
--- The points above a rule's bound, apart so that its window is a small range.
+-- The points above a rule's bound when they came, apart so that its window is a small range.
 CREATE TABLE slow_points (
-    project_id INTEGER NOT NULL,
-    at         INTEGER NOT NULL,
-    point_id   INTEGER NOT NULL REFERENCES metric_points (id) ON DELETE CASCADE,
+    project_id  INTEGER NOT NULL,
+    type        TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    point_id    INTEGER NOT NULL REFERENCES metric_points (id) ON DELETE CASCADE,
     duration_ms REAL NOT NULL,
-    PRIMARY KEY (project_id, at, point_id)
+    PRIMARY KEY (project_id, type, at, point_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX slow_points_by_point ON slow_points (point_id);
 CREATE INDEX slow_points_by_time ON slow_points (at);

@@ -151,6 +151,7 @@ impl Incidents {
             params![incident.id.0, recovered_at.map(Timestamp::as_micros), now.as_micros(), ending.reason.as_str()],
         )?;
         tx.execute("UPDATE witnesses SET live = 0 WHERE incident_id = ?1", [incident.id.0])?;
+        silences::end_with_incident(tx, now, incident.id)?;
         let detail = json!({"reason": ending.reason.as_str()});
         note(tx, now, incident.id, &Event { kind: EventKind::Resolved, actor: ending.actor, detail })?;
         cancel_rings(tx, incident.id, "the incident was over before it was sent")?;

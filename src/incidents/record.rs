@@ -6,7 +6,9 @@ use crate::base::{Severity, Timestamp};
 use crate::store::{self, WriteTx, params};
 
 use super::close::Ending;
-use super::decide::{LiveWitness, OpenIncident, RingReason, Situation, WitnessKind, WitnessState, decide};
+use super::decide::{
+    LiveWitness, OpenIncident, RingReason, Situation, WitnessKind, WitnessState, decide, nearest,
+};
 use super::outbox::NewDelivery;
 use super::ring::{Alarm, next_ring_at};
 use super::rows::{self, IncidentRow, OPEN_INCIDENTS};
@@ -24,7 +26,7 @@ pub struct Recorded {
     pub incident: Option<IncidentId>,
 }
 
-/// Open incidents of one project that began within the same ten minutes; the nearest of these is joined.
+/// Open incidents of one project that began within the same ten minutes, the nearest first; the nearest is joined.
 const CANDIDATES_MAX: i64 = 50;
 
 impl Incidents {
@@ -45,7 +47,10 @@ impl Incidents {
         let bad = signal.kind.is_bad();
         let candidates =
             if bad && witness.is_none() { self.find_candidates(tx, signal)? } else { Vec::new() };
-        let silence = if bad { silences::find_active(tx, now, signal.project, &signal.key)? } else { None };
+        let joins = || nearest(&self.policy, &candidates, signal).map(|incident| incident.id);
+        let belongs = witness.as_ref().map(|witness| witness.incident.id).or_else(joins);
+        let find_silence = || silences::find_active(tx, now, signal.project, &signal.key, belongs);
+        let silence = if bad { find_silence()? } else { None };
         let situation = Situation { witness: witness.as_ref(), candidates: &candidates, silence };
         let decision = decide(&self.policy, situation, signal, now);
         let incident = self.apply(tx, now, signal, witness.as_ref(), decision)?;
@@ -81,15 +86,16 @@ impl Incidents {
     }
 
     fn find_candidates(&self, tx: &WriteTx<'_>, signal: &Signal) -> Result<Vec<OpenIncident>, store::Error> {
+        let began = signal.first_bad_at.as_micros();
         let from = (signal.first_bad_at - self.policy.join_within).as_micros();
         let to = (signal.first_bad_at + self.policy.join_within).as_micros();
         let mut candidates = tx.all(
             &format!(
                 "{OPEN_INCIDENTS}
                  WHERE state <> 'resolved' AND project_id IS ?1 AND impact_started_at BETWEEN ?2 AND ?3
-                 ORDER BY id LIMIT ?4"
+                 ORDER BY abs(impact_started_at - ?4), id LIMIT ?5"
             ),
-            params![signal.project.map(|project| project.0), from, to, CANDIDATES_MAX],
+            params![signal.project.map(|project| project.0), from, to, began, CANDIDATES_MAX],
             |row| rows::open_incident(row, 0),
         )?;
         if let Some(service) = &signal.service {
@@ -97,9 +103,9 @@ impl Incidents {
                 &format!(
                     "{OPEN_INCIDENTS}
                      WHERE state <> 'resolved' AND service = ?1 AND impact_started_at BETWEEN ?2 AND ?3
-                     ORDER BY id LIMIT ?4"
+                     ORDER BY abs(impact_started_at - ?4), id LIMIT ?5"
                 ),
-                params![service, from, to, CANDIDATES_MAX],
+                params![service, from, to, began, CANDIDATES_MAX],
                 |row| rows::open_incident(row, 0),
             )?);
         }

@@ -79,7 +79,7 @@ struct Window {
 
 fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Window, Error> {
     tx.one(
-        "SELECT ifnull(sum(errors), 0), ifnull(min(began_at), ?3) FROM error_rate WHERE project_id = ?1 AND step > ?2",
+        "SELECT ifnull(sum(errors), 0), ifnull(min(began_at), ?3) FROM error_rate WHERE project_id = ?1 AND step >= ?2",
         params![project.0, step_of(now - window_of(rule)), now.as_micros()],
         |row| Ok(Window { errors: row.get(0)?, began: Timestamp::from_micros(row.get(1)?) }),
     )

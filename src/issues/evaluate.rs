@@ -9,7 +9,7 @@ use super::Level;
 use super::error_rate;
 use super::incoming::Incoming;
 use super::record::{Change, Kinship};
-use super::rows::{self, Status};
+use super::rows::{self, Recurrence, Status};
 use crate::accounts::projects;
 use crate::base::{ProjectId, Severity, Timestamp};
 use crate::incidents::rules::{self, RuleKind, RuleSet};
@@ -67,8 +67,9 @@ impl RingReason {
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     pub status: Status,
+    /// Nobody was told of the issue yet, however long it is known: no event so far was one that the rules cover.
     pub is_new: bool,
-    pub regressed: bool,
+    pub recurrence: Recurrence,
     /// An incident was opened for it before, whatever became of that.
     pub has_rung: bool,
     pub severity: Severity,
@@ -91,7 +92,7 @@ pub fn judge(facts: &Facts<'_>, rules: &RuleSet) -> Verdict {
     if facts.status == Status::Ignored {
         return Verdict::Ignored;
     }
-    if facts.status == Status::Resolved && !facts.regressed {
+    if facts.recurrence == Recurrence::Late {
         return Verdict::Late;
     }
     let applies = |kind| {
@@ -101,7 +102,7 @@ pub fn judge(facts: &Facts<'_>, rules: &RuleSet) -> Verdict {
     if facts.severity == Severity::Critical && applies(RuleKind::Critical) {
         return Verdict::Ring(RingReason::Critical);
     }
-    if facts.regressed && applies(RuleKind::Regression) {
+    if facts.recurrence == Recurrence::Back && applies(RuleKind::Regression) {
         return Verdict::Ring(RingReason::Regression);
     }
     let new = rules.get(RuleKind::NewIssue);
@@ -216,9 +217,9 @@ impl Round<'_> {
                 let due_at = self.heard_since + digest_time(self.rules);
                 let signal = self.issue_signal(change, event, RingReason::NewIssue);
                 self.incidents.add_to_digest(tx, self.now, due_at, &signal)?;
-                Ok(())
+                rows::note_told(tx, change.issue.id, self.now)
             }
-            Verdict::Ring(reason) => self.ring(tx, change, &self.issue_signal(change, event, reason), staged),
+            Verdict::Ring(reason) => self.ring(tx, change, (event, reason), staged),
         }
     }
 
@@ -226,7 +227,7 @@ impl Round<'_> {
         let facts = Facts {
             status: change.issue.status,
             is_new: change.is_new(),
-            regressed: change.regressed,
+            recurrence: change.issue.recurrence(event),
             has_rung: change.issue.has_rung,
             severity: event.severity,
             environment: &event.environment,
@@ -235,20 +236,21 @@ impl Round<'_> {
         judge(&facts, self.rules)
     }
 
-    /// Raises `signal`, unless it is one of a storm that an open incident knows of.
+    /// Raises what `event` says, unless it is one of a storm that an open incident knows of.
     fn ring(
         &self,
         tx: &WriteTx<'_>,
         change: &Change<'_>,
-        signal: &Signal,
+        (event, reason): (&Incoming, RingReason),
         staged: &mut Seen,
     ) -> Result<(), Error> {
-        let is_news = change.is_new() || change.regressed;
+        let signal = self.issue_signal(change, event, reason);
+        let is_news = change.is_new() || change.issue.recurrence(event) == Recurrence::Back;
         let is_heard = !is_news && self.seen.is_raised(change.issue.id, signal.severity, self.now);
         if is_heard && self.incidents.touch(tx, &signal.key, self.now, change.count())? {
             return Ok(());
         }
-        self.raise(tx, change, signal, staged)
+        self.raise(tx, change, &signal, staged)
     }
 
     fn raise(
@@ -259,9 +261,7 @@ impl Round<'_> {
         staged: &mut Seen,
     ) -> Result<(), Error> {
         let issue = &change.issue;
-        if !issue.has_rung {
-            rows::note_alarm(tx, issue.id, self.now)?;
-        }
+        rows::note_alarm(tx, issue.id, self.now)?;
         staged.raised.insert(issue.id, (self.now, signal.severity));
         staged.touched.insert(issue.id, self.now);
         self.incidents.raise(tx, self.now, signal)?;

@@ -47,8 +47,8 @@ fn millis(value: f64, unit: Option<&str>) -> Option<f64> {
 /// Notes a slow point, so that the window is a small range.
 pub(super) fn note(tx: &WriteTx<'_>, point: &Point, id: i64, ms: f64) -> Result<(), Error> {
     tx.execute(
-        "INSERT OR IGNORE INTO slow_points (project_id, at, point_id, duration_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![point.project.0, point.at.as_micros(), id, ms],
+        "INSERT OR IGNORE INTO slow_points (project_id, type, at, point_id, duration_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![point.project.0, point.kind, point.at.as_micros(), id, ms],
     )?;
     Ok(())
 }
@@ -125,13 +125,15 @@ fn counted_max(rule: &Rule) -> i64 {
     COUNTED_MAX.max(threshold.saturating_add(1))
 }
 
+/// What counts under the rule as it is now: a point that was slow under an earlier one may be of another type, or quick.
 fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Window, Error> {
     let (since, most) = ((now - window_of(rule)).as_micros(), counted_max(rule));
     tx.one(
-        "SELECT (SELECT count(*) FROM (
-                 SELECT 1 FROM slow_points WHERE project_id = ?1 AND at > ?2 LIMIT ?3)),
-             (SELECT at FROM slow_points WHERE project_id = ?1 AND at > ?2 ORDER BY at LIMIT 1)",
-        params![project.0, since, most.saturating_add(1)],
+        "WITH over (at) AS (
+             SELECT at FROM slow_points
+             WHERE project_id = ?1 AND type = ?3 AND at > ?2 AND duration_ms > ?4 ORDER BY at LIMIT ?5)
+         SELECT count(*), min(at) FROM over",
+        params![project.0, since, metric_of(rule), bound_of(rule), most.saturating_add(1)],
         |row| {
             let (points, began) = (row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?);
             let began = began.map_or(now, Timestamp::from_micros);
@@ -177,11 +179,19 @@ fn signal(
 fn slowest(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Vec<Value>, Error> {
     tx.all(
         "SELECT newest.duration_ms, metric_points.metadata, metric_points.at
-         FROM (SELECT point_id, duration_ms FROM slow_points WHERE project_id = ?1 AND at > ?2
-               ORDER BY at DESC, point_id DESC LIMIT ?3) AS newest
+         FROM (SELECT point_id, duration_ms FROM slow_points
+               WHERE project_id = ?1 AND type = ?3 AND at > ?2 AND duration_ms > ?4
+               ORDER BY at DESC, point_id DESC LIMIT ?5) AS newest
              CROSS JOIN metric_points ON metric_points.id = newest.point_id
-         ORDER BY newest.duration_ms DESC LIMIT ?4",
-        params![project.0, (now - window_of(rule)).as_micros(), NAMED_AMONG, QUERIES_MAX],
+         ORDER BY newest.duration_ms DESC LIMIT ?6",
+        params![
+            project.0,
+            (now - window_of(rule)).as_micros(),
+            metric_of(rule),
+            bound_of(rule),
+            NAMED_AMONG,
+            QUERIES_MAX
+        ],
         |row| {
             let metadata: String = row.get(1)?;
             let metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();

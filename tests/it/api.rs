@@ -333,3 +333,32 @@ async fn a_silence_is_begun_and_ended_by_those_who_may() {
     assert_eq!(house.refused(Method::POST, &end, Some(&writer), None).await.status.as_u16(), 404);
     house.state.store.stop();
 }
+
+#[actix_web::test]
+async fn an_incident_is_silenced_with_what_joins_it_while_it_lasts() {
+    let house = House::build().await;
+    let shop = house.project("Shop").await;
+    let (writer, reader) = (house.token("write", Some(&shop)).await, house.token("read", Some(&shop)).await);
+    house.throw(&shop, EventId([1; 16]), "PaymentFailed", "fatal").await;
+    let incidents = house.get("/api/v1/incidents", &reader).await;
+    let incident = incidents["items"][0]["id"].clone();
+    let path = format!("/api/v1/incidents/{}/silence", incident.as_str().unwrap());
+    let wanted = |hours: i64| Some(json!({"hours": hours, "reason": "known"}));
+    assert_eq!(house.refused(Method::POST, &path, Some(&reader), wanted(2)).await.status.as_u16(), 403);
+    assert_eq!(house.refused(Method::POST, &path, Some(&writer), wanted(0)).await.status.as_u16(), 400);
+    let silenced = house.ask(Method::POST, &path, Some(&writer), wanted(2)).await;
+    assert_eq!((silenced.status, &silenced.body["silenced"]), (StatusCode::OK, &json!(true)));
+    let silences = house.get("/api/v1/silences", &reader).await;
+    let items = silences["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["incident"], &items[0]["key"]), (1, &incident, &Value::Null));
+    house.throw(&shop, EventId([2; 16]), "NoSuchOrder", "fatal").await;
+    let incidents = house.get("/api/v1/incidents", &reader).await;
+    assert_eq!(incidents["items"].as_array().unwrap().len(), 1);
+    assert_eq!(incidents["items"][0]["silenced"], true, "what joined it is silent too");
+    let resolve = path.replace("/silence", "/resolve");
+    assert_eq!(house.ask(Method::POST, &resolve, Some(&writer), None).await.status, StatusCode::OK);
+    let silences = house.get("/api/v1/silences", &reader).await;
+    assert_ne!(silences["items"][0]["ended_at"], Value::Null);
+    assert_eq!(house.refused(Method::POST, &path, Some(&writer), wanted(2)).await.status.as_u16(), 409);
+    house.state.store.stop();
+}

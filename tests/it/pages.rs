@@ -29,6 +29,7 @@ use tocsin::{
         AppState,
         admin::{for_people, live::Stopping, routes},
     },
+    incidents::{Signal, SignalKind, Source, queries},
     issues::{
         incoming::{Incoming, Origin},
         record::Recorded,
@@ -405,4 +406,38 @@ async fn a_key_changed_on_the_page_lets_in_by_its_new_settings_from_the_next_eve
     assert!(page.contains("value=\"60\"") && page.contains(">https://shop.example</textarea>"), "{page}");
     assert!(!house.send(get(&viewer, "/projects/default")).await.text.contains(&place));
     assert!(house.send(get(&ada, "/audit")).await.text.contains("key.update"));
+}
+
+#[actix_web::test]
+async fn the_silence_of_an_incident_is_named_on_its_page_and_among_the_silences() {
+    let house = House::build().await;
+    let member = house.user("member@shop.example", Role::Member).await;
+    let visitor = house.visitor(&member).await;
+    let signal = Signal {
+        project: Some(ProjectId(1)),
+        service: None,
+        key: "rate:1".to_owned(),
+        source: Source::ErrorRate,
+        severity: Severity::High,
+        summary: "12 errors in 5 minutes".to_owned(),
+        detail: serde_json::json!({}),
+        first_bad_at: NOON,
+        observed_at: NOON,
+        kind: SignalKind::Firing,
+    };
+    let incidents = house.state.incidents.clone();
+    let raise = move |tx: &WriteTx<'_>| incidents.raise(tx, NOON, &signal);
+    let number = house.state.store.write("raise", raise).await.unwrap().incident.unwrap();
+    let find = move |tx: &ReadTx<'_>| queries::find_by_number(tx, number);
+    let place = format!("/incidents/{}", house.state.store.read(find).await.unwrap().unwrap().id);
+    assert!(!house.send(get(&visitor, &place)).await.text.contains("Silenced by"));
+    let fields = [("csrf", visitor.csrf.as_str()), ("hours", "4"), ("reason", "known, a fix is on its way")];
+    let done = house.send(post(&visitor, &format!("{place}/silence"), &fields)).await;
+    assert_eq!(done.location, place);
+    let page = house.send(get(&visitor, &place)).await.text;
+    assert!(page.contains("Silenced by member@shop.example until"), "{page}");
+    assert!(page.contains("known, a fix is on its way"));
+    let silences = house.send(get(&visitor, "/silences")).await.text;
+    assert!(silences.contains(&format!("<a href=\"{place}\">incident #1</a>, while it lasts")), "{silences}");
+    house.state.store.stop();
 }

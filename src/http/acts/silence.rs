@@ -75,6 +75,7 @@ impl Lasting {
         NewSilence {
             project,
             key,
+            incident: None,
             reason: self.reason.clone(),
             created_by: by.to_owned(),
             starts_at: now,
@@ -106,11 +107,11 @@ pub async fn begin(state: &AppState, caller: Caller, wanted: Wanted) -> Result<S
             let by = caller.by(now);
             let silence = wanted.lasting.silence(project, wanted.key, &by.actor.to_string(), now);
             let id = incidents.silence(tx, now, &silence)?;
-            let subject = silence.key.as_deref().unwrap_or("everything");
-            let detail = wanted.lasting.detail();
-            audit::append(tx, &by, &Change { action: "silence.create", subject, project, detail })?;
             let begun = silences::list(tx)?.into_iter().find(|silence| silence.id == id);
-            begun.ok_or_else(|| Problem::not_found("silence"))
+            let begun = begun.ok_or_else(|| Problem::not_found("silence"))?;
+            let (subject, detail) = (begun.subject(), wanted.lasting.detail());
+            audit::append(tx, &by, &Change { action: "silence.create", subject: &subject, project, detail })?;
+            Ok(begun)
         })
         .await
 }
@@ -128,10 +129,9 @@ pub async fn end(state: &AppState, caller: Caller, id: Uid) -> Result<Silence, P
             let found = find(tx)?;
             caller.may(Permission::Triage, subject(found.project))?;
             incidents.end_silence(tx, now, found.id)?;
-            let subject = found.key.as_deref().unwrap_or("everything");
-            let (by, project) = (caller.by(now), found.project);
+            let (by, project, subject) = (caller.by(now), found.project, found.subject());
             let detail = json!({ "reason": found.reason });
-            audit::append(tx, &by, &Change { action: "silence.end", subject, project, detail })?;
+            audit::append(tx, &by, &Change { action: "silence.end", subject: &subject, project, detail })?;
             find(tx)
         })
         .await

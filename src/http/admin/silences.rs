@@ -29,6 +29,8 @@ struct SilenceLine {
     id: String,
     covers: String,
     key: String,
+    /// The one incident that is silent: its outside id and its number.
+    incident: Option<(String, i64)>,
     reason: String,
     created_by: String,
     ends: String,
@@ -74,6 +76,7 @@ pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Res
 
 fn line(silence: Silence, project: Option<String>, now: Timestamp) -> SilenceLine {
     let covers = match (&silence.project, project) {
+        (None, _) if silence.incident.is_some() => "tocsin itself".to_owned(),
         (None, _) => "every project".to_owned(),
         (Some(_), Some(slug)) => slug,
         (Some(_), None) => "a removed project".to_owned(),
@@ -83,6 +86,7 @@ fn line(silence: Silence, project: Option<String>, now: Timestamp) -> SilenceLin
         id: silence.uid.to_string(),
         covers,
         key: silence.key.unwrap_or_default(),
+        incident: silence.incident.map(|(number, id)| (id.to_string(), number.0)),
         reason: silence.reason,
         created_by: silence.created_by,
         ends: clock(ends, now),

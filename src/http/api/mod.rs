@@ -65,6 +65,7 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
         ("/incidents/{id}", get(web::get().to(incidents::show))),
         ("/incidents/{id}/acknowledge", post(web::post().to(incidents::acknowledge))),
         ("/incidents/{id}/unacknowledge", post(web::post().to(incidents::unacknowledge))),
+        ("/incidents/{id}/silence", post(web::post().to(incidents::silence))),
         ("/incidents/{id}/resolve", post(web::post().to(incidents::resolve))),
         ("/deliveries", get(web::get().to(deliveries::list))),
         ("/deliveries/{id}", get(web::get().to(deliveries::show))),

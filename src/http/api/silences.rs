@@ -14,12 +14,13 @@ use crate::http::visible::{Slugs, sees_silence};
 use crate::http::{AppState, Problem};
 use crate::incidents::silences::{self, Silence};
 
-/// A silence. `project` null: every project; `key` null: every key.
+/// A silence. `project` null: every project; `key` null: every key; `incident` not null: that incident alone.
 #[derive(Serialize)]
 struct SilenceView {
     id: Uid,
     project: Option<String>,
     key: Option<String>,
+    incident: Option<Uid>,
     reason: String,
     created_by: String,
     starts_at: Timestamp,
@@ -87,8 +88,8 @@ async fn answer(state: &AppState, silence: Silence, status: StatusCode) -> Resul
 
 impl SilenceView {
     fn new(silence: Silence, project: Option<String>) -> Self {
-        let Silence { uid, key, reason, created_by, starts_at, ends_at, ended_at, id: _, project: _ } =
-            silence;
-        Self { id: uid, project, key, reason, created_by, starts_at, ends_at, ended_at }
+        let Silence { uid, key, incident, reason, created_by, starts_at, ends_at, ended_at, .. } = silence;
+        let incident = incident.map(|(_, incident)| incident);
+        Self { id: uid, project, key, incident, reason, created_by, starts_at, ends_at, ended_at }
     }
 }

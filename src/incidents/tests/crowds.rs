@@ -159,3 +159,64 @@ fn of_a_failed_bundle_nothing_is_forgotten_however_much_it_stands_for() {
         assert_eq!(tx.one(waiting, [], |row| row.get::<_, i64>(0)).unwrap(), 10_500);
     });
 }
+
+#[test]
+fn the_nearest_of_many_incidents_is_joined() {
+    Bed::shared().try_out(|tx, incidents| {
+        let far = Signal { first_bad_at: T0 - Duration::from_secs(299), ..firing("rate:1", Severity::High) };
+        incidents.raise(tx, T0, &far).unwrap();
+        let copy = "INSERT INTO incidents (uid, project_id, severity, state, summary, impact_started_at, detected_at)
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 80)
+             SELECT randomblob(16), project_id, severity, state, summary, impact_started_at + i, detected_at
+             FROM incidents, n";
+        assert_eq!(tx.execute(copy, []).unwrap(), 80);
+        let nearest = count(tx, "SELECT max(id) FROM incidents");
+        let signal = at(firing("slow:1", Severity::High), T0);
+        let recorded = incidents.raise(tx, T0, &signal).unwrap();
+        assert_eq!(recorded.incident, Some(IncidentId(nearest)));
+    });
+}
+
+#[test]
+fn messages_of_several_projects_are_paged_as_one_list() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        for n in 0..9 {
+            let project = Some(ProjectId([1, 2, 2][n % 3]));
+            let began = T0 - Duration::from_hours(u64::try_from(n).unwrap());
+            let signal = firing(&format!("rate:{n}"), Severity::High);
+            incidents.raise(tx, T0, &Signal { project, first_bad_at: began, ..signal }).unwrap();
+        }
+        let alien = Signal { project: None, ..firing("rate:own", Severity::High) };
+        incidents.raise(tx, T0, &alien).unwrap();
+        let claimed = claim(tx, incidents, T0).remove(0);
+        incidents.record_delivered(tx, T0, claimed.id, &attempt(T0), RECEIPT).unwrap();
+        let pages = |projects: &[ProjectId], state| {
+            let (mut found, mut before) = (Vec::new(), None);
+            loop {
+                let page = PageOf { before, limit: 4 };
+                let page = messages::list(tx, Scope::Projects(projects), state, page).unwrap();
+                found.extend(page.items.iter().map(|delivery| delivery.row));
+                before = page.next;
+                if before.is_none() {
+                    return found;
+                }
+            }
+        };
+        let both = [ProjectId(1), ProjectId(2)];
+        assert_eq!(pages(&both, None), (1..=9).rev().collect::<Vec<_>>());
+        assert_eq!(pages(&both, Some("pending")).len() + pages(&both, Some("delivered")).len(), 9);
+        assert_eq!(pages(&both[..1], None), [7, 4, 1]);
+        assert_eq!(pages(&[], None), Vec::<i64>::new());
+        let plan = |sql: &str| -> String {
+            let lines =
+                tx.all(&format!("EXPLAIN QUERY PLAN {sql}"), [], |row| row.get::<_, String>(3)).unwrap();
+            lines.join("; ")
+        };
+        let attempts = plan(
+            "SELECT number FROM delivery_attempts
+             WHERE delivery_id IN (SELECT value FROM json_each('[1]')) ORDER BY delivery_id, number",
+        );
+        assert!(attempts.contains("delivery_attempts_by_delivery"), "{attempts}");
+    });
+}

@@ -155,6 +155,7 @@ fn a_silenced_incident_is_told_when_its_silence_ends() {
         let silence = NewSilence {
             project: Some(ProjectId(1)),
             key: Some("rate:*".to_owned()),
+            incident: None,
             reason: "moving house".to_owned(),
             created_by: BY.to_owned(),
             starts_at: T0,
@@ -182,6 +183,7 @@ fn a_silence_of_the_future_stops_the_rings_when_it_begins() {
         let silence = NewSilence {
             project: None,
             key: None,
+            incident: None,
             reason: "night".to_owned(),
             created_by: BY.to_owned(),
             starts_at: minutes(1),
@@ -203,6 +205,7 @@ fn active_silences_are_bounded_and_ended_ones_go_with_age() {
         let silence = |n: u64| NewSilence {
             project: Some(ProjectId(1)),
             key: Some(format!("issue:1:{n}")),
+            incident: None,
             reason: "known".to_owned(),
             created_by: BY.to_owned(),
             starts_at: T0,

@@ -22,6 +22,7 @@ mod plans;
 mod put_off;
 mod reading;
 mod refusals;
+mod silent;
 mod turns;
 
 pub(super) const INCIDENT_PROJECTS: [i64; 2] = [1, 2];
@@ -139,6 +140,7 @@ fn silence_of(key: &str) -> NewSilence {
     NewSilence {
         project: None,
         key: Some(key.to_owned()),
+        incident: None,
         reason: "work".to_owned(),
         created_by: BY.to_owned(),
         starts_at: T0,

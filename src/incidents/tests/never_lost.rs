@@ -191,6 +191,7 @@ impl History<'_, '_> {
         let silence = NewSilence {
             project: cover.project,
             key: cover.key.clone(),
+            incident: None,
             reason: "work".to_owned(),
             created_by: BY.to_owned(),
             starts_at: from,
