@@ -87,7 +87,7 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be read.
     pub async fn remember(self) -> Result<Self, Error> {
-        let kept = self.store.read(|tx| {
+        let kept = self.store.read_reserved(|tx| {
             tx.all("SELECT task, started_at, duration_us, ok, result FROM task_runs LIMIT 1000", [], read_run)
         });
         for (name, last) in kept.await? {
