@@ -52,9 +52,11 @@ pub struct Item<'a> {
 }
 
 impl Item<'_> {
-    /// What it stands for in the ledger: its entries where it says how many, else itself.
+    /// What it stands for in the ledger: its entries where it says how many, else itself. An entry takes a byte at least,
+    /// so that nobody claims more than they sent.
     pub fn lost(&self) -> (Category, u64) {
-        (self.kind.category(), self.item_count.unwrap_or(1))
+        let entries_max = u64::try_from(self.payload.len()).unwrap_or(u64::MAX);
+        (self.kind.category(), self.item_count.map_or(1, |count| count.min(entries_max)))
     }
 }
 
@@ -451,6 +453,7 @@ mod tests {
         let envelope = Envelope::parse(body).unwrap();
         let item = &envelope.items[0];
         assert_eq!((item.kind.clone(), item.item_count), (ItemKind::Log, Some(3)));
+        assert_eq!(item.lost().1, 2, "three entries do not fit into two bytes");
         assert_eq!(item.content_type.as_deref(), Some("application/vnd.sentry.items.log+json"));
         assert_eq!(item.filename.as_deref(), Some("a\"b"));
         assert_eq!(item.attachment_type.as_deref(), Some("event.minidump"));
