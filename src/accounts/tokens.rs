@@ -153,7 +153,7 @@ pub fn revoke_all_of(tx: &WriteTx<'_>, by: &By, maker: &Email) -> Result<usize, 
 /// Ends those active tokens of `user` that they could not give with `role`: a token must not do what its maker no longer
 /// may.
 pub fn revoke_beyond(tx: &WriteTx<'_>, by: &By, user: &User, role: Role) -> Result<(), Error> {
-    let projects = projects::of_member(tx, user.id)?.into_iter().map(|project| project.id).collect();
+    let projects = projects::memberships(tx, user.id)?;
     let maker = Actor::User { id: user.id, email: user.email.clone(), role, projects };
     let is_beyond = |token: &ApiToken| {
         token.is_made_by(&user.email)

@@ -312,10 +312,14 @@ const SCHEMES: [&str; 4] = ["bearer", "basic", "token", "digest"];
 /// The unquoted value of `name=value` inside a literal of a source line, such as an address: a word with a digit in it.
 /// An argument is a name or a path of names, and stays.
 fn code_value(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    let value = bare_value(bytes, from)?;
-    let word = bytes.get(value.clone())?;
+    /// What follows a value that is none is looked at again: the look must be short.
+    const JUDGED_BYTES_MAX: usize = 128;
+    let near = bytes.get(..bytes.len().min(from + JUDGED_BYTES_MAX))?;
+    let value = bare_value(near, from)?;
+    let word = near.get(value.clone())?;
     let is_code = word[0].is_ascii_alphabetic() && word.iter().any(|byte| matches!(byte, b'.' | b'['));
-    (looks_secret(word) && !is_code).then_some(value)
+    let end = || run(bytes, value.end, |byte| !ends_value(byte));
+    (looks_secret(word) && !is_code).then(|| value.start..end())
 }
 
 /// Words of prose and code have no digits.

@@ -5,12 +5,14 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Some seconds of a busy log, a few megabytes at most: lines are clipped.
 const LINES_WAITING_MAX: usize = 4096;
 /// How long the end of the process waits for the last lines.
 const DRAIN_WITHIN: Duration = Duration::from_secs(2);
+/// Between looks for room in a full queue.
+const DRAIN_PAUSE: Duration = Duration::from_millis(5);
 
 /// Lines of this process that nobody took.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
@@ -57,11 +59,18 @@ impl Queue {
 
     /// Waits, for [`DRAIN_WITHIN`] at most, until what was logged before is written.
     fn drain(&self) {
+        let until = Instant::now() + DRAIN_WITHIN;
         let (mark, written) = channel();
-        if self.sender.try_send(Waiting::Mark(mark)).is_ok() {
-            // Where the reader still takes nothing there is nobody to wait for.
-            written.recv_timeout(DRAIN_WITHIN).ok();
+        let mut waiting = Waiting::Mark(mark);
+        while let Err(TrySendError::Full(again)) = self.sender.try_send(waiting) {
+            if Instant::now() >= until {
+                return;
+            }
+            std::thread::sleep(DRAIN_PAUSE);
+            waiting = again;
         }
+        // Where the reader still takes nothing there is nobody to wait for.
+        written.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
     }
 }
 

@@ -70,7 +70,7 @@ pub fn init(logging: &Logging) -> Result<Drain, InitError> {
 }
 
 fn tell_lost(format: Format, lost: u64) -> String {
-    let message = format!("{lost} log lines were dropped here: nobody took them in time");
+    let message = format!("{lost} log lines were dropped: nobody took them in time");
     let at = now();
     let fields = Fields { message, ..Fields::default() };
     format.write(&Line { at: &at, level: Level::WARN, target: module_path!(), fields })

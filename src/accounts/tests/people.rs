@@ -59,7 +59,7 @@ fn a_lowered_role_takes_the_tokens_that_it_could_not_give() {
     fixture.user("ada@example.com", Role::Owner);
     let bob = fixture.user("bob@example.com", Role::Owner);
     let [own, other] = ["Own", "Other"].map(|name| fixture.project(name).id);
-    fixture.change(move |tx, by, _| projects::add_member(tx, by, own, bob.id)).unwrap();
+    fixture.change(move |tx, by, _| projects::remove_member(tx, by, other, bob.id)).unwrap();
     let actor = Actor::User { id: bob.id, email: bob.email, role: bob.role, projects: Vec::new() };
     let everything = [
         ("all", "read", None),
