@@ -128,7 +128,7 @@ fn known_token(bytes: &[u8], at: usize, floor: usize, known: &Known) -> Option<R
     (end - from >= known.rest_min).then_some(at..end)
 }
 
-/// `SG.ID.KEY` of SendGrid, of 22 and 43 digits; the trigger is the G.
+/// `SendGrid`'s `SG.ID.KEY`, of 22 and 43 digits; the trigger is the G.
 fn sendgrid_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
     const PART_DIGITS_MIN: usize = 16;
     let start = at.checked_sub(1).filter(|start| *start >= floor && bytes[*start] == b'S')?;
