@@ -286,6 +286,7 @@ CREATE TABLE deliveries (
     severity        TEXT NOT NULL,
     channel_id      INTEGER REFERENCES channels (id) ON DELETE SET NULL,
     recipient       TEXT,                           -- NULL: the channel's own
+    follows         INTEGER,                        -- the delivery that went out without its recipient, who was put off
     content         TEXT NOT NULL,                  -- JSON: what the renderer needs beyond the incident's rows
     state           TEXT NOT NULL CHECK (state IN ('waiting', 'pending', 'sending', 'delivered', 'failed', 'bundled', 'cancelled')),
     attempts        INTEGER NOT NULL DEFAULT 0,
@@ -306,10 +307,12 @@ CREATE INDEX deliveries_by_project ON deliveries (project_id, state, id);
 CREATE INDEX deliveries_waiting ON deliveries (created_at) WHERE state = 'waiting';
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
--- One first message per incident and channel; one that failed may be written anew.
+-- One first message per incident and channel; one that failed may be written anew, and what follows it is another.
 -- (A removed channel leaves its messages without one: they no longer count.)
-CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, channel_id) WHERE purpose = 'opened' AND state <> 'failed';
+CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, channel_id) WHERE purpose = 'opened' AND state <> 'failed' AND follows IS NULL;
 CREATE UNIQUE INDEX deliveries_first_waiting ON deliveries (incident_id) WHERE purpose = 'opened' AND state = 'waiting';
+-- One more for each recipient who was put off.
+CREATE UNIQUE INDEX deliveries_following ON deliveries (follows, recipient) WHERE follows IS NOT NULL;
 
 CREATE TABLE delivery_attempts (
     id          INTEGER PRIMARY KEY,

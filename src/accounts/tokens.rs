@@ -9,7 +9,7 @@ use super::access::{Decision, decide_to_give};
 use super::audit::{self, Change};
 use super::users::User;
 use super::{Actor, By, Email, Error, Role, Scopes, TokenHash, columns, projects, secrets};
-use crate::base::text::clip;
+use crate::base::text::line;
 use crate::base::{Entropy, ProjectId, Secret, Timestamp, Uid};
 use crate::store::{ReadTx, Row, WriteTx, params};
 
@@ -57,17 +57,14 @@ const HINT_CHARS: usize = 4;
 /// Makes a token. The secret is returned here and never again.
 ///
 /// # Errors
-/// [`Error::EmptyName`], [`Error::UnknownProject`], [`Error::TooMany`].
+/// [`Error::BadLine`], [`Error::UnknownProject`], [`Error::TooMany`].
 pub fn create(
     tx: &WriteTx<'_>,
     by: &By,
     entropy: &Entropy,
     new: &NewToken,
 ) -> Result<(ApiToken, Secret), Error> {
-    let name = clip(new.name.trim(), NAME_CHARS_MAX);
-    if name.is_empty() {
-        return Err(Error::EmptyName);
-    }
+    let name = line("name", &new.name, NAME_CHARS_MAX)?;
     if let Some(project) = new.project {
         projects::find(tx, project)?.ok_or(Error::UnknownProject)?;
     }

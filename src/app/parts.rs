@@ -1,6 +1,5 @@
 //! The parts of a running tocsin.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use crate::base::{Clock, Entropy};
 use crate::config::{self, BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
+use crate::http::drain::Door;
 use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
@@ -138,8 +138,8 @@ impl App {
         Ok(Self { state: web::Data::new(state) })
     }
 
-    /// Starts the background tasks and serves HTTP on `listener` until the soft stop.
-    pub fn start(&self, lifecycle: &Lifecycle, listener: TcpListener) -> std::io::Result<()> {
+    /// Starts the background tasks and serves HTTP at `door` until the soft stop.
+    pub fn start(&self, lifecycle: &Lifecycle, door: impl Into<Door>) -> std::io::Result<()> {
         for (name, running) in self.state.engine.loops(&lifecycle.soft()) {
             lifecycle.spawn(name, running);
         }
@@ -148,13 +148,13 @@ impl App {
             soft.cancelled().await;
             flights.finish().await;
         });
-        self.serve(lifecycle, listener)
+        self.serve(lifecycle, door)
     }
 
     /// As [`App::start`], without the background tasks: for tests, which run them one by one.
-    pub fn serve(&self, lifecycle: &Lifecycle, listener: TcpListener) -> std::io::Result<()> {
+    pub fn serve(&self, lifecycle: &Lifecycle, door: impl Into<Door>) -> std::io::Result<()> {
         self.keep_store(lifecycle);
-        let server = server::run(self.state.clone(), listener, lifecycle.soft())?;
+        let server = server::run(self.state.clone(), door.into(), lifecycle.soft())?;
         lifecycle.spawn("http", async move {
             if let Err(error) = server.await {
                 tracing::error!(%error, "the HTTP server ended");

@@ -13,7 +13,7 @@ use crate::engine::Report;
 use crate::health::own::OwnHealth;
 use crate::incidents::Incidents;
 use crate::issues::dictionaries::{find_unused, forget_unused, retire};
-use crate::issues::evaluate::purge_rates;
+use crate::issues::error_rate::purge_rates;
 use crate::issues::ids::{Entry, RecentIds};
 use crate::issues::retention::{
     Cut, Mark, STEP_ROWS, evict, evict_these, find_busy, find_forgotten, forget_hours, forget_issues,

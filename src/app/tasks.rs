@@ -12,7 +12,7 @@ use crate::engine::{Report, Schedule, Task, Wake};
 use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
 use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
-use crate::issues::evaluate::expire_rates;
+use crate::issues::error_rate::expire_rates;
 use crate::issues::ids::{Merge, RecentIds};
 use crate::issues::retention::STEP_ROWS;
 use crate::metrics;

@@ -108,7 +108,10 @@ impl Watch {
         let refused = (now.stats.refused - before.stats.refused) + (now.lanes_refused - before.lanes_refused);
         Look {
             at,
+            passed: now.passed,
+            is_first: self.own.known().look.is_none(),
             proof,
+            damage: self.store.stats().damage().map(ToString::to_string),
             lane_age: self.events.age().max(self.points.age()),
             waiting: now.stats.queued + number(self.events.depth() + self.points.depth()),
             refused,

@@ -18,6 +18,8 @@ use crate::store::{Error, Row, Store, params};
 const RUN_TIME_MAX: Duration = Duration::from_mins(5);
 /// Runs in a row that may ask for more before what they did is kept; then it goes on at once.
 const TURNS_MAX: usize = 100;
+/// What time servers correct and what passes between two questions; a clock that differs by more was set.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
 
 /// The tasks and their state. Cheap to clone.
 #[derive(Clone)]
@@ -39,10 +41,17 @@ struct Running {
 #[derive(Clone, Default)]
 struct State {
     last: Option<LastRun>,
-    next_at: Option<Timestamp>,
+    next: Option<Due>,
     running: bool,
     runs: u64,
     failures: u64,
+}
+
+/// When a run is due: by the clock as it was set when that was planned, and by [`Clock::monotonic`], which nobody sets.
+#[derive(Clone, Copy)]
+struct Due {
+    at: Timestamp,
+    passed: Duration,
 }
 
 #[derive(Clone)]
@@ -64,6 +73,9 @@ pub struct TaskStatus {
     pub last_ok: Option<bool>,
     pub last_result: Option<String>,
     pub next_run_at: Option<Timestamp>,
+    /// How long the next run has been due, by time that passed: a clock that was set makes nothing late.
+    #[serde(skip)]
+    pub late: Duration,
     pub runs: u64,
     pub failures: u64,
 }
@@ -132,7 +144,7 @@ impl Engine {
     }
 
     pub fn status(&self) -> Vec<TaskStatus> {
-        self.tasks.iter().map(Running::status).collect()
+        self.tasks.iter().map(|running| running.status(&self.clock)).collect()
     }
 
     async fn drive(&self, index: usize, stop: CancellationToken) {
@@ -144,7 +156,7 @@ impl Engine {
         // Everything runs once at the start: what became due while nobody was there is done first.
         let mut next_at = self.clock.now();
         loop {
-            running.set_next(next_at);
+            running.with(|state| state.next = Some(Due::new(next_at, &self.clock)));
             let due = wait(&self.clock, next_at, &running.ask, woken.as_mut());
             if stop.run_until_cancelled(due).await.is_none() {
                 return;
@@ -169,22 +181,23 @@ impl Engine {
             LastRun { at, took: began.elapsed(), outcome: outcome.clone().map(Option::unwrap_or_default) };
         *self.ran_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let idle = matches!(outcome, Ok(None));
-        let known = running.with(|state| {
+        let was_well = running.with(|state| {
             let known = state.last.is_some();
             state.running = false;
             state.runs += 1;
             state.failures += u64::from(last.outcome.is_err());
-            // A run with nothing to do does not hide what the last one did, only when.
+            let failed = state.last.as_ref().is_some_and(|last| last.outcome.is_err());
+            // A run with nothing to do does not hide what the last one did, only when; but a failure is over with it.
             match &mut state.last {
-                Some(before) if idle => (before.at, before.took) = (last.at, last.took),
+                Some(before) if idle && !failed => (before.at, before.took) = (last.at, last.took),
                 slot => *slot = Some(last.clone()),
             }
-            known
+            known && !failed
         });
         if let Err(error) = &last.outcome {
             tracing::error!(task = running.task.name, error, "a background task failed; it runs again");
         }
-        if !idle || !known {
+        if !idle || !was_well {
             self.keep(running.task.name, &last).await;
         }
         has_more
@@ -277,11 +290,7 @@ impl Running {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn set_next(&self, at: Timestamp) {
-        self.with(|state| state.next_at = Some(at));
-    }
-
-    fn status(&self) -> TaskStatus {
+    fn status(&self, clock: &Clock) -> TaskStatus {
         let state = self.state();
         let last = state.last.as_ref();
         TaskStatus {
@@ -295,10 +304,29 @@ impl Running {
             last_result: last.map(|run| match &run.outcome {
                 Ok(text) | Err(text) => text.clone(),
             }),
-            next_run_at: state.next_at,
+            next_run_at: state.next.map(|due| due.shown(clock)),
+            late: state.next.map_or(Duration::ZERO, |due| due.late(clock)),
             runs: state.runs,
             failures: state.failures,
         }
+    }
+}
+
+impl Due {
+    fn new(at: Timestamp, clock: &Clock) -> Self {
+        Self { at, passed: clock.monotonic() + at.since(clock.now()) }
+    }
+
+    fn late(self, clock: &Clock) -> Duration {
+        clock.monotonic().saturating_sub(self.passed)
+    }
+
+    /// The moment by the clock as it is set now.
+    fn shown(self, clock: &Clock) -> Timestamp {
+        let left = self.passed.saturating_sub(clock.monotonic());
+        let by_time_passed = clock.now() + left - self.late(clock);
+        let was_set = by_time_passed.since(self.at).max(self.at.since(by_time_passed)) > CLOCK_SLACK;
+        if was_set { by_time_passed } else { self.at }
     }
 }
 
@@ -383,6 +411,20 @@ mod tests {
         house.store.stop();
     }
 
+    #[test]
+    fn a_task_is_late_by_time_that_passed_whatever_the_clock_is_set_to() {
+        let clock = Clock::manual(Timestamp::from_secs(1_000_000));
+        let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
+        let due = Due::new(clock.now() + minute, &clock);
+        assert_eq!((due.shown(&clock), due.late(&clock)), (clock.now() + minute, Duration::ZERO));
+        clock.set(clock.now() + day);
+        assert_eq!((due.shown(&clock), due.late(&clock)), (clock.now() + minute, Duration::ZERO));
+        clock.advance(minute * 3);
+        assert_eq!((due.shown(&clock), due.late(&clock)), (clock.now() - minute * 2, minute * 2));
+        clock.set(clock.now() - day * 2);
+        assert_eq!((due.shown(&clock), due.late(&clock)), (clock.now() - minute * 2, minute * 2));
+    }
+
     #[tokio::test]
     async fn a_failure_is_told_and_the_next_run_is_the_retry() {
         let house = house();
@@ -405,7 +447,10 @@ mod tests {
         assert_eq!(engine.run_now("test.fail").await, Some(Err("no luck".to_owned())));
         assert_eq!(engine.status()[0].failures, 1);
         engine.run_now("test.fail").await;
-        assert_eq!(engine.status()[0].runs, 2);
+        let status = &engine.status()[0];
+        assert_eq!((status.runs, status.last_ok), (2, Some(true)), "with nothing to do the failure is over");
+        let kept = engine.remember().await.unwrap();
+        assert_eq!(kept.status()[0].last_ok, Some(true), "a restart does not bring it back");
         house.store.stop();
     }
 

@@ -233,7 +233,8 @@ fn configured_admin() -> Actor {
     Actor::Token { id: tokens::TokenId(0), name: "ADMIN_API_KEY".to_owned(), scopes, project: None }
 }
 
-fn state_of(request: &HttpRequest) -> Result<web::Data<AppState>, Problem> {
+/// What every handler can reach, where no extractor gives it.
+pub fn state_of(request: &HttpRequest) -> Result<web::Data<AppState>, Problem> {
     request
         .app_data::<web::Data<AppState>>()
         .cloned()

@@ -59,7 +59,7 @@ fn store(out: &Exposition, state: &AppState) -> Result<(), RegistryError> {
     out.gauge("tocsin_store_queued", "Jobs that wait for the writer.", number(stats.queued))?;
     out.gauge(
         "tocsin_store_waiting_bytes",
-        "Memory held by what waits in the lanes.",
+        "Memory held by what waits in the lanes and by bodies that are being read.",
         size(state.store.memory().held()),
     )?;
     out.counter(
@@ -169,7 +169,7 @@ fn messages(out: &Exposition, state: &AppState, read: &Read) -> Result<(), Regis
     let age = outbox.oldest.map_or(Duration::ZERO, |oldest| state.clock.now().since(oldest));
     out.gauge(
         "tocsin_outbox_oldest_age_seconds",
-        "Age of the oldest message on its way; 0 without one.",
+        "Age of the oldest message on its way to a channel's recipients; 0 without one.",
         age.as_secs_f64(),
     )?;
     let open: Vec<_> = outbox

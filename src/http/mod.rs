@@ -4,6 +4,8 @@ pub mod acts;
 pub mod admin;
 pub mod api;
 pub mod auth;
+pub mod body;
+pub mod drain;
 pub mod exposition;
 pub mod ingest;
 pub mod observed;

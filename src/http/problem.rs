@@ -9,6 +9,7 @@ use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError, web};
 use serde::Serialize;
 
+use super::body::Unread;
 use crate::accounts;
 use crate::accounts::access::Denial;
 use crate::incidents;
@@ -74,6 +75,12 @@ impl Problem {
     /// `what` such as "issue": the answer reads "There is no such issue."
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    /// What is wrong with a form, to be told on the page that it was sent from. What no other form would mend stays a
+    /// refusal.
+    pub fn to_mend(self) -> Result<String, Self> {
+        if self.status == StatusCode::BAD_REQUEST { Ok(self.detail) } else { Err(self) }
     }
 
     #[must_use]
@@ -165,11 +172,26 @@ impl From<store::Error> for Problem {
             store::Error::Newer { .. }
             | store::Error::Panicked
             | store::Error::DiskFailed(_)
+            | store::Error::Damaged(_)
             | store::Error::RolledBack
             | store::Error::Refused(_)
             | store::Error::Sqlite(_)
             | store::Error::Migration(_)
             | store::Error::Io(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Unread> for Problem {
+    fn from(unread: Unread) -> Self {
+        let text = sentence(&unread.to_string());
+        match unread {
+            Unread::Late => Self::new(StatusCode::REQUEST_TIMEOUT, text),
+            Unread::BrokenOff(_) => Self::bad_request(text),
+            Unread::Refused(error) => {
+                Self::new(StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST), text)
+            }
+            Unread::Crowded => store::Error::Busy.into(),
         }
     }
 }
@@ -220,7 +242,7 @@ impl From<incidents::Error> for Problem {
 }
 
 /// Error texts begin small and end without a stop; answers are sentences.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
     let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };

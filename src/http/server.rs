@@ -1,13 +1,12 @@
 //! Every route in one place, grouped by who calls it.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::dev::Server;
 use actix_web::http::Method;
 use actix_web::{App, HttpServer, middleware, web};
 use tokio_util::sync::CancellationToken;
 
+use super::drain::{self, Door, Drain};
 use super::ingest::{direct, envelope, sentry};
 use super::{AppState, admin, api, own, problem, request, services};
 
@@ -16,38 +15,58 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Sockets that may wait for `accept` while the workers are busy or the process restarts.
 const BACKLOG: u32 = 1024;
 
-/// Serves on `listener` until `stop`, then finishes the requests that are under way.
+/// Serves at `door` until `stop`, then answers whoever is connected ([`drain`]).
 pub fn run(
     state: web::Data<AppState>,
-    listener: TcpListener,
+    door: Door,
     stop: CancellationToken,
-) -> std::io::Result<Server> {
+) -> std::io::Result<impl Future<Output = std::io::Result<()>>> {
     let limits = state.config.limits;
     // actix counts the connections of each worker by itself.
     let connections_max = limits.connections_max.div_ceil(limits.http_threads);
     let stopping = web::Data::new(admin::live::Stopping(stop.clone()));
+    let (drain, lock, drained) = (Drain::default(), door.lock()?, CancellationToken::new());
+    let (connected, draining) = (drain.clone(), web::Data::new(drain.clone()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(stopping.clone())
+            .app_data(draining.clone())
             .wrap(middleware::from_fn(admin::for_people))
             .wrap(safe_headers())
             .wrap(middleware::from_fn(request::identify))
             .wrap(middleware::from_fn(request::head_as_get))
+            .wrap(middleware::from_fn(drain::tell_end))
             .configure(problem::parameters)
             .configure(machines)
             .configure(itself)
-            .configure(|config| api::routes(config, limits.api_body_bytes_max))
+            .configure(api::routes)
             .configure(admin::routes::routes)
+    })
+    .on_connect(move |_, connection| {
+        connection.insert(connected.connection());
     })
     .workers(limits.http_threads)
     .max_connections(connections_max)
     .backlog(BACKLOG)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(limits.stop_timeout.as_secs())
-    .shutdown_signal(stop.cancelled_owned())
-    .listen(listener)?;
-    Ok(server.run())
+    .shutdown_signal(drained.clone().cancelled_owned())
+    .listen(door.listener)?
+    .run();
+    let handle = server.handle();
+    Ok(async move {
+        let stopping = async {
+            stop.cancelled().await;
+            drain.run(&handle, lock.as_ref()).await;
+            drained.cancel();
+        };
+        tokio::pin!(server);
+        tokio::select! {
+            ended = &mut server => ended,
+            () = stopping => server.await,
+        }
+    })
 }
 
 /// What a browser may do with our pages: load from here, send forms here, be framed nowhere.

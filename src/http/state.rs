@@ -95,13 +95,13 @@ impl AppState {
             name: task.name,
             failed: task.last_result.filter(|_| task.last_ok == Some(false)),
             running: task.running,
-            next_at: task.next_run_at,
+            late: task.late,
         });
         let live = Live {
-            now: self.clock.now(),
+            passed: self.clock.monotonic(),
             commits_fail: self.store.stats().is_failing(),
             disk_full: self.own.is_disk_full(),
-            broken,
+            broken: broken.or_else(|| self.store.stats().damage().map(ToString::to_string)),
             tasks: tasks.collect(),
         };
         own::parts(&self.own.known(), &live)

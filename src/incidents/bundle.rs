@@ -46,6 +46,11 @@ pub(super) struct FailedBundle<'a> {
     pub(super) tried: &'a [i64],
 }
 
+/// What [`read_member`] reads.
+const MEMBERS: &str = "
+    SELECT d.id, d.project_id, d.severity, d.quantity, d.purpose, d.incident_id, i.summary
+    FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id";
+
 impl Incidents {
     /// Where more than `policy.bundle_over` incident messages are due at once on `channel`, makes them one. What an
     /// incident has to say before one of them goes with it, though it is not due yet, and nothing goes before what is
@@ -59,18 +64,20 @@ impl Incidents {
         channel: ChannelId,
     ) -> Result<usize, store::Error> {
         let members = tx.all(
-            "SELECT d.id, d.project_id, d.severity, d.quantity, d.purpose, d.incident_id, i.summary
-             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-             WHERE d.state = 'pending' AND d.channel_id = ?2 AND d.cause = 'incident' AND d.purpose <> 'bundle'
-               AND (d.next_attempt_at <= ?1 OR EXISTS (
-                   SELECT 1 FROM deliveries later
-                   WHERE later.incident_id = d.incident_id AND later.channel_id = d.channel_id AND later.id > d.id
-                     AND later.state = 'pending' AND later.next_attempt_at <= ?1))
-               AND NOT EXISTS (
-                   SELECT 1 FROM deliveries earlier
-                   WHERE earlier.incident_id = d.incident_id AND earlier.channel_id = d.channel_id
-                     AND earlier.id < d.id AND earlier.state = 'sending')
-             ORDER BY d.id LIMIT ?3",
+            &format!(
+                "{MEMBERS}
+                 WHERE d.state = 'pending' AND d.channel_id = ?2 AND d.cause = 'incident' AND d.purpose <> 'bundle'
+                   AND d.follows IS NULL
+                   AND (d.next_attempt_at <= ?1 OR EXISTS (
+                       SELECT 1 FROM deliveries later
+                       WHERE later.incident_id = d.incident_id AND later.channel_id = d.channel_id AND later.id > d.id
+                         AND later.state = 'pending' AND later.follows IS NULL AND later.next_attempt_at <= ?1))
+                   AND NOT EXISTS (
+                       SELECT 1 FROM deliveries earlier
+                       WHERE earlier.incident_id = d.incident_id AND earlier.channel_id = d.channel_id
+                         AND earlier.id < d.id AND earlier.state = 'sending' AND earlier.follows IS NULL)
+                 ORDER BY d.id LIMIT ?3"
+            ),
             params![now.as_micros(), channel.0, MEMBERS_MAX],
             read_member,
         )?;
@@ -93,13 +100,14 @@ impl Incidents {
     ) -> Result<(), store::Error> {
         // All of them at once, or the channel would hear of them bit by bit: WAITING_MAX and the fold bound it.
         let members = tx.all(
-            "SELECT d.id, d.project_id, d.severity, d.quantity, d.purpose, d.incident_id, i.summary
-             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-             WHERE d.state = 'waiting' AND (
-                 EXISTS (SELECT 1 FROM routes r WHERE r.project_id = d.project_id AND r.channel_id = ?1)
-                 OR NOT EXISTS (SELECT 1 FROM routes r JOIN channels c ON c.id = r.channel_id
-                                WHERE r.project_id = d.project_id AND c.state = 'ready'))
-             ORDER BY d.id DESC LIMIT ?2",
+            &format!(
+                "{MEMBERS}
+                 WHERE d.state = 'waiting' AND (
+                     EXISTS (SELECT 1 FROM routes r WHERE r.project_id = d.project_id AND r.channel_id = ?1)
+                     OR NOT EXISTS (SELECT 1 FROM routes r JOIN channels c ON c.id = r.channel_id
+                                    WHERE r.project_id = d.project_id AND c.state = 'ready'))
+                 ORDER BY d.id DESC LIMIT ?2"
+            ),
             params![channel.0, ADOPTED_MAX],
             read_member,
         )?;
@@ -139,9 +147,10 @@ impl Incidents {
     ) -> Result<Fallback, store::Error> {
         give_up_known(tx, failed.id)?;
         let members = tx.all(
-            "SELECT d.id, d.project_id, d.severity, d.quantity, d.purpose, d.incident_id, i.summary
-             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-             WHERE d.bundle_id = ?1 AND d.state = 'bundled' AND d.purpose <> 'bundle' ORDER BY d.id DESC LIMIT ?2",
+            &format!(
+                "{MEMBERS}
+                 WHERE d.bundle_id = ?1 AND d.state = 'bundled' AND d.purpose <> 'bundle' ORDER BY d.id DESC LIMIT ?2"
+            ),
             params![failed.id.0, ADOPTED_MAX],
             read_member,
         )?;

@@ -63,7 +63,8 @@ impl Incidents {
         let pending = tx.execute(
             "WITH late AS (
                  SELECT d.id, max(d.created_at,
-                     ifnull((SELECT max(a.at) FROM delivery_attempts a WHERE a.delivery_id = d.id), 0)) AS set_at
+                     ifnull((SELECT max(a.at) FROM delivery_attempts a
+                             WHERE a.delivery_id IN (d.id, d.follows)), 0)) AS set_at
                  FROM deliveries d WHERE d.state = 'pending' AND d.next_attempt_at > ?1)
              UPDATE deliveries SET
                  next_attempt_at = ?1 + max(next_attempt_at - (SELECT set_at FROM late WHERE late.id = deliveries.id), 0),

@@ -1,11 +1,13 @@
 //! Claiming messages to send and recording what became of them: at least once, one at a time per channel.
 
-use serde_json::Value;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::base::{ProjectId, Severity, Timestamp, Uid};
 use crate::store::{self, WriteTx, params};
 
+use super::put_off::Unreached;
 use super::rows::{self, ChannelId, DeliveryId, IncidentId};
 use super::{Cause, DELIVERIES, Error, Fallback, INCIDENTS, Incidents, Purpose};
 
@@ -23,6 +25,8 @@ pub struct Claimed {
     pub severity: Severity,
     pub channel: ChannelId,
     pub recipient: Option<String>,
+    /// The message that went out without `recipient`, who was put off.
+    pub follows: Option<DeliveryId>,
     pub content: Value,
     pub quantity: i64,
     /// Counts from 1.
@@ -52,12 +56,14 @@ pub struct Refusal<'a> {
 }
 
 /// What the other side said when it took a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt<'a> {
     /// What a thread hangs on.
     pub remote_id: Option<&'a str>,
     /// Who of several recipients did not get it.
-    pub refused: Option<&'a str>,
+    pub unreached: &'a Unreached,
+    /// When those who were put off are tried again.
+    pub again_at: Timestamp,
 }
 
 /// What the proof of an attempt keeps of the other side's answer or of the dialogue.
@@ -74,7 +80,8 @@ enum AttemptOutcome {
 
 impl Incidents {
     /// Claims due messages: at most `limit`, one per channel, none of a channel that is sending, paced, open or not
-    /// ready, and none before an earlier message of the same incident on the same channel.
+    /// ready, and none before an earlier message of the same incident on the same channel to the same recipients: who
+    /// was put off holds up nobody else.
     ///
     /// A lease of another boot is void; one of this boot runs out after `policy.lease`.
     pub fn claim_due(
@@ -91,7 +98,8 @@ impl Incidents {
                  WHERE d.state = 'pending' AND d.channel_id = c.id AND d.next_attempt_at <= ?1
                    AND NOT EXISTS (SELECT 1 FROM deliveries earlier
                                    WHERE earlier.incident_id = d.incident_id AND earlier.channel_id = d.channel_id
-                                     AND earlier.id < d.id AND earlier.state IN ('pending', 'sending'))
+                                     AND earlier.id < d.id AND earlier.state IN ('pending', 'sending')
+                                     AND earlier.recipient IS d.recipient)
                  ORDER BY d.next_attempt_at, d.id LIMIT 1) AS due_id
              FROM channels c
              WHERE c.state = 'ready' AND ifnull(c.open_until, 0) <= ?1 AND ifnull(c.paced_until, 0) <= ?1
@@ -143,15 +151,17 @@ impl Incidents {
                     d.recipient, d.content, d.quantity, d.attempts, d.created_at,
                     (SELECT remote_id FROM deliveries first
                      WHERE first.incident_id = d.incident_id AND first.channel_id = d.channel_id
-                       AND first.purpose = 'opened' AND first.state <> 'failed' AND first.id <> d.id),
-                    d.lease_until
+                       AND first.purpose = 'opened' AND first.state <> 'failed' AND first.follows IS NULL
+                       AND first.id <> d.id),
+                    d.lease_until, d.follows
              FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id WHERE d.id = ?1",
             [id.0],
             read_claimed,
         )
     }
 
-    /// The channel took the message: the proof, the clocks of its incident or of those it bundles.
+    /// The channel took the message: the proof, the clocks of its incident or of those it bundles, and a message of
+    /// their own for the recipients who were put off.
     pub fn record_delivered(
         &self,
         tx: &WriteTx<'_>,
@@ -166,7 +176,7 @@ impl Incidents {
                 "UPDATE deliveries SET state = 'delivered', delivered_at = ?2, remote_id = ?3, last_error = ?4,
                         next_attempt_at = NULL, lease_until = NULL, lease_boot = NULL
                  WHERE id = ?1 RETURNING channel_id",
-                params![delivery.0, now.as_micros(), receipt.remote_id, receipt.refused],
+                params![delivery.0, now.as_micros(), receipt.remote_id, receipt.unreached.words()],
                 |row| row.get::<_, Option<i64>>(0),
             )?
             .ok_or(Error::NotFound("delivery"))?;
@@ -179,6 +189,7 @@ impl Incidents {
                  UNION SELECT incident_id FROM deliveries WHERE bundle_id = ?1)",
             params![delivery.0, attempt.started_at.as_micros(), now.as_micros()],
         )?;
+        self.mind_unreached(tx, now, delivery, receipt)?;
         tx.touch(DELIVERIES);
         tx.touch(INCIDENTS);
         Ok(())
@@ -225,6 +236,23 @@ impl Incidents {
         }
         tx.touch(INCIDENTS);
         self.give_up(tx, now, delivery, refusal.reason)
+    }
+
+    /// Nothing was tried, and nobody is to get it any more.
+    pub fn record_cancelled(
+        &self,
+        tx: &WriteTx<'_>,
+        delivery: DeliveryId,
+        reason: &str,
+    ) -> Result<(), store::Error> {
+        tx.execute(
+            "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, last_error = ?2, lease_until = NULL,
+                    lease_boot = NULL, attempts = max(attempts - 1, 0)
+             WHERE id = ?1 AND state = 'sending'",
+            params![delivery.0, reason],
+        )?;
+        tx.touch(DELIVERIES);
+        Ok(())
     }
 
     /// Nothing was tried: the claim is undone, and no attempt counted.
@@ -339,5 +367,6 @@ fn read_claimed(row: &store::Row<'_>) -> rusqlite::Result<Claimed> {
         created_at: rows::time(row, 13)?,
         thread: row.get(14)?,
         lease_until: rows::time(row, 15)?,
+        follows: row.get::<_, Option<i64>>(16)?.map(DeliveryId),
     })
 }

@@ -10,7 +10,7 @@ use super::decide::LiveWitness;
 use super::outbox::{NewDelivery, told_channels};
 use super::ring::{Alarm, RingDecision, decide_ring, next_ring_at};
 use super::routes::Wanted;
-use super::rows::{self, IncidentRow};
+use super::rows::{self, IncidentRow, LIVE_WITNESSES, live_witness};
 use super::timeline::{Event, EventKind, note};
 use super::{
     ChannelId, CloseReason, DELIVERIES, Error, INCIDENTS, IncidentId, Incidents, Purpose, routes, silences,
@@ -98,22 +98,22 @@ impl Incidents {
     ) -> Result<Vec<LiveWitness>, store::Error> {
         let held = (now - self.policy.hold).as_micros();
         let mut lapsed = tx.all(
-            "SELECT w.id, w.key, w.kind, w.state, w.severity, w.last_bad_at, w.ok_since,
-                    i.id, i.project_id, i.service, i.severity, i.state, i.silenced, i.impact_started_at
-             FROM witnesses w JOIN incidents i ON i.id = w.incident_id
-             WHERE w.live = 1 AND w.state = 'holding' AND w.ok_since <= ?1 ORDER BY w.ok_since LIMIT ?2",
+            &format!(
+                "{LIVE_WITNESSES}
+                 WHERE w.live = 1 AND w.state = 'holding' AND w.ok_since <= ?1 ORDER BY w.ok_since LIMIT ?2"
+            ),
             params![held, limit],
-            rows::live_witness,
+            live_witness,
         )?;
         let quiet = (now - self.policy.quiet).as_micros();
         lapsed.extend(tx.all(
-            "SELECT w.id, w.key, w.kind, w.state, w.severity, w.last_bad_at, w.ok_since,
-                    i.id, i.project_id, i.service, i.severity, i.state, i.silenced, i.impact_started_at
-             FROM witnesses w JOIN incidents i ON i.id = w.incident_id
-             WHERE w.live = 1 AND w.kind = 'occurrence' AND w.state = 'firing' AND w.last_bad_at <= ?1
-             ORDER BY w.last_bad_at LIMIT ?2",
+            &format!(
+                "{LIVE_WITNESSES}
+                 WHERE w.live = 1 AND w.kind = 'occurrence' AND w.state = 'firing' AND w.last_bad_at <= ?1
+                 ORDER BY w.last_bad_at LIMIT ?2"
+            ),
             params![quiet, limit],
-            rows::live_witness,
+            live_witness,
         )?);
         Ok(lapsed)
     }
@@ -189,7 +189,7 @@ fn hasten_unsent(
     let unsent = tx.execute(
         "UPDATE deliveries SET next_attempt_at = min(ifnull(next_attempt_at, ?3), ?3)
          WHERE channel_id = ?2 AND state IN ('pending', 'sending') AND id IN (
-             SELECT id FROM deliveries WHERE incident_id = ?1
+             SELECT id FROM deliveries WHERE incident_id = ?1 AND follows IS NULL
              UNION SELECT bundle_id FROM deliveries WHERE incident_id = ?1 AND state = 'bundled')",
         params![incident.0, channel.0, now.as_micros()],
     )?;

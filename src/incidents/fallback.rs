@@ -66,6 +66,7 @@ impl Incidents {
             let detail = json!({
                 "purpose": failing.message.purpose.as_str(),
                 "channel": failing.channel.map(|channel| channel.0),
+                "recipient": failing.recipient,
                 "reason": reason,
                 "fallback": fallback.as_str(),
             });
@@ -236,7 +237,7 @@ fn find_late_incidents(
 ) -> Result<Vec<IncidentId>, store::Error> {
     tx.all(
         "SELECT DISTINCT d.incident_id FROM deliveries d JOIN incidents i ON i.id = d.incident_id
-         WHERE d.state = 'pending' AND d.created_at <= ?1 AND i.silenced = 0
+         WHERE d.state = 'pending' AND d.follows IS NULL AND d.created_at <= ?1 AND i.silenced = 0
            AND (d.purpose IN ('opened', 'raised', 'ring_again') OR json_extract(d.content, '$.rings') IS NOT NULL)
            AND (i.state = 'open' OR (i.state = 'acknowledged' AND d.created_at >= i.acknowledged_at))
            AND EXISTS (
@@ -251,7 +252,7 @@ fn find_late_incidents(
                  AND NOT EXISTS (
                      SELECT 1 FROM deliveries late
                      WHERE late.incident_id = d.incident_id AND late.channel_id = told.channel_id
-                       AND late.state = 'pending' AND late.created_at <= ?1
+                       AND late.state = 'pending' AND late.follows IS NULL AND late.created_at <= ?1
                        AND (late.purpose IN ('opened', 'raised', 'ring_again')
                             OR json_extract(late.content, '$.rings') IS NOT NULL)))
          LIMIT ?2",
@@ -269,7 +270,7 @@ fn find_late_bundles(
 ) -> Result<Vec<DeliveryId>, store::Error> {
     tx.all(
         "SELECT d.id FROM deliveries d
-         WHERE d.state = 'pending' AND d.purpose = 'bundle' AND d.created_at <= ?1 AND EXISTS (
+         WHERE d.state = 'pending' AND d.purpose = 'bundle' AND d.follows IS NULL AND d.created_at <= ?1 AND EXISTS (
              SELECT 1 FROM channels c
              WHERE c.state = 'ready' AND c.id <> d.channel_id
                AND ifnull(c.open_until, 0) <= ?2 AND ifnull(c.paced_until, 0) <= ?2

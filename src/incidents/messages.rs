@@ -9,6 +9,14 @@ use super::views::{AttemptView, DeliveryProof, DeliveryView};
 
 /// Every word of [`DeliveryView::state`].
 const STATES: [&str; 7] = ["waiting", "pending", "sending", "delivered", "failed", "bundled", "cancelled"];
+/// What [`read_delivery`] reads.
+const SELECT: &str = "
+    SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state, d.attempts,
+           d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
+    FROM deliveries d";
+/// Stands after [`SELECT`] and the index that a statement may insist on.
+const JOINS: &str =
+    "LEFT JOIN incidents i ON i.id = d.incident_id LEFT JOIN channels c ON c.id = d.channel_id";
 /// Messages on an incident's page.
 const OF_INCIDENT_MAX: i64 = 200;
 /// Beyond this a page says "and more": nobody reads the number, and counting costs.
@@ -47,20 +55,12 @@ fn list_all(
 ) -> Result<Vec<DeliveryView>, Error> {
     match state {
         Some(state) => tx.all(
-            "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
-                    d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
-             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-                  LEFT JOIN channels c ON c.id = d.channel_id
-             WHERE d.state = ?1 AND d.id < ?2 ORDER BY d.id DESC LIMIT ?3",
+            &format!("{SELECT} {JOINS} WHERE d.state = ?1 AND d.id < ?2 ORDER BY d.id DESC LIMIT ?3"),
             params![state, before, limit + 1],
             read_delivery,
         ),
         None => tx.all(
-            "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
-                    d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
-             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-                  LEFT JOIN channels c ON c.id = d.channel_id
-             WHERE d.id < ?1 ORDER BY d.id DESC LIMIT ?2",
+            &format!("{SELECT} {JOINS} WHERE d.id < ?1 ORDER BY d.id DESC LIMIT ?2"),
             params![before, limit + 1],
             read_delivery,
         ),
@@ -75,17 +75,13 @@ fn list_of_project(
     (before, limit): (i64, u32),
 ) -> Result<Vec<DeliveryView>, Error> {
     let states = state.map_or_else(|| STATES.to_vec(), |state| vec![state]);
+    let sql = format!(
+        "{SELECT} INDEXED BY deliveries_by_project {JOINS}
+         WHERE d.project_id = ?1 AND d.state = ?2 AND d.id < ?3 ORDER BY d.id DESC LIMIT ?4"
+    );
     let mut items = Vec::new();
     for state in states {
-        items.extend(tx.all(
-            "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
-                    d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
-             FROM deliveries d INDEXED BY deliveries_by_project LEFT JOIN incidents i ON i.id = d.incident_id
-                  LEFT JOIN channels c ON c.id = d.channel_id
-             WHERE d.project_id = ?1 AND d.state = ?2 AND d.id < ?3 ORDER BY d.id DESC LIMIT ?4",
-            params![project.0, state, before, limit + 1],
-            read_delivery,
-        )?);
+        items.extend(tx.all(&sql, params![project.0, state, before, limit + 1], read_delivery)?);
     }
     Ok(items)
 }
@@ -113,14 +109,7 @@ pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>, states: &[&str]) -> Result<i64, 
 
 /// A message by its outside id, with its proof.
 pub fn find(tx: &ReadTx<'_>, scope: Scope<'_>, uid: Uid) -> Result<Option<DeliveryProof>, Error> {
-    let found = tx.first(
-        "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
-                d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
-         FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id LEFT JOIN channels c ON c.id = d.channel_id
-         WHERE d.uid = ?1",
-        [uid.as_bytes()],
-        read_delivery,
-    )?;
+    let found = tx.first(&format!("{SELECT} {JOINS} WHERE d.uid = ?1"), [uid.as_bytes()], read_delivery)?;
     match found.filter(|delivery| sees(scope, delivery.project_id)) {
         Some(delivery) => with_proof(tx, delivery).map(Some),
         None => Ok(None),
@@ -141,10 +130,7 @@ pub fn find_oldest_undelivered(tx: &ReadTx<'_>) -> Result<Option<Timestamp>, Err
 /// The messages of an incident, the oldest first, with the proof of each; where there are very many, the newest.
 pub(super) fn list_of_incident(tx: &ReadTx<'_>, incident: IncidentId) -> Result<Vec<DeliveryProof>, Error> {
     let mut messages = tx.all(
-        "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
-                d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
-         FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id LEFT JOIN channels c ON c.id = d.channel_id
-         WHERE d.incident_id = ?1 ORDER BY d.id DESC LIMIT ?2",
+        &format!("{SELECT} {JOINS} WHERE d.incident_id = ?1 ORDER BY d.id DESC LIMIT ?2"),
         params![incident.0, OF_INCIDENT_MAX],
         read_delivery,
     )?;

@@ -259,7 +259,7 @@ fn find_waiting_fold(tx: &WriteTx<'_>) -> Result<Option<DeliveryId>, store::Erro
 pub(super) fn told_channels(tx: &WriteTx<'_>, incident: IncidentId) -> Result<Vec<ChannelId>, store::Error> {
     tx.all(
         "SELECT c.id FROM deliveries d JOIN channels c ON c.id = d.channel_id
-         WHERE d.incident_id = ?1 AND d.purpose = 'opened'
+         WHERE d.incident_id = ?1 AND d.purpose = 'opened' AND d.follows IS NULL
            AND d.state IN ('pending', 'sending', 'delivered', 'bundled') AND c.state = 'ready'
          ORDER BY c.position, c.id LIMIT ?2",
         params![incident.0, super::channels::CHANNELS_MAX],

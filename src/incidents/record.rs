@@ -9,7 +9,7 @@ use super::close::Ending;
 use super::decide::{LiveWitness, OpenIncident, RingReason, Situation, WitnessKind, WitnessState, decide};
 use super::outbox::NewDelivery;
 use super::ring::{Alarm, next_ring_at};
-use super::rows::{self, IncidentRow};
+use super::rows::{self, IncidentRow, OPEN_INCIDENTS};
 use super::timeline::{Event, EventKind, note};
 use super::{
     CloseReason, Decision, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, Signal,
@@ -84,17 +84,21 @@ impl Incidents {
         let from = (signal.first_bad_at - self.policy.join_within).as_micros();
         let to = (signal.first_bad_at + self.policy.join_within).as_micros();
         let mut candidates = tx.all(
-            "SELECT id, project_id, service, severity, state, silenced, impact_started_at FROM incidents
-             WHERE state <> 'resolved' AND project_id IS ?1 AND impact_started_at BETWEEN ?2 AND ?3
-             ORDER BY id LIMIT ?4",
+            &format!(
+                "{OPEN_INCIDENTS}
+                 WHERE state <> 'resolved' AND project_id IS ?1 AND impact_started_at BETWEEN ?2 AND ?3
+                 ORDER BY id LIMIT ?4"
+            ),
             params![signal.project.map(|project| project.0), from, to, CANDIDATES_MAX],
             |row| rows::open_incident(row, 0),
         )?;
         if let Some(service) = &signal.service {
             candidates.extend(tx.all(
-                "SELECT id, project_id, service, severity, state, silenced, impact_started_at FROM incidents
-                 WHERE state <> 'resolved' AND service = ?1 AND impact_started_at BETWEEN ?2 AND ?3
-                 ORDER BY id LIMIT ?4",
+                &format!(
+                    "{OPEN_INCIDENTS}
+                     WHERE state <> 'resolved' AND service = ?1 AND impact_started_at BETWEEN ?2 AND ?3
+                     ORDER BY id LIMIT ?4"
+                ),
                 params![service, from, to, CANDIDATES_MAX],
                 |row| rows::open_incident(row, 0),
             )?);
@@ -317,7 +321,7 @@ impl Incidents {
                AND NOT EXISTS (
                    SELECT 1 FROM deliveries d
                    WHERE d.incident_id = w.incident_id AND d.created_at >= w.detected_at AND d.state <> 'cancelled'
-                     AND (d.purpose IN ('opened', 'raised', 'ring_again')
+                     AND d.follows IS NULL AND (d.purpose IN ('opened', 'raised', 'ring_again')
                           OR json_extract(d.content, '$.witness') = w.id))",
             params![silence.0, key, witnesses::LISTED_MAX],
             |row| row.get::<_, i64>(0),

@@ -171,10 +171,14 @@ fn check_key(key: Option<&str>) -> Result<(), Error> {
     let Some(key) = key else { return Ok(()) };
     let stem = key.strip_suffix('*').unwrap_or(key);
     if key.is_empty() || stem.contains('*') {
-        return Err(Error::Invalid("key: a key, a prefix ending in *, or nothing".to_owned()));
+        return Err(Error::Invalid("the key is that of an incident, such as rate:1, or the beginning of some and then *, such as issue:1:*; leave it out \
+             to silence every key"
+                .to_owned()));
     }
     if key.len() > KEY_BYTES_MAX {
-        return Err(Error::Invalid(format!("key: at most {KEY_BYTES_MAX} bytes")));
+        return Err(Error::Invalid(format!(
+            "the key is too long: those of incidents have at most {KEY_BYTES_MAX} bytes"
+        )));
     }
     Ok(())
 }

@@ -8,9 +8,12 @@ use super::Point;
 use crate::base::text::clip;
 use crate::base::{ProjectId, Timestamp};
 use crate::incidents::rules::{self, Rule, RuleKind};
-use crate::incidents::{Incidents, Signal, SignalKind, Source, queries::firing_keys};
+use crate::incidents::windows::WindowRule;
+use crate::incidents::{Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, ReadTx, WriteTx, params};
 
+const SLOW_METRICS: WindowRule =
+    WindowRule { kind: RuleKind::SlowMetrics, source: Source::SlowMetrics, word: "slow" };
 /// Queries named in a message; the rest is counted.
 const QUERIES_MAX: u32 = 5;
 const QUERY_CHARS_MAX: usize = 200;
@@ -59,7 +62,7 @@ pub(super) fn raise(
     rule: &Rule,
 ) -> Result<bool, Error> {
     let window = window(tx, now, project, rule)?;
-    let over = window.is_over(rule);
+    let over = rule.is_broken_by(window.points);
     if over {
         incidents.raise(tx, now, &signal(tx, now, project, rule, &window)?)?;
     }
@@ -68,21 +71,11 @@ pub(super) fn raise(
 
 /// Says where a window that was over its threshold has emptied. A task's body.
 pub fn expire_slow(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<u64, Error> {
-    let mut fell = 0;
-    for key in firing_keys(tx, Source::SlowMetrics)? {
-        let Some(project) = key.strip_prefix("slow:").and_then(|id| id.parse().ok()).map(ProjectId) else {
-            continue;
-        };
-        let rules = rules::effective(tx, Some(project))?;
-        let rule = rules.get(RuleKind::SlowMetrics);
+    incidents.end_fallen(tx, now, SLOW_METRICS, |project, rule| {
         let window = window(tx, now, project, rule)?;
-        if !rule.enabled || !window.is_over(rule) {
-            let kind = SignalKind::Ok;
-            incidents.raise(tx, now, &Signal { kind, ..signal(tx, now, project, rule, &window)? })?;
-            fell += 1;
-        }
-    }
-    Ok(fell)
+        let is_over = rule.is_broken_by(window.points);
+        (!is_over).then(|| signal(tx, now, project, rule, &window)).transpose()
+    })
 }
 
 /// Forgets marks that are older than any window, at most `limit`.
@@ -114,12 +107,6 @@ struct Window {
 }
 
 impl Window {
-    fn is_over(&self, rule: &Rule) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "a threshold is a small number")]
-        let points = self.points as f64;
-        rule.threshold.is_some_and(|threshold| points > threshold)
-    }
-
     fn words(&self) -> String {
         format!("{}{}", self.points, if self.is_more { "+" } else { "" })
     }
@@ -158,8 +145,8 @@ fn signal(
     Ok(Signal {
         project: Some(project),
         service: None,
-        key: format!("slow:{project}"),
-        source: Source::SlowMetrics,
+        key: SLOW_METRICS.key_of(project),
+        source: SLOW_METRICS.source,
         severity: rule.severity,
         summary: format!(
             "{} {kind} over {bound} ms in {}",

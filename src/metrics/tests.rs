@@ -4,10 +4,11 @@ use std::time::Duration;
 use super::*;
 use crate::accounts::{By, projects};
 use crate::base::{Entropy, ProjectId, Timestamp};
+use crate::incidents::rules::{Rule, RuleKind};
 use crate::incidents::{Incidents, Policy};
-
 use crate::scrub::Scrubber;
-use crate::store::{Error, Lane, Options, Store};
+use crate::store::plans::plans_of;
+use crate::store::{Error, Lane, Options, Store, WriteTx};
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SHOP: ProjectId = ProjectId(1);
@@ -97,5 +98,30 @@ async fn a_window_is_counted_and_searched_only_so_far() {
     let named = "SELECT max(json_extract(queries.value, '$.duration_ms')) = 2000.0 AND count(*) = 5
                  FROM witnesses, json_each(witnesses.detail, '$.queries') AS queries";
     assert_eq!(house.number(named), 1);
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn a_window_is_a_range_of_slow_points_and_what_is_old_is_found_by_its_time() {
+    let house = House::open().await;
+    house.send(NOON, 1, 1001).await;
+    let ask = |tx: &WriteTx<'_>| {
+        let incidents = Incidents { policy: Policy::default(), entropy: Entropy::seeded(7) };
+        let rule = Rule { threshold: Some(0.0), ..RuleKind::SlowMetrics.built_in() };
+        Ok::<_, Error>(plans_of(tx, || {
+            assert!(slow::raise(tx, &incidents, NOON, SHOP, &rule).unwrap());
+            purge_slow(tx, NOON, 10).unwrap();
+            purge(tx, NOON, 10).unwrap();
+        }))
+    };
+    let plans = house.store.write("plans", ask).await.unwrap();
+    let of_window: Vec<_> = plans
+        .iter()
+        .filter(|plan| plan.has("SEARCH slow_points USING PRIMARY KEY (project_id=? AND at>?)"))
+        .collect();
+    assert_eq!(of_window.len(), 2, "the count and the slowest: {plans:?}");
+    for index in ["slow_points_by_time", "metric_points_by_time"] {
+        assert!(plans.iter().any(|plan| plan.uses(index)), "{index}: {plans:?}");
+    }
     house.store.stop();
 }

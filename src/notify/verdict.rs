@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::channel::{Failure, SendError, Sent};
 use crate::base::Timestamp;
+use crate::incidents::put_off::Unreached;
 use crate::resilience::{Backoff, BreakerPolicy, CallOutcome, Next};
 
 /// How stubbornly deliveries are tried.
@@ -38,8 +39,10 @@ impl Default for DeliveryPolicy {
 pub enum Verdict {
     Delivered {
         remote_id: Option<String>,
-        /// Who of several recipients was refused.
-        refused: Option<String>,
+        /// Who of several recipients did not get it.
+        unreached: Unreached,
+        /// When those who were put off are tried again.
+        again_at: Timestamp,
     },
     /// Try again at `at`.
     Retry { at: Timestamp, reason: String },
@@ -47,6 +50,8 @@ pub enum Verdict {
     Deferred { at: Timestamp, reason: String },
     /// Never again by this channel. An incident's message goes to the next channel.
     Failed { reason: String, channel_broken: bool },
+    /// Nobody is to get it any more. No attempt was made.
+    Cancelled { reason: String },
 }
 
 impl Verdict {
@@ -54,9 +59,10 @@ impl Verdict {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Delivered { .. } => None,
-            Self::Retry { reason, .. } | Self::Deferred { reason, .. } | Self::Failed { reason, .. } => {
-                Some(reason)
-            }
+            Self::Retry { reason, .. }
+            | Self::Deferred { reason, .. }
+            | Self::Failed { reason, .. }
+            | Self::Cancelled { reason } => Some(reason),
         }
     }
 }
@@ -77,8 +83,10 @@ pub struct Progress {
 pub fn judge(policy: &DeliveryPolicy, progress: Progress, result: &Result<Sent, SendError>) -> Verdict {
     let error = match result {
         Ok(sent) => {
-            let (remote_id, refused) = (sent.remote_id.clone(), sent.refused.clone());
-            return Verdict::Delivered { remote_id, refused };
+            let (remote_id, unreached) = (sent.remote_id.clone(), sent.unreached.clone());
+            // For who was put off this was the first of the attempts.
+            let again_at = progress.now + policy.backoff.delay(1, progress.drawn);
+            return Verdict::Delivered { remote_id, unreached, again_at };
         }
         Err(error) => error,
     };
@@ -116,6 +124,7 @@ pub fn breaker_outcome(result: &Result<Sent, SendError>) -> CallOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::incidents::put_off::Missed;
 
     const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -149,6 +158,17 @@ mod tests {
         let Verdict::Failed { reason, channel_broken } = judged(72 * 60, 400, &later) else { panic!() };
         assert_eq!(reason, "given up after 400 attempts: no");
         assert!(!channel_broken);
+    }
+
+    #[test]
+    fn who_is_put_off_is_tried_again_as_after_a_first_attempt() {
+        let put_off = Missed { recipient: "bob@example.com".to_owned(), reason: "450".to_owned() };
+        let unreached = Unreached { refused: Vec::new(), put_off: vec![put_off] };
+        let sent = Sent { remote_id: None, unreached: unreached.clone(), detail: String::new() };
+        // However many attempts the others took.
+        let at = START + Duration::from_mins(90) + Duration::from_millis(2_500);
+        let expected = Verdict::Delivered { remote_id: None, unreached, again_at: at };
+        assert_eq!(judged(90, 12, &Ok(sent)), expected);
     }
 
     #[test]

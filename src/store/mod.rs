@@ -15,6 +15,8 @@ mod lane;
 mod log_care;
 mod migrations;
 mod open;
+#[cfg(test)]
+pub(crate) mod plans;
 mod stats;
 mod tx;
 mod writer;
@@ -86,7 +88,7 @@ impl Opened {
     /// Runs `work` on the writing connection before the store starts: to load what lanes keep in memory.
     pub fn prepare<T>(&mut self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let transaction = self.writer.connection().unchecked_transaction()?;
-        work(&ReadTx::new(&transaction))
+        work(&ReadTx::new(&transaction, &self.stats))
     }
 
     /// Starts the writer and the checkpointer.
@@ -155,7 +157,9 @@ impl Store {
         E: From<Error> + Send + 'static,
     {
         let (inner, span) = (Arc::clone(&self.inner), Span::current());
-        match tokio::task::spawn_blocking(move || span.in_scope(|| pool(&inner).run(work))).await {
+        match tokio::task::spawn_blocking(move || span.in_scope(|| pool(&inner).run(&inner.stats, work)))
+            .await
+        {
             Ok(result) => result,
             Err(_) => Err(Error::Panicked.into()),
         }
@@ -166,7 +170,7 @@ impl Store {
         &self,
         work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.inner.readers.run(work)
+        self.inner.readers.run(&self.inner.stats, work)
     }
 
     /// Runs `work` in a savepoint of the next group commit; answers after the commit is on disk.

@@ -7,7 +7,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, ReadTx, migrations};
+use super::{Error, ReadTx, Stats, migrations};
 
 /// Called on every new connection: a domain registers its SQL functions here.
 pub type Prepare = fn(&Connection) -> rusqlite::Result<()>;
@@ -144,13 +144,14 @@ impl ReadPool {
 
     pub(super) fn run<T, E: From<Error>>(
         &self,
+        stats: &Stats,
         work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut connection = self.pool.get().map_err(|_| Error::ReadersBusy)?;
         let transaction = connection.transaction().map_err(Error::from)?;
-        let Some(time) = self.time_max else { return work(&ReadTx::new(&transaction)) };
+        let Some(time) = self.time_max else { return work(&ReadTx::new(&transaction, stats)) };
         limit_time(&transaction, time).map_err(Error::from)?;
-        let done = work(&ReadTx::new(&transaction));
+        let done = work(&ReadTx::new(&transaction, stats));
         // Nothing may interrupt the end of the transaction.
         lift_limit(&transaction).map_err(Error::from)?;
         done

@@ -6,18 +6,19 @@ use std::ops::Deref;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
-use super::{Error, Topic};
+use super::{Error, Stats, Topic};
 
 /// A consistent view of the database.
 pub struct ReadTx<'c> {
     connection: &'c Connection,
+    stats: &'c Stats,
     /// Why SQLite ended the transaction by itself.
     ended: OnceCell<Error>,
 }
 
 impl<'c> ReadTx<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, ended: OnceCell::new() }
+    pub(super) fn new(connection: &'c Connection, stats: &'c Stats) -> Self {
+        Self { connection, stats, ended: OnceCell::new() }
     }
 
     /// The first row; an error where there is none.
@@ -68,13 +69,16 @@ impl<'c> ReadTx<'c> {
 
     fn statement(&self, sql: &str) -> Result<CachedStatement<'c>, Error> {
         self.is_open()?;
+        #[cfg(test)]
+        super::plans::note(sql);
         self.done(self.connection.prepare_cached(sql))
     }
 
-    /// Keeps the error that ended the transaction: others in it are told the same.
+    /// Keeps the error that ended the transaction: others in it are told the same. Damage is everybody's matter.
     fn done<T>(&self, result: rusqlite::Result<T>) -> Result<T, Error> {
         result.map_err(|error| {
             let error = Error::from(error);
+            self.stats.note(&error);
             if self.connection.is_autocommit() {
                 // The first error stands.
                 self.ended.set(error.clone()).ok();
@@ -94,8 +98,8 @@ pub struct WriteTx<'c> {
 }
 
 impl<'c> WriteTx<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { read: ReadTx::new(connection), touched: RefCell::default() }
+    pub(super) fn new(connection: &'c Connection, stats: &'c Stats) -> Self {
+        Self { read: ReadTx::new(connection, stats), touched: RefCell::default() }
     }
 
     /// Runs one statement and tells how many rows it changed.

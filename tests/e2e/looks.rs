@@ -161,6 +161,7 @@ fn fill(server: &Server) -> Project {
         let mut sent = event(&event_id(), "Strange", "warning");
         sent["exception"]["values"][0]["type"] = text.into();
         sent["exception"]["values"][0]["value"] = text.repeat(3).into();
+        sent["release"] = text.repeat(2).into();
         sent["tags"] = json!({ "note": text });
         sent["user"] = json!({ "id": text, "email": "someone@shop.example" });
         sent["breadcrumbs"] = json!([{ "message": text, "category": "navigation", "level": "error" }]);

@@ -9,6 +9,7 @@ mod overview;
 mod own;
 mod pages;
 mod people;
+mod refusals;
 mod retention;
 mod schema;
 mod support;

@@ -11,6 +11,8 @@ use tocsin::lifecycle::control::{Answer, TestKind};
 use tocsin::outbound::Method;
 use tocsin::outbound::header::{self, HeaderMap, HeaderValue};
 use tocsin::store::{Error, Options, Store};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::support::{House, Peer, START, json, ring_at};
 
@@ -50,6 +52,17 @@ async fn an_outbox_that_is_stuck_rings_and_is_over_when_it_moves_again() {
         )
     };
     house.state.store.write("test.stuck", stuck).await.unwrap();
+    // One recipient's mailbox that is full is no outbox that is stuck.
+    let put_off = |tx: &tocsin::store::WriteTx<'_>| {
+        tx.insert(
+            "INSERT INTO deliveries (uid, cause, purpose, severity, channel_id, content, state, created_at,
+                                     next_attempt_at, recipient, follows)
+             SELECT randomblob(16), 'incident', 'opened', 'low', id, '{}', 'pending', ?1, ?2, 'a@example.com', 1
+             FROM channels",
+            [(START - Duration::from_hours(1)).as_micros(), Timestamp::MAX.as_micros()],
+        )
+    };
+    house.state.store.write("test.put_off", put_off).await.unwrap();
     house.clock.advance(Duration::from_mins(9));
     house.run("self.watch").await;
     assert_eq!(own_incident(&house, "self:outbox").await, None);
@@ -334,6 +347,19 @@ async fn stored_errors_can_be_asked_for_in_sql() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stored_metrics_can_be_asked_for_in_sql() {
+    let house = House::open().await;
+    let key = first_words(&house.state).await.unwrap().public_key;
+    let reported = json!({ "type": "database_query", "value": 1500.5, "metadata": { "query": "SELECT 1" } });
+    let taken = house.post(&format!("/api/v1/metrics?sentry_key={key}"), &reported).await;
+    assert_eq!(taken.status, 201, "{}", taken.text());
+    let row = "SELECT type || '|' || value || '|' || (metadata ->> '$.query') || '|' || created_at
+               FROM system_metrics WHERE id > 0";
+    assert_eq!(house.text(row).await, "database_query|1500.5|SELECT 1|2027-01-15 08:00:00.000");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_ends_by_itself_ends_the_process_as_a_failure() {
     let house = House::open().await;
     // Nothing else ends it from outside; to those around it a fault looks the same.
@@ -354,4 +380,41 @@ async fn what_was_turned_away_last_stands_in_the_ledger_after_a_stop() {
         store.read_now(|tx| tx.one("SELECT sum(quantity) FROM outcomes", [], |row| row.get::<_, i64>(0)));
     assert_eq!(refused.map_err(|error: Error| error).unwrap(), 1);
     store.stop();
+}
+
+/// One request on a connection that stays open, and the head of its answer; nothing where the server closed it.
+async fn ask_on(connection: &mut TcpStream) -> String {
+    // A connection that was closed may refuse this, or take it and answer nothing.
+    let asked = connection.write_all(b"GET /api/ping HTTP/1.1\r\nhost: tocsin\r\n\r\n").await;
+    let mut answer = Vec::new();
+    while asked.is_ok() && !answer.ends_with(b"}") {
+        let mut part = [0; 4096];
+        match connection.read(&mut part).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => answer.extend(&part[..count]),
+        }
+    }
+    String::from_utf8(answer).unwrap().to_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_lets_nobody_in_and_answers_who_is_connected() {
+    let house = House::open().await;
+    let mut connected = TcpStream::connect(house.address).await.unwrap();
+    let answer = ask_on(&mut connected).await;
+    assert!(answer.starts_with("http/1.1 200") && !answer.contains("connection: close"), "{answer}");
+    house.begin_stop();
+    loop {
+        let answer = ask_on(&mut connected).await;
+        assert!(answer.starts_with("http/1.1 200"), "it was cut off: {answer:?}");
+        if answer.contains("connection: close") {
+            break;
+        }
+    }
+    assert!(
+        TcpStream::connect(house.address).await.is_err(),
+        "the door is shut before anybody is told to leave"
+    );
+    assert_eq!(connected.read(&mut [0]).await.unwrap(), 0, "the connection ends as it was told");
+    house.stop().await;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use actix_web::{
     App,
-    cookie::Cookie,
+    cookie::{Cookie, SameSite},
     http::{StatusCode, header},
     middleware::from_fn,
     test, web,
@@ -90,9 +90,11 @@ impl House {
             response.headers().get(name).map(|value: &header::HeaderValue| value.to_str().unwrap().to_owned())
         };
         let (location, cookie) = (text_of(header::LOCATION).unwrap_or_default(), text_of(header::SET_COOKIE));
+        let set = response.headers().get_all(header::SET_COOKIE);
+        let cookies = set.map(|value| value.to_str().unwrap().to_owned()).collect();
         let status = response.status();
         let text = String::from_utf8(test::read_body(response).await.to_vec()).unwrap();
-        Answer { status, location, cookie, text }
+        Answer { status, location, cookie, cookies, text }
     }
 
     pub(crate) async fn user(&self, email: &str, role: Role) -> users::User {
@@ -146,6 +148,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) location: String,
     pub(crate) cookie: Option<String>,
+    pub(crate) cookies: Vec<String>,
     pub(crate) text: String,
 }
 
@@ -194,10 +197,24 @@ async fn a_password_signs_in_and_guessing_is_stopped() {
     };
     let right = house.send(sign_in(PASSWORD)).await;
     assert_eq!((right.status, right.location.as_str()), (StatusCode::SEE_OTHER, "/"));
+    let device = Cookie::parse(right.cookies[1].clone()).unwrap();
+    assert_eq!((device.name(), device.path()), ("tocsin_device", Some("/sign-in")));
+    assert!(device.http_only() == Some(true) && device.same_site() == Some(SameSite::Lax));
     for _ in 0..10 {
         assert_eq!(house.send(sign_in("a wrong password")).await.status, StatusCode::UNAUTHORIZED);
     }
     assert_eq!(house.send(sign_in(PASSWORD)).await.status, StatusCode::TOO_MANY_REQUESTS);
+    let forged = Cookie::new("tocsin_device", "bm90IG91cnM");
+    assert_eq!(house.send(sign_in(PASSWORD).cookie(forged)).await.status, StatusCode::TOO_MANY_REQUESTS);
+    let known = house.send(sign_in(PASSWORD).cookie(device.clone())).await;
+    assert_eq!(known.status, StatusCode::SEE_OTHER, "a browser that signed in before is not kept out");
+    let other = [("email", "bob@shop.example"), ("password", PASSWORD)];
+    let other = || test::TestRequest::post().uri("/sign-in").set_form(other).cookie(device.clone());
+    for _ in 0..10 {
+        assert_eq!(house.send(other()).await.status, StatusCode::UNAUTHORIZED);
+    }
+    let strange = house.send(other()).await;
+    assert_eq!(strange.status, StatusCode::TOO_MANY_REQUESTS, "it is known to its own account alone");
     let foreign = sign_in(PASSWORD).insert_header(("sec-fetch-site", "cross-site"));
     assert_eq!(house.send(foreign).await.status, StatusCode::FORBIDDEN);
 }

@@ -40,6 +40,9 @@ const EARLIEST: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// A database written this far in the future means that the clock went back.
 const CLOCK_SLACK: Duration = Duration::from_mins(5);
 
+/// The cure of damage.
+const RESTORE: &str = "stop tocsin and restore a backup";
+
 fn configuration(facts: &Facts) -> Finding {
     let loaded = &facts.loaded;
     let holds_secret = loaded.settings.iter().any(|setting| {
@@ -141,11 +144,11 @@ fn database(facts: &Facts) -> Finding {
     });
     match checked {
         Ok(answer) if answer == "ok" => Finding::pass("no damage found"),
-        Ok(damage) => Finding::fail(damage, "stop tocsin and restore a backup"),
+        Ok(damage) => Finding::fail(damage, RESTORE),
         Err(error) if was_interrupted(&error) => {
             Finding::pass(format!("no damage found in {} s; the rest was not read", DATABASE_TIME.as_secs()))
         }
-        Err(error) => Finding::fail(format!("{error:#}"), "stop tocsin and restore a backup"),
+        Err(error) => Finding::fail(format!("{error:#}"), RESTORE),
     }
 }
 
@@ -249,6 +252,7 @@ fn first_owner(facts: &Facts) -> Finding {
         Some(0) => Finding::warn("nobody can sign in yet", link),
         Some(1) => Finding::pass("1 person can sign in"),
         Some(people) => Finding::pass(format!("{people} people can sign in")),
+        None if open(facts).is_some() => Finding::warn("the database cannot be read", RESTORE),
         None => Finding::warn("there is no database yet", "`tocsin serve` makes it"),
     }
 }

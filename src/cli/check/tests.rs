@@ -67,3 +67,15 @@ fn a_sealing_key_that_does_not_open_the_channels_fails() {
     std::fs::write(folder.path().join("sealing.key"), [7; 32]).unwrap();
     assert_eq!(found().verdict, Verdict::Pass);
 }
+
+#[test]
+fn a_file_that_is_no_database_is_told_with_its_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tocsin.db"), [0xa5; 8192]).unwrap();
+    let found = look_at_all(PARTS, &facts(folder.path()), TIME_MAX);
+    for (part, verdict) in [("database", Verdict::Fail), ("first owner", Verdict::Warn)] {
+        let finding = &found.iter().find(|(name, _)| *name == part).unwrap().1;
+        assert_eq!(finding.verdict, verdict, "{part}: {}", finding.text);
+        assert!(finding.cure.as_ref().unwrap().contains("restore a backup"), "{part}: {}", finding.text);
+    }
+}

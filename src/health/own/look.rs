@@ -9,8 +9,14 @@ use crate::store::{Error, ReadTx};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Look {
     pub at: Timestamp,
+    /// Time that passed since this process first asked ([`Clock::monotonic`](crate::base::Clock::monotonic)).
+    pub passed: Duration,
+    /// What it tells of is the start.
+    pub is_first: bool,
     /// What became of an empty write that was sent through the queue.
     pub proof: Proof,
+    /// The damage of the database that was met since the start.
+    pub damage: Option<String>,
     /// How long the oldest item of an intake lane has waited.
     pub lane_age: Duration,
     /// Jobs and lane items that wait.
@@ -98,18 +104,18 @@ impl Outbox {
 pub fn read_outbox(tx: &ReadTx<'_>) -> Result<Outbox, Error> {
     let mut found = Outbox::default();
     let messages = tx.all(
-        "SELECT state, count(*), min(created_at) FROM deliveries
+        "SELECT state, count(*), min(created_at) FILTER (WHERE follows IS NULL) FROM deliveries
          WHERE state IN ('pending', 'sending', 'waiting') GROUP BY state LIMIT 3",
         [],
-        |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+        |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(2)?)),
     )?;
     for (state, count, oldest) in messages {
-        let (count, oldest) = (unsigned(count), Timestamp::from_micros(oldest));
+        let (count, oldest) = (unsigned(count), oldest.map(Timestamp::from_micros));
         if state == "waiting" {
             found.waiting = count;
         } else {
             found.pending += count;
-            found.oldest = Some(found.oldest.map_or(oldest, |known| known.min(oldest)));
+            found.oldest = found.oldest.into_iter().chain(oldest).min();
         }
     }
     (found.channels_ready, found.channels_off) = tx.one(

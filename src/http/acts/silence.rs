@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use crate::accounts::Visible;
 use crate::accounts::access::Permission;
 use crate::accounts::audit::{self, Change};
-use crate::base::text::clip;
+use crate::base::text::{BadLine, line};
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::http::auth::{Caller, find_project};
+use crate::http::problem::sentence;
 use crate::http::visible::{sees_silence, subject};
 use crate::http::{AppState, Problem};
 use crate::incidents::silences::{self, NewSilence, Silence};
@@ -20,6 +21,10 @@ use crate::store::ReadTx;
 const REASON_CHARS_MAX: usize = 200;
 /// A forgotten silence must end by itself.
 const HOURS_MAX: u64 = 31 * 24;
+
+/// Whoever sees only some projects cannot silence all.
+const NO_PROJECT: &str = "Say in `project` which project is silenced, by its slug or number: only those who see every \
+     project may leave it out.";
 
 /// How long something is silent, from now on, and why.
 #[derive(Clone, Debug)]
@@ -40,14 +45,23 @@ pub struct Wanted {
 
 impl Lasting {
     /// # Errors
-    /// Where `hours` is none of 1 to 744 (31 days), or there is no reason.
+    /// Where `hours` is none of 1 to 744 (31 days), or `reason` is no line.
     pub fn new(hours: Option<u64>, reason: &str) -> Result<Self, Problem> {
         let hours = hours.filter(|hours| (1..=HOURS_MAX).contains(hours));
-        let hours = hours.ok_or_else(|| Problem::bad_request("A silence lasts 1 hour to 31 days."))?;
-        let reason = clip(reason.trim(), REASON_CHARS_MAX).into_owned();
-        if reason.is_empty() {
-            return Err(Problem::bad_request("Say why it is silenced: the next person wants to know."));
-        }
+        let hours = hours.ok_or_else(|| {
+            Problem::bad_request(
+                "Say in `hours` how long it is silent: a whole number from 1 to 744 (31 days).",
+            )
+        })?;
+        let reason = match line("reason", reason, REASON_CHARS_MAX) {
+            Ok(reason) => reason.to_owned(),
+            Err(BadLine::Empty { .. }) => {
+                return Err(Problem::bad_request(
+                    "Say in `reason` why it is silenced: the next person wants to know.",
+                ));
+            }
+            Err(bad) => return Err(Problem::bad_request(sentence(&bad.to_string()))),
+        };
         Ok(Self { lasts: Duration::from_hours(hours), reason })
     }
 
@@ -85,7 +99,7 @@ pub async fn begin(state: &AppState, caller: Caller, wanted: Wanted) -> Result<S
             let visible = caller.visible();
             let project = match &wanted.project {
                 Some(named) => Some(find_project(tx, &visible, named)?.id),
-                None if visible != Visible::All => return Err(Problem::bad_request("Choose a project.")),
+                None if visible != Visible::All => return Err(Problem::bad_request(NO_PROJECT)),
                 None => None,
             };
             caller.may(Permission::Triage, subject(project))?;

@@ -3,9 +3,10 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::list::{Asked, Items};
-use super::{Timely, uid};
+use super::{Json, uid};
 use crate::base::{Timestamp, Uid};
 use crate::http::acts::silence::{self, Lasting, Wanted};
 use crate::http::auth::Caller;
@@ -32,8 +33,9 @@ struct SilenceView {
 pub(super) struct NewSilence {
     project: Option<String>,
     key: Option<String>,
-    hours: u64,
-    reason: String,
+    /// Anything at first: what is no number of hours is told as one that is too large.
+    hours: Option<Value>,
+    reason: Option<String>,
 }
 
 /// `GET /silences`: those that have not ended first, then the newest.
@@ -58,10 +60,11 @@ pub(super) async fn list(state: web::Data<AppState>, asked: Asked) -> Result<Htt
 pub(super) async fn begin(
     state: web::Data<AppState>,
     caller: Caller,
-    Timely(wanted): Timely<NewSilence>,
+    Json(wanted): Json<NewSilence>,
 ) -> Result<HttpResponse, Problem> {
     let NewSilence { project, key, hours, reason } = wanted;
-    let lasting = Lasting::new(Some(hours), &reason)?;
+    let lasting =
+        Lasting::new(hours.as_ref().and_then(Value::as_u64), reason.as_deref().unwrap_or_default())?;
     let begun = silence::begin(&state, caller, Wanted { project, key, lasting }).await?;
     answer(&state, begun, StatusCode::CREATED).await
 }

@@ -21,15 +21,7 @@ fn a_silence_over_more_witnesses_than_a_page_holds_covers_all_and_ends() {
     Bed::shared().try_out(|tx, incidents| {
         add_channel(tx, incidents, T0, "mail");
         open_many(tx, incidents, 1_200, Severity::High);
-        let silence = NewSilence {
-            project: None,
-            key: Some("rate:*".to_owned()),
-            reason: "night".to_owned(),
-            created_by: BY.to_owned(),
-            starts_at: T0,
-            ends_at: minutes(30),
-        };
-        incidents.silence(tx, T0, &silence).unwrap();
+        incidents.silence(tx, T0, &silence_of("rate:*")).unwrap();
         let silent = "SELECT count(*) FROM incidents WHERE silenced = 1";
         assert_eq!(count(tx, silent), 1_200);
         assert!(incidents.expire(tx, minutes(30), 100).unwrap().more, "a page per run");

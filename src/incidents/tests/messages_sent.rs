@@ -18,7 +18,13 @@ fn without_a_channel_messages_wait_and_a_new_channel_hears_of_them_once() {
         assert_eq!((sent[0].purpose, sent[0].quantity), (Purpose::Bundle, 30));
         assert_eq!(sent[0].content["items"].as_array().map(Vec::len), Some(bundle::LISTED_MAX));
         incidents
-            .record_delivered(tx, minutes(401), sent[0].id, &attempt(minutes(400)), Receipt::default())
+            .record_delivered(
+                tx,
+                minutes(401),
+                sent[0].id,
+                &attempt(minutes(400)),
+                Receipt { remote_id: None, ..RECEIPT },
+            )
             .unwrap();
         let view = queries::find_by_number(tx, IncidentId(1)).unwrap().unwrap();
         assert_eq!(view.first_sent_at, Some(minutes(400)));

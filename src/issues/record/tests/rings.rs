@@ -1,6 +1,7 @@
 //! What rings, and when again.
 
 use super::*;
+use crate::issues::error_rate;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -76,7 +77,7 @@ async fn more_than_ten_errors_in_five_minutes_open_an_incident_of_their_own() {
     assert_eq!(Timestamp::from_micros(began), at, "not when its step began");
     // Six minutes later nothing of it is in the window.
     let (incidents, later) = (Arc::clone(&house.incidents), NOON + Duration::from_mins(6));
-    let fell = house.store.write("windows", move |tx| evaluate::expire_rates(tx, &incidents, later));
+    let fell = house.store.write("windows", move |tx| error_rate::expire_rates(tx, &incidents, later));
     assert_eq!(fell.await.unwrap(), 1);
     house.store.stop();
 }
