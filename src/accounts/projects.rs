@@ -212,10 +212,13 @@ pub fn members(tx: &ReadTx<'_>, id: ProjectId) -> Result<Vec<Member>, Error> {
 
 /// The projects that a user is a member of, without archived ones, by name.
 pub fn of_member(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<Project>, Error> {
-    let of = tx.all("SELECT project_id FROM project_members WHERE user_id = ?1", [user.0], |row| {
-        row.get(0).map(ProjectId)
-    })?;
-    list(tx, &Visible::Only(of))
+    list(tx, &Visible::Only(memberships(tx, user)?))
+}
+
+/// As [`of_member`], the archived ones too.
+pub(super) fn memberships(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<ProjectId>, Error> {
+    let sql = "SELECT project_id FROM project_members WHERE user_id = ?1";
+    Ok(tx.all(sql, [user.0], |row| row.get(0).map(ProjectId))?)
 }
 
 /// # Errors

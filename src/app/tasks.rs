@@ -192,7 +192,7 @@ async fn refusals(work: Work) -> anyhow::Result<Report> {
 }
 
 async fn merge_ids(work: Work) -> anyhow::Result<Report> {
-    let Some(merge) = work.store.read(Merge::plan).await? else { return Ok(Report::Idle) };
+    let Some(merge) = work.store.read_reserved(Merge::plan).await? else { return Ok(Report::Idle) };
     let merge = Arc::new(Mutex::new(merge));
     loop {
         let step = Arc::clone(&merge);

@@ -59,7 +59,7 @@ impl Watch {
         let now = self.clock.now();
         let clocks = (now, self.clock.monotonic());
         let proof = self.prove().await;
-        let seen = self.store.read(see).await;
+        let seen = self.store.read_reserved(see).await;
         let (outbox, firing) = match seen {
             Ok((outbox, firing)) => (Some(outbox), firing),
             Err(error) => {

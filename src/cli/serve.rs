@@ -52,7 +52,7 @@ impl Serve {
         let log = loaded.config.log;
         let on_terminal = std::io::stdout().is_terminal();
         let format = log.format.unwrap_or(if on_terminal { Format::Text } else { Format::Json });
-        telemetry::init(&Logging { level: log.level, format, to: Destination::Stdout })?;
+        let _last_lines = telemetry::init(&Logging { level: log.level, format, to: Destination::Stdout })?;
         for note in &loaded.notes {
             tracing::warn!("{note}");
         }
@@ -227,7 +227,7 @@ async fn prove_work(store: &Store) -> Result<(), String> {
             Err(error) => return Err(format!("no write was committed: {error}")),
         }
     }
-    let read = store.read(|tx| tx.one("SELECT 1", [], |row| row.get::<_, i64>(0))).await;
+    let read = store.read_reserved(|tx| tx.one("SELECT 1", [], |row| row.get::<_, i64>(0))).await;
     read.map_err(|error: Error| format!("nothing can be read: {error}"))?;
     Ok(())
 }

@@ -15,6 +15,7 @@ mod layers;
 mod limits;
 mod log;
 mod nearest;
+mod outbound;
 mod problem;
 mod reference;
 mod retention;
@@ -35,6 +36,7 @@ pub use key::{Key, Kind, keys, reference_markdown};
 pub use layers::{Origin, Setting};
 pub use limits::Limits;
 pub use log::Log;
+pub use outbound::Outbound;
 pub use problem::{Invalid, Problem};
 pub use retention::Retention;
 pub use server::{BaseUrl, FirstOwner, Mode, Server};
@@ -67,6 +69,7 @@ pub struct Config {
     pub smtp: Option<Smtp>,
     pub alerts: Alerts,
     pub slack: Slack,
+    pub outbound: Outbound,
     pub ingest: Ingest,
     pub issues: Issues,
     pub incidents: Incidents,
@@ -157,6 +160,7 @@ impl Config {
             problems.push(values.problem("alerts.email", why));
         }
         let slack = slack::check(values, problems);
+        let outbound = outbound::check(values, problems);
         let ingest = ingest::check(values, problems);
         let issues = issues::check(values, problems);
         let incidents = incidents::check(values, problems);
@@ -169,6 +173,7 @@ impl Config {
             smtp: smtp.ok()?,
             alerts: alerts?,
             slack: slack?,
+            outbound: outbound?,
             ingest: ingest?,
             issues: issues?,
             incidents: incidents?,

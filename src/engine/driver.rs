@@ -1,8 +1,10 @@
 //! Runs every task by its schedule, on a wake-up and on demand, and keeps what happened for the page.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::sync::watch;
@@ -97,7 +99,7 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be read.
     pub async fn remember(self) -> Result<Self, Error> {
-        let kept = self.store.read(|tx| {
+        let kept = self.store.read_reserved(|tx| {
             tx.all("SELECT task, started_at, duration_us, ok, result FROM task_runs LIMIT 1000", [], read_run)
         });
         for (name, last) in kept.await? {
@@ -213,9 +215,7 @@ impl Engine {
             if stop.is_cancelled() {
                 break;
             }
-            let run = tokio::time::timeout(RUN_TIME_MAX, (running.task.run)());
-            let report = run.await.map_err(|_| format!("gave up after {} s", RUN_TIME_MAX.as_secs()))?;
-            match report.map_err(|error| format!("{error:#}"))? {
+            match running.once().await? {
                 Report::Idle => return Ok((did, false)),
                 Report::Did(what) => return Ok((Some(what), false)),
                 Report::More(what) => did = Some(what),
@@ -272,6 +272,16 @@ async fn wait(clock: &Clock, next_at: Timestamp, ask: &Notify, woken: Option<&mu
 }
 
 impl Running {
+    /// One run, bounded in time. A panic is a failure of this run: the alarms of everybody else go on.
+    async fn once(&self) -> Result<Report, String> {
+        let run = AssertUnwindSafe(async { (self.task.run)().await }).catch_unwind();
+        match tokio::time::timeout(RUN_TIME_MAX, run).await {
+            Err(_) => Err(format!("gave up after {} s", RUN_TIME_MAX.as_secs())),
+            Ok(Err(_)) => Err("ended by a fault in the program".to_owned()),
+            Ok(Ok(report)) => report.map_err(|error| format!("{error:#}")),
+        }
+    }
+
     fn state(&self) -> State {
         self.with(|state| state.clone())
     }
@@ -441,6 +451,34 @@ mod tests {
         assert_eq!((status.runs, status.last_ok), (2, Some(true)), "with nothing to do the failure is over");
         let kept = engine.remember().await.unwrap();
         assert_eq!(kept.status()[0].last_ok, Some(true), "a restart does not bring it back");
+        house.store.stop();
+    }
+
+    #[tokio::test]
+    async fn a_fault_in_a_task_is_a_failed_run_and_nothing_more() {
+        let house = house();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&runs);
+        let every = Schedule::Every(Duration::from_mins(1));
+        let task = Task::new("test.fault", "panics once", every, Wake::ScheduleOnly, move || {
+            let run = count.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert!(run > 0, "a fault");
+                Ok(Report::Idle)
+            }
+        });
+        let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
+        for (_, running) in engine.loops(&house.stop) {
+            house.tracker.spawn(running);
+        }
+        settled(&engine, 1).await;
+        assert_eq!(engine.status()[0].last_result.as_deref(), Some("ended by a fault in the program"));
+        house.clock.advance(Duration::from_mins(1));
+        settled(&engine, 2).await;
+        assert_eq!(engine.status()[0].failures, 1);
+        house.stop.cancel();
+        house.tracker.close();
+        house.tracker.wait().await;
         house.store.stop();
     }
 

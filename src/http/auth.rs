@@ -163,7 +163,7 @@ async fn find_token(state: &AppState, token: &Secret) -> Result<Option<Arc<ApiTo
         Lookup::Absent => Ok(None),
         Lookup::Unknown(ticket) => {
             let key = hash;
-            let found = state.store.read(move |tx| tokens::find_active(tx, &key)).await?;
+            let found = state.store.read_reserved(move |tx| tokens::find_active(tx, &key)).await?;
             Ok(state.cache.tokens.remember(ticket, &hash, found, now))
         }
     }

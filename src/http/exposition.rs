@@ -11,7 +11,7 @@ use crate::base::Severity;
 use crate::health::own::{Outbox, read_outbox};
 use crate::ledger;
 use crate::store::{Error, ReadTx};
-use crate::telemetry::{Exposition, RegistryError};
+use crate::telemetry::{Exposition, RegistryError, lines_dropped};
 
 /// The ledger is shown for this long: a gauge, because its lines go with their age.
 const LEDGER_SHOWN: Duration = Duration::from_hours(24);
@@ -34,6 +34,11 @@ pub async fn render(state: &AppState) -> Result<String, RegistryError> {
     });
     let out = Exposition::default();
     store(&out, state)?;
+    out.counter(
+        "tocsin_log_lines_dropped_total",
+        "Log lines dropped because nobody took them in time.",
+        number(lines_dropped()),
+    )?;
     memory(&out, state)?;
     tasks(&out, state)?;
     messages(&out, state, &read)?;

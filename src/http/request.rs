@@ -82,9 +82,11 @@ pub fn client_address(request: &HttpRequest, state: &AppState) -> Option<IpAddr>
     Some(Chain::of(request, &state.config.http)?.sender)
 }
 
-/// Whether a request was sent on this machine, and not merely passed on by a proxy that runs here.
+/// Whether a request was sent on this machine, and not merely passed on by a proxy that runs here. Where others reach
+/// tocsin under its base URL a proxy may stand before it and say nothing of that, so no request is known to be from here.
 pub fn is_local(request: &HttpRequest, state: &AppState) -> bool {
-    Chain::of(request, &state.config.http).is_some_and(|chain| chain.is_local(request))
+    state.base_url.is_loopback()
+        && Chain::of(request, &state.config.http).is_some_and(|chain| chain.is_local(request))
 }
 
 const FORWARDED_FOR: &str = "x-forwarded-for";

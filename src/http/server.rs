@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use actix_web::http::Method;
 use actix_web::{App, HttpServer, middleware, web};
 use tokio_util::sync::CancellationToken;
 
 use super::drain::{self, Door, Drain};
 use super::ingest::{direct, envelope, sentry};
-use super::{AppState, admin, api, own, request, services};
+use super::{AppState, admin, api, own, problem, request, services};
 
 /// Longer than the 60 s for which proxies keep idle connections: else one of theirs dies under a request now and then.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -36,6 +37,7 @@ pub fn run(
             .wrap(middleware::from_fn(request::identify))
             .wrap(middleware::from_fn(request::head_as_get))
             .wrap(middleware::from_fn(drain::tell_end))
+            .configure(problem::parameters)
             .configure(machines)
             .configure(itself)
             .configure(api::routes)
@@ -81,23 +83,24 @@ pub fn safe_headers() -> middleware::DefaultHeaders {
         .add(("Permissions-Policy", "camera=(), microphone=(), geolocation=()"))
 }
 
-/// SDKs and apps.
+/// SDKs and apps. Browsers ask before they send, and another method gets an answer in the words of the path.
 fn machines(config: &mut web::ServiceConfig) {
+    let preflight = || web::method(Method::OPTIONS).to(sentry::preflight);
+    let of_sdks =
+        |path| web::resource(path).default_service(web::to(sentry::wrong_method)).route(preflight());
     for path in ["/api/{project}/envelope", "/api/{project}/envelope/"] {
-        let resource = web::resource(path).route(web::post().to(envelope::envelope));
-        config.service(resource.route(web::method(actix_web::http::Method::OPTIONS).to(sentry::preflight)));
+        config.service(of_sdks(path).route(web::post().to(envelope::envelope)));
     }
     for path in ["/api/{project}/store", "/api/{project}/store/"] {
-        let resource = web::resource(path)
-            .route(web::post().to(envelope::store_event))
-            .route(web::get().to(envelope::store_pixel));
-        config.service(resource.route(web::method(actix_web::http::Method::OPTIONS).to(sentry::preflight)));
+        let resource = of_sdks(path).route(web::post().to(envelope::store_event));
+        config.service(resource.route(web::get().to(envelope::store_pixel)));
     }
-    let preflight = || web::method(actix_web::http::Method::OPTIONS).to(sentry::preflight);
+    let of_apps =
+        |path| web::resource(path).default_service(web::to(direct::wrong_method)).route(preflight());
     config
-        .service(web::resource("/api/v1/errors").route(web::post().to(direct::errors)).route(preflight()))
-        .service(web::resource("/api/v1/metrics").route(web::post().to(direct::metrics)).route(preflight()))
-        .service(web::resource("/api/v1/deploys").route(web::post().to(direct::deploys)).route(preflight()));
+        .service(of_apps("/api/v1/errors").route(web::post().to(direct::errors)))
+        .service(of_apps("/api/v1/metrics").route(web::post().to(direct::metrics)))
+        .service(of_apps("/api/v1/deploys").route(web::post().to(direct::deploys)));
 }
 
 /// systemd, probes, Prometheus.

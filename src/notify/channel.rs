@@ -52,7 +52,7 @@ pub struct Parts {
 #[derive(Clone, Debug)]
 pub struct Transport {
     pub http: outbound::Client,
-    /// PEM text of further certificate authorities, for mail; the HTTP client has its own copy.
+    /// PEM text of further certificate authorities, for mail; the HTTP client has its own.
     pub authorities: Option<Vec<u8>>,
 }
 

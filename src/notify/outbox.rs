@@ -172,7 +172,7 @@ impl Outbox {
     async fn send(&self, claimed: Claimed) -> Verdict {
         let now = self.worker.clock.now();
         let (outbox, delivery) = (self.clone(), claimed.clone());
-        let loaded = self.store.read(move |tx| outbox.load(tx, now, &delivery)).await;
+        let loaded = self.store.read_reserved(move |tx| outbox.load(tx, now, &delivery)).await;
         let (verdict, attempt, health) = match loaded {
             Ok(Loaded::Ready { channel, health, letter }) => {
                 let Outcome { verdict, attempt, health } =

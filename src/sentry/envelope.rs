@@ -41,9 +41,11 @@ pub struct Item<'a> {
 }
 
 impl Item<'_> {
-    /// What it stands for in the ledger: its entries where it says how many, else itself.
+    /// What it stands for in the ledger: its entries where it says how many, else itself. An entry takes a byte at least,
+    /// so that nobody claims more than they sent.
     pub fn lost(&self) -> (Category, u64) {
-        (self.kind.category(), self.item_count.unwrap_or(1))
+        let entries_max = u64::try_from(self.payload.len()).unwrap_or(u64::MAX);
+        (self.kind.category(), self.item_count.map_or(1, |count| count.min(entries_max)))
     }
 }
 
@@ -376,6 +378,7 @@ mod tests {
         let item = &envelope.items[0];
         assert_eq!((item.kind.as_str(), item.item_count), ("profile_chunk", Some(3)));
         assert_eq!(item.payload, b"{}");
+        assert_eq!(item.lost().1, 2, "three entries do not fit into two bytes");
     }
 
     proptest! {

@@ -34,6 +34,8 @@ pub enum Error {
     Migration(Arc<rusqlite_migration::Error>),
     #[error("no reading connection came free in time")]
     ReadersBusy,
+    #[error("reading took too long and was given up: ask for less")]
+    ReadTooLong,
     #[error("{0}")]
     Io(Arc<std::io::Error>),
 }
@@ -42,6 +44,8 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
+            // Nothing interrupts but a read's deadline.
+            Some(ErrorCode::OperationInterrupted) => Self::ReadTooLong,
             Some(ErrorCode::SystemIoFailure) if is_out_of_space(&error) => Self::DiskFull,
             Some(ErrorCode::SystemIoFailure) => Self::DiskFailed(Arc::new(error)),
             _ if is_damage(&error) => Self::Damaged(Arc::new(error)),

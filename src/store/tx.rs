@@ -128,23 +128,10 @@ impl<'c> WriteTx<'c> {
         &self,
         work: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.savepoint("SAVEPOINT attempt")?;
-        let touched = self.touched.borrow().len();
-        match work(self) {
-            Ok(value) => {
-                self.savepoint("RELEASE attempt")?;
-                Ok(value)
-            }
-            Err(error) => {
-                self.touched.borrow_mut().truncate(touched);
-                // Where the whole transaction is gone there is nothing left to undo.
-                if self.is_open().is_ok() {
-                    self.savepoint("ROLLBACK TO attempt")?;
-                    self.savepoint("RELEASE attempt")?;
-                }
-                Err(error)
-            }
-        }
+        let attempt = Attempt::begin(self)?;
+        let value = work(self)?;
+        attempt.keep()?;
+        Ok(value)
     }
 
     fn savepoint(&self, sql: &'static str) -> Result<(), Error> {
@@ -153,6 +140,46 @@ impl<'c> WriteTx<'c> {
 
     pub(super) fn take_touched(&self) -> Vec<Topic> {
         self.touched.take()
+    }
+}
+
+/// A savepoint that is undone where it is not kept: by an error, and by a panic that somebody further out catches.
+struct Attempt<'t, 'c> {
+    tx: &'t WriteTx<'c>,
+    touched: usize,
+    is_kept: bool,
+}
+
+impl<'t, 'c> Attempt<'t, 'c> {
+    fn begin(tx: &'t WriteTx<'c>) -> Result<Self, Error> {
+        tx.savepoint("SAVEPOINT attempt")?;
+        Ok(Self { tx, touched: tx.touched.borrow().len(), is_kept: false })
+    }
+
+    fn keep(mut self) -> Result<(), Error> {
+        self.tx.savepoint("RELEASE attempt")?;
+        self.is_kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Attempt<'_, '_> {
+    fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        self.tx.touched.borrow_mut().truncate(self.touched);
+        // Where the whole transaction is gone there is nothing left to undo.
+        let undone = self.tx.is_open().and_then(|()| {
+            self.tx.savepoint("ROLLBACK TO attempt")?;
+            self.tx.savepoint("RELEASE attempt")
+        });
+        if let Err(error) = undone
+            && self.tx.is_open().is_ok()
+        {
+            tracing::error!(%error, "a part of a batch could not be undone; all of it is");
+            self.tx.connection.execute_batch("ROLLBACK").ok();
+        }
     }
 }
 

@@ -223,7 +223,7 @@ async fn what_an_envelope_loses_is_counted_item_by_item() {
     let house = House::open().await;
     let key = house.key(KeyKind::Server, 600).await;
     let scarce = house.key(KeyKind::Server, 2).await;
-    let logs = "{\"type\":\"log\",\"item_count\":5}\n{}\n";
+    let logs = "{\"type\":\"log\",\"item_count\":5}\n{\"items\":[]}\n";
     let place = |key| format!("/api/1/envelope/?sentry_key={key}");
 
     let unreadable = format!("{{}}\n{{\"type\":\"event\"}}\nnonsense\n{SESSION}{logs}");

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tocsin::app::{first_words, send_test};
 use tocsin::base::Timestamp;
+use tocsin::config::BaseUrl;
 use tocsin::lifecycle::StopReason;
 use tocsin::lifecycle::control::{Answer, TestKind};
 use tocsin::outbound::Method;
-use tocsin::outbound::header::HeaderMap;
+use tocsin::outbound::header::{self, HeaderMap, HeaderValue};
 use tocsin::store::{Error, Options, Store};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -206,6 +207,50 @@ async fn metrics_count_what_came_and_what_runs() {
         "tocsin_not_kept_last_day{category=\"error\",reason=\"duplicate\"} 1",
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line:?} is missing:\n{text}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_others_reach_tocsin_metrics_need_a_token_from_everywhere() {
+    let house = House::with(|config| {
+        config.server.base_url = Some(BaseUrl::parse("https://tocsin.example.com").unwrap());
+    })
+    .await;
+    let refused = house.get("/metrics", None).await;
+    assert_eq!(refused.status, 401);
+    assert!(refused.text().contains("a token with the scope metrics"), "{}", refused.text());
+    let token = house.token("metrics").await;
+    assert_eq!(house.get("/metrics", Some(&token)).await.status, 200);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_cannot_be_read_is_refused_in_the_frame_of_a_page() {
+    let house = House::open().await;
+    let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
+    let page = house.send_with(Method::GET, "/sign-in?next=/&next=/", headers, Vec::new()).await;
+    assert_eq!(page.status, 400);
+    let text = page.text();
+    assert!(text.contains("<html") && text.contains("This address cannot be read"), "{text}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_method_is_told_in_the_words_of_its_path() {
+    let house = House::open().await;
+    for (path, media_type) in [
+        ("/api/1/envelope/", "application/json"),
+        ("/api/1/store", "application/json"),
+        ("/api/v1/errors", "application/problem+json"),
+        ("/api/v1/metrics", "application/problem+json"),
+        ("/api/v1/deploys", "application/problem+json"),
+    ] {
+        let answer = house.send_with(Method::PUT, path, HeaderMap::new(), Vec::new()).await;
+        assert_eq!(answer.status, 405, "{path}");
+        assert_eq!(answer.headers["content-type"], media_type, "{path}");
+        assert_eq!(answer.headers["access-control-allow-origin"], "*", "{path}");
+        assert_eq!(json(&answer)["detail"], "PUT is not possible here: send POST.", "{path}");
     }
     house.stop().await;
 }

@@ -15,6 +15,7 @@ use crate::config::{Mode, Origin};
 use crate::lifecycle::SEALING_KEY_FILE;
 use crate::lifecycle::control::{self, Answer, AskError, Command, Health, StatusOf};
 use crate::notify::outbox::seal_context;
+use crate::store::limit_time;
 
 pub(super) const PARTS: &[Part] = &[
     Part { name: "configuration", look: configuration },
@@ -138,7 +139,7 @@ fn database(facts: &Facts) -> Finding {
         return Finding::warn("there is none yet", "`tocsin serve` makes it");
     };
     let checked = connection.and_then(|connection| {
-        sql::limit_time(&connection, DATABASE_TIME)?;
+        limit_time(&connection, DATABASE_TIME)?;
         Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?)
     });
     match checked {

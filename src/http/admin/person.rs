@@ -60,12 +60,7 @@ pub(super) async fn set_role(
 ) -> Result<HttpResponse, Problem> {
     let role: Role = form.text("role").parse()?;
     let asked = Asked { id: read_id(&id)?, form, name: "user.set_role" };
-    change(&state, asked, move |tx, by, user| {
-        users::set_role(tx, by, user.id, role)?;
-        // Who only looks makes no tokens; those made before must not do what their maker no longer may.
-        take_tokens(tx, by, user, role == Role::Viewer)
-    })
-    .await
+    change(&state, asked, move |tx, by, user| users::set_role(tx, by, user.id, role)).await
 }
 
 /// `POST /people/{id}/disable`, with `tokens` also those that they made; with `enable` the way back.
@@ -210,7 +205,7 @@ fn load(
 ) -> Result<PersonPage, Problem> {
     let user = users::find_by_uid(tx, id)?.ok_or(Error::UnknownUser)?;
     let listed = sessions::list(tx, user.id, now)?;
-    let made = tokens::list(tx)?.iter().filter(|token| token.is_made_by(&user.email)).count();
+    let made = tokens::count_of(tx, &user.email)?;
     let projects = projects::of_member(tx, user.id)?;
     Ok(PersonPage {
         frame: Frame::load(tx, signed_in, Place::People)?,

@@ -146,7 +146,7 @@ async fn look_up(state: &AppState, key: PublicKey, now: Timestamp) -> Result<Opt
         Lookup::Absent => return Ok(None),
         Lookup::Unknown(ticket) => ticket,
     };
-    let found = state.store.read(move |tx| keys::find_grant(tx, key)).await;
+    let found = state.store.read_reserved(move |tx| keys::find_grant(tx, key)).await;
     let found = found.map_err(Refusal::busy)?;
     Ok(state.cache.keys.remember(ticket, &key, found, now))
 }

@@ -21,7 +21,7 @@ use super::admit::{
 };
 use super::envelope::refuse_event;
 use super::reported::ReportedError;
-use super::sentry::with_cors;
+use super::sentry::{with_cors, wrong_method_text};
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::Grant;
 use crate::accounts::{KeyKind, PublicKey, Visible, projects};
@@ -77,6 +77,11 @@ pub async fn deploys(mut call: Call) -> HttpResponse {
     call.answer(taken)
 }
 
+/// Answers every method but those that the path takes.
+pub async fn wrong_method(request: HttpRequest) -> HttpResponse {
+    refused(&request, &Problem::new(StatusCode::METHOD_NOT_ALLOWED, wrong_method_text(&request)))
+}
+
 impl FromRequest for Call {
     type Error = actix_web::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
@@ -99,14 +104,18 @@ impl Call {
     fn answer(&self, taken: Result<HttpResponse, Refusal>) -> HttpResponse {
         taken.unwrap_or_else(|refusal| {
             refusal.count(&self.state.refusals);
-            let mut response = refusal.problem.response(Some(&request_id(&self.request)));
-            for (name, value) in CORS_HEADERS {
-                let name = HeaderName::from_static(name);
-                response.headers_mut().insert(name, HeaderValue::from_static(value));
-            }
-            response
+            refused(&self.request, &refusal.problem)
         })
     }
+}
+
+/// A browser sees the reason only beside the CORS headers.
+fn refused(request: &HttpRequest, problem: &Problem) -> HttpResponse {
+    let mut response = problem.response(Some(&request_id(request)));
+    for (name, value) in CORS_HEADERS {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
 }
 
 async fn take_error(call: &mut Call) -> Result<HttpResponse, Refusal> {
@@ -197,8 +206,11 @@ async fn find_sender(call: &Call) -> Result<Sender, Refusal> {
         .ok()
         .and_then(|query| query.into_inner().project);
     let visible = actor.visible();
-    let project =
-        state.store.read(move |tx| open_project(tx, &visible, named.as_deref())).await.map_err(refuse)?;
+    let project = state
+        .store
+        .read_reserved(move |tx| open_project(tx, &visible, named.as_deref()))
+        .await
+        .map_err(refuse)?;
     match decide(&actor, Permission::Ingest, Subject::Project(project)) {
         Decision::Allowed => Ok(Sender { project, grant: None }),
         Decision::Denied(denial) => Err(refuse(denial.into())),

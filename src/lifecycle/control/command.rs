@@ -43,9 +43,14 @@ pub enum Command {
     },
     UserDisable {
         email: String,
+        /// Ends the tokens that they made, too.
+        #[serde(default)]
+        tokens: bool,
     },
     UserRemove {
         email: String,
+        #[serde(default)]
+        tokens: bool,
     },
     SendTest {
         what: TestKind,

@@ -133,6 +133,42 @@ async fn a_transaction_that_sqlite_takes_back_is_told_to_all_in_it_and_the_rest_
 }
 
 #[tokio::test]
+async fn a_panic_inside_two_attempts_undoes_both() {
+    let (_folder, opened) = open();
+    let store = opened.start().unwrap();
+    let failed = store.write("test", |tx| {
+        put(tx, "k1")?;
+        tx.attempt(|tx| -> Result<(), Error> {
+            put(tx, "k2")?;
+            panic!("a fault in the inner one")
+        })
+    });
+    assert!(matches!(failed.await, Err(Error::Panicked)));
+    store.write("next", |tx| put(tx, "k3")).await.unwrap();
+    assert_eq!(count(&store), 1);
+    store.stop();
+}
+
+#[tokio::test]
+async fn an_attempt_that_fails_takes_back_only_what_it_did() {
+    let (_folder, opened) = open();
+    let store = opened.start().unwrap();
+    let kept = store.write("test", |tx| {
+        put(tx, "k1")?;
+        let failed = tx.attempt(|tx| -> Result<(), Error> {
+            put(tx, "k2")?;
+            tx.attempt(|tx| put(tx, "k3"))?;
+            Err(Error::Busy)
+        });
+        assert!(matches!(failed, Err(Error::Busy)));
+        tx.attempt(|tx| put(tx, "k4"))
+    });
+    kept.await.unwrap();
+    assert_eq!(count(&store), 2);
+    store.stop();
+}
+
+#[tokio::test]
 async fn a_lane_whose_transaction_is_lost_writes_nothing_outside_of_it() {
     let (_folder, mut opened, lane) = open_with_lane();
     fill(&opened);

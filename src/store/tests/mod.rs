@@ -5,6 +5,7 @@ use super::*;
 
 mod faults;
 mod log;
+mod reading;
 
 fn open() -> (tempfile::TempDir, Opened) {
     let folder = tempfile::tempdir().unwrap();
