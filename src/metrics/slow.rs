@@ -87,8 +87,8 @@ pub fn expire_slow(
 /// Forgets marks that are older than any window, at most `limit`.
 pub fn purge_slow(tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<usize, Error> {
     tx.execute(
-        "DELETE FROM slow_points WHERE (project_id, at, point_id) IN (
-             SELECT project_id, at, point_id FROM slow_points WHERE at < ?1 ORDER BY at LIMIT ?2)",
+        "DELETE FROM slow_points WHERE (project_id, type, at, point_id) IN (
+             SELECT project_id, type, at, point_id FROM slow_points WHERE at < ?1 ORDER BY at LIMIT ?2)",
         params![(now - rules::WINDOW_MAX).as_micros(), limit],
     )
 }

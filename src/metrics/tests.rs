@@ -131,7 +131,7 @@ async fn a_window_is_a_range_of_slow_points_and_what_is_old_is_found_by_its_time
     let plans = house.store.write("plans", ask).await.unwrap();
     let of_window: Vec<_> = plans
         .iter()
-        .filter(|plan| plan.has("SEARCH slow_points USING PRIMARY KEY (project_id=? AND at>?)"))
+        .filter(|plan| plan.has("SEARCH slow_points USING PRIMARY KEY (project_id=? AND type=? AND at>?)"))
         .collect();
     assert_eq!(of_window.len(), 2, "the count and the slowest: {plans:?}");
     for index in ["slow_points_by_time", "metric_points_by_time"] {

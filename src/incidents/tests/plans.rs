@@ -37,9 +37,24 @@ const DEEDS: [Deed; 8] = [
     (
         "list",
         list_everything,
-        &["incidents_by_project", "incidents_unresolved", "deliveries_by_state", "deliveries_by_project"],
+        &[
+            "incidents_by_project",
+            "incidents_unresolved",
+            "deliveries_by_state",
+            "deliveries_by_project",
+            "deliveries_of_project",
+        ],
     ),
-    ("page", read_page, &["witnesses_by_incident", "incident_events_by_incident", "deliveries_by_incident"]),
+    (
+        "page",
+        read_page,
+        &[
+            "witnesses_by_incident",
+            "incident_events_by_incident",
+            "deliveries_by_incident",
+            "delivery_attempts_by_delivery",
+        ],
+    ),
     ("raise", raise_of_service, &["witnesses_live", "incidents_unresolved", "incidents_by_service"]),
     (
         "claim",
@@ -72,6 +87,7 @@ fn list_everything(tx: &WriteTx<'_>, _: &Incidents) {
     for scope in [Scope::All, SHOP] {
         queries::count(tx, scope).unwrap();
         messages::list(tx, scope, Some("waiting"), PAGE).unwrap();
+        messages::list(tx, scope, None, PAGE).unwrap();
         messages::count(tx, scope, &["waiting"]).unwrap();
     }
 }
