@@ -4,6 +4,7 @@ pub mod acts;
 pub mod admin;
 pub mod api;
 pub mod auth;
+pub mod doubles;
 pub mod exposition;
 pub mod ingest;
 pub mod observed;

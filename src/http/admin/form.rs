@@ -3,10 +3,11 @@
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use subtle::ConstantTimeEq;
 
 use super::super::auth::{Caller, SignedIn};
+use super::super::doubles::Asked;
 use super::super::request::{BODY_WITHIN, in_time};
 use super::super::{AppState, Problem};
 use crate::base::Secret;
@@ -102,6 +103,23 @@ impl Wrongs {
 }
 
 impl Form {
+    /// Answers with `act`, once: the second of two equal forms sent at once, as by a double click, gets the answer of
+    /// the first. Forms that make something want it.
+    pub(super) async fn once<Acting>(
+        self,
+        state: web::Data<AppState>,
+        place: &str,
+        act: impl FnOnce(web::Data<AppState>, Self) -> Acting,
+    ) -> Result<HttpResponse, Problem>
+    where
+        Acting: Future<Output = Result<HttpResponse, Problem>> + 'static,
+    {
+        let fields = self.fields.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let asked = Asked::new(self.signed_in.session.uid, place, fields);
+        let acting = act(state.clone(), self);
+        state.doubles.once(asked, state.clock.now(), acting).await
+    }
+
     pub fn text(&self, name: &str) -> &str {
         self.fields.text(name)
     }
