@@ -316,7 +316,8 @@ fn version(channel: &Channel) -> String {
     hash.update(&channel.name);
     hash.update(channel.settings.to_string());
     hash.update(channel.sealed.as_deref().unwrap_or_default());
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let first = hash.finalize()[..8].iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    format!("{first:016x}")
 }
 
 /// What a person may mend in the form; everything else is a refusal.

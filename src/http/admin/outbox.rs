@@ -23,6 +23,7 @@ use crate::http::{AppState, Problem};
 use crate::incidents::queries::{self, PageOf, Scope};
 use crate::incidents::views::DeliveryView;
 use crate::incidents::{DeliveryId, messages};
+use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "outbox.html", config = "src/http/admin/askama.toml")]
