@@ -133,10 +133,19 @@ pub fn find_visible(
 
 /// The projects in `visible` that are not archived, by name.
 pub fn list(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<Project>, Error> {
+    list_where(tx, visible, false)
+}
+
+/// The archived projects in `visible`, by name.
+pub fn list_archived(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<Project>, Error> {
+    list_where(tx, visible, true)
+}
+
+fn list_where(tx: &ReadTx<'_>, visible: &Visible, is_archived: bool) -> Result<Vec<Project>, Error> {
     let mut projects = tx.all(
         "SELECT id, slug, name, created_at, first_event_at, archived_at FROM projects
-         WHERE archived_at IS NULL ORDER BY name COLLATE NOCASE, id LIMIT ?1",
-        [PROJECTS_MAX],
+         WHERE (archived_at IS NOT NULL) = ?2 ORDER BY name COLLATE NOCASE, id LIMIT ?1",
+        params![PROJECTS_MAX, is_archived],
         project,
     )?;
     projects.retain(|project| visible.contains(project.id));

@@ -17,6 +17,7 @@ use crate::base::{Clock, Entropy};
 use crate::config::{self, BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
+use crate::http::doubles::Doubles;
 use crate::http::drain::Door;
 use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
@@ -124,6 +125,7 @@ impl App {
             cache: Arc::new(Cache::default()),
             key_limits: Arc::new(Limiter::new(KEYS_LIMITED_MAX)),
             sign_in: Arc::new(SignInGate::default()),
+            doubles: Doubles::default(),
             hashing: tokio::sync::Semaphore::new(1),
             tools,
             refusals,

@@ -183,7 +183,11 @@ fn budget(letting_go: LettingGo) -> Task {
 
 async fn tests(work: Work) -> anyhow::Result<Report> {
     let sent = work.outbox.run_tests().await?;
-    Ok(if sent == 0 { Report::Idle } else { Report::Did(format!("{sent} tests")) })
+    Ok(if sent == 0 {
+        Report::Idle
+    } else {
+        Report::Did(format!("{sent} {}", if sent == 1 { "test" } else { "tests" }))
+    })
 }
 
 async fn refusals(work: Work) -> anyhow::Result<Report> {

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod api;
 pub mod auth;
 pub mod body;
+pub mod doubles;
 pub mod drain;
 pub mod exposition;
 pub mod ingest;

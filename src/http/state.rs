@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::doubles::Doubles;
 use super::ingest::Refusals;
 use super::ingest::admit::Allowance;
 use super::ingest::points::PointLane;
@@ -42,6 +43,8 @@ pub struct AppState {
     pub cache: Arc<Cache>,
     pub key_limits: Arc<Limiter<(PublicKey, Allowance)>>,
     pub sign_in: Arc<SignInGate>,
+    /// Forms that were sent a moment ago.
+    pub doubles: Doubles,
     /// Passwords are hashed one at a time: each takes 19 MiB and a core.
     pub hashing: tokio::sync::Semaphore,
     pub tools: Tools,

@@ -166,6 +166,16 @@ pub fn count_open(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<i64, Error> {
     )
 }
 
+/// Open incidents in scope that are silenced: nobody is asked to look at them.
+pub fn count_silenced(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<i64, Error> {
+    tx.one(
+        "SELECT count(*) FROM incidents WHERE state <> 'resolved' AND state = 'open' AND silenced
+           AND (?1 IS NULL OR project_id IN (SELECT value FROM json_each(?1)))",
+        [project_list(scope)],
+        |row| row.get(0),
+    )
+}
+
 /// How long each incident took to be seen, the quickest first: those of the newest thousand that began since then.
 pub fn times_to_detect(tx: &ReadTx<'_>, scope: Scope<'_>, since: Timestamp) -> Result<Vec<Duration>, Error> {
     tx.all(

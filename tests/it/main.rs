@@ -2,6 +2,7 @@
 
 mod alarms;
 mod api;
+mod forms;
 mod hostile;
 mod intake;
 mod layers;

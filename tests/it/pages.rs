@@ -93,9 +93,10 @@ impl House {
         let (location, cookie) = (text_of(header::LOCATION).unwrap_or_default(), text_of(header::SET_COOKIE));
         let set = response.headers().get_all(header::SET_COOKIE);
         let cookies = set.map(|value| value.to_str().unwrap().to_owned()).collect();
+        let cache = text_of(header::CACHE_CONTROL).unwrap_or_default();
         let status = response.status();
         let text = String::from_utf8(test::read_body(response).await.to_vec()).unwrap();
-        Answer { status, location, cookie, cookies, text }
+        Answer { status, location, cookie, cookies, cache, text }
     }
 
     pub(crate) async fn user(&self, email: &str, role: Role) -> users::User {
@@ -150,6 +151,7 @@ pub(crate) struct Answer {
     pub(crate) location: String,
     pub(crate) cookie: Option<String>,
     pub(crate) cookies: Vec<String>,
+    pub(crate) cache: String,
     pub(crate) text: String,
 }
 
@@ -318,7 +320,12 @@ async fn signing_out_everywhere_else_leaves_this_browser() {
     let house = House::build().await;
     let user = house.user("ada@shop.example", Role::Owner).await;
     let (here, there) = (house.visitor(&user).await, house.visitor(&user).await);
-    assert_eq!(house.send(get(&there, "/account")).await.status, StatusCode::OK);
+    let page = house.send(get(&there, "/account")).await;
+    assert_eq!(
+        (page.status, page.cache.as_str()),
+        (StatusCode::OK, "no-store"),
+        "Back shows nothing after signing out"
+    );
     let fields = [("csrf", here.csrf.as_str())];
     house.send(post(&here, "/account/sessions/end-others", &fields)).await;
     assert_eq!(house.send(get(&there, "/account")).await.status, StatusCode::SEE_OTHER);

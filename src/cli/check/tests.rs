@@ -54,11 +54,12 @@ fn a_sealing_key_that_does_not_open_the_channels_fails() {
     let connection = rusqlite::Connection::open(folder.path().join("tocsin.db")).unwrap();
     let sql = "INSERT INTO channels (uid, name, kind, settings, sealed, owner, position, state, created_at)
                VALUES (?1, 'Pager', 'webhook', '{}', ?2, 'page', 1, 'ready', 0)";
-    connection.execute(sql, rusqlite::params![uid.as_bytes(), sealed]).unwrap();
     let found = || {
         let found = look_at_all(PARTS, &facts(folder.path()), TIME_MAX);
         found.into_iter().find(|(name, _)| *name == "sealing key").unwrap().1
     };
+    assert_eq!(found().verdict, Verdict::Fail, "tocsin does not start beside a database without its key");
+    connection.execute(sql, rusqlite::params![uid.as_bytes(), sealed]).unwrap();
     assert_eq!(found().verdict, Verdict::Fail);
     std::fs::write(folder.path().join("sealing.key"), [8; 32]).unwrap();
     let other = found();

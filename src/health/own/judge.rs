@@ -129,7 +129,7 @@ fn queue(look: &Look, was_bad: bool) -> Option<Bad> {
 }
 
 fn outbox(look: &Look, was_bad: bool) -> Option<Bad> {
-    let outbox = look.outbox.filter(|outbox| outbox.channels_ready + outbox.channels_off > 0)?;
+    let outbox = look.outbox.as_ref().filter(|outbox| outbox.channels_ready + outbox.channels_off > 0)?;
     let oldest = outbox.oldest?;
     let age = look.at.since(oldest);
     let summary = || format!("{} messages do not go out, the oldest for {}", outbox.pending, span(age));
@@ -139,11 +139,14 @@ fn outbox(look: &Look, was_bad: bool) -> Option<Bad> {
 
 fn disk(look: &Look, was_bad: bool) -> Option<Bad> {
     if look.reserve_gone || look.disk_full > 0 || look.proof == Proof::DiskFull {
-        let summary = "The disk is full: nothing more is stored until there is room".to_owned();
+        let summary =
+            "The disk is full: nothing more is stored until space is freed where the data folder lies"
+                .to_owned();
         return Some(bad(Severity::Critical, summary, look.at));
     }
     let Disk { free_bytes, total_bytes } = look.disk?;
-    let summary = || format!("{} of disk are left for {}", bytes(free_bytes), bytes(total_bytes));
+    let summary =
+        || format!("{} of {} are free on the disk of the data folder", bytes(free_bytes), bytes(total_bytes));
     let below = |room: &Room| {
         let bound = room.of(total_bytes);
         // A tenth more has to be free before it counts as well again.

@@ -56,7 +56,7 @@ pub fn status_line(known: &Known, parts: &[PartHealth]) -> String {
         return format!("{} · {}", health.as_str(), part.text);
     }
     let Some(look) = &known.look else { return format!("{} · starting", health.as_str()) };
-    let outbox = look.outbox.unwrap_or_default();
+    let outbox = look.outbox.clone().unwrap_or_default();
     format!(
         "{} · {} open incidents · {} messages to send · {:.1} events/s",
         health.as_str(),
@@ -109,22 +109,33 @@ fn outbox(look: Option<&Look>, standing: &Standing) -> PartHealth {
     if let Some(text) = worst(standing, &[Trouble::Outbox]) {
         return part(Health::Degraded, text);
     }
-    let Some(outbox) = look.and_then(|look| look.outbox) else {
+    let Some(outbox) = look.and_then(|look| look.outbox.as_ref()) else {
         return part(Health::Unknown, "not looked at yet".to_owned());
     };
-    let Outbox { pending, waiting, channels_ready, channels_off, .. } = outbox;
-    match (channels_ready, channels_off, waiting, pending) {
+    let Outbox { pending, waiting, channels_ready, channels_off, off_names, untested_names, .. } = outbox;
+    match (*channels_ready, *channels_off, *waiting, *pending) {
         (0, 0, 0, _) => part(Health::Healthy, "no channel is set up: nobody can be rung".to_owned()),
         (0, 0, waiting, _) => {
-            part(Health::Degraded, format!("{waiting} messages wait: no channel is set up to ring anybody"))
+            let waiting = counted(waiting, "message waits", "messages wait");
+            part(Health::Degraded, format!("{waiting}: no channel is set up to ring anybody"))
         }
-        (0, off, ..) => part(Health::Degraded, format!("none of {off} channels works: nobody can be rung")),
-        (_, off @ 1.., ..) => part(Health::Degraded, format!("{off} channels are paused or broken")),
+        (0, ..) => part(Health::Degraded, format!("nobody can be rung: {off_names} cannot ring")),
+        (_, 1.., ..) => {
+            part(Health::Degraded, format!("paused, failing or broken: {off_names}; the other channels ring"))
+        }
+        (_, 0, 0, 0) if !untested_names.is_empty() => {
+            part(Health::Healthy, format!("nothing waits; never tested: {untested_names}"))
+        }
         (_, 0, 0, 0) => part(Health::Healthy, "everything is delivered".to_owned()),
         (_, 0, waiting, pending) => {
-            part(Health::Healthy, format!("{} messages are on their way", waiting + pending))
+            let under_way = counted(waiting + pending, "message is", "messages are");
+            part(Health::Healthy, format!("{under_way} on the way"))
         }
     }
+}
+
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn tasks(live: &Live) -> PartHealth {

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::channel_form::{self, Content, Draft, Known, preset_key};
 use super::channel_words::{Outcome, changed_elsewhere, kind_name, outcome, standing, state_badge};
 use super::channels::{find, target};
 use super::form::{Form, Wrongs};
-use super::frame::{Frame, Place, form_page, page, see_other};
+use super::frame::{Frame, Place, form_page, page, page_with, see_other};
 use super::incident::{MessageLine, message_line};
 use super::incident_words::Badge;
 use super::wording::counted;
@@ -61,6 +63,8 @@ struct ChannelPage {
     may_edit: bool,
     may_remove: bool,
     is_absent: bool,
+    /// What the form was made of: whoever saves it later than somebody else is told.
+    seen: String,
     /// What removing it would hand on.
     undelivered: String,
     /// Which projects chose it, and what they would ring instead; empty where none did.
@@ -83,6 +87,8 @@ struct LastMessage {
 struct FormView {
     kind: &'static str,
     is_new: bool,
+    /// Somebody else saved first.
+    is_changed: bool,
     draft: Draft,
     wrongs: Wrongs,
     presets: Vec<PresetChoice>,
@@ -135,6 +141,7 @@ impl FormView {
         Self {
             kind: kind.as_str(),
             is_new: kept.is_none(),
+            is_changed: false,
             presets: presets.collect(),
             preset,
             draft,
@@ -230,6 +237,15 @@ pub(super) async fn update(
     if channel.owner != ChannelOwner::Page {
         return Err(incidents::Error::OwnedElsewhere("configuration").into());
     }
+    let seen = form.text("seen");
+    if !seen.is_empty() && seen != version(&channel) {
+        let text =
+            "Somebody changed this channel meanwhile. Here is what it is now: nothing of yours was saved.";
+        let mut page =
+            load(&state, form.signed_in, id, Some((Draft::of(&channel), Wrongs::one("form", text)))).await?;
+        page.form.is_changed = true;
+        return page_with(StatusCode::CONFLICT, &page);
+    }
     let known = known(&state, &channel);
     let content = match channel_form::read(channel.kind, &form.fields, Some(&known), &state.entropy) {
         Ok(content) => content,
@@ -291,6 +307,16 @@ async fn refuse(state: &AppState, form: &Form, id: String, wrongs: Wrongs) -> Re
     let typed = Some((Draft::typed_again(&form.fields), wrongs));
     let loaded = load(state, form.signed_in.clone(), id, typed).await?;
     form_page(true, &loaded)
+}
+
+/// Another text for each thing that a form can change.
+fn version(channel: &Channel) -> String {
+    let mut hash = Sha256::new();
+    hash.update(&channel.name);
+    hash.update(channel.settings.to_string());
+    hash.update(channel.sealed.as_deref().unwrap_or_default());
+    let first = hash.finalize()[..8].iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    format!("{first:016x}")
 }
 
 /// What a person may mend in the form; everything else is a refusal.
@@ -372,6 +398,7 @@ async fn load(
         may_remove: frame.is_owner
             && (channel.owner == ChannelOwner::Page || channel.state == ChannelState::Absent),
         is_absent: channel.state == ChannelState::Absent,
+        seen: version(&channel),
         choosers: choosers_told(&choosers),
         undelivered: match undelivered {
             0 => "No message waits in it.".to_owned(),

@@ -3,12 +3,13 @@
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
 use subtle::ConstantTimeEq;
 
-use super::super::Problem;
 use super::super::auth::{Caller, SignedIn, state_of};
 use super::super::body::read_small;
+use super::super::doubles::Asked;
+use super::super::{AppState, Problem};
 use crate::base::Secret;
 
 /// A form of somebody signed in. Its field `csrf`, or the header `X-CSRF-Token`, carries the session's token.
@@ -104,6 +105,23 @@ impl Wrongs {
 }
 
 impl Form {
+    /// Answers with `act`, once: the second of two equal forms sent at once, as by a double click, gets the answer of
+    /// the first. Forms that make something want it.
+    pub(super) async fn once<Acting>(
+        self,
+        state: web::Data<AppState>,
+        place: &str,
+        act: impl FnOnce(web::Data<AppState>, Self) -> Acting,
+    ) -> Result<HttpResponse, Problem>
+    where
+        Acting: Future<Output = Result<HttpResponse, Problem>> + 'static,
+    {
+        let fields = self.fields.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let asked = Asked::new(self.signed_in.session.uid, place, fields);
+        let acting = act(state.clone(), self);
+        state.doubles.once(asked, state.clock.now(), acting).await
+    }
+
     pub fn text(&self, name: &str) -> &str {
         self.fields.text(name)
     }

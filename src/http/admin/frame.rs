@@ -173,7 +173,7 @@ pub(super) fn form_page(was_refused: bool, template: &impl Template) -> Result<H
 pub fn page_with(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Problem> {
     let html = template.render().map_err(|error| Problem::internal(&error))?;
     let mut response = HttpResponse::build(status);
-    response.insert_header((CACHE_CONTROL, "private, no-cache"));
+    response.insert_header((CACHE_CONTROL, "no-store"));
     Ok(response.content_type("text/html; charset=utf-8").body(html))
 }
 

@@ -74,6 +74,10 @@ struct Typed {
 
 /// `POST /people`: invites somebody. The answer shows the link, once.
 pub(super) async fn invite(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
+    form.once(state, "/people", make).await
+}
+
+async fn make(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
     let caller = form.caller();
     caller.may(Permission::ManageInstance, Subject::Instance)?;
     let (by, maker) = (caller.by(state.clock.now()), LinkMaker::new(&state));

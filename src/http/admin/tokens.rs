@@ -65,6 +65,10 @@ pub(super) async fn show(state: web::Data<AppState>, signed_in: SignedIn) -> Res
 
 /// `POST /tokens`: makes a token. The answer shows it, once.
 pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
+    form.once(state, "/tokens", make).await
+}
+
+async fn make(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
     let (caller, now, entropy) = (form.caller(), state.clock.now(), state.entropy.clone());
     refuse_onlookers(&form.signed_in)?;
     let typed = Typed {
@@ -238,7 +242,7 @@ const SCOPES: [(Scope, &str); 6] = [
     (Scope::Write, "Also resolve, acknowledge, silence."),
     (Scope::Ingest, "Send errors, metrics and deploys."),
     (Scope::Metrics, "Read /metrics, for Prometheus."),
-    (Scope::Gateway, "Call other services through tocsin."),
+    (Scope::Gateway, "Not yet: it will call other services through tocsin."),
     (Scope::Admin, "Read and write, and see the background tasks and /metrics."),
 ];
 

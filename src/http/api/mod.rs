@@ -106,7 +106,19 @@ fn misfit(error: &serde_json::Error) -> Problem {
 }
 
 fn refuse(error: &dyn std::fmt::Display) -> Error {
-    Problem::bad_request(format!("{error}.")).into()
+    Problem::bad_request(format!("{}.", in_our_words(&error.to_string()))).into()
+}
+
+/// What the parser says, without the names of our types.
+fn in_our_words(error: &str) -> String {
+    let error = error.replace("Json deserialize error: ", "The body cannot be taken: ");
+    match error.split_once("expected struct ") {
+        Some((before, rest)) => {
+            let rest = rest.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_');
+            format!("{before}expected a JSON object{rest}")
+        }
+        None => error,
+    }
 }
 
 async fn unknown() -> Result<HttpResponse, Problem> {

@@ -25,12 +25,18 @@ pub(super) async fn create_project(desk: &Desk, name: String) -> Answer {
 }
 
 pub(super) async fn list_projects(desk: &Desk) -> Answer {
-    let listed = desk.store.read(|tx| projects::list(tx, &Visible::All)).await;
+    let listed = desk.store.read(|tx| {
+        let mut all = projects::list(tx, &Visible::All)?;
+        all.extend(projects::list_archived(tx, &Visible::All)?);
+        Ok::<_, Error>(all)
+    });
+    let listed = listed.await;
     let line = |project: Project| ProjectLine {
         id: project.id.0,
         slug: project.slug.to_string(),
         name: project.name,
         created_at: project.created_at,
+        archived_at: project.archived_at,
     };
     answer(listed.map(|projects| Answer::Projects { items: projects.into_iter().map(line).collect() }))
 }

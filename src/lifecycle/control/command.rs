@@ -145,6 +145,7 @@ pub struct ProjectLine {
     pub slug: String,
     pub name: String,
     pub created_at: Timestamp,
+    pub archived_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -77,7 +77,8 @@ fn a_restart_is_no_trouble_of_its_own() {
     let oldest = Some(NOW - Duration::from_hours(3));
     let outbox = Some(Outbox { channels_ready: 1, pending: 1, oldest, ..Outbox::default() });
     let slowest_batch = Duration::from_secs(3);
-    let started = |passed, is_first| Look { passed, is_first, outbox, slowest_batch, ..calm() };
+    let started =
+        |passed, is_first| Look { is_first, passed, outbox: outbox.clone(), slowest_batch, ..calm() };
     assert_eq!(judge(&started(Duration::from_secs(1), true), &Standing::new()), []);
     let later = started(Duration::from_mins(10), false);
     let bad = found(&later, Trouble::Outbox, false).unwrap();
