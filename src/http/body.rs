@@ -35,7 +35,7 @@ const LITTLE_PATIENCE: Patience = Patience { piece: Duration::from_secs(30), who
 /// keep other large ones out, but not the many small events.
 const FREE_BYTES: usize = 16 * 1024;
 
-/// A body that is being read. The memory it takes, beyond [`FREE_BYTES`], is held of the store's budget.
+/// A body that is being read. The memory it takes, beyond `FREE_BYTES`, is held of the store's budget.
 pub struct Reading<'p> {
     pieces: Pieces<'p>,
     body: Body,

@@ -128,9 +128,11 @@ fn no_complaints(seen: &Value) {
     assert!(lines.is_empty(), "{} complaints:\n{}", lines.len(), lines.join("\n"));
 }
 
-/// A channel that was taken away: it refuses for good.
+/// A channel that refuses its first message for good and then is not there any more.
 fn refusing() -> Peer {
-    Peer::start(&vec![Reply::status(404); 100])
+    let mut replies = vec![Reply::status(404); 100];
+    replies[0] = Reply::status(400);
+    Peer::start(&replies)
 }
 
 /// The port of a mail server that is not there: its messages stay on the way.
