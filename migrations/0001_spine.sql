@@ -164,6 +164,9 @@ CREATE TABLE channels (
     open_until    INTEGER,                          -- breaker: no attempt before
     paced_until   INTEGER,                          -- Retry-After and pacing: no attempt before
     health_at     INTEGER,                          -- when these three were learned: shows a clock set back
+    refusals      INTEGER NOT NULL DEFAULT 0,       -- answers in a row that nothing can go out here
+    refused_since INTEGER,                          -- the first of them
+    broken_at     INTEGER,                          -- when it last became broken
     created_at    INTEGER NOT NULL,
     delivered_at  INTEGER                           -- last proof that it works
 ) STRICT;
@@ -250,6 +253,8 @@ CREATE TABLE silences (
     uid        BLOB NOT NULL UNIQUE,
     project_id INTEGER REFERENCES projects (id) ON DELETE CASCADE,  -- NULL: every project
     key        TEXT,                                -- NULL: every key; else a key or a prefix ending in *
+    -- Not NULL: this incident and whatever joins it, and nothing else.
+    incident_id INTEGER REFERENCES incidents (id) ON DELETE CASCADE,
     reason     TEXT NOT NULL,
     created_by TEXT NOT NULL,
     starts_at  INTEGER NOT NULL,
@@ -258,6 +263,7 @@ CREATE TABLE silences (
     ended_at   INTEGER
 ) STRICT;
 CREATE INDEX silences_by_project ON silences (project_id);
+CREATE INDEX silences_by_incident ON silences (incident_id, ends_at);
 CREATE INDEX silences_by_end ON silences (ends_at) WHERE ended_at IS NULL;
 CREATE INDEX silences_ended ON silences (ended_at) WHERE ended_at IS NOT NULL;
 
@@ -273,7 +279,7 @@ CREATE TABLE digest_entries (
 ) STRICT;
 CREATE INDEX digest_entries_by_due ON digest_entries (due_at);
 CREATE INDEX digest_entries_by_time ON digest_entries (at);
-CREATE INDEX digest_entries_by_project ON digest_entries (project_id);
+CREATE INDEX digest_entries_by_project ON digest_entries (project_id, key);
 
 -- Every message is a row here, written with its cause. `channel_id` NULL: no channel existed yet.
 CREATE TABLE deliveries (
@@ -286,6 +292,7 @@ CREATE TABLE deliveries (
     severity        TEXT NOT NULL,
     channel_id      INTEGER REFERENCES channels (id) ON DELETE SET NULL,
     recipient       TEXT,                           -- NULL: the channel's own
+    follows         INTEGER,                        -- the delivery that went out without its recipient, who was put off
     content         TEXT NOT NULL,                  -- JSON: what the renderer needs beyond the incident's rows
     state           TEXT NOT NULL CHECK (state IN ('waiting', 'pending', 'sending', 'delivered', 'failed', 'bundled', 'cancelled')),
     attempts        INTEGER NOT NULL DEFAULT 0,
@@ -293,23 +300,47 @@ CREATE TABLE deliveries (
     bundle_id       INTEGER,                        -- the delivery that carries this one
     created_at      INTEGER NOT NULL,
     next_attempt_at INTEGER,
+    tried_since     INTEGER,                        -- first claim, since somebody or a process last began anew
     lease_until     INTEGER,
     lease_boot      BLOB,
     delivered_at    INTEGER,
     last_error      TEXT,
-    remote_id       TEXT                            -- Slack ts, mail Message-ID: what a thread hangs on
+    remote_id       TEXT,                           -- Slack ts, mail Message-ID: what a thread hangs on
+    -- Who goes first on a channel: critical incidents, other incidents, everything else.
+    rank            INTEGER NOT NULL GENERATED ALWAYS AS (
+        CASE WHEN cause <> 'incident' THEN 2 WHEN severity <> 'critical' THEN 1 ELSE 0 END) VIRTUAL
 ) STRICT;
-CREATE INDEX deliveries_due ON deliveries (channel_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX deliveries_due ON deliveries (channel_id, rank, next_attempt_at) WHERE state = 'pending';
 CREATE INDEX deliveries_by_channel ON deliveries (channel_id, id);
 CREATE INDEX deliveries_by_state ON deliveries (state, id);
 CREATE INDEX deliveries_by_project ON deliveries (project_id, state, id);
+CREATE INDEX deliveries_of_project ON deliveries (project_id, id);
 CREATE INDEX deliveries_waiting ON deliveries (created_at) WHERE state = 'waiting';
+CREATE INDEX deliveries_waiting_fold ON deliveries (id) WHERE state = 'waiting' AND purpose = 'bundle';
 CREATE INDEX deliveries_by_bundle ON deliveries (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX deliveries_by_incident ON deliveries (incident_id, channel_id, id);
--- One first message per incident and channel; one that failed may be written anew.
+-- One first message per incident and channel; one that failed may be written anew, and what follows it is another.
 -- (A removed channel leaves its messages without one: they no longer count.)
-CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, channel_id) WHERE purpose = 'opened' AND state <> 'failed';
+CREATE UNIQUE INDEX deliveries_first ON deliveries (incident_id, channel_id) WHERE purpose = 'opened' AND state <> 'failed' AND follows IS NULL;
 CREATE UNIQUE INDEX deliveries_first_waiting ON deliveries (incident_id) WHERE purpose = 'opened' AND state = 'waiting';
+-- One more for each recipient who was put off.
+CREATE UNIQUE INDEX deliveries_following ON deliveries (follows, recipient) WHERE follows IS NOT NULL;
+
+-- How many wait, kept: each message that waits looks whether there are too many.
+CREATE TABLE deliveries_waiting_count (
+    count INTEGER NOT NULL
+) STRICT;
+INSERT INTO deliveries_waiting_count VALUES (0);
+CREATE TRIGGER deliveries_begin_waiting AFTER INSERT ON deliveries WHEN new.state = 'waiting' BEGIN
+    UPDATE deliveries_waiting_count SET count = count + 1;
+END;
+CREATE TRIGGER deliveries_change_waiting AFTER UPDATE OF state ON deliveries
+WHEN (new.state = 'waiting') <> (old.state = 'waiting') BEGIN
+    UPDATE deliveries_waiting_count SET count = count + iif(new.state = 'waiting', 1, -1);
+END;
+CREATE TRIGGER deliveries_end_waiting AFTER DELETE ON deliveries WHEN old.state = 'waiting' BEGIN
+    UPDATE deliveries_waiting_count SET count = count - 1;
+END;
 
 CREATE TABLE delivery_attempts (
     id          INTEGER PRIMARY KEY,
@@ -342,7 +373,9 @@ CREATE TABLE issues (
     status_at        INTEGER NOT NULL,
     status_by        TEXT,
     regressed_at     INTEGER,
+    told_at          INTEGER,                       -- when it first rang or went into a digest; NULL: nobody was told
     alarmed_at       INTEGER,                       -- since when it is known to ring; NULL: it never rang
+    return_of        INTEGER,                       -- when it was resolved before it came back, until somebody is told
     first_seen       INTEGER NOT NULL,
     first_release_id INTEGER,
     UNIQUE (project_id, number)
@@ -480,13 +513,14 @@ CREATE TABLE metric_points (
 ) STRICT;
 CREATE INDEX metric_points_by_type ON metric_points (project_id, type, at);
 CREATE INDEX metric_points_by_time ON metric_points (received_at);
--- The points above a rule's bound, apart so that its window is a small range.
+-- The points above a rule's bound when they came, apart so that its window is a small range.
 CREATE TABLE slow_points (
-    project_id INTEGER NOT NULL,
-    at         INTEGER NOT NULL,
-    point_id   INTEGER NOT NULL REFERENCES metric_points (id) ON DELETE CASCADE,
+    project_id  INTEGER NOT NULL,
+    type        TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    point_id    INTEGER NOT NULL REFERENCES metric_points (id) ON DELETE CASCADE,
     duration_ms REAL NOT NULL,
-    PRIMARY KEY (project_id, at, point_id)
+    PRIMARY KEY (project_id, type, at, point_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX slow_points_by_point ON slow_points (point_id);
 CREATE INDEX slow_points_by_time ON slow_points (at);

@@ -20,6 +20,12 @@
   const catchUp = () => {
     for (const topic of topics().split(",")) document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
   };
+  const toSignIn = () => location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+  // A stream does not say why it was refused.
+  const leaveIfSignedOut = async () => {
+    const answer = await fetch("/nav", { headers: { "HX-Request": "true" } }).catch(() => null);
+    if (answer?.status === 401) toSignIn();
+  };
   let stream = null;
   let hasListened = false;
   let again = 0;
@@ -36,6 +42,7 @@
     stream.onerror = () => {
       if (stream?.readyState !== EventSource.CLOSED) return;
       close();
+      leaveIfSignedOut();
       clearTimeout(again);
       again = setTimeout(open, 30_000);
     };
@@ -117,8 +124,24 @@
   };
   document.body.addEventListener("toast", (event) => toast(event.detail.text, event.detail.undo));
   document.body.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status === 401) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+    if (event.detail.xhr.status === 401) toSignIn();
     else if (event.detail.requestConfig.verb !== "get") toast("That did not work. Load the page again.");
+  });
+
+  // A form is sent once. Its button keeps its value for this one; whoever comes back finds it as it was.
+  const buttons = (form) => [...form.elements].filter((part) => part.matches("button:not([type=button])"));
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post" || form.hasAttribute("hx-post")) return;
+    if (form.dataset.sent) return event.preventDefault();
+    form.dataset.sent = "yes";
+    setTimeout(() => buttons(form).forEach((button) => { button.disabled = true; }));
+  });
+  addEventListener("pageshow", () => {
+    for (const form of all("form[data-sent]")) {
+      delete form.dataset.sent;
+      buttons(form).forEach((button) => { button.disabled = false; });
+    }
   });
 
   // Lists: a line is marked, lines are selected. Both survive a refresh of the list.

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::Error;
+use crate::base::text::is_hidden;
 
 /// An email address as people type it: trimmed, with one `@` and something on both sides. Compared without
 /// regard to ASCII case; whether it exists only a delivered mail shows.
@@ -34,7 +35,7 @@ impl FromStr for Email {
     fn from_str(text: &str) -> Result<Self, Error> {
         let text = text.trim();
         let (local, domain) = text.split_once('@').ok_or(Error::InvalidEmail)?;
-        let strange = |c: char| c.is_whitespace() || c.is_control() || "<>(),;:\"@[]\\".contains(c);
+        let strange = |c: char| c.is_whitespace() || is_hidden(c) || "<>(),;:\"@[]\\".contains(c);
         let empty = local.is_empty() || domain.split('.').any(str::is_empty);
         if empty || text.len() > EMAIL_BYTES_MAX || local.contains(strange) || domain.contains(strange) {
             return Err(Error::InvalidEmail);

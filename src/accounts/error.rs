@@ -1,5 +1,6 @@
 use super::keys::KEYS_PER_PROJECT_MAX;
 use super::passwords::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
+use crate::base::text::BadLine;
 use crate::store;
 
 /// Why accounts did not do what was asked; the text says what to do instead.
@@ -21,8 +22,8 @@ pub enum Error {
     ReservedSlug(String),
     #[error("there is a project {0} already: choose another slug")]
     SlugTaken(String),
-    #[error("the name is empty: give one that people recognise")]
-    EmptyName,
+    #[error(transparent)]
+    BadLine(#[from] BadLine),
     #[error("the key's kind is browser or server")]
     InvalidKeyKind,
     #[error("a public key is 32 hex digits, the part of the DSN before the @")]

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::audit::{self, Change};
 use super::{By, Error, OriginDecision, Origins, Slug, columns, origins, projects};
-use crate::base::text::clip;
+use crate::base::text::line;
 use crate::base::{Entropy, ProjectId, Severity, Timestamp};
 use crate::resilience::Quota;
 use crate::store::{ReadTx, Row, WriteTx, params};
@@ -113,7 +113,7 @@ pub fn create(
             project.id.0,
             key.0,
             settings.kind.as_str(),
-            clip(settings.label.trim(), LABEL_CHARS_MAX),
+            settings.label.trim(),
             json!(settings.origins).to_string(),
             settings.events_per_minute,
             settings.allow_critical,
@@ -137,7 +137,7 @@ pub fn update(tx: &WriteTx<'_>, by: &By, key: PublicKey, settings: &KeySettings)
         params![
             key.0,
             settings.kind.as_str(),
-            clip(settings.label.trim(), LABEL_CHARS_MAX),
+            settings.label.trim(),
             json!(settings.origins).to_string(),
             settings.events_per_minute,
             settings.allow_critical,
@@ -247,9 +247,7 @@ fn check(settings: &KeySettings) -> Result<(), Error> {
     if settings.events_per_minute == Some(0) {
         return Err(Error::InvalidQuota);
     }
-    if settings.label.trim().is_empty() {
-        return Err(Error::EmptyName);
-    }
+    line("label", &settings.label, LABEL_CHARS_MAX)?;
     if settings.origins.0.len() > origins::ORIGINS_MAX {
         let limit = u32::try_from(origins::ORIGINS_MAX).unwrap_or(u32::MAX);
         return Err(Error::TooMany { what: "origins", limit });

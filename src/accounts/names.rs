@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{Error, columns};
+use super::Error;
 use crate::base::text::clip;
 use crate::base::{ProjectId, Timestamp};
 use crate::store::{ReadTx, WriteTx, params};
@@ -23,13 +23,6 @@ pub enum NameKind {
     Release,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
-    pub id: NameId,
-    pub name: String,
-    pub first_seen_at: Timestamp,
-}
-
 /// Stands for every name beyond the limit.
 pub const OTHER: &str = "(other)";
 /// An environment per customer is a lot; one per request is a mistake that must not grow the database.
@@ -37,8 +30,8 @@ pub const ENVIRONMENTS_MAX: i64 = 1_000;
 /// Ten releases a day for nearly three years.
 pub const RELEASES_MAX: i64 = 10_000;
 /// Sentry's own bounds (relay-event-schema): longer names are cut.
-const ENVIRONMENT_CHARS_MAX: usize = 64;
-const RELEASE_CHARS_MAX: usize = 200;
+pub const ENVIRONMENT_CHARS_MAX: usize = 64;
+pub const RELEASE_CHARS_MAX: usize = 200;
 
 /// The number of a name; a new one where it was never seen, that of `(other)` where the project has too many.
 /// `None` where nothing is left of the name once it is cleaned.
@@ -76,21 +69,6 @@ pub fn find(
         "SELECT id FROM project_names WHERE project_id = ?1 AND kind = ?2 AND name = ?3",
         params![project.0, kind.as_str(), name],
         |row| Ok(NameId(row.get(0)?)),
-    )?)
-}
-
-/// The name of a number.
-pub fn name(tx: &ReadTx<'_>, id: NameId) -> Result<Option<String>, Error> {
-    Ok(tx.first("SELECT name FROM project_names WHERE id = ?1", [id.0], |row| row.get(0))?)
-}
-
-/// A project's names, the newest first.
-pub fn list(tx: &ReadTx<'_>, project: ProjectId, kind: NameKind, limit: u32) -> Result<Vec<Name>, Error> {
-    Ok(tx.all(
-        "SELECT id, name, first_seen_at FROM project_names
-         WHERE project_id = ?1 AND kind = ?2 ORDER BY id DESC LIMIT ?3",
-        params![project.0, kind.as_str(), limit],
-        |row| Ok(Name { id: NameId(row.get(0)?), name: row.get(1)?, first_seen_at: columns::time(row, 2)? }),
     )?)
 }
 

@@ -10,7 +10,7 @@ use super::audit::{self, Change};
 use super::keys::{self, Key};
 use super::users::{self, UserId};
 use super::{By, Email, Error, Slug, Visible, columns};
-use crate::base::text::clip;
+use crate::base::text::line;
 use crate::base::{Entropy, ProjectId, Timestamp};
 use crate::store::{ReadTx, Row, WriteTx, params};
 
@@ -61,12 +61,9 @@ const SLUG_TRIES_MAX: u32 = 100;
 /// Adds a project; every user becomes a member: a small team sees everything until somebody is taken out.
 ///
 /// # Errors
-/// [`Error::EmptyName`], [`Error::SlugTaken`], [`Error::TooMany`].
+/// [`Error::BadLine`], [`Error::SlugTaken`], [`Error::TooMany`].
 pub fn create(tx: &WriteTx<'_>, by: &By, new: &NewProject) -> Result<Project, Error> {
-    let name = new.name.trim();
-    if name.is_empty() {
-        return Err(Error::EmptyName);
-    }
+    let name = line("name", &new.name, NAME_CHARS_MAX)?;
     let count: i64 =
         tx.one("SELECT count(*) FROM projects WHERE archived_at IS NULL", [], |row| row.get(0))?;
     if count >= i64::from(PROJECTS_MAX) {
@@ -79,7 +76,7 @@ pub fn create(tx: &WriteTx<'_>, by: &By, new: &NewProject) -> Result<Project, Er
     };
     let id = tx.insert(
         "INSERT INTO projects (slug, name, created_at) VALUES (?1, ?2, ?3)",
-        params![slug.as_str(), clip(name, NAME_CHARS_MAX), by.now.as_micros()],
+        params![slug.as_str(), name, by.now.as_micros()],
     )?;
     tx.execute("INSERT INTO project_members (project_id, user_id) SELECT ?1, id FROM users", [id])?;
     note(tx, by, "project.create", ProjectId(id), &slug, json!({ "name": name }))?;
@@ -136,10 +133,19 @@ pub fn find_visible(
 
 /// The projects in `visible` that are not archived, by name.
 pub fn list(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<Project>, Error> {
+    list_where(tx, visible, false)
+}
+
+/// The archived projects in `visible`, by name.
+pub fn list_archived(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<Project>, Error> {
+    list_where(tx, visible, true)
+}
+
+fn list_where(tx: &ReadTx<'_>, visible: &Visible, is_archived: bool) -> Result<Vec<Project>, Error> {
     let mut projects = tx.all(
         "SELECT id, slug, name, created_at, first_event_at, archived_at FROM projects
-         WHERE archived_at IS NULL ORDER BY name COLLATE NOCASE, id LIMIT ?1",
-        [PROJECTS_MAX],
+         WHERE (archived_at IS NOT NULL) = ?2 ORDER BY name COLLATE NOCASE, id LIMIT ?1",
+        params![PROJECTS_MAX, is_archived],
         project,
     )?;
     projects.retain(|project| visible.contains(project.id));
@@ -149,13 +155,10 @@ pub fn list(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<Project>, Error> {
 /// Changes the name that people read; the slug stays, because addresses live long.
 ///
 /// # Errors
-/// [`Error::EmptyName`], [`Error::UnknownProject`].
+/// [`Error::BadLine`], [`Error::UnknownProject`].
 pub fn rename(tx: &WriteTx<'_>, by: &By, id: ProjectId, name: &str) -> Result<(), Error> {
     let project = find(tx, id)?.ok_or(Error::UnknownProject)?;
-    let name = clip(name.trim(), NAME_CHARS_MAX);
-    if name.is_empty() {
-        return Err(Error::EmptyName);
-    }
+    let name = line("name", name, NAME_CHARS_MAX)?;
     tx.execute("UPDATE projects SET name = ?2 WHERE id = ?1", params![id.0, name])?;
     note(tx, by, "project.rename", id, &project.slug, json!({ "from": project.name, "to": name }))
 }
@@ -218,10 +221,13 @@ pub fn members(tx: &ReadTx<'_>, id: ProjectId) -> Result<Vec<Member>, Error> {
 
 /// The projects that a user is a member of, without archived ones, by name.
 pub fn of_member(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<Project>, Error> {
-    let of = tx.all("SELECT project_id FROM project_members WHERE user_id = ?1", [user.0], |row| {
-        row.get(0).map(ProjectId)
-    })?;
-    list(tx, &Visible::Only(of))
+    list(tx, &Visible::Only(memberships(tx, user)?))
+}
+
+/// As [`of_member`], the archived ones too.
+pub(super) fn memberships(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<ProjectId>, Error> {
+    let sql = "SELECT project_id FROM project_members WHERE user_id = ?1";
+    Ok(tx.all(sql, [user.0], |row| row.get(0).map(ProjectId))?)
 }
 
 /// # Errors

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
+use super::access::{Decision, decide_to_give};
 use super::audit::{self, Change};
-use super::{Actor, By, Email, Error, Scopes, TokenHash, columns, projects, secrets};
-use crate::base::text::clip;
+use super::users::User;
+use super::{Actor, By, Email, Error, Role, Scopes, TokenHash, columns, projects, secrets};
+use crate::base::text::line;
 use crate::base::{Entropy, ProjectId, Secret, Timestamp, Uid};
 use crate::store::{ReadTx, Row, WriteTx, params};
 
@@ -55,17 +57,14 @@ const HINT_CHARS: usize = 4;
 /// Makes a token. The secret is returned here and never again.
 ///
 /// # Errors
-/// [`Error::EmptyName`], [`Error::UnknownProject`], [`Error::TooMany`].
+/// [`Error::BadLine`], [`Error::UnknownProject`], [`Error::TooMany`].
 pub fn create(
     tx: &WriteTx<'_>,
     by: &By,
     entropy: &Entropy,
     new: &NewToken,
 ) -> Result<(ApiToken, Secret), Error> {
-    let name = clip(new.name.trim(), NAME_CHARS_MAX);
-    if name.is_empty() {
-        return Err(Error::EmptyName);
-    }
+    let name = line("name", &new.name, NAME_CHARS_MAX)?;
     if let Some(project) = new.project {
         projects::find(tx, project)?.ok_or(Error::UnknownProject)?;
     }
@@ -146,6 +145,26 @@ pub fn revoke_all_of(tx: &WriteTx<'_>, by: &By, maker: &Email) -> Result<usize, 
         revoke(tx, by, token.uid)?;
     }
     Ok(made.len())
+}
+
+/// Ends those active tokens of `user` that they could not give with `role`: a token must not do what its maker no longer
+/// may.
+pub fn revoke_beyond(tx: &WriteTx<'_>, by: &By, user: &User, role: Role) -> Result<(), Error> {
+    let projects = projects::memberships(tx, user.id)?;
+    let maker = Actor::User { id: user.id, email: user.email.clone(), role, projects };
+    let is_beyond = |token: &ApiToken| {
+        token.is_made_by(&user.email)
+            && decide_to_give(&maker, &token.scopes, token.project) != Decision::Allowed
+    };
+    for token in list(tx)?.into_iter().filter(is_beyond) {
+        revoke(tx, by, token.uid)?;
+    }
+    Ok(())
+}
+
+/// How many active tokens `maker` made.
+pub fn count_of(tx: &ReadTx<'_>, maker: &Email) -> Result<usize, Error> {
+    Ok(list(tx)?.iter().filter(|token| token.is_made_by(maker)).count())
 }
 
 /// Ends every active token that `maker` made for `project`: who is no member of it must not come in by them.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::audit::{self, Change};
 use super::passwords::PasswordHash;
-use super::{By, Email, Error, Role, columns, links, sessions};
+use super::{By, Email, Error, Role, columns, links, sessions, tokens};
 use crate::base::{Entropy, Timestamp, Uid};
 use crate::store::{ReadTx, Row, WriteTx, params};
 
@@ -151,7 +151,8 @@ pub fn set_role(tx: &WriteTx<'_>, by: &By, id: UserId, role: Role) -> Result<(),
     }
     ensure_another_owner(tx, &user)?;
     tx.execute("UPDATE users SET role = ?2 WHERE id = ?1", params![id.0, role.as_str()])?;
-    note(tx, by, "user.set_role", &user.email, json!({ "from": user.role, "to": role }))
+    note(tx, by, "user.set_role", &user.email, json!({ "from": user.role, "to": role }))?;
+    if role < user.role { tokens::revoke_beyond(tx, by, &user, role) } else { Ok(()) }
 }
 
 /// Sets a password, signs the user out everywhere except in the session `keep`, and voids their links.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::base::seal::{SealError, Sealer};
+use crate::base::seal::Sealer;
 use crate::base::{Entropy, Secret, Timestamp, Uid};
 use crate::config::{Config, SlackTarget, Smtp};
 use crate::incidents::channels::{self, Channel, ChannelKind, ChannelOwner, NewChannel};
@@ -44,12 +44,9 @@ fn row(
     now: Timestamp,
 ) -> Result<NewChannel, incidents::Error> {
     let (uid, name) = uid_and_name(tx, described.kind, entropy, now)?;
-    let seal = |secrets: Value| seal_secrets(sealer, entropy, &Secret::new(secrets.to_string()), uid);
-    let sealed = described
-        .secrets
-        .map(seal)
-        .transpose()
-        .map_err(|error: SealError| incidents::Error::Invalid(error.to_string()))?;
+    let secrets = described.secrets.map(|secrets| Secret::new(secrets.to_string()));
+    let sealed = seal_secrets(sealer, entropy, secrets.as_ref(), uid)
+        .map_err(|error| incidents::Error::Invalid(error.to_string()))?;
     Ok(NewChannel {
         uid,
         name,

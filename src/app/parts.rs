@@ -1,6 +1,5 @@
 //! The parts of a running tocsin.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +17,8 @@ use crate::base::{Clock, Entropy};
 use crate::config::{self, BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
+use crate::http::doubles::Doubles;
+use crate::http::drain::Door;
 use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
@@ -124,6 +125,7 @@ impl App {
             cache: Arc::new(Cache::default()),
             key_limits: Arc::new(Limiter::new(KEYS_LIMITED_MAX)),
             sign_in: Arc::new(SignInGate::default()),
+            doubles: Doubles::default(),
             hashing: tokio::sync::Semaphore::new(1),
             tools,
             refusals,
@@ -138,8 +140,8 @@ impl App {
         Ok(Self { state: web::Data::new(state) })
     }
 
-    /// Starts the background tasks and serves HTTP on `listener` until the soft stop.
-    pub fn start(&self, lifecycle: &Lifecycle, listener: TcpListener) -> std::io::Result<()> {
+    /// Starts the background tasks and serves HTTP at `door` until the soft stop.
+    pub fn start(&self, lifecycle: &Lifecycle, door: impl Into<Door>) -> std::io::Result<()> {
         for (name, running) in self.state.engine.loops(&lifecycle.soft()) {
             lifecycle.spawn(name, running);
         }
@@ -148,13 +150,13 @@ impl App {
             soft.cancelled().await;
             flights.finish().await;
         });
-        self.serve(lifecycle, listener)
+        self.serve(lifecycle, door)
     }
 
     /// As [`App::start`], without the background tasks: for tests, which run them one by one.
-    pub fn serve(&self, lifecycle: &Lifecycle, listener: TcpListener) -> std::io::Result<()> {
+    pub fn serve(&self, lifecycle: &Lifecycle, door: impl Into<Door>) -> std::io::Result<()> {
         self.keep_store(lifecycle);
-        let server = server::run(self.state.clone(), listener, lifecycle.soft())?;
+        let server = server::run(self.state.clone(), door.into(), lifecycle.soft())?;
         lifecycle.spawn("http", async move {
             if let Err(error) = server.await {
                 tracing::error!(%error, "the HTTP server ended");
@@ -284,22 +286,49 @@ async fn first_start(
     Ok(())
 }
 
-/// What sends: with the certificate authorities of the operator's own relay beside the public ones.
+/// What sends: mail and everything else each with the certificate authorities of the operator's own for it, beside the
+/// public ones.
 fn worker(config: &Config, clock: &Clock, entropy: &Entropy) -> Result<Worker, BuildError> {
-    let file = config.smtp.as_ref().and_then(|smtp| smtp.ca_file.as_ref());
-    let read = |path: &std::path::PathBuf| {
-        std::fs::read(path)
-            .map_err(|error| BuildError::Outgoing(format!("smtp.ca_file {}: {error}", path.display())))
-    };
-    let authorities = file.map(read).transpose()?;
-    let options = outbound::Options { authorities: authorities.clone() };
+    let Authorities { mail, others } = Authorities::read(config)?;
+    let options = outbound::Options { authorities: others };
     let http = outbound::Client::new(&options).map_err(|error| BuildError::Outgoing(error.to_string()))?;
     Ok(Worker {
-        transport: Transport { http, authorities },
+        transport: Transport { http, authorities: mail },
         policy: DeliveryPolicy::default(),
         clock: clock.clone(),
         entropy: entropy.clone(),
     })
+}
+
+/// PEM text of the authorities of the operator's own.
+#[derive(Debug, PartialEq, Eq)]
+struct Authorities {
+    mail: Option<Vec<u8>>,
+    /// For webhooks and Slack.
+    others: Option<Vec<u8>>,
+}
+
+impl Authorities {
+    fn read(config: &Config) -> Result<Self, BuildError> {
+        let mail = config.smtp.as_ref().and_then(|smtp| smtp.ca_file.as_deref());
+        Ok(Self {
+            mail: mail.map(|file| read_authorities("smtp.ca_file", file)).transpose()?,
+            others: config
+                .outbound
+                .ca_file
+                .as_deref()
+                .map(|file| read_authorities("outbound.ca_file", file))
+                .transpose()?,
+        })
+    }
+}
+
+fn read_authorities(key: &str, file: &Path) -> Result<Vec<u8>, BuildError> {
+    let refuse =
+        |error: &dyn std::fmt::Display| BuildError::Outgoing(format!("{key} {}: {error}", file.display()));
+    let pem = std::fs::read(file).map_err(|error| refuse(&error))?;
+    outbound::check_authorities(&pem).map_err(|error| refuse(&error))?;
+    Ok(pem)
 }
 
 fn link_maker(base_url: &BaseUrl, sealing_key: &[u8; 32]) -> Result<LinkMaker, BuildError> {
@@ -327,4 +356,53 @@ fn derive_key(key: &[u8; 32], purpose: &[u8]) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return *key };
     mac.update(purpose);
     mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Outbound, Smtp, SmtpTls};
+
+    const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----\n\
+        MIIBdTCCARugAwIBAgIURNBzNvam6Oc7dan2uglHeNJ90vEwCgYIKoZIzj0EAwIw\n\
+        DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjExNzU1MDNaGA8yMTI2MTAyODE3NTUw\n\
+        M1owDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABLMl\n\
+        IBivXTeResRt68rHD2OToRJ9AWE+0OqHY31Vi1fKqMCb0J7aiVx7sLSPiQh7bITk\n\
+        NMe3o2FEeBaRAZ0OUdWjUzBRMB0GA1UdDgQWBBS1IDYeWpKSe9z5ygDBqlwlrGta\n\
+        GDAfBgNVHSMEGDAWgBS1IDYeWpKSe9z5ygDBqlwlrGtaGDAPBgNVHRMBAf8EBTAD\n\
+        AQH/MAoGCCqGSM49BAMCA0gAMEUCIQDcLUicIQig8rjeGRpeCFN5yoKcMmtpsqE0\n\
+        QYhcxZGzfQIgUkL31eJTUh9QwcuX2krAL6oTssYvdwFIuKkRpZJIOlM=\n\
+        -----END CERTIFICATE-----\n";
+
+    fn trusting(mail: Option<&Path>, others: Option<&Path>) -> Config {
+        let smtp = Smtp {
+            host: "mail.example.com".to_owned(),
+            port: 587,
+            credentials: None,
+            tls: SmtpTls::StartTls,
+            from: "alarm@example.com".to_owned(),
+            ca_file: mail.map(Path::to_owned),
+        };
+        let outbound = Outbound { ca_file: others.map(Path::to_owned) };
+        Config { smtp: Some(smtp), outbound, ..Config::defaults().unwrap() }
+    }
+
+    #[test]
+    fn the_authority_of_the_mail_relay_is_trusted_for_mail_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let [good, bad] = ["good.pem", "bad.pem"].map(|name| folder.path().join(name));
+        std::fs::write(&good, AUTHORITY).unwrap();
+        std::fs::write(&bad, "no certificate").unwrap();
+        let pem = || Some(AUTHORITY.as_bytes().to_vec());
+        let of_mail = Authorities::read(&trusting(Some(&good), None)).unwrap();
+        assert_eq!(of_mail, Authorities { mail: pem(), others: None });
+        let of_others = Authorities::read(&trusting(None, Some(&good))).unwrap();
+        assert_eq!(of_others, Authorities { mail: None, others: pem() });
+        for (config, key) in
+            [(trusting(Some(&bad), None), "smtp.ca_file"), (trusting(None, Some(&bad)), "outbound.ca_file")]
+        {
+            let error = Authorities::read(&config).unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains("bad.pem"), "{error}");
+        }
+    }
 }

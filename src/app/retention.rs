@@ -13,7 +13,7 @@ use crate::engine::Report;
 use crate::health::own::OwnHealth;
 use crate::incidents::Incidents;
 use crate::issues::dictionaries::{find_unused, forget_unused, retire};
-use crate::issues::evaluate::purge_rates;
+use crate::issues::error_rate::purge_rates;
 use crate::issues::ids::{Entry, RecentIds};
 use crate::issues::retention::{
     Cut, Mark, STEP_ROWS, evict, evict_these, find_busy, find_forgotten, forget_hours, forget_issues,
@@ -169,7 +169,7 @@ impl LettingGo {
         let began = Instant::now();
         let mut given: u64 = 0;
         loop {
-            let pages = self.store.read(pages).await?;
+            let pages = self.store.read_reserved(pages).await?;
             if pages.free <= (pages.all / SPARE_SHARE).max(SPARE_PAGES_MIN) {
                 return Ok(if given == 0 {
                     Report::Idle
@@ -203,7 +203,7 @@ impl LettingGo {
 
     /// Bytes of the database that hold something: what is free is used again or given back.
     async fn used(&self) -> Result<u64, Error> {
-        let pages = self.store.read(pages).await?;
+        let pages = self.store.read_reserved(pages).await?;
         Ok(pages.bytes(pages.all - pages.free))
     }
 }
@@ -268,7 +268,7 @@ impl<'a> Run<'a> {
         let mut is_whole = from == Mark::default();
         self.is_searching = true;
         loop {
-            let busy = self.with.store.read(move |tx| find_busy(tx, from)).await?;
+            let busy = self.with.store.read_reserved(move |tx| find_busy(tx, from)).await?;
             let is_end = busy.next.is_none();
             from = busy.next.unwrap_or_default();
             self.with.set_mark(from);
@@ -292,7 +292,7 @@ impl<'a> Run<'a> {
 
     async fn dictionaries(&self, before: Timestamp) -> Result<usize, Error> {
         let now = self.with.clock.now();
-        let unused = self.with.store.read(move |tx| find_unused(tx, before)).await?;
+        let unused = self.with.store.read_reserved(move |tx| find_unused(tx, before)).await?;
         let write = self.with.store.write("retention", move |tx| {
             Ok::<_, Error>(retire(tx, now, before)? + forget_unused(tx, &unused)?)
         });
@@ -300,7 +300,7 @@ impl<'a> Run<'a> {
     }
 
     async fn issues(&self, before: Timestamp) -> Result<usize, Error> {
-        let found = self.with.store.read(move |tx| find_forgotten(tx, before)).await?;
+        let found = self.with.store.read_reserved(move |tx| find_forgotten(tx, before)).await?;
         if found.is_empty() {
             return Ok(0);
         }

@@ -1,14 +1,12 @@
 //! What somebody who starts tocsin on a terminal needs first: a way in, a DSN, and what is still missing.
 
 use crate::accounts::keys;
-use crate::accounts::projects::{self, Project, ProjectRef};
+use crate::accounts::projects::{self, DEFAULT_PROJECT, Project, ProjectRef};
 use crate::accounts::{By, Error, KeyKind, PublicKey, Visible, links, users};
 use crate::base::Secret;
 use crate::http::AppState;
 use crate::incidents::channels::{self, ChannelState};
 use crate::store::WriteTx;
-
-const DEFAULT_PROJECT: &str = "default";
 
 /// The first words on a terminal. Never for a log: the link lets its reader in.
 #[derive(Debug)]

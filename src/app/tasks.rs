@@ -6,18 +6,19 @@ use std::time::Duration;
 use super::retention::{LettingGo, SEARCH_TIME};
 use super::watch::Watch;
 use crate::accounts::{links, sessions};
-use crate::base::Clock;
+use crate::base::{Clock, Timestamp};
 use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
 use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
+use crate::incidents::windows::Looked;
 use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
-use crate::issues::evaluate::expire_rates;
+use crate::issues::error_rate::expire_rates;
 use crate::issues::ids::{Merge, RecentIds};
 use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
-use crate::store::{Error, GROWN, Store};
+use crate::store::{Error, GROWN, Store, WriteTx};
 
 /// What tasks work with.
 #[derive(Clone)]
@@ -138,15 +139,25 @@ async fn deliver(work: Work) -> anyhow::Result<Report> {
 }
 
 async fn windows(work: Work) -> anyhow::Result<Report> {
-    let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
-    let fell = work
-        .store
-        .write("rules.windows", move |tx| {
-            let rates = expire_rates(tx, &incidents, now)?;
-            Ok::<_, Error>(rates + metrics::expire_slow(tx, &incidents, now)?)
-        })
-        .await?;
+    let fell =
+        look_at_windows(&work, expire_rates).await? + look_at_windows(&work, metrics::expire_slow).await?;
     Ok(if fell == 0 { Report::Idle } else { Report::Did(format!("{fell} fell below their bound")) })
+}
+
+type Look = fn(&WriteTx<'_>, &Incidents, Timestamp, &str) -> Result<Looked, Error>;
+
+/// Looks at all keys, each page in a write of its own.
+async fn look_at_windows(work: &Work, look: Look) -> Result<u64, Error> {
+    let (mut fell, mut after) = (0, String::new());
+    loop {
+        let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
+        let looked = work.store.write("rules.windows", move |tx| look(tx, &incidents, now, &after)).await?;
+        fell += looked.fell;
+        match looked.next {
+            Some(next) => after = next,
+            None => return Ok(fell),
+        }
+    }
 }
 
 fn channel_tests(work: Work) -> Task {
@@ -172,7 +183,11 @@ fn budget(letting_go: LettingGo) -> Task {
 
 async fn tests(work: Work) -> anyhow::Result<Report> {
     let sent = work.outbox.run_tests().await?;
-    Ok(if sent == 0 { Report::Idle } else { Report::Did(format!("{sent} tests")) })
+    Ok(if sent == 0 {
+        Report::Idle
+    } else {
+        Report::Did(format!("{sent} {}", if sent == 1 { "test" } else { "tests" }))
+    })
 }
 
 async fn refusals(work: Work) -> anyhow::Result<Report> {
@@ -181,13 +196,11 @@ async fn refusals(work: Work) -> anyhow::Result<Report> {
 }
 
 async fn merge_ids(work: Work) -> anyhow::Result<Report> {
-    let Some(merge) = work.store.read(Merge::plan).await? else { return Ok(Report::Idle) };
+    let Some(merge) = work.store.read_reserved(Merge::plan).await? else { return Ok(Report::Idle) };
     let merge = Arc::new(Mutex::new(merge));
     loop {
         let step = Arc::clone(&merge);
-        let write = move |tx: &crate::store::WriteTx<'_>| {
-            step.lock().unwrap_or_else(PoisonError::into_inner).step(tx)
-        };
+        let write = move |tx: &WriteTx<'_>| step.lock().unwrap_or_else(PoisonError::into_inner).step(tx);
         work.store.write("issues.merge_ids", write).await?;
         if !merge.lock().unwrap_or_else(PoisonError::into_inner).advance() {
             break;

@@ -59,7 +59,7 @@ impl Watch {
         let now = self.clock.now();
         let clocks = (now, self.clock.monotonic());
         let proof = self.prove().await;
-        let seen = self.store.read(see).await;
+        let seen = self.store.read_reserved(see).await;
         let (outbox, firing) = match seen {
             Ok((outbox, firing)) => (Some(outbox), firing),
             Err(error) => {
@@ -108,7 +108,10 @@ impl Watch {
         let refused = (now.stats.refused - before.stats.refused) + (now.lanes_refused - before.lanes_refused);
         Look {
             at,
+            passed: now.passed,
+            is_first: self.own.known().look.is_none(),
             proof,
+            damage: self.store.stats().damage().map(ToString::to_string),
             lane_age: self.events.age().max(self.points.age()),
             waiting: now.stats.queued + number(self.events.depth() + self.points.depth()),
             refused,
@@ -198,7 +201,7 @@ fn rate(count: u64, time: Duration) -> f64 {
 
 /// What the outbox holds, and which own troubles the incidents know of.
 fn see(tx: &ReadTx<'_>) -> Result<(Outbox, BTreeSet<String>), Error> {
-    Ok((read_outbox(tx)?, queries::firing_keys(tx, Source::Own)?.into_iter().collect()))
+    Ok((read_outbox(tx)?, queries::firing_keys(tx, Source::Own, "")?.into_iter().collect()))
 }
 
 /// What follows: every trouble that holds is raised, every one that was raised and is over is told so.
@@ -244,7 +247,7 @@ fn signal(now: Timestamp, key: String, bad: &Bad, kind: SignalKind) -> Signal {
     }
 }
 
-/// The rule of tocsin's own trouble may be off, or cap how loud it gets.
+/// The rule of tocsin's own trouble may cap how loud it gets, or be off: then what rings ends, whether or not it holds.
 fn raise_all(
     tx: &WriteTx<'_>,
     incidents: &Incidents,
@@ -253,9 +256,15 @@ fn raise_all(
 ) -> Result<(), incidents::Error> {
     let rules = rules::effective(tx, None)?;
     let rule = rules.get(RuleKind::SelfTrouble);
-    for signal in signals.iter().filter(|signal| rule.enabled || !signal.kind.is_bad()) {
+    for signal in signals {
         let severity = signal.severity.min(rule.severity);
-        incidents.raise(tx, now, &Signal { severity, ..signal.clone() })?;
+        let kind = match signal.kind {
+            // It has no end that could be told; it goes quiet by itself.
+            SignalKind::Occurrence if !rule.enabled => continue,
+            SignalKind::Firing if !rule.enabled => SignalKind::Ok,
+            kind => kind,
+        };
+        incidents.raise(tx, now, &Signal { severity, kind, ..signal.clone() })?;
     }
     Ok(())
 }
@@ -263,6 +272,10 @@ fn raise_all(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Entropy;
+    use crate::incidents::Policy;
+    use crate::incidents::rules::{RuleChange, RuleParams};
+    use crate::store::Options;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -292,6 +305,32 @@ mod tests {
     fn a_clock_that_was_set_is_an_occurrence() {
         let told = signals(NOW, &Standing::new(), &BTreeSet::new(), Some("jumped".to_owned()));
         assert_eq!((told[0].key.as_str(), told[0].kind), (CLOCK_KEY, SignalKind::Occurrence));
+    }
+
+    #[test]
+    fn what_rings_ends_when_the_rule_is_switched_off_and_nothing_new_rings() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+        let incidents = Incidents { policy: Policy::default(), entropy: Entropy::seeded(1) };
+        let bad = Bad { severity: Severity::High, summary: "slow".to_owned(), since: NOW };
+        let standing = Standing::from([(Trouble::Latency, bad)]);
+        let firing = move |now| -> Vec<String> {
+            let (incidents, found) = (incidents.clone(), signals(now, &standing, &BTreeSet::new(), None));
+            store.write_now("watch", move |tx| raise_all(tx, &incidents, now, &found)).unwrap();
+            let off = RuleChange {
+                enabled: false,
+                severity: Severity::High,
+                threshold: None,
+                window: None,
+                params: RuleParams::default(),
+            };
+            store
+                .write_now("off", move |tx| rules::change(tx, now, None, RuleKind::SelfTrouble, &off))
+                .unwrap();
+            store.read_now(|tx| queries::firing_keys(tx, Source::Own, "")).unwrap()
+        };
+        assert_eq!(firing(NOW), ["self:latency"]);
+        assert_eq!(firing(NOW + Duration::from_secs(5)), [""; 0]);
     }
 
     #[test]

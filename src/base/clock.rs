@@ -63,7 +63,7 @@ impl Clock {
         }
     }
 
-    /// Time that passed since some moment in the past; nobody sets it. Beside [`Clock::now`] it shows when
+    /// Time that passed since this process first asked for it; nobody sets it. Beside [`Clock::now`] it shows when
     /// somebody set that.
     pub fn monotonic(&self) -> Duration {
         match &self.manual {

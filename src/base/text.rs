@@ -28,6 +28,42 @@ pub fn first_line(text: &str) -> &str {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("")
 }
 
+/// A line that a person typed, such as a name: trimmed, of 1 to `chars_max` characters, all of which can be seen.
+///
+/// # Errors
+/// Names `what` it is and what is wrong with it.
+pub fn line<'t>(what: &'static str, text: &'t str, chars_max: usize) -> Result<&'t str, BadLine> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(BadLine::Empty { what });
+    }
+    if text.chars().count() > chars_max {
+        return Err(BadLine::TooLong { what, chars_max });
+    }
+    match text.chars().find(|c| is_hidden(*c)) {
+        Some(hidden) => Err(BadLine::Hidden { what, code: hidden.into() }),
+        None => Ok(text),
+    }
+}
+
+/// Why a text is no [`line()`]; it says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadLine {
+    #[error("the {what} is empty: write one that people recognise")]
+    Empty { what: &'static str },
+    #[error("the {what} is too long: use at most {chars_max} characters")]
+    TooLong { what: &'static str, chars_max: usize },
+    #[error("the {what} holds a character that cannot be seen (U+{code:04X}): take it out")]
+    Hidden { what: &'static str, code: u32 },
+}
+
+/// Control characters, line separators, and what turns the direction of writing: with them one name looks like another.
+pub fn is_hidden(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +83,27 @@ mod tests {
         assert_eq!(clip_middle("äbcdefghij", 8), "äb…fghij");
         assert_eq!(clip_middle("abcd", 1), "…");
         assert_eq!(clip_middle("äöüß", 4), "äöüß");
+    }
+
+    #[test]
+    fn a_line_is_not_cut_and_shows_all_that_it_holds() {
+        assert_eq!(line("name", "  Café ☕ 👩\u{200d}🚒 خطأ ", 20), Ok("Café ☕ 👩\u{200d}🚒 خطأ"));
+        assert_eq!(line("name", &"ä".repeat(100), 100).map(str::len), Ok(200));
+        let long = BadLine::TooLong { what: "name", chars_max: 100 };
+        assert_eq!(line("name", &"a".repeat(101), 100), Err(long));
+        assert_eq!(line("name", " \t ", 100), Err(BadLine::Empty { what: "name" }));
+        let hidden = "\0\u{7}\t\n\u{7f}\u{85}\u{9f}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
+        for c in hidden.chars() {
+            let text = format!("a{c}b");
+            assert_eq!(
+                line("name", &text, 100),
+                Err(BadLine::Hidden { what: "name", code: c.into() }),
+                "{:x}",
+                u32::from(c)
+            );
+        }
+        let told = line("label", "invoice\u{202e}fdp.exe", 100).unwrap_err();
+        assert_eq!(told.to_string(), "the label holds a character that cannot be seen (U+202E): take it out");
     }
 
     #[test]

@@ -23,7 +23,7 @@ enum Action {
         #[command(flatten)]
         format: AsJson,
     },
-    /// Show every project that is not archived
+    /// Show every project; archived ones are marked
     List {
         #[command(flatten)]
         format: AsJson,
@@ -59,9 +59,10 @@ fn show(output: &mut Output, answer: Answer, format: AsJson) -> anyhow::Result<E
         }
         Answer::Projects { items } if format.json => output.json(&json!({ "items": items }))?,
         Answer::Projects { items } => {
-            let heads = ["ID", "SLUG", "NAME"].map(str::to_owned).to_vec();
+            let heads = ["ID", "SLUG", "NAME", ""].map(str::to_owned).to_vec();
             let row = |project: &ProjectLine| {
-                vec![project.id.to_string(), project.slug.clone(), project.name.clone()]
+                let mark = if project.archived_at.is_some() { "archived" } else { "" };
+                vec![project.id.to_string(), project.slug.clone(), project.name.clone(), mark.to_owned()]
             };
             output.table(&std::iter::once(heads).chain(items.iter().map(row)).collect::<Vec<_>>())?;
         }

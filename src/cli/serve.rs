@@ -16,9 +16,11 @@ use crate::base::{Clock, Entropy};
 use crate::config::{Loaded, Mode};
 use crate::health::own::status_line;
 use crate::http::AppState;
+use crate::http::drain::Door;
 use crate::lifecycle::control::{self, ControlSocket, Desk, Health, Live, StatusOf, StatusReport};
 use crate::lifecycle::{
-    Ended, InheritedSockets, Lifecycle, Proof, ServiceManager, Signals, prepare_folder, sealing_key, watch,
+    Ended, InheritedSockets, Lifecycle, Proof, ServiceManager, Signals, StopReason, prepare_folder,
+    sealing_key, watch,
 };
 use crate::store::{Error, FolderLock, Store};
 use crate::telemetry::{self, Destination, Format, Logging};
@@ -29,6 +31,9 @@ pub(super) struct Serve {
     /// Address and port to listen on, such as 127.0.0.1:8787
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// Stop when standard input ends, because the program that started this one is gone
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
 }
 
 /// The status line of the service manager is this fresh.
@@ -47,7 +52,7 @@ impl Serve {
         let log = loaded.config.log;
         let on_terminal = std::io::stdout().is_terminal();
         let format = log.format.unwrap_or(if on_terminal { Format::Text } else { Format::Json });
-        telemetry::init(&Logging { level: log.level, format, to: Destination::Stdout })?;
+        let _last_lines = telemetry::init(&Logging { level: log.level, format, to: Destination::Stdout })?;
         for note in &loaded.notes {
             tracing::warn!("{note}");
         }
@@ -56,29 +61,40 @@ impl Serve {
         prepare_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let lock = FolderLock::take(folder)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let code = runtime.block_on(serve(folder, &loaded, session))?;
+        let lifecycle = Lifecycle::default();
+        if self.until_stdin_ends {
+            stop_with_stdin(lifecycle.clone());
+        }
+        let served = runtime.block_on(serve(folder, &loaded, lifecycle, session));
+        if let Err(error) = &served {
+            ServiceManager.status(&format!("not started: {error:#}"));
+        }
         drop(lock);
-        Ok(code)
+        served
     }
 }
 
 /// Builds every part in the order of what it needs, tells the service manager, and stops in reverse.
-async fn serve(folder: &Path, loaded: &Loaded, session: &mut Session<'_>) -> anyhow::Result<ExitCode> {
-    let lifecycle = Lifecycle::default();
+async fn serve(
+    folder: &Path,
+    loaded: &Loaded,
+    lifecycle: Lifecycle,
+    session: &mut Session<'_>,
+) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let manager = ServiceManager;
     let clock = Clock::system();
     let entropy = Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?;
-    let listener = listen(loaded.config.server.listen)?;
+    let door = listen(loaded.config.server.listen)?;
     let sealing_key = sealing_key(folder, &entropy)?;
     let mut config = loaded.config.clone();
-    config.server.listen = listener.local_addr()?;
+    config.server.listen = door.address()?;
     check_address(config.server.mode, config.server.listen)?;
-    let door = own_address(config.server.listen);
+    let own_address = own_address(config.server.listen);
     let app = App::build(Surroundings { folder, config, clock, entropy, sealing_key }).await?;
-    app.start(&lifecycle, listener)?;
+    app.start(&lifecycle, door)?;
     let socket = ControlSocket::bind(folder).context("cannot open the control socket")?;
-    let desk = desk(&app, door);
+    let desk = desk(&app, own_address);
     let answer = move |command| control::carry_out(desk.clone(), command);
     lifecycle.spawn("control socket", socket.serve(lifecycle.soft(), answer));
     tell_manager(&lifecycle, manager, &app.state);
@@ -102,17 +118,28 @@ async fn serve(folder: &Path, loaded: &Loaded, session: &mut Session<'_>) -> any
     Ok(if reason.is_failure() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// The kernel closes the pipe however the other program ends. A thread of its own: nothing else can end a read.
+fn stop_with_stdin(lifecycle: Lifecycle) {
+    std::thread::spawn(move || {
+        if let Err(error) = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()) {
+            tracing::warn!(%error, "standard input cannot be read");
+        }
+        lifecycle.stop(StopReason::Requested("standard input ended"));
+    });
+}
+
 /// The service manager's socket where there is one, else one of our own.
-fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+fn listen(address: SocketAddr) -> anyhow::Result<Door> {
     let names = std::env::var("LISTEN_FDNAMES").ok();
     if let Some(inherited) = InheritedSockets::take(names.as_deref())?.http() {
-        return Ok(inherited);
+        return Ok(Door::shared(inherited));
     }
-    TcpListener::bind(address).with_context(|| {
+    let bound = TcpListener::bind(address).with_context(|| {
         format!(
             "cannot listen on {address}: is another program there, or is it not an address of this machine?"
         )
-    })
+    })?;
+    Ok(bound.into())
 }
 
 /// The configured address was checked with the configuration; a service manager's socket may listen elsewhere.
@@ -131,7 +158,7 @@ fn tell_manager(lifecycle: &Lifecycle, manager: ServiceManager, state: &web::Dat
     let (shown, stop) = (state.clone(), lifecycle.soft());
     lifecycle.spawn("status line", async move {
         while stop.run_until_cancelled(tokio::time::sleep(STATUS_EVERY)).await.is_some() {
-            manager.status(&status_line(&shown.own.known(), shown.own_status()));
+            manager.status(&status_line(&shown.own.known(), &shown.own_parts(None)));
         }
     });
     if let Some(period) = manager.watchdog() {
@@ -188,7 +215,7 @@ async fn prove(state: web::Data<AppState>) -> Proof {
     if idle > IDLE_MAX {
         return Err(format!("no background task ran for {} s", idle.as_secs()));
     }
-    Ok(status_line(&state.own.known(), state.own_status()))
+    Ok(status_line(&state.own.known(), &state.own_parts(None)))
 }
 
 /// The writer commits a row and the readers read. A full disk is no fault of the process: a restart would not mend it.
@@ -200,7 +227,7 @@ async fn prove_work(store: &Store) -> Result<(), String> {
             Err(error) => return Err(format!("no write was committed: {error}")),
         }
     }
-    let read = store.read(|tx| tx.one("SELECT 1", [], |row| row.get::<_, i64>(0))).await;
+    let read = store.read_reserved(|tx| tx.one("SELECT 1", [], |row| row.get::<_, i64>(0))).await;
     read.map_err(|error: Error| format!("nothing can be read: {error}"))?;
     Ok(())
 }

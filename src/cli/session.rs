@@ -54,7 +54,9 @@ impl Session<'_> {
 /// Warnings and worse on standard error, so that they never mix with the answer.
 pub(super) fn log_quietly() -> anyhow::Result<()> {
     let logging = Logging { level: Level::WARN, format: Format::Text, to: Destination::Stderr };
-    Ok(crate::telemetry::init(&logging)?)
+    // On the way to standard error no line waits.
+    drop(crate::telemetry::init(&logging)?);
+    Ok(())
 }
 
 /// The folder's own writer, while no server runs.

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::AsJson;
 use super::session::{DONE, Session};
 use crate::base::text::clip;
-use crate::store::open_read_only;
+use crate::store::{limit_time, open_read_only};
 
 /// Ask the database directly; it can only be read
 #[derive(Args, Debug)]
@@ -32,8 +32,6 @@ const STATEMENT_HELP: &str =
 const ROWS_MAX: usize = 10_000;
 /// A cell of a table; JSON shows values whole.
 const CELL_CHARS_MAX: usize = 120;
-/// How often a running statement looks at the clock, in SQLite's virtual machine instructions: under a millisecond.
-const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 
 #[derive(Debug)]
 struct Found {
@@ -71,12 +69,6 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Connection> {
         bail!("there is no {}: start tocsin once, or choose another folder with --data", path.display());
     }
     open_read_only(path, &[crate::issues::sql::register]).context("cannot open the database")
-}
-
-/// Interrupts whatever runs on `connection` after `time`.
-pub(super) fn limit_time(connection: &Connection, time: Duration) -> rusqlite::Result<()> {
-    let started = Instant::now();
-    connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || started.elapsed() > time))
 }
 
 fn select(connection: &Connection, sql: &str, time: Duration) -> anyhow::Result<Found> {

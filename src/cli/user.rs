@@ -46,9 +46,19 @@ enum Action {
         format: AsJson,
     },
     /// Sign somebody out everywhere and let them in no more
-    Disable { email: String },
+    Disable {
+        email: String,
+        /// Revoke the tokens that they made, too
+        #[arg(long)]
+        tokens: bool,
+    },
     /// Remove somebody for good
-    Remove { email: String },
+    Remove {
+        email: String,
+        /// Revoke the tokens that they made, too
+        #[arg(long)]
+        tokens: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -77,8 +87,12 @@ impl User {
             }
             Action::List { format } => (Command::UserList, format),
             Action::Link { email, format } => (Command::UserLink { email }, format),
-            Action::Disable { email } => (Command::UserDisable { email }, AsJson { json: false }),
-            Action::Remove { email } => (Command::UserRemove { email }, AsJson { json: false }),
+            Action::Disable { email, tokens } => {
+                (Command::UserDisable { email, tokens }, AsJson { json: false })
+            }
+            Action::Remove { email, tokens } => {
+                (Command::UserRemove { email, tokens }, AsJson { json: false })
+            }
         };
         let answer = session.command(command)?;
         show(&mut session.output, answer, format)

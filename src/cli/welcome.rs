@@ -38,8 +38,8 @@ fn missing(base_url: &BaseUrl, channels_ready: usize) -> Vec<&'static str> {
     let mut missing = Vec::new();
     if channels_ready == 0 {
         missing.push(
-            "Nobody can be rung yet: set TOCSIN_SMTP__HOST, TOCSIN_SMTP__FROM and TOCSIN_ALERTS__EMAIL, or \
-             TOCSIN_ALERTS__SLACK_WEBHOOK_URL; then `tocsin send-test`",
+            "Nobody can be rung yet: add a channel on the page Channels, or set TOCSIN_SMTP__HOST, TOCSIN_SMTP__FROM \
+             and TOCSIN_ALERTS__EMAIL, or TOCSIN_ALERTS__SLACK_WEBHOOK_URL; then `tocsin send-test`",
         );
     }
     if base_url.is_loopback() {

@@ -101,8 +101,8 @@ pub(super) fn check(values: &Values, problems: &mut Vec<Problem>) -> Option<Aler
     let urls =
         [("alerts.slack_webhook_url", &raw.slack_webhook_url), ("alerts.webhook_url", &raw.webhook_url)];
     for (name, url) in urls {
-        if url.as_ref().is_some_and(|url| !is_web_url(url.expose())) {
-            problems.push(values.problem(name, "must be a URL that begins with https:// or http://"));
+        if let Some(why) = url.as_ref().and_then(|url| fault_of(url.expose())) {
+            problems.push(values.problem(name, why));
         }
     }
     if raw.ring_next_channel_after_s < raw.ring_again_after_s {
@@ -139,6 +139,17 @@ fn is_address(text: &str) -> bool {
     clean && parts.is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'))
 }
 
-fn is_web_url(text: &str) -> bool {
-    reqwest::Url::parse(text).is_ok_and(|url| ["http", "https"].contains(&url.scheme()))
+/// What is wrong with an address that is posted to. It may be a private one: whoever configures the server decides that.
+fn fault_of(text: &str) -> Option<&'static str> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if !["http", "https"].contains(&url.scheme()) => {
+            Some("must be a URL that begins with https:// or http://")
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => Some(
+            "must not hold a user name or password: take them out; what is posted can be signed, with \
+             alerts.webhook_secret",
+        ),
+        Ok(_) => None,
+        Err(_) => Some("must be a URL that begins with https:// or http://"),
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use toml::Value;
 
-use super::{alerts, http, incidents, ingest, issues, limits, log, retention, server, slack, smtp};
+use super::{alerts, http, incidents, ingest, issues, limits, log, outbound, retention, server, slack, smtp};
 
 /// One thing that can be configured.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         smtp::KEYS,
         alerts::KEYS,
         slack::KEYS,
+        outbound::KEYS,
         ingest::KEYS,
         issues::KEYS,
         incidents::KEYS,

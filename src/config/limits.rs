@@ -27,7 +27,7 @@ pub(super) const KEYS: &[Key] = &[
         "limits.waiting_bytes_max",
         Kind::Whole { min: MIB, max: 4096 * MIB },
         Some("67108864"),
-        "Memory that what waits to be written may hold together; beyond it senders are told to come back.",
+        "Memory that what waits to be written may hold together; beyond it senders are told to come back. Bodies that are being read hold of it too, beyond 16 KiB each and up to half.",
     ),
     Key::new(
         "limits.api_body_bytes_max",
@@ -51,7 +51,7 @@ const HTTP_THREADS_AUTO_MAX: usize = 4;
 pub struct Limits {
     pub http_threads: usize,
     pub connections_max: usize,
-    /// Of all lanes together.
+    /// Of all lanes together, and of bodies that are being read.
     pub waiting_bytes_max: usize,
     pub api_body_bytes_max: usize,
     pub stop_timeout: Duration,

@@ -14,6 +14,7 @@ mod key;
 mod layers;
 mod limits;
 mod log;
+mod outbound;
 mod problem;
 mod reference;
 mod retention;
@@ -34,6 +35,7 @@ pub use key::{Key, Kind, keys, reference_markdown};
 pub use layers::{Origin, Setting};
 pub use limits::Limits;
 pub use log::Log;
+pub use outbound::Outbound;
 pub use problem::{Invalid, Problem};
 pub use retention::Retention;
 pub use server::{BaseUrl, FirstOwner, Mode, Server};
@@ -66,6 +68,7 @@ pub struct Config {
     pub smtp: Option<Smtp>,
     pub alerts: Alerts,
     pub slack: Slack,
+    pub outbound: Outbound,
     pub ingest: Ingest,
     pub issues: Issues,
     pub incidents: Incidents,
@@ -156,6 +159,7 @@ impl Config {
             problems.push(values.problem("alerts.email", why));
         }
         let slack = slack::check(values, problems);
+        let outbound = outbound::check(values, problems);
         let ingest = ingest::check(values, problems);
         let issues = issues::check(values, problems);
         let incidents = incidents::check(values, problems);
@@ -168,6 +172,7 @@ impl Config {
             smtp: smtp.ok()?,
             alerts: alerts?,
             slack: slack?,
+            outbound: outbound?,
             ingest: ingest?,
             issues: issues?,
             incidents: incidents?,

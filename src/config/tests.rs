@@ -308,3 +308,24 @@ fn what_belongs_together_is_asked_for_together() {
     let empty = [("TOCSIN_SMTP__FROM", ""), ("TOCSIN_BASE_URL", " ")];
     assert!(place.load(&place.data(), &empty).is_ok(), "set to nothing is not set");
 }
+
+#[test]
+fn addresses_of_channels_hold_no_password() {
+    let place = Place::new();
+    for (variable, value, told) in [
+        (
+            "TOCSIN_ALERTS__WEBHOOK_URL",
+            "https://ops:pw@example.com/x",
+            "must not hold a user name or password",
+        ),
+        ("TOCSIN_ALERTS__WEBHOOK_URL", "http://ops@10.0.0.1/x", "must not hold a user name or password"),
+        ("TOCSIN_ALERTS__SLACK_WEBHOOK_URL", "https://:pw@hooks.slack.com/x", "must not hold a user name"),
+        ("TOCSIN_ALERTS__WEBHOOK_URL", "ftp://example.com/x", "must be a URL that begins with https://"),
+        ("TOCSIN_ALERTS__WEBHOOK_URL", "example.com", "must be a URL that begins with https://"),
+    ] {
+        let environment = Environment::from([(variable.to_owned(), value.to_owned())]);
+        let refused = load_from(&Flags::default(), &environment, &place.path("etc/tocsin.toml")).unwrap_err();
+        let text = refused.to_string();
+        assert!(text.contains(told) && text.contains(variable) && !text.contains("pw@"), "{value}: {text}");
+    }
+}

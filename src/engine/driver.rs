@@ -1,8 +1,10 @@
 //! Runs every task by its schedule, on a wake-up and on demand, and keeps what happened for the page.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::sync::watch;
@@ -16,6 +18,8 @@ use crate::store::{Error, Row, Store, params};
 const RUN_TIME_MAX: Duration = Duration::from_mins(5);
 /// Runs in a row that may ask for more before what they did is kept; then it goes on at once.
 const TURNS_MAX: usize = 100;
+/// What time servers correct and what passes between two questions; a clock that differs by more was set.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
 
 /// The tasks and their state. Cheap to clone.
 #[derive(Clone)]
@@ -37,10 +41,17 @@ struct Running {
 #[derive(Clone, Default)]
 struct State {
     last: Option<LastRun>,
-    next_at: Option<Timestamp>,
+    next: Option<Due>,
     running: bool,
     runs: u64,
     failures: u64,
+}
+
+/// When a run is due: by the clock as it was set when that was planned, and by [`Clock::monotonic`], which nobody sets.
+#[derive(Clone, Copy)]
+struct Due {
+    at: Timestamp,
+    passed: Duration,
 }
 
 #[derive(Clone)]
@@ -62,6 +73,9 @@ pub struct TaskStatus {
     pub last_ok: Option<bool>,
     pub last_result: Option<String>,
     pub next_run_at: Option<Timestamp>,
+    /// How long the next run has been due, by time that passed: a clock that was set makes nothing late.
+    #[serde(skip)]
+    pub late: Duration,
     pub runs: u64,
     pub failures: u64,
 }
@@ -85,7 +99,7 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be read.
     pub async fn remember(self) -> Result<Self, Error> {
-        let kept = self.store.read(|tx| {
+        let kept = self.store.read_reserved(|tx| {
             tx.all("SELECT task, started_at, duration_us, ok, result FROM task_runs LIMIT 1000", [], read_run)
         });
         for (name, last) in kept.await? {
@@ -130,7 +144,7 @@ impl Engine {
     }
 
     pub fn status(&self) -> Vec<TaskStatus> {
-        self.tasks.iter().map(Running::status).collect()
+        self.tasks.iter().map(|running| running.status(&self.clock)).collect()
     }
 
     async fn drive(&self, index: usize, stop: CancellationToken) {
@@ -142,7 +156,7 @@ impl Engine {
         // Everything runs once at the start: what became due while nobody was there is done first.
         let mut next_at = self.clock.now();
         loop {
-            running.set_next(next_at);
+            running.with(|state| state.next = Some(Due::new(next_at, &self.clock)));
             let due = wait(&self.clock, next_at, &running.ask, woken.as_mut());
             if stop.run_until_cancelled(due).await.is_none() {
                 return;
@@ -167,22 +181,23 @@ impl Engine {
             LastRun { at, took: began.elapsed(), outcome: outcome.clone().map(Option::unwrap_or_default) };
         *self.ran_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let idle = matches!(outcome, Ok(None));
-        let known = running.with(|state| {
+        let was_well = running.with(|state| {
             let known = state.last.is_some();
             state.running = false;
             state.runs += 1;
             state.failures += u64::from(last.outcome.is_err());
-            // A run with nothing to do does not hide what the last one did, only when.
+            let failed = state.last.as_ref().is_some_and(|last| last.outcome.is_err());
+            // A run with nothing to do does not hide what the last one did, only when; but a failure is over with it.
             match &mut state.last {
-                Some(before) if idle => (before.at, before.took) = (last.at, last.took),
+                Some(before) if idle && !failed => (before.at, before.took) = (last.at, last.took),
                 slot => *slot = Some(last.clone()),
             }
-            known
+            known && !failed
         });
         if let Err(error) = &last.outcome {
             tracing::error!(task = running.task.name, error, "a background task failed; it runs again");
         }
-        if !idle || !known {
+        if !idle || !was_well {
             self.keep(running.task.name, &last).await;
         }
         has_more
@@ -200,9 +215,7 @@ impl Engine {
             if stop.is_cancelled() {
                 break;
             }
-            let run = tokio::time::timeout(RUN_TIME_MAX, (running.task.run)());
-            let report = run.await.map_err(|_| format!("gave up after {} s", RUN_TIME_MAX.as_secs()))?;
-            match report.map_err(|error| format!("{error:#}"))? {
+            match running.once().await? {
                 Report::Idle => return Ok((did, false)),
                 Report::Did(what) => return Ok((Some(what), false)),
                 Report::More(what) => did = Some(what),
@@ -259,6 +272,16 @@ async fn wait(clock: &Clock, next_at: Timestamp, ask: &Notify, woken: Option<&mu
 }
 
 impl Running {
+    /// One run, bounded in time. A panic is a failure of this run: the alarms of everybody else go on.
+    async fn once(&self) -> Result<Report, String> {
+        let run = AssertUnwindSafe(async { (self.task.run)().await }).catch_unwind();
+        match tokio::time::timeout(RUN_TIME_MAX, run).await {
+            Err(_) => Err(format!("gave up after {} s", RUN_TIME_MAX.as_secs())),
+            Ok(Err(_)) => Err("ended by a fault in the program".to_owned()),
+            Ok(Ok(report)) => report.map_err(|error| format!("{error:#}")),
+        }
+    }
+
     fn state(&self) -> State {
         self.with(|state| state.clone())
     }
@@ -267,11 +290,7 @@ impl Running {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn set_next(&self, at: Timestamp) {
-        self.with(|state| state.next_at = Some(at));
-    }
-
-    fn status(&self) -> TaskStatus {
+    fn status(&self, clock: &Clock) -> TaskStatus {
         let state = self.state();
         let last = state.last.as_ref();
         TaskStatus {
@@ -285,10 +304,29 @@ impl Running {
             last_result: last.map(|run| match &run.outcome {
                 Ok(text) | Err(text) => text.clone(),
             }),
-            next_run_at: state.next_at,
+            next_run_at: state.next.map(|due| due.shown(clock)),
+            late: state.next.map_or(Duration::ZERO, |due| due.late(clock)),
             runs: state.runs,
             failures: state.failures,
         }
+    }
+}
+
+impl Due {
+    fn new(at: Timestamp, clock: &Clock) -> Self {
+        Self { at, passed: clock.monotonic() + at.since(clock.now()) }
+    }
+
+    fn late(self, clock: &Clock) -> Duration {
+        clock.monotonic().saturating_sub(self.passed)
+    }
+
+    /// The moment by the clock as it is set now.
+    fn shown(self, clock: &Clock) -> Timestamp {
+        let left = self.passed.saturating_sub(clock.monotonic());
+        let by_time_passed = clock.now() + left - self.late(clock);
+        let was_set = by_time_passed.since(self.at).max(self.at.since(by_time_passed)) > CLOCK_SLACK;
+        if was_set { by_time_passed } else { self.at }
     }
 }
 
@@ -373,6 +411,20 @@ mod tests {
         house.store.stop();
     }
 
+    #[test]
+    fn a_task_is_late_by_time_that_passed_whatever_the_clock_is_set_to() {
+        let clock = Clock::manual(Timestamp::from_secs(1_000_000));
+        let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
+        let due = Due::new(clock.now() + minute, &clock);
+        assert_eq!((due.shown(&clock), due.late(&clock)), (clock.now() + minute, Duration::ZERO));
+        clock.set(clock.now() + day);
+        assert_eq!((due.shown(&clock), due.late(&clock)), (clock.now() + minute, Duration::ZERO));
+        clock.advance(minute * 3);
+        assert_eq!((due.shown(&clock), due.late(&clock)), (clock.now() - minute * 2, minute * 2));
+        clock.set(clock.now() - day * 2);
+        assert_eq!((due.shown(&clock), due.late(&clock)), (clock.now() - minute * 2, minute * 2));
+    }
+
     #[tokio::test]
     async fn a_failure_is_told_and_the_next_run_is_the_retry() {
         let house = house();
@@ -395,7 +447,38 @@ mod tests {
         assert_eq!(engine.run_now("test.fail").await, Some(Err("no luck".to_owned())));
         assert_eq!(engine.status()[0].failures, 1);
         engine.run_now("test.fail").await;
-        assert_eq!(engine.status()[0].runs, 2);
+        let status = &engine.status()[0];
+        assert_eq!((status.runs, status.last_ok), (2, Some(true)), "with nothing to do the failure is over");
+        let kept = engine.remember().await.unwrap();
+        assert_eq!(kept.status()[0].last_ok, Some(true), "a restart does not bring it back");
+        house.store.stop();
+    }
+
+    #[tokio::test]
+    async fn a_fault_in_a_task_is_a_failed_run_and_nothing_more() {
+        let house = house();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&runs);
+        let every = Schedule::Every(Duration::from_mins(1));
+        let task = Task::new("test.fault", "panics once", every, Wake::ScheduleOnly, move || {
+            let run = count.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert!(run > 0, "a fault");
+                Ok(Report::Idle)
+            }
+        });
+        let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
+        for (_, running) in engine.loops(&house.stop) {
+            house.tracker.spawn(running);
+        }
+        settled(&engine, 1).await;
+        assert_eq!(engine.status()[0].last_result.as_deref(), Some("ended by a fault in the program"));
+        house.clock.advance(Duration::from_mins(1));
+        settled(&engine, 2).await;
+        assert_eq!(engine.status()[0].failures, 1);
+        house.stop.cancel();
+        house.tracker.close();
+        house.tracker.wait().await;
         house.store.stop();
     }
 

@@ -163,7 +163,7 @@ async fn find_token(state: &AppState, token: &Secret) -> Result<Option<Arc<ApiTo
         Lookup::Absent => Ok(None),
         Lookup::Unknown(ticket) => {
             let key = hash;
-            let found = state.store.read(move |tx| tokens::find_active(tx, &key)).await?;
+            let found = state.store.read_reserved(move |tx| tokens::find_active(tx, &key)).await?;
             Ok(state.cache.tokens.remember(ticket, &hash, found, now))
         }
     }
@@ -233,7 +233,8 @@ fn configured_admin() -> Actor {
     Actor::Token { id: tokens::TokenId(0), name: "ADMIN_API_KEY".to_owned(), scopes, project: None }
 }
 
-fn state_of(request: &HttpRequest) -> Result<web::Data<AppState>, Problem> {
+/// What every handler can reach, where no extractor gives it.
+pub fn state_of(request: &HttpRequest) -> Result<web::Data<AppState>, Problem> {
     request
         .app_data::<web::Data<AppState>>()
         .cloned()

@@ -11,7 +11,7 @@ use crate::base::Severity;
 use crate::health::own::{Outbox, read_outbox};
 use crate::ledger;
 use crate::store::{Error, ReadTx};
-use crate::telemetry::{Exposition, RegistryError};
+use crate::telemetry::{Exposition, RegistryError, lines_dropped};
 
 /// The ledger is shown for this long: a gauge, because its lines go with their age.
 const LEDGER_SHOWN: Duration = Duration::from_hours(24);
@@ -34,6 +34,11 @@ pub async fn render(state: &AppState) -> Result<String, RegistryError> {
     });
     let out = Exposition::default();
     store(&out, state)?;
+    out.counter(
+        "tocsin_log_lines_dropped_total",
+        "Log lines dropped because nobody took them in time.",
+        number(lines_dropped()),
+    )?;
     memory(&out, state)?;
     tasks(&out, state)?;
     messages(&out, state, &read)?;
@@ -54,7 +59,7 @@ fn store(out: &Exposition, state: &AppState) -> Result<(), RegistryError> {
     out.gauge("tocsin_store_queued", "Jobs that wait for the writer.", number(stats.queued))?;
     out.gauge(
         "tocsin_store_waiting_bytes",
-        "Memory held by what waits in the lanes.",
+        "Memory held by what waits in the lanes and by bodies that are being read.",
         size(state.store.memory().held()),
     )?;
     out.counter(
@@ -164,7 +169,7 @@ fn messages(out: &Exposition, state: &AppState, read: &Read) -> Result<(), Regis
     let age = outbox.oldest.map_or(Duration::ZERO, |oldest| state.clock.now().since(oldest));
     out.gauge(
         "tocsin_outbox_oldest_age_seconds",
-        "Age of the oldest message on its way; 0 without one.",
+        "Age of the oldest message on its way to a channel's recipients; 0 without one.",
         age.as_secs_f64(),
     )?;
     let open: Vec<_> = outbox

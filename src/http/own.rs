@@ -1,5 +1,6 @@
 //! tocsin about itself: probes and /metrics. Answers come from memory or one short read.
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
@@ -57,7 +58,7 @@ pub async fn health(state: web::Data<AppState>, reader: Result<Reader, Problem>)
     uncached(answer.json(body))
 }
 
-/// `GET /metrics`: Prometheus text 0.0.4, for loopback and for tokens with the scope `metrics`.
+/// `GET /metrics`: Prometheus text 0.0.4, for tokens with the scope `metrics`, and for loopback where nobody else reaches it.
 pub async fn metrics(
     request: HttpRequest,
     state: web::Data<AppState>,
@@ -73,15 +74,28 @@ async fn show_metrics(
     caller: Result<Caller, Problem>,
 ) -> Result<HttpResponse, Problem> {
     if !is_local(request, state) {
-        caller?.may(Permission::SeeMetrics, Subject::Instance)?;
+        caller.map_err(say_how)?.may(Permission::SeeMetrics, Subject::Instance)?;
     }
     let mut text = state.registry.render().map_err(|error| Problem::internal(&error))?;
     text.push_str(&exposition::render(state).await.map_err(|error| Problem::internal(&error))?);
     Ok(uncached(HttpResponse::Ok().content_type(Registry::CONTENT_TYPE).body(text)))
 }
 
+/// To a stranger; what was wrong with a token says itself.
+fn say_how(problem: Problem) -> Problem {
+    if problem.status != StatusCode::UNAUTHORIZED {
+        return problem;
+    }
+    let detail = format!(
+        "{} Metrics need a token with the scope metrics (`tocsin token create --scope metrics`); without one only this \
+         machine sees them, and only while base_url is an address of this machine.",
+        problem.detail
+    );
+    Problem { detail, ..problem }
+}
+
 async fn read_something(state: &AppState) -> Result<(), Error> {
-    state.store.read(|tx| tx.one("SELECT 1", [], |_| Ok(()))).await
+    state.store.read_reserved(|tx| tx.one("SELECT 1", [], |_| Ok(()))).await
 }
 
 /// Health is of the moment.

@@ -6,9 +6,10 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpResponse, ResponseError, web};
 use serde::Serialize;
 
+use super::body::Unread;
 use crate::accounts;
 use crate::accounts::access::Denial;
 use crate::incidents;
@@ -48,6 +49,8 @@ struct Body<'a> {
 const BUSY_RETRY_S: u16 = 2;
 /// A full disk is not mended in seconds.
 const DISK_FULL_RETRY_S: u16 = 30;
+/// The same question again at once would take as long.
+const SLOW_RETRY_S: u64 = 60;
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
@@ -72,6 +75,12 @@ impl Problem {
     /// `what` such as "issue": the answer reads "There is no such issue."
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    /// What is wrong with a form, to be told on the page that it was sent from. What no other form would mend stays a
+    /// refusal.
+    pub fn to_mend(self) -> Result<String, Self> {
+        if self.status == StatusCode::BAD_REQUEST { Ok(self.detail) } else { Err(self) }
     }
 
     #[must_use]
@@ -105,6 +114,17 @@ impl Problem {
     }
 }
 
+/// Parameters and paths that cannot be read are refused like everything else: as a problem, and on a page within its frame.
+pub fn parameters(config: &mut web::ServiceConfig) {
+    config
+        .app_data(web::QueryConfig::default().error_handler(|error, _| unreadable(&error)))
+        .app_data(web::PathConfig::default().error_handler(|error, _| unreadable(&error)));
+}
+
+fn unreadable(error: &dyn fmt::Display) -> actix_web::Error {
+    Problem::bad_request(format!("This address cannot be read: {error}.")).into()
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.status, self.detail)
@@ -131,6 +151,11 @@ impl From<store::Error> for Problem {
             store::Error::Busy | store::Error::ReadersBusy => {
                 unavailable(Unavailable::Busy, "Too much is waiting. Try again shortly.", BUSY_RETRY_S)
             }
+            store::Error::ReadTooLong => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This took too long to read and was given up. Ask for less: a shorter time, one project, another search.",
+            )
+            .retry_after(SLOW_RETRY_S),
             store::Error::Stopped => {
                 unavailable(Unavailable::Restarting, "tocsin is restarting. Try again shortly.", BUSY_RETRY_S)
             }
@@ -147,11 +172,26 @@ impl From<store::Error> for Problem {
             store::Error::Newer { .. }
             | store::Error::Panicked
             | store::Error::DiskFailed(_)
+            | store::Error::Damaged(_)
             | store::Error::RolledBack
             | store::Error::Refused(_)
             | store::Error::Sqlite(_)
             | store::Error::Migration(_)
             | store::Error::Io(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Unread> for Problem {
+    fn from(unread: Unread) -> Self {
+        let text = sentence(&unread.to_string());
+        match unread {
+            Unread::Late => Self::new(StatusCode::REQUEST_TIMEOUT, text),
+            Unread::BrokenOff(_) => Self::bad_request(text),
+            Unread::Refused(error) => {
+                Self::new(StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST), text)
+            }
+            Unread::Crowded => store::Error::Busy.into(),
         }
     }
 }
@@ -202,9 +242,22 @@ impl From<incidents::Error> for Problem {
 }
 
 /// Error texts begin small and end without a stop; answers are sentences.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
     let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };
     format!("{first}{}{stop}", chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_ran_over_is_told_with_its_cure() {
+        let problem = Problem::from(store::Error::ReadTooLong);
+        assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(problem.detail.contains("Ask for less"), "{problem}");
+        assert_eq!(problem.headers[0].0, RETRY_AFTER);
+    }
 }

@@ -1,18 +1,16 @@
 //! What every request carries: an id, and who really sent it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use tracing::Instrument as _;
 
-use super::{AppState, Problem};
+use super::AppState;
 use crate::base::text::clip;
 use crate::config::Http;
 
@@ -84,22 +82,11 @@ pub fn client_address(request: &HttpRequest, state: &AppState) -> Option<IpAddr>
     Some(Chain::of(request, &state.config.http)?.sender)
 }
 
-/// Whether a request was sent on this machine, and not merely passed on by a proxy that runs here.
+/// Whether a request was sent on this machine, and not merely passed on by a proxy that runs here. Where others reach
+/// tocsin under its base URL a proxy may stand before it and say nothing of that, so no request is known to be from here.
 pub fn is_local(request: &HttpRequest, state: &AppState) -> bool {
-    Chain::of(request, &state.config.http).is_some_and(|chain| chain.is_local(request))
-}
-
-/// A form or a small JSON body is sent at once; who takes longer holds a connection for nothing.
-pub const BODY_WITHIN: Duration = Duration::from_secs(30);
-
-/// What `reading` a body gives, where the body comes in time.
-///
-/// # Errors
-/// 408 where it does not.
-pub async fn in_time<T>(within: Duration, reading: impl Future<Output = T>) -> Result<T, Problem> {
-    tokio::time::timeout(within, reading).await.map_err(|_| {
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "The body did not come in time. Send it again.")
-    })
+    state.base_url.is_loopback()
+        && Chain::of(request, &state.config.http).is_some_and(|chain| chain.is_local(request))
 }
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -174,13 +161,6 @@ mod tests {
 
     fn trusting(proxies: &[&str]) -> Http {
         Http { trusted_proxies: proxies.iter().map(|proxy| proxy.parse().unwrap()).collect() }
-    }
-
-    #[tokio::test]
-    async fn a_body_that_does_not_come_is_given_up() {
-        assert_eq!(in_time(BODY_WITHIN, std::future::ready(7)).await.unwrap(), 7);
-        let problem = in_time(Duration::ZERO, std::future::pending::<()>()).await.unwrap_err();
-        assert_eq!(problem.status, StatusCode::REQUEST_TIMEOUT);
     }
 
     #[test]

@@ -1,51 +1,72 @@
 //! Every route in one place, grouped by who calls it.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::http::Method;
 use actix_web::{App, HttpServer, middleware, web};
 use tokio_util::sync::CancellationToken;
 
+use super::drain::{self, Door, Drain};
 use super::ingest::{direct, envelope, sentry};
-use super::{AppState, admin, api, own, request, services};
+use super::{AppState, admin, api, own, problem, request, services};
 
 /// Longer than the 60 s for which proxies keep idle connections: else one of theirs dies under a request now and then.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Sockets that may wait for `accept` while the workers are busy or the process restarts.
 const BACKLOG: u32 = 1024;
 
-/// Serves on `listener` until `stop`, then finishes the requests that are under way.
+/// Serves at `door` until `stop`, then answers whoever is connected ([`drain`]).
 pub fn run(
     state: web::Data<AppState>,
-    listener: TcpListener,
+    door: Door,
     stop: CancellationToken,
-) -> std::io::Result<Server> {
+) -> std::io::Result<impl Future<Output = std::io::Result<()>>> {
     let limits = state.config.limits;
     // actix counts the connections of each worker by itself.
     let connections_max = limits.connections_max.div_ceil(limits.http_threads);
     let stopping = web::Data::new(admin::live::Stopping(stop.clone()));
+    let (drain, lock, drained) = (Drain::default(), door.lock()?, CancellationToken::new());
+    let (connected, draining) = (drain.clone(), web::Data::new(drain.clone()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(stopping.clone())
+            .app_data(draining.clone())
             .wrap(middleware::from_fn(admin::for_people))
             .wrap(safe_headers())
             .wrap(middleware::from_fn(request::identify))
             .wrap(middleware::from_fn(request::head_as_get))
+            .wrap(middleware::from_fn(drain::tell_end))
+            .configure(problem::parameters)
             .configure(machines)
             .configure(itself)
-            .configure(|config| api::routes(config, limits.api_body_bytes_max))
+            .configure(api::routes)
             .configure(admin::routes::routes)
+    })
+    .on_connect(move |_, connection| {
+        connection.insert(connected.connection());
     })
     .workers(limits.http_threads)
     .max_connections(connections_max)
     .backlog(BACKLOG)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(limits.stop_timeout.as_secs())
-    .shutdown_signal(stop.cancelled_owned())
-    .listen(listener)?;
-    Ok(server.run())
+    .shutdown_signal(drained.clone().cancelled_owned())
+    .listen(door.listener)?
+    .run();
+    let handle = server.handle();
+    Ok(async move {
+        let stopping = async {
+            stop.cancelled().await;
+            drain.run(&handle, lock.as_ref()).await;
+            drained.cancel();
+        };
+        tokio::pin!(server);
+        tokio::select! {
+            ended = &mut server => ended,
+            () = stopping => server.await,
+        }
+    })
 }
 
 /// What a browser may do with our pages: load from here, send forms here, be framed nowhere.
@@ -62,23 +83,24 @@ pub fn safe_headers() -> middleware::DefaultHeaders {
         .add(("Permissions-Policy", "camera=(), microphone=(), geolocation=()"))
 }
 
-/// SDKs and apps.
+/// SDKs and apps. Browsers ask before they send, and another method gets an answer in the words of the path.
 fn machines(config: &mut web::ServiceConfig) {
+    let preflight = || web::method(Method::OPTIONS).to(sentry::preflight);
+    let of_sdks =
+        |path| web::resource(path).default_service(web::to(sentry::wrong_method)).route(preflight());
     for path in ["/api/{project}/envelope", "/api/{project}/envelope/"] {
-        let resource = web::resource(path).route(web::post().to(envelope::envelope));
-        config.service(resource.route(web::method(actix_web::http::Method::OPTIONS).to(sentry::preflight)));
+        config.service(of_sdks(path).route(web::post().to(envelope::envelope)));
     }
     for path in ["/api/{project}/store", "/api/{project}/store/"] {
-        let resource = web::resource(path)
-            .route(web::post().to(envelope::store_event))
-            .route(web::get().to(envelope::store_pixel));
-        config.service(resource.route(web::method(actix_web::http::Method::OPTIONS).to(sentry::preflight)));
+        let resource = of_sdks(path).route(web::post().to(envelope::store_event));
+        config.service(resource.route(web::get().to(envelope::store_pixel)));
     }
-    let preflight = || web::method(actix_web::http::Method::OPTIONS).to(sentry::preflight);
+    let of_apps =
+        |path| web::resource(path).default_service(web::to(direct::wrong_method)).route(preflight());
     config
-        .service(web::resource("/api/v1/errors").route(web::post().to(direct::errors)).route(preflight()))
-        .service(web::resource("/api/v1/metrics").route(web::post().to(direct::metrics)).route(preflight()))
-        .service(web::resource("/api/v1/deploys").route(web::post().to(direct::deploys)).route(preflight()));
+        .service(of_apps("/api/v1/errors").route(web::post().to(direct::errors)))
+        .service(of_apps("/api/v1/metrics").route(web::post().to(direct::metrics)))
+        .service(of_apps("/api/v1/deploys").route(web::post().to(direct::deploys)));
 }
 
 /// systemd, probes, Prometheus.

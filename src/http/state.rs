@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::doubles::Doubles;
 use super::ingest::Refusals;
 use super::ingest::admit::Allowance;
 use super::ingest::points::PointLane;
@@ -42,6 +43,8 @@ pub struct AppState {
     pub cache: Arc<Cache>,
     pub key_limits: Arc<Limiter<(PublicKey, Allowance)>>,
     pub sign_in: Arc<SignInGate>,
+    /// Forms that were sent a moment ago.
+    pub doubles: Doubles,
     /// Passwords are hashed one at a time: each takes 19 MiB and a core.
     pub hashing: tokio::sync::Semaphore,
     pub tools: Tools,
@@ -95,13 +98,13 @@ impl AppState {
             name: task.name,
             failed: task.last_result.filter(|_| task.last_ok == Some(false)),
             running: task.running,
-            next_at: task.next_run_at,
+            late: task.late,
         });
         let live = Live {
-            now: self.clock.now(),
+            passed: self.clock.monotonic(),
             commits_fail: self.store.stats().is_failing(),
             disk_full: self.own.is_disk_full(),
-            broken,
+            broken: broken.or_else(|| self.store.stats().damage().map(ToString::to_string)),
             tasks: tasks.collect(),
         };
         own::parts(&self.own.known(), &live)

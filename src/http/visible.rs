@@ -38,12 +38,12 @@ pub fn ledger_projects(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<Project
     }
 }
 
-/// Whether somebody may know of a silence. One of every project concerns everybody, but its key may name what only
-/// some may know.
+/// Whether somebody may know of a silence. One of every project concerns everybody, but its key or its incident may be
+/// what only some may know.
 pub fn sees_silence(visible: &Visible, silence: &Silence) -> bool {
     match silence.project {
         Some(project) => visible.contains(project),
-        None => *visible == Visible::All || silence.key.is_none(),
+        None => *visible == Visible::All || (silence.key.is_none() && silence.incident.is_none()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::store::{WriteTx, params};
 use super::close::{CloseReason, Ending, cancel_rings};
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
-use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, WitnessId};
+use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, WitnessId, silences};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acknowledged {
@@ -107,7 +107,10 @@ impl Incidents {
         if others == 0 {
             return Err(Error::LastWitness);
         }
-        let own = self.move_witness(tx, now, witness, from)?;
+        let project = rows::find_incident(tx, from)?.ok_or(Error::NotFound("incident"))?.project;
+        // A silence of the incident that it leaves does not go with it.
+        let silenced = silences::find_active(tx, now, project, &key, None)?.is_some();
+        let own = self.move_witness(tx, now, witness, (from, silenced))?;
         self.settle_rest(tx, now, from, witness)?;
         let own_detail = json!({"key": key, "incident": from.0});
         note(tx, now, own.id, &Event { kind: EventKind::SplitFrom, actor: Some(by), detail: own_detail })?;
@@ -129,16 +132,16 @@ impl Incidents {
         tx: &WriteTx<'_>,
         now: Timestamp,
         witness: WitnessId,
-        from: IncidentId,
+        (from, silenced): (IncidentId, bool),
     ) -> Result<IncidentRow, Error> {
         let own = IncidentId(tx.insert(
             "INSERT INTO incidents
                  (uid, project_id, service, severity, state, summary, impact_started_at, detected_at, silenced,
                   witness_count)
              SELECT ?1, i.project_id, i.service, w.severity, 'open', w.summary, w.first_bad_at, w.detected_at,
-                    i.silenced, 1
+                    ?3, 1
              FROM witnesses w JOIN incidents i ON i.id = w.incident_id WHERE w.id = ?2",
-            params![self.entropy.uid(now).as_bytes(), witness.0],
+            params![self.entropy.uid(now).as_bytes(), witness.0, silenced],
         )?);
         tx.execute("UPDATE witnesses SET incident_id = ?2 WHERE id = ?1", params![witness.0, own.0])?;
         tx.execute("UPDATE incidents SET witness_count = witness_count - 1 WHERE id = ?1", [from.0])?;

@@ -18,6 +18,8 @@ pub const LISTED_MAX: usize = 20;
 const MEMBERS_MAX: i64 = 1_000;
 /// Everything that may wait, the row that counts older ones included.
 const ADOPTED_MAX: i64 = WAITING_MAX + 1;
+/// As many members of a failed bundle are divided among channels; what is beyond goes on as a number.
+const MOVED_MAX: u32 = 10_000;
 
 /// A message that goes into a bundle.
 struct Member {
@@ -46,6 +48,11 @@ pub(super) struct FailedBundle<'a> {
     pub(super) tried: &'a [i64],
 }
 
+/// What [`read_member`] reads.
+const MEMBERS: &str = "
+    SELECT d.id, d.project_id, d.severity, d.quantity, d.purpose, d.incident_id, i.summary
+    FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id";
+
 impl Incidents {
     /// Where more than `policy.bundle_over` incident messages are due at once on `channel`, makes them one. What an
     /// incident has to say before one of them goes with it, though it is not due yet, and nothing goes before what is
@@ -59,18 +66,20 @@ impl Incidents {
         channel: ChannelId,
     ) -> Result<usize, store::Error> {
         let members = tx.all(
-            "SELECT d.id, d.project_id, d.severity, d.quantity, d.purpose, d.incident_id, i.summary
-             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-             WHERE d.state = 'pending' AND d.channel_id = ?2 AND d.cause = 'incident' AND d.purpose <> 'bundle'
-               AND (d.next_attempt_at <= ?1 OR EXISTS (
-                   SELECT 1 FROM deliveries later
-                   WHERE later.incident_id = d.incident_id AND later.channel_id = d.channel_id AND later.id > d.id
-                     AND later.state = 'pending' AND later.next_attempt_at <= ?1))
-               AND NOT EXISTS (
-                   SELECT 1 FROM deliveries earlier
-                   WHERE earlier.incident_id = d.incident_id AND earlier.channel_id = d.channel_id
-                     AND earlier.id < d.id AND earlier.state = 'sending')
-             ORDER BY d.id LIMIT ?3",
+            &format!(
+                "{MEMBERS}
+                 WHERE d.state = 'pending' AND d.channel_id = ?2 AND d.cause = 'incident' AND d.purpose <> 'bundle'
+                   AND d.follows IS NULL
+                   AND (d.next_attempt_at <= ?1 OR EXISTS (
+                       SELECT 1 FROM deliveries later
+                       WHERE later.incident_id = d.incident_id AND later.channel_id = d.channel_id AND later.id > d.id
+                         AND later.state = 'pending' AND later.follows IS NULL AND later.next_attempt_at <= ?1))
+                   AND NOT EXISTS (
+                       SELECT 1 FROM deliveries earlier
+                       WHERE earlier.incident_id = d.incident_id AND earlier.channel_id = d.channel_id
+                         AND earlier.id < d.id AND earlier.state = 'sending' AND earlier.follows IS NULL)
+                 ORDER BY d.id LIMIT ?3"
+            ),
             params![now.as_micros(), channel.0, MEMBERS_MAX],
             read_member,
         )?;
@@ -84,22 +93,23 @@ impl Incidents {
     }
 
     /// Gives `channel` what waits and may go there: one message, whatever the number. A project's alarms wait on
-    /// where another channel of its choice is ready to take them.
+    /// where another channel of its choice is ready to take them. Answers how many it took.
     pub(super) fn adopt_waiting(
         &self,
         tx: &WriteTx<'_>,
         now: Timestamp,
         channel: ChannelId,
-    ) -> Result<(), store::Error> {
+    ) -> Result<usize, store::Error> {
         // All of them at once, or the channel would hear of them bit by bit: WAITING_MAX and the fold bound it.
         let members = tx.all(
-            "SELECT d.id, d.project_id, d.severity, d.quantity, d.purpose, d.incident_id, i.summary
-             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-             WHERE d.state = 'waiting' AND (
-                 EXISTS (SELECT 1 FROM routes r WHERE r.project_id = d.project_id AND r.channel_id = ?1)
-                 OR NOT EXISTS (SELECT 1 FROM routes r JOIN channels c ON c.id = r.channel_id
-                                WHERE r.project_id = d.project_id AND c.state = 'ready'))
-             ORDER BY d.id DESC LIMIT ?2",
+            &format!(
+                "{MEMBERS}
+                 WHERE d.state = 'waiting' AND (
+                     EXISTS (SELECT 1 FROM routes r WHERE r.project_id = d.project_id AND r.channel_id = ?1)
+                     OR NOT EXISTS (SELECT 1 FROM routes r JOIN channels c ON c.id = r.channel_id
+                                    WHERE r.project_id = d.project_id AND c.state = 'ready'))
+                 ORDER BY d.id DESC LIMIT ?2"
+            ),
             params![channel.0, ADOPTED_MAX],
             read_member,
         )?;
@@ -107,7 +117,7 @@ impl Incidents {
             let bundle = NewBundle { channel, reason: "no_channel", members: &members, tried: &[] };
             self.write_bundle(tx, now, &bundle)?;
         }
-        Ok(())
+        Ok(members.len())
     }
 
     /// Offers what has waited long to the ready channels again: each refused it once, as one message it may pass.
@@ -127,7 +137,7 @@ impl Incidents {
             [super::channels::CHANNELS_MAX],
             |row| row.get(0).map(ChannelId),
         )?;
-        ready.into_iter().try_for_each(|channel| self.adopt_waiting(tx, now, channel))
+        ready.into_iter().try_for_each(|channel| self.adopt_waiting(tx, now, channel).map(drop))
     }
 
     /// Divides a failed bundle among the next channels of its projects. What nobody can take waits one by one.
@@ -138,17 +148,19 @@ impl Incidents {
         failed: &FailedBundle<'_>,
     ) -> Result<Fallback, store::Error> {
         give_up_known(tx, failed.id)?;
-        let members = tx.all(
-            "SELECT d.id, d.project_id, d.severity, d.quantity, d.purpose, d.incident_id, i.summary
-             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-             WHERE d.bundle_id = ?1 AND d.state = 'bundled' AND d.purpose <> 'bundle' ORDER BY d.id DESC LIMIT ?2",
-            params![failed.id.0, ADOPTED_MAX],
+        let mut members = tx.all(
+            &format!(
+                "{MEMBERS}
+                 WHERE d.bundle_id = ?1 AND d.state = 'bundled' AND d.purpose <> 'bundle' ORDER BY d.id DESC LIMIT ?2"
+            ),
+            params![failed.id.0, MOVED_MAX],
             read_member,
         )?;
         if members.is_empty() {
             return Ok(Fallback::OthersKnow);
         }
         tx.execute("UPDATE deliveries SET channel_id = NULL WHERE bundle_id = ?1", [failed.id.0])?;
+        members.extend(self.count_rest(tx, now, failed.id, &members)?);
         let mut next_of = BTreeMap::new();
         let mut ways: BTreeMap<Option<ChannelId>, Vec<Member>> = BTreeMap::new();
         for member in members {
@@ -173,6 +185,38 @@ impl Incidents {
             }
         }
         Ok(fallback)
+    }
+
+    /// What a failed bundle stands for beyond `listed`, its newest members, as one row that counts it.
+    fn count_rest(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        bundle: DeliveryId,
+        listed: &[Member],
+    ) -> Result<Option<Member>, store::Error> {
+        let Some(oldest) =
+            listed.last().filter(|_| u32::try_from(listed.len()).is_ok_and(|count| count >= MOVED_MAX))
+        else {
+            return Ok(None);
+        };
+        let fold = self.open_fold(tx, now)?;
+        let rest = "bundle_id = ?2 AND id < ?3 AND state = 'bundled' AND purpose <> 'bundle'";
+        let quantity = tx.one(
+            &format!(
+                "UPDATE deliveries SET quantity = quantity
+                     + (SELECT ifnull(sum(quantity), 0) FROM deliveries WHERE {rest})
+                 WHERE id = ?1 RETURNING quantity"
+            ),
+            params![fold.0, bundle.0, oldest.id.0],
+            |row| row.get(0),
+        )?;
+        tx.execute(
+            &format!("UPDATE deliveries SET bundle_id = ?1 WHERE {rest}"),
+            params![fold.0, bundle.0, oldest.id.0],
+        )?;
+        let (project, severity) = (None, Severity::High);
+        Ok(Some(Member { id: fold, project, severity, quantity, item: None }))
     }
 
     /// Puts messages back among those that wait.

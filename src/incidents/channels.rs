@@ -2,11 +2,19 @@
 
 use serde_json::Value;
 
+use crate::base::text::line;
 use crate::base::{Timestamp, Uid};
-use crate::store::{self, ReadTx, WriteTx, params};
+use crate::store::{ReadTx, WriteTx, params};
 
-use super::rows::{self, ChannelId};
+use super::rows::ChannelId;
 use super::{DELIVERIES, Error, Incidents};
+
+mod stored;
+
+pub(super) use stored::find_by_name;
+pub use stored::{count_undelivered, find, find_by_uid, list, record_health};
+
+use stored::overwrite;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelKind {
@@ -27,7 +35,8 @@ pub enum ChannelState {
     Ready,
     /// By a person; its messages go to other channels.
     Paused,
-    /// It refused for good (wrong password, deleted hook); stays so until it is changed or a test succeeds.
+    /// It refused for good, and went on to (wrong password, deleted hook); stays so until it is changed, a test
+    /// succeeds, or it takes an alarm that waits: now and then one is tried.
     Broken,
     /// The configuration names it no longer. It is kept, without its secrets, for the projects that chose it: named
     /// again, it is the same channel.
@@ -190,7 +199,8 @@ impl Incidents {
 
     fn make_ready(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
         let resumed = tx.execute(
-            "UPDATE channels SET state = 'ready', state_reason = NULL, failures = 0, open_until = NULL
+            "UPDATE channels SET state = 'ready', state_reason = NULL, failures = 0, open_until = NULL, refusals = 0,
+                    refused_since = NULL
              WHERE id = ?1",
             [id.0],
         )?;
@@ -198,7 +208,8 @@ impl Incidents {
             return Err(Error::NotFound("channel"));
         }
         tx.touch(DELIVERIES);
-        Ok(self.adopt_waiting(tx, now, id)?)
+        self.adopt_waiting(tx, now, id)?;
+        Ok(())
     }
 
     /// Pauses a channel, by hand; what it has not sent goes to the next one.
@@ -292,8 +303,9 @@ impl Incidents {
         (state, reason): (ChannelState, &str),
     ) -> Result<(), Error> {
         let stopped = tx.execute(
-            "UPDATE channels SET state = ?2, state_reason = ?3 WHERE id = ?1",
-            params![id.0, state.as_str(), reason],
+            "UPDATE channels SET state = ?2, state_reason = ?3, broken_at = iif(?2 = 'broken', ?4, NULL)
+             WHERE id = ?1",
+            params![id.0, state.as_str(), reason, now.as_micros()],
         )?;
         if stopped == 0 {
             return Err(Error::NotFound("channel"));
@@ -327,100 +339,8 @@ pub fn move_to(tx: &WriteTx<'_>, id: ChannelId, place: usize) -> Result<(), Erro
     Ok(())
 }
 
-/// Stores what the worker learned from an attempt.
-pub fn record_health(
-    tx: &WriteTx<'_>,
-    now: Timestamp,
-    id: ChannelId,
-    health: &ChannelHealth,
-) -> Result<(), store::Error> {
-    tx.execute(
-        "UPDATE channels SET failures = ?2, open_until = ?3, paced_until = ?4, health_at = ?5 WHERE id = ?1",
-        params![
-            id.0,
-            health.failures,
-            health.open_until.map(Timestamp::as_micros),
-            health.paced_until.map(Timestamp::as_micros),
-            now.as_micros()
-        ],
-    )?;
-    Ok(())
-}
-
-/// All channels in climbing order.
-pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Channel>, store::Error> {
-    tx.all(
-        "SELECT id, uid, name, kind, settings, sealed, owner, position, state, state_reason, failures, open_until,
-                paced_until, created_at, delivered_at
-         FROM channels ORDER BY position, id LIMIT ?1",
-        [CHANNELS_MAX],
-        read,
-    )
-}
-
-pub fn find(tx: &ReadTx<'_>, id: ChannelId) -> Result<Option<Channel>, store::Error> {
-    tx.first(
-        "SELECT id, uid, name, kind, settings, sealed, owner, position, state, state_reason, failures, open_until,
-                paced_until, created_at, delivered_at
-         FROM channels WHERE id = ?1",
-        [id.0],
-        read,
-    )
-}
-
-pub fn find_by_uid(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<ChannelId>, store::Error> {
-    tx.first("SELECT id FROM channels WHERE uid = ?1", [uid.as_bytes()], |row| row.get(0).map(ChannelId))
-}
-
-/// Messages that a channel has and that are not out.
-pub fn count_undelivered(tx: &ReadTx<'_>, id: ChannelId) -> Result<i64, store::Error> {
-    tx.one(
-        "SELECT count(*) FROM deliveries WHERE channel_id = ?1 AND state IN ('pending', 'sending')",
-        [id.0],
-        |row| row.get(0),
-    )
-}
-
-/// A channel by its name, which no other has.
-pub(super) fn find_by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<Channel>, store::Error> {
-    Ok(list(tx)?.into_iter().find(|channel| channel.name == name))
-}
-
-fn overwrite(tx: &WriteTx<'_>, id: ChannelId, channel: &NewChannel) -> Result<(), store::Error> {
-    tx.execute(
-        "UPDATE channels SET uid = ?2, name = ?3, settings = ?4, sealed = ?5 WHERE id = ?1",
-        params![id.0, channel.uid.as_bytes(), channel.name, channel.settings.to_string(), channel.sealed],
-    )?;
-    Ok(())
-}
-
-fn read(row: &store::Row<'_>) -> rusqlite::Result<Channel> {
-    Ok(Channel {
-        id: ChannelId(row.get(0)?),
-        uid: rows::uid(row, 1)?,
-        name: row.get(2)?,
-        kind: rows::word(row, 3, ChannelKind::parse)?,
-        settings: rows::json(row, 4)?,
-        sealed: row.get(5)?,
-        owner: rows::word(row, 6, ChannelOwner::parse)?,
-        position: row.get(7)?,
-        state: rows::word(row, 8, ChannelState::parse)?,
-        state_reason: row.get(9)?,
-        health: ChannelHealth {
-            failures: row.get(10)?,
-            open_until: rows::maybe_time(row, 11)?,
-            paced_until: rows::maybe_time(row, 12)?,
-        },
-        created_at: rows::time(row, 13)?,
-        delivered_at: rows::maybe_time(row, 14)?,
-    })
-}
-
 fn check(tx: &ReadTx<'_>, channel: &NewChannel, own: Option<ChannelId>) -> Result<(), Error> {
-    let chars = channel.name.trim().chars().count();
-    if chars == 0 || chars > NAME_CHARS_MAX {
-        return Err(Error::Invalid(format!("name: 1 to {NAME_CHARS_MAX} characters")));
-    }
+    line("name", &channel.name, NAME_CHARS_MAX).map_err(|bad| Error::Invalid(bad.to_string()))?;
     if !channel.settings.is_object() {
         return Err(Error::Invalid("settings: an object".to_owned()));
     }

@@ -63,11 +63,12 @@ impl Incidents {
         let pending = tx.execute(
             "WITH late AS (
                  SELECT d.id, max(d.created_at,
-                     ifnull((SELECT max(a.at) FROM delivery_attempts a WHERE a.delivery_id = d.id), 0)) AS set_at
+                     ifnull((SELECT max(a.at) FROM delivery_attempts a
+                             WHERE a.delivery_id IN (d.id, d.follows)), 0)) AS set_at
                  FROM deliveries d WHERE d.state = 'pending' AND d.next_attempt_at > ?1)
              UPDATE deliveries SET
                  next_attempt_at = ?1 + max(next_attempt_at - (SELECT set_at FROM late WHERE late.id = deliveries.id), 0),
-                 created_at = min(created_at, ?1)
+                 created_at = min(created_at, ?1), tried_since = min(tried_since, ?1)
              WHERE id IN (SELECT id FROM late WHERE set_at > ?1)",
             [now.as_micros()],
         )?;

@@ -67,7 +67,8 @@ impl Incidents {
         Ok(Some(incident))
     }
 
-    /// Closes an incident by hand, whatever still fires. What fires on opens a new one with its next signal.
+    /// Closes an incident by hand, whatever still fires: then it ends without having recovered. What fires on opens a
+    /// new one with its next signal.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Over`] where it is closed already.
@@ -82,12 +83,13 @@ impl Incidents {
         if row.state == IncidentState::Resolved {
             return Err(Error::Over);
         }
+        let recovered_at = find_recovery(tx, incident)?;
         tx.execute(
             "UPDATE witnesses SET state = 'ok', ok_since = ifnull(ok_since, ?2)
              WHERE incident_id = ?1 AND state <> 'ok'",
             params![incident.0, now.as_micros()],
         )?;
-        self.close(tx, now, &row, now, Ending { reason: CloseReason::ByHand, actor: Some(by) })
+        self.close(tx, now, &row, recovered_at, Ending { reason: CloseReason::ByHand, actor: Some(by) })
     }
 
     /// Marks a witness as over since `over_since`, and closes its incident if it was the last.
@@ -131,7 +133,7 @@ impl Incidents {
         if row.state == IncidentState::Resolved {
             return Ok(());
         }
-        self.close(tx, now, &row, over_since.unwrap_or(now), ending)
+        self.close(tx, now, &row, Some(over_since.unwrap_or(now)), ending)
     }
 
     fn close(
@@ -139,16 +141,17 @@ impl Incidents {
         tx: &WriteTx<'_>,
         now: Timestamp,
         incident: &IncidentRow,
-        recovered_at: Timestamp,
+        recovered_at: Option<Timestamp>,
         ending: Ending<'_>,
     ) -> Result<(), Error> {
         tx.execute(
             "UPDATE incidents SET state = 'resolved', recovered_at = ?2, resolved_at = ?3, resolve_reason = ?4,
                     next_ring_at = NULL
              WHERE id = ?1",
-            params![incident.id.0, recovered_at.as_micros(), now.as_micros(), ending.reason.as_str()],
+            params![incident.id.0, recovered_at.map(Timestamp::as_micros), now.as_micros(), ending.reason.as_str()],
         )?;
         tx.execute("UPDATE witnesses SET live = 0 WHERE incident_id = ?1", [incident.id.0])?;
+        silences::end_with_incident(tx, now, incident.id)?;
         let detail = json!({"reason": ending.reason.as_str()});
         note(tx, now, incident.id, &Event { kind: EventKind::Resolved, actor: ending.actor, detail })?;
         cancel_rings(tx, incident.id, "the incident was over before it was sent")?;
@@ -158,6 +161,16 @@ impl Incidents {
         tx.touch(INCIDENTS);
         Ok(())
     }
+}
+
+/// Since when none of an incident's witnesses fires; `None` while one does.
+fn find_recovery(tx: &WriteTx<'_>, incident: IncidentId) -> Result<Option<Timestamp>, store::Error> {
+    tx.one(
+        "SELECT iif(count(*) FILTER (WHERE state = 'firing') = 0, max(ok_since), NULL)
+         FROM witnesses WHERE incident_id = ?1",
+        [incident.0],
+        |row| rows::maybe_time(row, 0),
+    )
 }
 
 /// Takes back the repetitions that were not sent yet. First messages and news of the thread are still sent.

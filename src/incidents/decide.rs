@@ -176,8 +176,12 @@ fn decide_new(policy: &Policy, situation: Situation<'_>, signal: &Signal) -> Dec
     }
 }
 
-/// Of the incidents that share the signal's project or service and began with it, the nearest, then the oldest.
-fn nearest<'a>(policy: &Policy, candidates: &'a [OpenIncident], signal: &Signal) -> Option<&'a OpenIncident> {
+/// The incident that a signal without a witness joins: of those that share the signal's project or service and began with it, the nearest, then the oldest.
+pub(super) fn nearest<'a>(
+    policy: &Policy,
+    candidates: &'a [OpenIncident],
+    signal: &Signal,
+) -> Option<&'a OpenIncident> {
     let apart = |incident: &OpenIncident| {
         let (started, began) = (incident.started_at, signal.first_bad_at);
         started.since(began).max(began.since(started))

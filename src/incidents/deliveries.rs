@@ -1,13 +1,15 @@
 //! Claiming messages to send and recording what became of them: at least once, one at a time per channel.
 
-use serde_json::Value;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::base::{ProjectId, Severity, Timestamp, Uid};
 use crate::store::{self, WriteTx, params};
 
+use super::put_off::Unreached;
 use super::rows::{self, ChannelId, DeliveryId, IncidentId};
-use super::{Cause, DELIVERIES, Error, Fallback, INCIDENTS, Incidents, Purpose};
+use super::{Cause, DELIVERIES, Error, Fallback, INCIDENTS, Incidents, Purpose, refusals};
 
 /// A message that this process sends now.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,8 @@ pub struct Claimed {
     pub severity: Severity,
     pub channel: ChannelId,
     pub recipient: Option<String>,
+    /// The message that went out without `recipient`, who was put off.
+    pub follows: Option<DeliveryId>,
     pub content: Value,
     pub quantity: i64,
     /// Counts from 1.
@@ -30,6 +34,8 @@ pub struct Claimed {
     /// From then on the message is anybody's.
     pub lease_until: Timestamp,
     pub created_at: Timestamp,
+    /// Since when it is tried; from here its deadline counts.
+    pub tried_since: Timestamp,
     /// What the incident's first message on this channel was called by the other side.
     pub thread: Option<String>,
 }
@@ -47,23 +53,40 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal<'a> {
     pub reason: &'a str,
-    /// The channel itself is wrong until somebody changes it, not this one message.
-    pub channel_broken: bool,
+    pub blame: Blame,
+}
+
+/// What a refusal speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// This one message.
+    Message,
+    /// The channel itself, as the other side says; believed once it has said so for `policy.broken_after`.
+    Channel,
+    /// The channel's own settings: tocsin cannot even ask the other side.
+    Settings,
 }
 
 /// What the other side said when it took a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt<'a> {
     /// What a thread hangs on.
     pub remote_id: Option<&'a str>,
     /// Who of several recipients did not get it.
-    pub refused: Option<&'a str>,
+    pub unreached: &'a Unreached,
+    /// When those who were put off are tried again.
+    pub again_at: Timestamp,
 }
 
 /// What the proof of an attempt keeps of the other side's answer or of the dialogue.
 pub const DETAIL_CHARS_MAX: usize = 4_000;
 /// Attempts kept per message, the newest; the counter goes on.
 const ATTEMPTS_KEPT: u32 = 50;
+/// A critical incident's message is tried again after this, whatever its channel asked for.
+pub const CRITICAL_PAUSE_MAX: Duration = Duration::from_mins(5);
+/// A message that was due this long without a try was out of reach: tocsin was off, or its channel. That time does not
+/// count against its deadline.
+const OUT_OF_REACH_AFTER: Duration = Duration::from_hours(1);
 
 #[derive(Clone, Copy)]
 enum AttemptOutcome {
@@ -73,8 +96,10 @@ enum AttemptOutcome {
 }
 
 impl Incidents {
-    /// Claims due messages: at most `limit`, one per channel, none of a channel that is sending, paced, open or not
-    /// ready, and none before an earlier message of the same incident on the same channel.
+    /// Claims due messages: at most `limit`, one per channel, critical incidents first, then other incidents, then
+    /// everything else. None of a channel that is sending, paced, open or not ready, though a pause holds up critical
+    /// ones for [`CRITICAL_PAUSE_MAX`] at most; and none before an earlier message of the same incident on the same
+    /// channel to the same recipients: who was put off holds up nobody else.
     ///
     /// A lease of another boot is void; one of this boot runs out after `policy.lease`.
     pub fn claim_due(
@@ -89,16 +114,18 @@ impl Incidents {
             "SELECT c.id, (
                  SELECT d.id FROM deliveries d
                  WHERE d.state = 'pending' AND d.channel_id = c.id AND d.next_attempt_at <= ?1
+                   AND (ifnull(c.paced_until, 0) <= ?1 OR (d.rank = 0 AND ifnull(c.health_at, 0) <= ?3))
                    AND NOT EXISTS (SELECT 1 FROM deliveries earlier
                                    WHERE earlier.incident_id = d.incident_id AND earlier.channel_id = d.channel_id
-                                     AND earlier.id < d.id AND earlier.state IN ('pending', 'sending'))
-                 ORDER BY d.next_attempt_at, d.id LIMIT 1) AS due_id
+                                     AND earlier.id < d.id AND earlier.state IN ('pending', 'sending')
+                                     AND earlier.recipient IS d.recipient)
+                 ORDER BY d.rank, d.next_attempt_at, d.id LIMIT 1) AS due_id
              FROM channels c
-             WHERE c.state = 'ready' AND ifnull(c.open_until, 0) <= ?1 AND ifnull(c.paced_until, 0) <= ?1
+             WHERE c.state = 'ready' AND ifnull(c.open_until, 0) <= ?1
                AND NOT EXISTS (SELECT 1 FROM deliveries s WHERE s.state = 'sending' AND s.channel_id = c.id)
                AND due_id IS NOT NULL
              ORDER BY due_id LIMIT ?2",
-            params![now.as_micros(), limit],
+            params![now.as_micros(), limit, (now - CRITICAL_PAUSE_MAX).as_micros()],
             |row| row.get(1).map(DeliveryId),
         )?;
         due.into_iter().map(|id| self.claim(tx, now, boot, id)).collect()
@@ -133,9 +160,16 @@ impl Incidents {
     ) -> Result<Claimed, store::Error> {
         let until = now + self.policy.lease;
         tx.execute(
-            "UPDATE deliveries SET state = 'sending', lease_until = ?2, lease_boot = ?3, attempts = attempts + 1
+            "UPDATE deliveries SET state = 'sending', lease_until = ?2, lease_boot = ?3, attempts = attempts + 1,
+                    tried_since = iif(next_attempt_at <= ?5, ?4, ifnull(tried_since, ?4))
              WHERE id = ?1",
-            params![id.0, until.as_micros(), boot.as_bytes()],
+            params![
+                id.0,
+                until.as_micros(),
+                boot.as_bytes(),
+                now.as_micros(),
+                (now - OUT_OF_REACH_AFTER).as_micros()
+            ],
         )?;
         tx.touch(DELIVERIES);
         tx.one(
@@ -143,15 +177,17 @@ impl Incidents {
                     d.recipient, d.content, d.quantity, d.attempts, d.created_at,
                     (SELECT remote_id FROM deliveries first
                      WHERE first.incident_id = d.incident_id AND first.channel_id = d.channel_id
-                       AND first.purpose = 'opened' AND first.state <> 'failed' AND first.id <> d.id),
-                    d.lease_until
+                       AND first.purpose = 'opened' AND first.state <> 'failed' AND first.follows IS NULL
+                       AND first.id <> d.id),
+                    d.lease_until, d.follows, d.tried_since
              FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id WHERE d.id = ?1",
             [id.0],
             read_claimed,
         )
     }
 
-    /// The channel took the message: the proof, the clocks of its incident or of those it bundles.
+    /// The channel took the message: the proof, the clocks of its incident or of those it bundles, and a message of
+    /// their own for the recipients who were put off.
     pub fn record_delivered(
         &self,
         tx: &WriteTx<'_>,
@@ -166,19 +202,20 @@ impl Incidents {
                 "UPDATE deliveries SET state = 'delivered', delivered_at = ?2, remote_id = ?3, last_error = ?4,
                         next_attempt_at = NULL, lease_until = NULL, lease_boot = NULL
                  WHERE id = ?1 RETURNING channel_id",
-                params![delivery.0, now.as_micros(), receipt.remote_id, receipt.refused],
+                params![delivery.0, now.as_micros(), receipt.remote_id, receipt.unreached.words()],
                 |row| row.get::<_, Option<i64>>(0),
             )?
             .ok_or(Error::NotFound("delivery"))?;
         tx.execute("UPDATE channels SET delivered_at = ?2 WHERE id = ?1", params![channel, now.as_micros()])?;
+        refusals::forget(tx, channel)?;
         tx.execute(
-            "UPDATE incidents SET first_sent_at = ifnull(first_sent_at, ?2),
-                    first_delivered_at = ifnull(first_delivered_at, ?3)
+            "UPDATE incidents SET first_delivered_at = ?2
              WHERE first_delivered_at IS NULL AND id IN (
                  SELECT incident_id FROM deliveries WHERE id = ?1
                  UNION SELECT incident_id FROM deliveries WHERE bundle_id = ?1)",
-            params![delivery.0, attempt.started_at.as_micros(), now.as_micros()],
+            params![delivery.0, now.as_micros()],
         )?;
+        self.mind_unreached(tx, now, delivery, receipt)?;
         tx.touch(DELIVERIES);
         tx.touch(INCIDENTS);
         Ok(())
@@ -204,7 +241,8 @@ impl Incidents {
         Ok(())
     }
 
-    /// It will never go out on this channel; says where it goes instead.
+    /// It will never go out on this channel; says where it goes instead. Where the channel is to blame and may yet
+    /// recover, it is held for another try.
     pub fn record_failed(
         &self,
         tx: &WriteTx<'_>,
@@ -219,12 +257,37 @@ impl Incidents {
                 row.get::<_, Option<i64>>(0)
             })?
             .ok_or(Error::NotFound("delivery"))?;
-        // Before the message looks for another way: a broken channel is none.
-        if let Some(channel) = channel.filter(|_| refusal.channel_broken) {
-            self.break_channel(tx, now, ChannelId(channel), refusal.reason)?;
-        }
         tx.touch(INCIDENTS);
+        // Before the message looks for another way: a broken channel is none.
+        match (channel.map(ChannelId), refusal.blame) {
+            (None, _) | (_, Blame::Message) => {}
+            (Some(channel), Blame::Settings) => self.break_channel(tx, now, channel, refusal.reason)?,
+            (Some(channel), Blame::Channel) => {
+                let is_broken = self.note_refusal(tx, now, channel, refusal.reason)?;
+                if !is_broken && refusals::may_be_held(tx, delivery)? {
+                    self.hold(tx, now, delivery, refusal.reason)?;
+                    return Ok(Fallback::Held);
+                }
+            }
+        }
         self.give_up(tx, now, delivery, refusal.reason)
+    }
+
+    /// Nothing was tried, and nobody is to get it any more.
+    pub fn record_cancelled(
+        &self,
+        tx: &WriteTx<'_>,
+        delivery: DeliveryId,
+        reason: &str,
+    ) -> Result<(), store::Error> {
+        tx.execute(
+            "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, last_error = ?2, lease_until = NULL,
+                    lease_boot = NULL, attempts = max(attempts - 1, 0)
+             WHERE id = ?1 AND state = 'sending'",
+            params![delivery.0, reason],
+        )?;
+        tx.touch(DELIVERIES);
+        Ok(())
     }
 
     /// Nothing was tried: the claim is undone, and no attempt counted.
@@ -245,13 +308,14 @@ impl Incidents {
         Ok(())
     }
 
-    /// A person wants a message tried now: one that waits for its next attempt, or one that was given up.
+    /// A person wants a message tried now, as if for the first time: one that waits for its next attempt, or one that
+    /// was given up.
     ///
     /// # Errors
     /// [`Error::Invalid`] where it is under way, out, has no channel to go out on, or another one took its place.
     pub fn send_again(&self, tx: &WriteTx<'_>, now: Timestamp, delivery: DeliveryId) -> Result<(), Error> {
         let asked = tx.execute(
-            "UPDATE OR IGNORE deliveries SET state = 'pending', next_attempt_at = ?2
+            "UPDATE OR IGNORE deliveries SET state = 'pending', next_attempt_at = ?2, tried_since = NULL
              WHERE id = ?1 AND state IN ('pending', 'failed') AND channel_id IS NOT NULL",
             params![delivery.0, now.as_micros()],
         )?;
@@ -285,16 +349,18 @@ pub fn find_oldest_bundled(
     })
 }
 
-/// What a process that died, or a worker that hangs, had claimed is due at once.
+/// What a process that died, or a worker that hangs, had claimed is due at once; a new process begins anew.
 fn release_void_leases(tx: &WriteTx<'_>, now: Timestamp, boot: Uid) -> Result<(), store::Error> {
     tx.execute(
-        "UPDATE deliveries SET state = 'pending', next_attempt_at = ?1, lease_until = NULL, lease_boot = NULL
+        "UPDATE deliveries SET state = 'pending', next_attempt_at = ?1, lease_until = NULL, lease_boot = NULL,
+                tried_since = iif(lease_boot <> ?2, NULL, tried_since)
          WHERE state = 'sending' AND (lease_boot <> ?2 OR lease_until <= ?1)",
         params![now.as_micros(), boot.as_bytes()],
     )?;
     Ok(())
 }
 
+/// The proof of a try. The first one is when its incidents were sent, whatever came of it.
 fn record_attempt(
     tx: &WriteTx<'_>,
     delivery: DeliveryId,
@@ -318,6 +384,13 @@ fn record_attempt(
          WHERE delivery_id = ?1 AND number <= (SELECT attempts FROM deliveries WHERE id = ?1) - ?2",
         params![delivery.0, ATTEMPTS_KEPT],
     )?;
+    tx.execute(
+        "UPDATE incidents SET first_sent_at = ?2
+         WHERE first_sent_at IS NULL AND id IN (
+             SELECT incident_id FROM deliveries WHERE id = ?1
+             UNION SELECT incident_id FROM deliveries WHERE bundle_id = ?1)",
+        params![delivery.0, attempt.started_at.as_micros()],
+    )?;
     Ok(())
 }
 
@@ -339,5 +412,7 @@ fn read_claimed(row: &store::Row<'_>) -> rusqlite::Result<Claimed> {
         created_at: rows::time(row, 13)?,
         thread: row.get(14)?,
         lease_until: rows::time(row, 15)?,
+        follows: row.get::<_, Option<i64>>(16)?.map(DeliveryId),
+        tried_since: rows::time(row, 17)?,
     })
 }

@@ -1,5 +1,7 @@
 //! New issues of a project's first day: collected, then told in one message.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::base::{ProjectId, Severity, Timestamp};
@@ -10,6 +12,8 @@ use super::{Incidents, Signal, routes, rows};
 
 /// Named in the message; the others are counted.
 const LISTED_MAX: i64 = 50;
+/// How long what a silence covers waits before it is looked at again.
+const HELD_BACK: Duration = Duration::from_hours(1);
 
 impl Incidents {
     /// Notes a signal for the project's digest of `due_at` instead of raising it. It opens no incident.
@@ -53,9 +57,25 @@ impl Incidents {
             |row| row.get(0).map(ProjectId),
         )?;
         for project in &due {
+            hold_back_silenced(tx, now, *project)?;
             self.write_digest(tx, now, *project)?;
         }
         Ok(due.len())
+    }
+
+    /// Takes back what waits under `key` for the project's digest, because its subject was dealt with; answers whether
+    /// anything did.
+    pub fn withdraw_from_digest(
+        &self,
+        tx: &WriteTx<'_>,
+        project: ProjectId,
+        key: &str,
+    ) -> Result<bool, store::Error> {
+        let withdrawn = tx.execute(
+            "DELETE FROM digest_entries WHERE project_id = ?1 AND key = ?2",
+            params![project.0, key],
+        )?;
+        Ok(withdrawn > 0)
     }
 
     fn write_digest(&self, tx: &WriteTx<'_>, now: Timestamp, project: ProjectId) -> Result<(), store::Error> {
@@ -78,6 +98,9 @@ impl Incidents {
             params![project.0, now.as_micros()],
             |row| row.get(0),
         )?;
+        if quantity == 0 {
+            return Ok(());
+        }
         let severity = entries.iter().map(|(severity, _)| *severity).max().unwrap_or(Severity::High);
         // The number that its first copy will have: copies of one digest are told from those of others by it.
         let digest: i64 = tx.one("SELECT ifnull(max(id), 0) + 1 FROM deliveries", [], |row| row.get(0))?;
@@ -107,4 +130,20 @@ impl Incidents {
         )?;
         Ok(())
     }
+}
+
+/// Puts off what a silence covers: it is told in a later digest, unless its subject is dealt with by then.
+fn hold_back_silenced(tx: &WriteTx<'_>, now: Timestamp, project: ProjectId) -> Result<(), store::Error> {
+    tx.execute(
+        "UPDATE digest_entries SET due_at = ?3
+         WHERE project_id = ?1 AND due_at <= ?2 AND EXISTS (
+             SELECT 1 FROM silences s
+             WHERE s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2 AND s.incident_id IS NULL
+               AND (s.project_id IS NULL OR s.project_id = ?1)
+               AND (s.key IS NULL OR s.key = digest_entries.key
+                    OR (substr(s.key, -1) = '*'
+                        AND substr(digest_entries.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1))))",
+        params![project.0, now.as_micros(), (now + HELD_BACK).as_micros()],
+    )?;
+    Ok(())
 }

@@ -10,7 +10,7 @@ use super::decide::LiveWitness;
 use super::outbox::{NewDelivery, told_channels};
 use super::ring::{Alarm, RingDecision, decide_ring, next_ring_at};
 use super::routes::Wanted;
-use super::rows::{self, IncidentRow};
+use super::rows::{self, IncidentRow, LIVE_WITNESSES, live_witness};
 use super::timeline::{Event, EventKind, note};
 use super::{
     ChannelId, CloseReason, DELIVERIES, Error, INCIDENTS, IncidentId, Incidents, Purpose, routes, silences,
@@ -33,7 +33,7 @@ pub struct Expired {
 
 impl Incidents {
     /// Ends holds and quiet occurrences, tells what ended silences kept back, rings what is due, writes due digests
-    /// and hands on what waits at a channel that cannot send. At most `limit` rows per step.
+    /// hands on what waits at a channel that cannot send, and tries a broken one again. At most `limit` rows per step.
     pub fn expire(&self, tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<Expired, Error> {
         self.mind_clock(tx, now)?;
         let lapsed = self.find_lapsed(tx, now, limit)?;
@@ -56,6 +56,7 @@ impl Incidents {
         let digests = self.write_digests(tx, now, limit)?;
         let handed_over = self.hand_over_stranded(tx, now, limit)? + self.tell_of_late(tx, now, limit)?;
         self.offer_waiting_again(tx, now)?;
+        self.probe_broken(tx, now)?;
         let full = |count: usize| u32::try_from(count).is_ok_and(|count| count >= limit);
         let more =
             !all_told || [lapsed.len(), ended.len(), due.len(), digests, handed_over].into_iter().any(full);
@@ -98,22 +99,22 @@ impl Incidents {
     ) -> Result<Vec<LiveWitness>, store::Error> {
         let held = (now - self.policy.hold).as_micros();
         let mut lapsed = tx.all(
-            "SELECT w.id, w.key, w.kind, w.state, w.severity, w.last_bad_at, w.ok_since,
-                    i.id, i.project_id, i.service, i.severity, i.state, i.silenced, i.impact_started_at
-             FROM witnesses w JOIN incidents i ON i.id = w.incident_id
-             WHERE w.live = 1 AND w.state = 'holding' AND w.ok_since <= ?1 ORDER BY w.ok_since LIMIT ?2",
+            &format!(
+                "{LIVE_WITNESSES}
+                 WHERE w.live = 1 AND w.state = 'holding' AND w.ok_since <= ?1 ORDER BY w.ok_since LIMIT ?2"
+            ),
             params![held, limit],
-            rows::live_witness,
+            live_witness,
         )?;
         let quiet = (now - self.policy.quiet).as_micros();
         lapsed.extend(tx.all(
-            "SELECT w.id, w.key, w.kind, w.state, w.severity, w.last_bad_at, w.ok_since,
-                    i.id, i.project_id, i.service, i.severity, i.state, i.silenced, i.impact_started_at
-             FROM witnesses w JOIN incidents i ON i.id = w.incident_id
-             WHERE w.live = 1 AND w.kind = 'occurrence' AND w.state = 'firing' AND w.last_bad_at <= ?1
-             ORDER BY w.last_bad_at LIMIT ?2",
+            &format!(
+                "{LIVE_WITNESSES}
+                 WHERE w.live = 1 AND w.kind = 'occurrence' AND w.state = 'firing' AND w.last_bad_at <= ?1
+                 ORDER BY w.last_bad_at LIMIT ?2"
+            ),
             params![quiet, limit],
-            rows::live_witness,
+            live_witness,
         )?);
         Ok(lapsed)
     }
@@ -189,7 +190,7 @@ fn hasten_unsent(
     let unsent = tx.execute(
         "UPDATE deliveries SET next_attempt_at = min(ifnull(next_attempt_at, ?3), ?3)
          WHERE channel_id = ?2 AND state IN ('pending', 'sending') AND id IN (
-             SELECT id FROM deliveries WHERE incident_id = ?1
+             SELECT id FROM deliveries WHERE incident_id = ?1 AND follows IS NULL
              UNION SELECT bundle_id FROM deliveries WHERE incident_id = ?1 AND state = 'bundled')",
         params![incident.0, channel.0, now.as_micros()],
     )?;

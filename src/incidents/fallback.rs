@@ -23,6 +23,8 @@ pub enum Fallback {
     OthersKnow,
     /// A test or a message to one address, meant for this channel alone.
     OnlyHere,
+    /// Nowhere else yet: its channel's refusal may pass, and it is tried there again.
+    Held,
 }
 
 impl Fallback {
@@ -32,6 +34,7 @@ impl Fallback {
             Self::Waiting => "waiting",
             Self::OthersKnow => "others_know",
             Self::OnlyHere => "only_here",
+            Self::Held => "held",
         }
     }
 }
@@ -66,6 +69,7 @@ impl Incidents {
             let detail = json!({
                 "purpose": failing.message.purpose.as_str(),
                 "channel": failing.channel.map(|channel| channel.0),
+                "recipient": failing.recipient,
                 "reason": reason,
                 "fallback": fallback.as_str(),
             });
@@ -158,15 +162,18 @@ impl Incidents {
         Ok(next.map_or(Fallback::Waiting, Fallback::Channel))
     }
 
-    /// Tells another channel of what nobody has received for `policy.fall_back_after`; the late one keeps trying.
-    /// A channel may be slow, or have been asked to wait a day. At most `limit` of each kind.
+    /// Tells another channel of what nobody has received for `policy.fall_back_after`, and at once of critical
+    /// incidents whose channels asked for a longer pause than the first between two rings; the late one keeps trying.
+    /// At most `limit` of each kind.
     pub(super) fn tell_of_late(&self, tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<usize, Error> {
         if count_ready(tx)? < 2 {
             return Ok(0);
         }
         let late_before = now - self.policy.fall_back_after;
         let mut told = 0;
-        for incident in find_late_incidents(tx, late_before, limit)? {
+        let mut late = find_late_incidents(tx, late_before, limit)?;
+        late.extend(self.find_paused_incidents(tx, now, limit)?);
+        for incident in late {
             let Some(row) = rows::find_incident(tx, incident)? else { continue };
             let wanted = Wanted { project: row.project, incident: Some(incident), tried: &[] };
             let Some(next) = routes::next_channel(tx, wanted)? else { continue };
@@ -183,6 +190,44 @@ impl Incidents {
     }
 }
 
+impl Incidents {
+    /// Open critical incidents with a message that a pause holds up, told on no channel but paused ones, while
+    /// another is free.
+    fn find_paused_incidents(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<IncidentId>, store::Error> {
+        let long = now + self.policy.ring.again_after;
+        let paused = tx.first(
+            "SELECT 1 FROM channels WHERE state = 'ready' AND paced_until > ?1 LIMIT 1",
+            [long.as_micros()],
+            |_| Ok(()),
+        )?;
+        if paused.is_none() {
+            return Ok(Vec::new());
+        }
+        tx.all(
+            "SELECT DISTINCT d.incident_id
+             FROM channels p
+             JOIN deliveries d ON d.channel_id = p.id AND d.state = 'pending' AND d.rank = 0 AND d.follows IS NULL
+             JOIN incidents i ON i.id = d.incident_id
+             WHERE p.state = 'ready' AND p.paced_until > ?1 AND i.state = 'open' AND i.silenced = 0
+               AND d.purpose IN ('opened', 'raised', 'ring_again')
+               AND NOT EXISTS (
+                   SELECT 1 FROM deliveries told JOIN channels c ON c.id = told.channel_id
+                   WHERE told.incident_id = d.incident_id AND told.purpose = 'opened' AND c.state = 'ready'
+                     AND told.state IN ('pending', 'sending', 'delivered', 'bundled')
+                     AND ifnull(c.paced_until, 0) <= ?1)
+               AND EXISTS (SELECT 1 FROM channels c WHERE c.state = 'ready' AND ifnull(c.paced_until, 0) <= ?1)
+             LIMIT ?2",
+            params![long.as_micros(), limit],
+            |row| row.get(0).map(IncidentId),
+        )
+    }
+}
+
 impl Failing {
     /// The channels that would not take it, this one included.
     fn tried(&self) -> Vec<i64> {
@@ -193,7 +238,7 @@ impl Failing {
 }
 
 /// Whether another channel was told of the incident, or will be.
-fn is_told_elsewhere(
+pub(super) fn is_told_elsewhere(
     tx: &WriteTx<'_>,
     incident: IncidentId,
     but: Option<ChannelId>,
@@ -236,7 +281,7 @@ fn find_late_incidents(
 ) -> Result<Vec<IncidentId>, store::Error> {
     tx.all(
         "SELECT DISTINCT d.incident_id FROM deliveries d JOIN incidents i ON i.id = d.incident_id
-         WHERE d.state = 'pending' AND d.created_at <= ?1 AND i.silenced = 0
+         WHERE d.state = 'pending' AND d.follows IS NULL AND d.created_at <= ?1 AND i.silenced = 0
            AND (d.purpose IN ('opened', 'raised', 'ring_again') OR json_extract(d.content, '$.rings') IS NOT NULL)
            AND (i.state = 'open' OR (i.state = 'acknowledged' AND d.created_at >= i.acknowledged_at))
            AND EXISTS (
@@ -251,7 +296,7 @@ fn find_late_incidents(
                  AND NOT EXISTS (
                      SELECT 1 FROM deliveries late
                      WHERE late.incident_id = d.incident_id AND late.channel_id = told.channel_id
-                       AND late.state = 'pending' AND late.created_at <= ?1
+                       AND late.state = 'pending' AND late.follows IS NULL AND late.created_at <= ?1
                        AND (late.purpose IN ('opened', 'raised', 'ring_again')
                             OR json_extract(late.content, '$.rings') IS NOT NULL)))
          LIMIT ?2",
@@ -269,7 +314,7 @@ fn find_late_bundles(
 ) -> Result<Vec<DeliveryId>, store::Error> {
     tx.all(
         "SELECT d.id FROM deliveries d
-         WHERE d.state = 'pending' AND d.purpose = 'bundle' AND d.created_at <= ?1 AND EXISTS (
+         WHERE d.state = 'pending' AND d.purpose = 'bundle' AND d.follows IS NULL AND d.created_at <= ?1 AND EXISTS (
              SELECT 1 FROM channels c
              WHERE c.state = 'ready' AND c.id <> d.channel_id
                AND ifnull(c.open_until, 0) <= ?2 AND ifnull(c.paced_until, 0) <= ?2

@@ -1,5 +1,7 @@
 //! Questions that pages and the API ask about messages: the outbox and the proof of delivery.
 
+use std::collections::HashMap;
+
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::store::{Error, ReadTx, Row, params};
 
@@ -7,8 +9,13 @@ use super::queries::{Page, PageOf, Scope, bounds, sees};
 use super::rows::{self, IncidentId};
 use super::views::{AttemptView, DeliveryProof, DeliveryView};
 
-/// Every word of [`DeliveryView::state`].
-const STATES: [&str; 7] = ["waiting", "pending", "sending", "delivered", "failed", "bundled", "cancelled"];
+/// What [`read_delivery`] reads.
+const SELECT: &str = "
+    SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state, d.attempts,
+           d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id";
+/// Stands after the deliveries of [`SELECT`].
+const JOINS: &str =
+    "LEFT JOIN incidents i ON i.id = d.incident_id LEFT JOIN channels c ON c.id = d.channel_id";
 /// Messages on an incident's page.
 const OF_INCIDENT_MAX: i64 = 200;
 /// Beyond this a page says "and more": nobody reads the number, and counting costs.
@@ -24,14 +31,7 @@ pub fn list(
     let (before, limit) = bounds(page);
     let mut items = match scope {
         Scope::All => list_all(tx, state, (before, limit))?,
-        Scope::Projects(projects) => {
-            let mut items = Vec::new();
-            for project in projects {
-                items.extend(list_of_project(tx, *project, state, (before, limit))?);
-            }
-            items.sort_unstable_by_key(|delivery: &DeliveryView| std::cmp::Reverse(delivery.row));
-            items
-        }
+        Scope::Projects(projects) => list_of_projects(tx, projects, state, (before, limit))?,
     };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = items.len() > limit;
@@ -47,47 +47,50 @@ fn list_all(
 ) -> Result<Vec<DeliveryView>, Error> {
     match state {
         Some(state) => tx.all(
-            "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
-                    d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
-             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-                  LEFT JOIN channels c ON c.id = d.channel_id
-             WHERE d.state = ?1 AND d.id < ?2 ORDER BY d.id DESC LIMIT ?3",
+            &format!("{SELECT} FROM deliveries d {JOINS} WHERE d.state = ?1 AND d.id < ?2 ORDER BY d.id DESC LIMIT ?3"),
             params![state, before, limit + 1],
             read_delivery,
         ),
         None => tx.all(
-            "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
-                    d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
-             FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id
-                  LEFT JOIN channels c ON c.id = d.channel_id
-             WHERE d.id < ?1 ORDER BY d.id DESC LIMIT ?2",
+            &format!("{SELECT} FROM deliveries d {JOINS} WHERE d.id < ?1 ORDER BY d.id DESC LIMIT ?2"),
             params![before, limit + 1],
             read_delivery,
         ),
     }
 }
 
-/// The newest of a project, from its own rows alone: a page of each state, of which the caller takes the newest.
-fn list_of_project(
+/// The newest of some projects: a page from the index of each, and of these the newest.
+fn list_of_projects(
     tx: &ReadTx<'_>,
-    project: ProjectId,
+    projects: &[ProjectId],
     state: Option<&str>,
     (before, limit): (i64, u32),
 ) -> Result<Vec<DeliveryView>, Error> {
-    let states = state.map_or_else(|| STATES.to_vec(), |state| vec![state]);
-    let mut items = Vec::new();
-    for state in states {
-        items.extend(tx.all(
-            "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
-                    d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
-             FROM deliveries d INDEXED BY deliveries_by_project LEFT JOIN incidents i ON i.id = d.incident_id
-                  LEFT JOIN channels c ON c.id = d.channel_id
-             WHERE d.project_id = ?1 AND d.state = ?2 AND d.id < ?3 ORDER BY d.id DESC LIMIT ?4",
-            params![project.0, state, before, limit + 1],
+    let projects = serde_json::to_string(projects).unwrap_or_default();
+    match state {
+        Some(state) => tx.all(
+            &format!(
+                "{SELECT} FROM json_each(?1) p CROSS JOIN deliveries d ON d.id IN (
+                     SELECT own.id FROM deliveries own INDEXED BY deliveries_by_project
+                     WHERE own.project_id = p.value AND own.state = ?2 AND own.id < ?3
+                     ORDER BY own.id DESC LIMIT ?4)
+                 {JOINS} ORDER BY d.id DESC LIMIT ?4"
+            ),
+            params![projects, state, before, limit + 1],
             read_delivery,
-        )?);
+        ),
+        None => tx.all(
+            &format!(
+                "{SELECT} FROM json_each(?1) p CROSS JOIN deliveries d ON d.id IN (
+                     SELECT own.id FROM deliveries own INDEXED BY deliveries_of_project
+                     WHERE own.project_id = p.value AND own.id < ?2
+                     ORDER BY own.id DESC LIMIT ?3)
+                 {JOINS} ORDER BY d.id DESC LIMIT ?3"
+            ),
+            params![projects, before, limit + 1],
+            read_delivery,
+        ),
     }
-    Ok(items)
 }
 
 /// How many messages in scope are in one of the states; counted up to [`COUNTED_MAX`].
@@ -114,15 +117,12 @@ pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>, states: &[&str]) -> Result<i64, 
 /// A message by its outside id, with its proof.
 pub fn find(tx: &ReadTx<'_>, scope: Scope<'_>, uid: Uid) -> Result<Option<DeliveryProof>, Error> {
     let found = tx.first(
-        "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
-                d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
-         FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id LEFT JOIN channels c ON c.id = d.channel_id
-         WHERE d.uid = ?1",
+        &format!("{SELECT} FROM deliveries d {JOINS} WHERE d.uid = ?1"),
         [uid.as_bytes()],
         read_delivery,
     )?;
     match found.filter(|delivery| sees(scope, delivery.project_id)) {
-        Some(delivery) => with_proof(tx, delivery).map(Some),
+        Some(delivery) => Ok(with_proofs(tx, vec![delivery])?.pop()),
         None => Ok(None),
     }
 }
@@ -141,37 +141,43 @@ pub fn find_oldest_undelivered(tx: &ReadTx<'_>) -> Result<Option<Timestamp>, Err
 /// The messages of an incident, the oldest first, with the proof of each; where there are very many, the newest.
 pub(super) fn list_of_incident(tx: &ReadTx<'_>, incident: IncidentId) -> Result<Vec<DeliveryProof>, Error> {
     let mut messages = tx.all(
-        "SELECT d.uid, d.id, d.project_id, i.uid, d.cause, d.purpose, d.severity, c.name, d.recipient, d.state,
-                d.attempts, d.quantity, d.created_at, d.next_attempt_at, d.delivered_at, d.last_error, d.remote_id
-         FROM deliveries d LEFT JOIN incidents i ON i.id = d.incident_id LEFT JOIN channels c ON c.id = d.channel_id
-         WHERE d.incident_id = ?1 ORDER BY d.id DESC LIMIT ?2",
+        &format!("{SELECT} FROM deliveries d {JOINS} WHERE d.incident_id = ?1 ORDER BY d.id DESC LIMIT ?2"),
         params![incident.0, OF_INCIDENT_MAX],
         read_delivery,
     )?;
     messages.reverse();
-    messages.into_iter().map(|delivery| with_proof(tx, delivery)).collect()
+    with_proofs(tx, messages)
 }
 
-fn with_proof(tx: &ReadTx<'_>, delivery: DeliveryView) -> Result<DeliveryProof, Error> {
-    let proof = find_attempts(tx, delivery.row)?;
-    Ok(DeliveryProof { delivery, proof })
+/// Puts the attempts of each message to it, found with one question. So many are kept of a message, and no more.
+fn with_proofs(tx: &ReadTx<'_>, messages: Vec<DeliveryView>) -> Result<Vec<DeliveryProof>, Error> {
+    let ids: Vec<i64> = messages.iter().map(|delivery| delivery.row).collect();
+    let mut attempts: HashMap<i64, Vec<AttemptView>> = HashMap::new();
+    let found = tx.all(
+        "SELECT delivery_id, number, at, duration_us, outcome, detail FROM delivery_attempts
+         WHERE delivery_id IN (SELECT value FROM json_each(?1)) ORDER BY delivery_id, number",
+        [serde_json::to_string(&ids).unwrap_or_default()],
+        read_attempt,
+    )?;
+    for (delivery, attempt) in found {
+        attempts.entry(delivery).or_default().push(attempt);
+    }
+    let proof_of = |delivery: DeliveryView| {
+        let proof = attempts.remove(&delivery.row).unwrap_or_default();
+        DeliveryProof { delivery, proof }
+    };
+    Ok(messages.into_iter().map(proof_of).collect())
 }
 
-fn find_attempts(tx: &ReadTx<'_>, delivery: i64) -> Result<Vec<AttemptView>, Error> {
-    tx.all(
-        "SELECT number, at, duration_us, outcome, detail FROM delivery_attempts
-         WHERE delivery_id = ?1 ORDER BY number LIMIT 100",
-        [delivery],
-        |row| {
-            Ok(AttemptView {
-                number: row.get(0)?,
-                at: rows::time(row, 1)?,
-                duration_us: row.get(2)?,
-                outcome: row.get(3)?,
-                detail: row.get(4)?,
-            })
-        },
-    )
+fn read_attempt(row: &Row<'_>) -> rusqlite::Result<(i64, AttemptView)> {
+    let attempt = AttemptView {
+        number: row.get(1)?,
+        at: rows::time(row, 2)?,
+        duration_us: row.get(3)?,
+        outcome: row.get(4)?,
+        detail: row.get(5)?,
+    };
+    Ok((row.get(0)?, attempt))
 }
 
 fn read_delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {

@@ -25,6 +25,7 @@ mod witnesses;
 pub mod links;
 pub mod rules;
 pub mod silences;
+pub mod windows;
 
 pub mod bundle;
 pub mod channels;
@@ -32,6 +33,8 @@ pub mod deliveries;
 pub mod digest;
 mod fallback;
 mod outbox;
+pub mod put_off;
+mod refusals;
 pub mod routes;
 pub mod trials;
 

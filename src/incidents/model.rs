@@ -25,6 +25,7 @@ enum Step {
     Unacknowledge { nth: usize },
     Resolve { nth: usize },
     Silence { key: Option<usize>, minutes: u64 },
+    SilenceIncident { nth: usize, minutes: u64 },
     EndSilence { nth: usize },
     Pass { secs: u64, expire: bool },
 }
@@ -36,7 +37,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         severity,
         began_secs_ago,
     });
-    let minutes = 1_u64..60;
+    let minutes = || 1_u64..60;
     let pass = (prop_oneof![1_u64..90, 90_u64..3_000], any::<bool>())
         .prop_map(|(secs, expire)| Step::Pass { secs, expire });
     let step = prop_oneof![
@@ -47,7 +48,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..3_usize).prop_map(|nth| Step::Acknowledge { nth }),
         1 => (0..3_usize).prop_map(|nth| Step::Unacknowledge { nth }),
         1 => (0..3_usize).prop_map(|nth| Step::Resolve { nth }),
-        1 => (proptest::option::of(0..KEYS), minutes).prop_map(|(key, minutes)| Step::Silence { key, minutes }),
+        1 => (proptest::option::of(0..KEYS), minutes()).prop_map(|(key, minutes)| Step::Silence { key, minutes }),
+        1 => (0..3_usize, minutes()).prop_map(|(nth, minutes)| Step::SilenceIncident { nth, minutes }),
         1 => (0..2_usize).prop_map(|nth| Step::EndSilence { nth }),
         6 => pass,
     ];
@@ -94,10 +96,29 @@ struct ModelIncident {
     witnesses: Vec<ModelWitness>,
 }
 
+/// What a silence is of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Covers {
+    Everything,
+    Key(usize),
+    Incident(usize),
+}
+
+impl Covers {
+    /// Whether it is of `key`, which belongs to the incident `at` or would join it.
+    fn has(self, key: usize, at: Option<usize>) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Key(covered) => covered == key,
+            Self::Incident(covered) => at == Some(covered),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct ModelSilence {
     id: SilenceId,
-    key: Option<usize>,
+    covers: Covers,
     ends: Timestamp,
     ended: bool,
 }
@@ -109,10 +130,18 @@ struct Model {
 }
 
 impl Model {
-    fn is_silent(&self, now: Timestamp, key: usize) -> bool {
+    fn is_silent(&self, now: Timestamp, key: usize, at: Option<usize>) -> bool {
         self.silences
             .iter()
-            .any(|silence| !silence.ended && silence.ends > now && silence.key.is_none_or(|k| k == key))
+            .any(|silence| !silence.ended && silence.ends > now && silence.covers.has(key, at))
+    }
+
+    /// Closes an incident; its own silences end with it.
+    fn close(&mut self, at: usize) {
+        self.incidents[at].state = IncidentState::Resolved;
+        for silence in self.silences.iter_mut().filter(|silence| silence.covers == Covers::Incident(at)) {
+            silence.ended = true;
+        }
     }
 
     fn live(&self, key: usize) -> Option<(usize, usize)> {
@@ -138,7 +167,7 @@ impl Model {
     fn end(&mut self, now: Timestamp, at: usize, place: usize) {
         self.incidents[at].witnesses[place].health = Health::Over;
         if self.incidents[at].witnesses.iter().all(|witness| witness.health == Health::Over) {
-            self.incidents[at].state = IncidentState::Resolved;
+            self.close(at);
         } else {
             self.silence_if_covered(now, at);
         }
@@ -150,7 +179,7 @@ impl Model {
             .witnesses
             .iter()
             .filter(|witness| witness.health != Health::Over)
-            .all(|witness| self.is_silent(now, witness.key));
+            .all(|witness| self.is_silent(now, witness.key, Some(at)));
         if covered && incident.state != IncidentState::Resolved {
             self.incidents[at].silenced = true;
         }
@@ -158,8 +187,8 @@ impl Model {
 
     fn bad(&mut self, now: Timestamp, key: usize, severity: Severity, began: Timestamp) {
         self.settle_key(now, key);
-        let silent = self.is_silent(now, key);
         if let Some((at, place)) = self.live(key) {
+            let silent = self.is_silent(now, key, Some(at));
             let incident = &mut self.incidents[at];
             let witness = &mut incident.witnesses[place];
             let changes = witness.health == Health::Over || severity > incident.severity;
@@ -178,6 +207,7 @@ impl Model {
             .filter(|at| self.incidents[*at].project == project_of(key))
             .filter(|at| apart(&self.incidents[*at]) <= Duration::from_mins(5))
             .min_by_key(|at| (apart(&self.incidents[*at]), *at));
+        let silent = self.is_silent(now, key, near);
         let witness = ModelWitness { key, health: Health::Bad, severity, last_bad: now };
         match near {
             Some(at) => {
@@ -234,11 +264,13 @@ impl Model {
     }
 
     fn end_silence(&mut self, now: Timestamp, nth: usize) {
-        let ended = self.silences[nth].key;
+        let ended = self.silences[nth].covers;
         self.silences[nth].ended = true;
-        for key in (0..KEYS).filter(|key| ended.is_none_or(|ended| ended == *key)) {
-            let Some((at, place)) = self.live(key) else { continue };
-            let silent = self.is_silent(now, key);
+        for key in 0..KEYS {
+            let Some((at, place)) = self.live(key).filter(|(at, _)| ended.has(key, Some(*at))) else {
+                continue;
+            };
+            let silent = self.is_silent(now, key, Some(at));
             let witness = self.incidents[at].witnesses[place].clone();
             let incident = &mut self.incidents[at];
             if witness.health != Health::Over
@@ -309,19 +341,7 @@ impl History<'_, '_> {
                 incidents.raise(tx, now, &self.signal(*key, *severity, kind, began)).unwrap();
                 self.model.bad(now, *key, *severity, began);
             }
-            Step::Touch { key } => {
-                let touched = incidents.touch(tx, &key_text(*key), now, 3).unwrap();
-                let live = self.model.live(*key);
-                let awake = live.filter(|(at, place)| {
-                    let witness = &self.model.incidents[*at].witnesses[*place];
-                    let lapsed = is_occurrence(*key) && witness.last_bad + Duration::from_mins(30) <= now;
-                    witness.health == Health::Bad && !lapsed
-                });
-                assert_eq!(touched, awake.is_some(), "touch {key}");
-                if let Some((at, place)) = awake {
-                    self.model.incidents[at].witnesses[place].last_bad = now;
-                }
-            }
+            Step::Touch { key } => self.touch(*key),
             Step::Ok { key } => {
                 incidents.raise(tx, now, &self.signal(*key, Severity::Low, SignalKind::Ok, now)).unwrap();
                 self.model.ok(now, *key);
@@ -346,9 +366,15 @@ impl History<'_, '_> {
             Step::Resolve { nth } => {
                 let Some(at) = self.unresolved(*nth) else { return };
                 incidents.resolve(tx, now, id(at), "a@example.org").unwrap();
-                self.model.incidents[at].state = IncidentState::Resolved;
+                self.model.close(at);
             }
-            Step::Silence { key, minutes } => self.silence(*key, *minutes),
+            Step::Silence { key, minutes } => {
+                self.silence(key.map_or(Covers::Everything, Covers::Key), *minutes);
+            }
+            Step::SilenceIncident { nth, minutes } => {
+                let Some(at) = self.unresolved(*nth) else { return };
+                self.silence(Covers::Incident(at), *minutes);
+            }
             Step::EndSilence { nth } => {
                 let open = (0..self.model.silences.len()).filter(|at| !self.model.silences[*at].ended);
                 if let Some(at) = open.clone().nth(*nth) {
@@ -372,20 +398,40 @@ impl History<'_, '_> {
         }
     }
 
-    fn silence(&mut self, key: Option<usize>, minutes: u64) {
+    fn touch(&mut self, key: usize) {
+        let touched = self.incidents.touch(self.tx, &key_text(key), self.now, 3).unwrap();
+        let awake = self.model.live(key).filter(|(at, place)| {
+            let witness = &self.model.incidents[*at].witnesses[*place];
+            let lapsed = is_occurrence(key) && witness.last_bad + Duration::from_mins(30) <= self.now;
+            witness.health == Health::Bad && !lapsed
+        });
+        assert_eq!(touched, awake.is_some(), "touch {key}");
+        if let Some((at, place)) = awake {
+            self.model.incidents[at].witnesses[place].last_bad = self.now;
+        }
+    }
+
+    fn silence(&mut self, covers: Covers, minutes: u64) {
+        let (key, incident) = match covers {
+            Covers::Everything => (None, None),
+            Covers::Key(key) => (Some(key_text(key)), None),
+            Covers::Incident(at) => (None, Some(IncidentId(i64::try_from(at).unwrap() + 1))),
+        };
         let ends = self.now + Duration::from_mins(minutes);
         let silence = NewSilence {
             project: None,
-            key: key.map(key_text),
+            key,
+            incident,
             reason: "work".to_owned(),
             created_by: "a@example.org".to_owned(),
             starts_at: self.now,
             ends_at: ends,
         };
         let id = self.incidents.silence(self.tx, self.now, &silence).unwrap();
-        self.model.silences.push(ModelSilence { id, key, ends, ended: false });
-        for key in (0..KEYS).filter(|k| key.is_none_or(|key| key == *k)) {
+        self.model.silences.push(ModelSilence { id, covers, ends, ended: false });
+        for key in 0..KEYS {
             if let Some((at, place)) = self.model.live(key)
+                && covers.has(key, Some(at))
                 && self.model.incidents[at].witnesses[place].health != Health::Over
             {
                 self.model.silence_if_covered(self.now, at);

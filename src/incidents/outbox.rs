@@ -55,6 +55,8 @@ pub struct NewDelivery {
 
 /// Messages that wait for a first channel, the fold included; older ones are folded into one counted row.
 pub(super) const WAITING_MAX: i64 = 10_000;
+/// Folded at once, so that not every message that waits has to fold one.
+pub(super) const FOLDED_AT_ONCE: i64 = 1_000;
 
 impl Cause {
     const ALL: [Self; 5] = [Self::Incident, Self::Account, Self::Subscription, Self::Report, Self::Test];
@@ -207,39 +209,37 @@ impl Incidents {
         Ok(())
     }
 
-    /// Keeps at most [`WAITING_MAX`] messages waiting: the oldest go into a row that counts such.
+    /// Keeps at most [`WAITING_MAX`] messages waiting: the oldest go into a row that counts such. A message costs the
+    /// look at a kept number, and every [`FOLDED_AT_ONCE`]th the fold.
     pub(super) fn fold_waiting(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<(), store::Error> {
-        let over = tx.first(
-            "SELECT 1 FROM deliveries WHERE state = 'waiting' LIMIT 1 OFFSET ?1",
-            [WAITING_MAX],
-            |_| Ok(()),
-        )?;
-        if over.is_none() {
-            return Ok(());
+        while count_waiting(tx)? > WAITING_MAX {
+            let fold = self.open_fold(tx, now)?;
+            tx.execute(
+                "UPDATE deliveries SET quantity = quantity + (
+                     SELECT ifnull(sum(quantity), 0) FROM (
+                         SELECT quantity FROM deliveries WHERE state = 'waiting' AND purpose <> 'bundle'
+                         ORDER BY id LIMIT ?2))
+                 WHERE id = ?1",
+                params![fold.0, FOLDED_AT_ONCE],
+            )?;
+            let folded = tx.execute(
+                "UPDATE deliveries SET state = 'bundled', bundle_id = ?1 WHERE id IN (
+                     SELECT id FROM deliveries WHERE state = 'waiting' AND purpose <> 'bundle'
+                     ORDER BY id LIMIT ?2)",
+                params![fold.0, FOLDED_AT_ONCE],
+            )?;
+            if folded == 0 {
+                break;
+            }
         }
-        let fold = match find_waiting_fold(tx)? {
-            Some(fold) => fold,
-            None => self.open_waiting_fold(tx, now)?,
-        };
-        let kept = WAITING_MAX - 1;
-        tx.execute(
-            "UPDATE deliveries SET quantity = quantity + (
-                 SELECT ifnull(sum(quantity), 0) FROM (
-                     SELECT quantity FROM deliveries WHERE state = 'waiting' AND purpose <> 'bundle'
-                     ORDER BY id DESC LIMIT -1 OFFSET ?2))
-             WHERE id = ?1",
-            params![fold.0, kept],
-        )?;
-        tx.execute(
-            "UPDATE deliveries SET state = 'bundled', bundle_id = ?1 WHERE id IN (
-                 SELECT id FROM deliveries WHERE state = 'waiting' AND purpose <> 'bundle'
-                 ORDER BY id DESC LIMIT -1 OFFSET ?2)",
-            params![fold.0, kept],
-        )?;
         Ok(())
     }
 
-    fn open_waiting_fold(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<DeliveryId, store::Error> {
+    /// The waiting row that counts what it stands for.
+    pub(super) fn open_fold(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<DeliveryId, store::Error> {
+        if let Some(fold) = find_waiting_fold(tx)? {
+            return Ok(fold);
+        }
         tx.insert(
             "INSERT INTO deliveries (uid, cause, purpose, severity, content, state, quantity, created_at)
              VALUES (?1, 'incident', 'bundle', 'high', '{\"reason\":\"waiting_full\"}', 'waiting', 0, ?2)",
@@ -249,17 +249,24 @@ impl Incidents {
     }
 }
 
+fn count_waiting(tx: &WriteTx<'_>) -> Result<i64, store::Error> {
+    tx.one("SELECT count FROM deliveries_waiting_count", [], |row| row.get(0))
+}
+
 fn find_waiting_fold(tx: &WriteTx<'_>) -> Result<Option<DeliveryId>, store::Error> {
-    tx.first("SELECT id FROM deliveries WHERE state = 'waiting' AND purpose = 'bundle' LIMIT 1", [], |row| {
-        row.get(0).map(DeliveryId)
-    })
+    tx.first(
+        "SELECT id FROM deliveries INDEXED BY deliveries_waiting_fold
+         WHERE state = 'waiting' AND purpose = 'bundle' LIMIT 1",
+        [],
+        |row| row.get(0).map(DeliveryId),
+    )
 }
 
 /// The ready channels that know of an incident, or will as soon as their first message is sent.
 pub(super) fn told_channels(tx: &WriteTx<'_>, incident: IncidentId) -> Result<Vec<ChannelId>, store::Error> {
     tx.all(
         "SELECT c.id FROM deliveries d JOIN channels c ON c.id = d.channel_id
-         WHERE d.incident_id = ?1 AND d.purpose = 'opened'
+         WHERE d.incident_id = ?1 AND d.purpose = 'opened' AND d.follows IS NULL
            AND d.state IN ('pending', 'sending', 'delivered', 'bundled') AND c.state = 'ready'
          ORDER BY c.position, c.id LIMIT ?2",
         params![incident.0, super::channels::CHANNELS_MAX],

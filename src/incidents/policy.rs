@@ -18,6 +18,14 @@ pub struct Policy {
     pub fall_back_after: Duration,
     /// Messages that wait although a channel is ready, because it refused them, are told again this often.
     pub offer_again_after: Duration,
+    /// A channel that refuses for good must do so for this long before it is believed and broken.
+    pub broken_after: Duration,
+    /// Until then what it refused is tried again this often.
+    pub refused_again_after: Duration,
+    /// A broken channel is tried again with what waits this often …
+    pub probe_after: Duration,
+    /// … and this often while no channel is ready.
+    pub probe_alone_after: Duration,
     /// More incident messages than this, due at one time on one channel, become one bundle.
     pub bundle_over: u32,
 }
@@ -32,6 +40,10 @@ impl Default for Policy {
             lease: Duration::from_mins(2),
             fall_back_after: Duration::from_mins(10),
             offer_again_after: Duration::from_hours(1),
+            broken_after: Duration::from_mins(5),
+            refused_again_after: Duration::from_mins(1),
+            probe_after: Duration::from_hours(1),
+            probe_alone_after: Duration::from_mins(10),
             bundle_over: 5,
         }
     }

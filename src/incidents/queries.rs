@@ -47,6 +47,8 @@ const EVENTS_MAX: i64 = 600;
 pub const OPEN_COUNTED_MAX: i64 = 999;
 /// Enough for a median.
 const NEWEST_MAX: i64 = 1000;
+/// A page of [`firing_keys`].
+pub const FIRING_KEYS_MAX: u32 = 1000;
 
 /// Incidents in scope, newest first.
 pub fn list(
@@ -95,11 +97,13 @@ pub fn find_live(tx: &ReadTx<'_>, key: &str) -> Result<Option<IncidentId>, Error
     Ok(rows::find_live_witness(tx, key)?.map(|witness| witness.incident.id))
 }
 
-/// The keys of one source that fire now, for a task that looks whether they still should.
-pub fn firing_keys(tx: &ReadTx<'_>, source: Source) -> Result<Vec<String>, Error> {
+/// The keys of one source that fire now, for a task that looks whether they still should: in order, those after
+/// `after`, at most [`FIRING_KEYS_MAX`].
+pub fn firing_keys(tx: &ReadTx<'_>, source: Source, after: &str) -> Result<Vec<String>, Error> {
     tx.all(
-        "SELECT key FROM witnesses WHERE live = 1 AND state = 'firing' AND source = ?1 LIMIT 1000",
-        [source.as_str()],
+        "SELECT key FROM witnesses WHERE live = 1 AND state = 'firing' AND source = ?1 AND key > ?2
+         ORDER BY key LIMIT ?3",
+        params![source.as_str(), after, FIRING_KEYS_MAX],
         |row| row.get(0),
     )
 }
@@ -158,6 +162,16 @@ pub fn count_open(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<i64, Error> {
            SELECT 1 FROM incidents WHERE state <> 'resolved' AND state = 'open'
              AND (?1 IS NULL OR project_id IN (SELECT value FROM json_each(?1))) LIMIT ?2)",
         params![project_list(scope), OPEN_COUNTED_MAX + 1],
+        |row| row.get(0),
+    )
+}
+
+/// Open incidents in scope that are silenced: nobody is asked to look at them.
+pub fn count_silenced(tx: &ReadTx<'_>, scope: Scope<'_>) -> Result<i64, Error> {
+    tx.one(
+        "SELECT count(*) FROM incidents WHERE state <> 'resolved' AND state = 'open' AND silenced
+           AND (?1 IS NULL OR project_id IN (SELECT value FROM json_each(?1)))",
+        [project_list(scope)],
         |row| row.get(0),
     )
 }

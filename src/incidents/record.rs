@@ -6,10 +6,12 @@ use crate::base::{Severity, Timestamp};
 use crate::store::{self, WriteTx, params};
 
 use super::close::Ending;
-use super::decide::{LiveWitness, OpenIncident, RingReason, Situation, WitnessKind, WitnessState, decide};
+use super::decide::{
+    LiveWitness, OpenIncident, RingReason, Situation, WitnessKind, WitnessState, decide, nearest,
+};
 use super::outbox::NewDelivery;
 use super::ring::{Alarm, next_ring_at};
-use super::rows::{self, IncidentRow};
+use super::rows::{self, IncidentRow, OPEN_INCIDENTS};
 use super::timeline::{Event, EventKind, note};
 use super::{
     CloseReason, Decision, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, Signal,
@@ -24,7 +26,7 @@ pub struct Recorded {
     pub incident: Option<IncidentId>,
 }
 
-/// Open incidents of one project that began within the same ten minutes; the nearest of these is joined.
+/// Open incidents of one project that began within the same ten minutes, the nearest first; the nearest is joined.
 const CANDIDATES_MAX: i64 = 50;
 
 impl Incidents {
@@ -45,7 +47,10 @@ impl Incidents {
         let bad = signal.kind.is_bad();
         let candidates =
             if bad && witness.is_none() { self.find_candidates(tx, signal)? } else { Vec::new() };
-        let silence = if bad { silences::find_active(tx, now, signal.project, &signal.key)? } else { None };
+        let joins = || nearest(&self.policy, &candidates, signal).map(|incident| incident.id);
+        let belongs = witness.as_ref().map(|witness| witness.incident.id).or_else(joins);
+        let find_silence = || silences::find_active(tx, now, signal.project, &signal.key, belongs);
+        let silence = if bad { find_silence()? } else { None };
         let situation = Situation { witness: witness.as_ref(), candidates: &candidates, silence };
         let decision = decide(&self.policy, situation, signal, now);
         let incident = self.apply(tx, now, signal, witness.as_ref(), decision)?;
@@ -81,21 +86,26 @@ impl Incidents {
     }
 
     fn find_candidates(&self, tx: &WriteTx<'_>, signal: &Signal) -> Result<Vec<OpenIncident>, store::Error> {
+        let began = signal.first_bad_at.as_micros();
         let from = (signal.first_bad_at - self.policy.join_within).as_micros();
         let to = (signal.first_bad_at + self.policy.join_within).as_micros();
         let mut candidates = tx.all(
-            "SELECT id, project_id, service, severity, state, silenced, impact_started_at FROM incidents
-             WHERE state <> 'resolved' AND project_id IS ?1 AND impact_started_at BETWEEN ?2 AND ?3
-             ORDER BY id LIMIT ?4",
-            params![signal.project.map(|project| project.0), from, to, CANDIDATES_MAX],
+            &format!(
+                "{OPEN_INCIDENTS}
+                 WHERE state <> 'resolved' AND project_id IS ?1 AND impact_started_at BETWEEN ?2 AND ?3
+                 ORDER BY abs(impact_started_at - ?4), id LIMIT ?5"
+            ),
+            params![signal.project.map(|project| project.0), from, to, began, CANDIDATES_MAX],
             |row| rows::open_incident(row, 0),
         )?;
         if let Some(service) = &signal.service {
             candidates.extend(tx.all(
-                "SELECT id, project_id, service, severity, state, silenced, impact_started_at FROM incidents
-                 WHERE state <> 'resolved' AND service = ?1 AND impact_started_at BETWEEN ?2 AND ?3
-                 ORDER BY id LIMIT ?4",
-                params![service, from, to, CANDIDATES_MAX],
+                &format!(
+                    "{OPEN_INCIDENTS}
+                     WHERE state <> 'resolved' AND service = ?1 AND impact_started_at BETWEEN ?2 AND ?3
+                     ORDER BY abs(impact_started_at - ?4), id LIMIT ?5"
+                ),
+                params![service, from, to, began, CANDIDATES_MAX],
                 |row| rows::open_incident(row, 0),
             )?);
         }
@@ -317,7 +327,7 @@ impl Incidents {
                AND NOT EXISTS (
                    SELECT 1 FROM deliveries d
                    WHERE d.incident_id = w.incident_id AND d.created_at >= w.detected_at AND d.state <> 'cancelled'
-                     AND (d.purpose IN ('opened', 'raised', 'ring_again')
+                     AND d.follows IS NULL AND (d.purpose IN ('opened', 'raised', 'ring_again')
                           OR json_extract(d.content, '$.witness') = w.id))",
             params![silence.0, key, witnesses::LISTED_MAX],
             |row| row.get::<_, i64>(0),
@@ -394,6 +404,11 @@ pub(super) fn raise_severity(
         )?;
     }
     tx.execute("UPDATE incidents SET severity = ?2 WHERE id = ?1", params![incident.id.0, to.as_str()])?;
+    // What waits goes first by how bad it is now.
+    tx.execute(
+        "UPDATE deliveries SET severity = ?2 WHERE incident_id = ?1 AND state = 'pending'",
+        params![incident.id.0, to.as_str()],
+    )?;
     let state = if reopens { IncidentState::Open } else { incident.state };
     Ok(IncidentRow { severity: to, state, ..incident.clone() })
 }

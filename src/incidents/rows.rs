@@ -105,8 +105,11 @@ pub(super) fn find_incident_by_uid(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<I
     tx.first("SELECT id FROM incidents WHERE uid = ?1", [uid.as_bytes()], |row| row.get(0).map(IncidentId))
 }
 
-/// Reads an [`OpenIncident`] from seven columns that start at `from`: `id, project_id, service, severity, state,
-/// silenced, impact_started_at`.
+/// Incidents as [`open_incident`] reads them, from 0 on.
+pub(super) const OPEN_INCIDENTS: &str =
+    "SELECT id, project_id, service, severity, state, silenced, impact_started_at FROM incidents";
+
+/// Reads the seven columns of [`OPEN_INCIDENTS`] that start at `from`.
 pub(super) fn open_incident(row: &Row<'_>, from: usize) -> rusqlite::Result<OpenIncident> {
     Ok(OpenIncident {
         id: IncidentId(row.get(from)?),
@@ -121,18 +124,16 @@ pub(super) fn open_incident(row: &Row<'_>, from: usize) -> rusqlite::Result<Open
 
 /// The witness of `key` in an unresolved incident.
 pub(super) fn find_live_witness(tx: &ReadTx<'_>, key: &str) -> Result<Option<LiveWitness>, store::Error> {
-    tx.first(
-        "SELECT w.id, w.key, w.kind, w.state, w.severity, w.last_bad_at, w.ok_since,
-                i.id, i.project_id, i.service, i.severity, i.state, i.silenced, i.impact_started_at
-         FROM witnesses w JOIN incidents i ON i.id = w.incident_id
-         WHERE w.key = ?1 AND w.live = 1",
-        [key],
-        live_witness,
-    )
+    tx.first(&format!("{LIVE_WITNESSES} WHERE w.key = ?1 AND w.live = 1"), [key], live_witness)
 }
 
-/// Reads a [`LiveWitness`] from fourteen columns: `id, key, kind, state, severity, last_bad_at, ok_since` of the
-/// witness, then the seven of [`open_incident`].
+/// Witnesses with their incidents, as [`live_witness`] reads them.
+pub(super) const LIVE_WITNESSES: &str = "
+    SELECT w.id, w.key, w.kind, w.state, w.severity, w.last_bad_at, w.ok_since,
+           i.id, i.project_id, i.service, i.severity, i.state, i.silenced, i.impact_started_at
+    FROM witnesses w JOIN incidents i ON i.id = w.incident_id";
+
+/// Reads a row of [`LIVE_WITNESSES`].
 pub(super) fn live_witness(row: &Row<'_>) -> rusqlite::Result<LiveWitness> {
     Ok(LiveWitness {
         id: WitnessId(row.get(0)?),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::text::line;
 use crate::base::{ProjectId, Severity, Timestamp};
 use crate::store::{self, ReadTx, WriteTx, params};
 
@@ -178,6 +179,13 @@ impl RuleSet {
 }
 
 impl Rule {
+    /// Whether this many within its window are more than the rule allows.
+    pub fn is_broken_by(&self, count: i64) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a threshold is a small number")]
+        let count = count as f64;
+        self.enabled && self.threshold.is_some_and(|threshold| count > threshold)
+    }
+
     /// Whether the rule looks at this environment.
     pub fn covers_environment(&self, environment: &str) -> bool {
         !self.params.environments_excluded.iter().any(|name| name.eq_ignore_ascii_case(environment))
@@ -291,9 +299,10 @@ fn validate(kind: RuleKind, change: &RuleChange) -> Result<(), Error> {
     if slow != known.metric.is_some() || params.metric.is_some() != params.above_ms.is_some() {
         return invalid("metric, above_ms: both for slow metrics, and only there");
     }
-    let metric_chars = params.metric.as_deref().map_or(1, |metric| metric.chars().count());
-    if metric_chars == 0 || metric_chars > NAME_CHARS_MAX {
-        return invalid("metric: 1 to 200 characters");
+    if let Some(metric) = &params.metric
+        && let Err(bad) = line("metric", metric, NAME_CHARS_MAX)
+    {
+        return invalid(&bad.to_string());
     }
     if params.above_ms.is_some_and(|bound| !bound.is_finite() || bound < 0.0) {
         return invalid("above_ms: 0 or more");

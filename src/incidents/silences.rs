@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::base::{ProjectId, Timestamp, Uid};
-use crate::store::{self, ReadTx, WriteTx, params};
+use crate::store::{self, ReadTx, Row, WriteTx, params};
 
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
@@ -18,6 +18,8 @@ pub struct NewSilence {
     pub project: Option<ProjectId>,
     /// A key, or a prefix ending in `*`; `None`: every key.
     pub key: Option<String>,
+    /// This incident alone, with whatever joins it, and no longer than it lasts; `project` is then its project.
+    pub incident: Option<IncidentId>,
     pub reason: String,
     pub created_by: String,
     pub starts_at: Timestamp,
@@ -31,11 +33,24 @@ pub struct Silence {
     pub uid: Uid,
     pub project: Option<ProjectId>,
     pub key: Option<String>,
+    /// The one incident that it is of, by both its ids.
+    pub incident: Option<(IncidentId, Uid)>,
     pub reason: String,
     pub created_by: String,
     pub starts_at: Timestamp,
     pub ends_at: Timestamp,
     pub ended_at: Option<Timestamp>,
+}
+
+impl Silence {
+    /// What it covers of its project, in a word.
+    pub fn subject(&self) -> String {
+        match (&self.incident, &self.key) {
+            (Some((incident, _)), _) => format!("#{}", incident.0),
+            (None, Some(key)) => key.clone(),
+            (None, None) => "everything".to_owned(),
+        }
+    }
 }
 
 /// A witness that a silence covers.
@@ -47,7 +62,7 @@ struct Covered {
 
 /// Longer than any key that incidents have.
 const KEY_BYTES_MAX: usize = 200;
-/// Active silences of one project, or of all; every signal is compared with them.
+/// Active silences of keys of one project or of all, with which every signal is compared; and those of one incident.
 const ACTIVE_MAX: i64 = 100;
 /// Silences that a page lists.
 const SILENCES_MAX: i64 = 1_000;
@@ -58,7 +73,8 @@ impl Incidents {
     /// Begins a silence. Open incidents all of whose witnesses it covers fall silent at once.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it ends before it starts, its key is none, or there are too many.
+    /// [`Error::Invalid`] where it ends before it starts, its key is none, or there are too many; of an incident
+    /// [`Error::NotFound`] and, where it is over, [`Error::Over`].
     pub fn silence(
         &self,
         tx: &WriteTx<'_>,
@@ -69,19 +85,23 @@ impl Incidents {
             return Err(Error::Invalid("a silence ends after it starts, and in the future".to_owned()));
         }
         check_key(silence.key.as_deref())?;
-        if count_active(tx, now, silence.project)? >= ACTIVE_MAX {
+        if let Some(incident) = silence.incident {
+            check_incident(tx, incident)?;
+        }
+        if count_active(tx, now, silence)? >= ACTIVE_MAX {
             let text = format!(
                 "{ACTIVE_MAX} silences are active here already: end one, or cover more with a prefix"
             );
             return Err(Error::Invalid(text));
         }
         let id = tx.insert(
-            "INSERT INTO silences (uid, project_id, key, reason, created_by, starts_at, ends_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO silences (uid, project_id, key, incident_id, reason, created_by, starts_at, ends_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 self.entropy.uid(now).as_bytes(),
                 silence.project.map(|project| project.0),
                 silence.key,
+                silence.incident.map(|incident| incident.0),
                 silence.reason,
                 silence.created_by,
                 silence.starts_at.as_micros(),
@@ -89,19 +109,9 @@ impl Incidents {
             ],
         )?;
         let id = SilenceId(id);
-        let mut after = WitnessId(0);
-        loop {
-            let page = find_covered(tx, id, after)?;
-            let incidents: BTreeSet<_> = page.iter().map(|covered| covered.incident).collect();
-            for incident in incidents {
-                if let Some(row) = rows::find_incident(tx, incident)? {
-                    silence_if_covered(tx, now, &row)?;
-                }
-            }
-            match page.last() {
-                Some(last) if page.len() == WITNESSES_PER_PAGE => after = last.witness,
-                Some(_) | None => break,
-            }
+        match silence.incident {
+            Some(incident) => silence_covered(tx, now, [incident])?,
+            None => silence_all_covered(tx, now, id)?,
         }
         tx.touch(INCIDENTS);
         Ok(id)
@@ -139,7 +149,7 @@ impl Incidents {
         let told_up_to = covered.last().map_or(after, |covered| covered.witness);
         for Covered { key, incident, .. } in covered {
             let Some(row) = rows::find_incident(tx, incident)? else { continue };
-            if find_active(tx, now, row.project, &key)?.is_some() {
+            if find_active(tx, now, row.project, &key, Some(incident))?.is_some() {
                 continue;
             }
             let severity = rows::find_live_witness(tx, &key)?.map_or(row.severity, |w| w.severity);
@@ -166,23 +176,81 @@ impl Incidents {
     }
 }
 
+/// Ends the silences of an incident that is over. What fires on is another incident, and is heard.
+pub(super) fn end_with_incident(
+    tx: &WriteTx<'_>,
+    now: Timestamp,
+    incident: IncidentId,
+) -> Result<(), store::Error> {
+    tx.execute(
+        "UPDATE silences SET ends_at = min(ends_at, ?2), ended_at = ?2
+         WHERE incident_id = ?1 AND ended_at IS NULL",
+        params![incident.0, now.as_micros()],
+    )?;
+    Ok(())
+}
+
+/// Makes the incidents silent that `silence` helps to cover wholly.
+fn silence_all_covered(tx: &WriteTx<'_>, now: Timestamp, silence: SilenceId) -> Result<(), store::Error> {
+    let mut after = WitnessId(0);
+    loop {
+        let page = find_covered(tx, silence, after)?;
+        silence_covered(tx, now, page.iter().map(|covered| covered.incident).collect::<BTreeSet<_>>())?;
+        match page.last() {
+            Some(last) if page.len() == WITNESSES_PER_PAGE => after = last.witness,
+            Some(_) | None => return Ok(()),
+        }
+    }
+}
+
+fn silence_covered(
+    tx: &WriteTx<'_>,
+    now: Timestamp,
+    incidents: impl IntoIterator<Item = IncidentId>,
+) -> Result<(), store::Error> {
+    for incident in incidents {
+        if let Some(row) = rows::find_incident(tx, incident)? {
+            silence_if_covered(tx, now, &row)?;
+        }
+    }
+    Ok(())
+}
+
+/// Only an incident that is not over can be silenced.
+fn check_incident(tx: &ReadTx<'_>, incident: IncidentId) -> Result<(), Error> {
+    match rows::find_incident(tx, incident)?.ok_or(Error::NotFound("incident"))?.state {
+        IncidentState::Open | IncidentState::Acknowledged => Ok(()),
+        IncidentState::Resolved => Err(Error::Over),
+    }
+}
+
 /// A silence's key is one of an incident, or the beginning of some.
 fn check_key(key: Option<&str>) -> Result<(), Error> {
     let Some(key) = key else { return Ok(()) };
     let stem = key.strip_suffix('*').unwrap_or(key);
     if key.is_empty() || stem.contains('*') {
-        return Err(Error::Invalid("key: a key, a prefix ending in *, or nothing".to_owned()));
+        return Err(Error::Invalid("the key is that of an incident, such as rate:1, or the beginning of some and then *, such as issue:1:*; leave it out \
+             to silence every key"
+                .to_owned()));
     }
     if key.len() > KEY_BYTES_MAX {
-        return Err(Error::Invalid(format!("key: at most {KEY_BYTES_MAX} bytes")));
+        return Err(Error::Invalid(format!(
+            "the key is too long: those of incidents have at most {KEY_BYTES_MAX} bytes"
+        )));
     }
     Ok(())
 }
 
-fn count_active(tx: &ReadTx<'_>, now: Timestamp, project: Option<ProjectId>) -> Result<i64, store::Error> {
+/// Active silences beside which `silence` would stand.
+fn count_active(tx: &ReadTx<'_>, now: Timestamp, silence: &NewSilence) -> Result<i64, store::Error> {
     tx.one(
-        "SELECT count(*) FROM silences WHERE ended_at IS NULL AND ends_at > ?1 AND project_id IS ?2",
-        params![now.as_micros(), project.map(|project| project.0)],
+        "SELECT count(*) FROM silences
+         WHERE ended_at IS NULL AND ends_at > ?1 AND project_id IS ?2 AND incident_id IS ?3",
+        params![
+            now.as_micros(),
+            silence.project.map(|project| project.0),
+            silence.incident.map(|incident| incident.0)
+        ],
         |row| row.get(0),
     )
 }
@@ -196,16 +264,22 @@ pub fn purge(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usize, s
     )
 }
 
-/// The silence that covers a key of a project at `now`, if any.
+/// The silence that covers a key of a project at `now`, if any; `incident` is the one that the key belongs to or would
+/// join, whose own silence covers every key.
 pub fn find_active(
     tx: &ReadTx<'_>,
     now: Timestamp,
     project: Option<ProjectId>,
     key: &str,
+    incident: Option<IncidentId>,
 ) -> Result<Option<SilenceId>, store::Error> {
+    let own = incident.map(|incident| find_of_incident(tx, now, incident)).transpose()?.flatten();
+    if own.is_some() {
+        return Ok(own);
+    }
     tx.first(
         "SELECT id FROM silences
-         WHERE ended_at IS NULL AND ends_at > ?1 AND starts_at <= ?1
+         WHERE ended_at IS NULL AND ends_at > ?1 AND starts_at <= ?1 AND incident_id IS NULL
            AND (project_id IS NULL OR project_id IS ?2)
            AND (key IS NULL OR key = ?3
                 OR (substr(key, -1) = '*' AND substr(?3, 1, length(key) - 1) = substr(key, 1, length(key) - 1)))
@@ -215,26 +289,64 @@ pub fn find_active(
     )
 }
 
+/// A silence of the incident itself that is active at `now`, if any: the question that each signal asks.
+fn find_of_incident(
+    tx: &ReadTx<'_>,
+    now: Timestamp,
+    incident: IncidentId,
+) -> Result<Option<SilenceId>, store::Error> {
+    tx.first(
+        "SELECT id FROM silences
+         WHERE incident_id = ?1 AND ended_at IS NULL AND ends_at > ?2 AND starts_at <= ?2
+         LIMIT 1",
+        params![incident.0, now.as_micros()],
+        |row| row.get(0).map(SilenceId),
+    )
+}
+
 /// All silences, those that have not ended first, then the newest.
 pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Silence>, store::Error> {
     tx.all(
-        "SELECT id, uid, project_id, key, reason, created_by, starts_at, ends_at, ended_at FROM silences
-         ORDER BY ended_at IS NULL DESC, id DESC LIMIT ?1",
+        "SELECT s.id, s.uid, s.project_id, s.key, s.reason, s.created_by, s.starts_at, s.ends_at, s.ended_at,
+                s.incident_id, i.uid
+         FROM silences s LEFT JOIN incidents i ON i.id = s.incident_id
+         ORDER BY s.ended_at IS NULL DESC, s.id DESC LIMIT ?1",
         [SILENCES_MAX],
-        |row| {
-            Ok(Silence {
-                id: SilenceId(row.get(0)?),
-                uid: rows::uid(row, 1)?,
-                project: row.get::<_, Option<i64>>(2)?.map(ProjectId),
-                key: row.get(3)?,
-                reason: row.get(4)?,
-                created_by: row.get(5)?,
-                starts_at: rows::time(row, 6)?,
-                ends_at: rows::time(row, 7)?,
-                ended_at: rows::maybe_time(row, 8)?,
-            })
-        },
+        read_silence,
     )
+}
+
+/// The silence of the incident itself that is active at `now` and lasts longest.
+pub fn find_longest(
+    tx: &ReadTx<'_>,
+    now: Timestamp,
+    incident: IncidentId,
+) -> Result<Option<Silence>, store::Error> {
+    tx.first(
+        "SELECT s.id, s.uid, s.project_id, s.key, s.reason, s.created_by, s.starts_at, s.ends_at, s.ended_at,
+                s.incident_id, i.uid
+         FROM silences s JOIN incidents i ON i.id = s.incident_id
+         WHERE s.incident_id = ?1 AND s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2
+         ORDER BY s.ends_at DESC LIMIT 1",
+        params![incident.0, now.as_micros()],
+        read_silence,
+    )
+}
+
+fn read_silence(row: &Row<'_>) -> rusqlite::Result<Silence> {
+    let number = row.get::<_, Option<i64>>(9)?.map(IncidentId);
+    Ok(Silence {
+        id: SilenceId(row.get(0)?),
+        uid: rows::uid(row, 1)?,
+        project: row.get::<_, Option<i64>>(2)?.map(ProjectId),
+        key: row.get(3)?,
+        incident: number.map(|number| Ok::<_, rusqlite::Error>((number, rows::uid(row, 10)?))).transpose()?,
+        reason: row.get(4)?,
+        created_by: row.get(5)?,
+        starts_at: rows::time(row, 6)?,
+        ends_at: rows::time(row, 7)?,
+        ended_at: rows::maybe_time(row, 8)?,
+    })
 }
 
 /// The id of a silence by its outside id.
@@ -255,7 +367,7 @@ pub(super) fn find_ended(
     )
 }
 
-/// Makes an incident silent where active silences cover every witness that is not over.
+/// Makes an incident silent where a silence of its own, or others for every witness that is not over, are active.
 pub(super) fn silence_if_covered(
     tx: &WriteTx<'_>,
     now: Timestamp,
@@ -264,20 +376,7 @@ pub(super) fn silence_if_covered(
     if incident.silenced || incident.state == IncidentState::Resolved {
         return Ok(incident.silenced);
     }
-    let uncovered = tx.first(
-        "SELECT 1 FROM witnesses w
-         WHERE w.incident_id = ?1 AND w.state <> 'ok' AND NOT EXISTS (
-             SELECT 1 FROM silences s
-             WHERE s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2
-               AND (s.project_id IS NULL OR s.project_id IS ?3)
-               AND (s.key IS NULL OR s.key = w.key
-                    OR (substr(s.key, -1) = '*'
-                        AND substr(w.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1))))
-         LIMIT 1",
-        params![incident.id.0, now.as_micros(), incident.project.map(|project| project.0)],
-        |_| Ok(()),
-    )?;
-    if uncovered.is_some() {
+    if find_of_incident(tx, now, incident.id)?.is_none() && has_uncovered(tx, now, incident)? {
         return Ok(false);
     }
     tx.execute("UPDATE incidents SET silenced = 1, next_ring_at = NULL WHERE id = ?1", [incident.id.0])?;
@@ -287,8 +386,44 @@ pub(super) fn silence_if_covered(
     Ok(true)
 }
 
+/// Whether a witness is not over whose key no silence covers.
+fn has_uncovered(tx: &ReadTx<'_>, now: Timestamp, incident: &IncidentRow) -> Result<bool, store::Error> {
+    let uncovered = tx.first(
+        "SELECT 1 FROM witnesses w
+         WHERE w.incident_id = ?1 AND w.state <> 'ok' AND NOT EXISTS (
+             SELECT 1 FROM silences s
+             WHERE s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2 AND s.incident_id IS NULL
+               AND (s.project_id IS NULL OR s.project_id IS ?3)
+               AND (s.key IS NULL OR s.key = w.key
+                    OR (substr(s.key, -1) = '*'
+                        AND substr(w.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1))))
+         LIMIT 1",
+        params![incident.id.0, now.as_micros(), incident.project.map(|project| project.0)],
+        |_| Ok(()),
+    )?;
+    Ok(uncovered.is_some())
+}
+
 /// One page of the witnesses that a silence covers and that are not over, those after `after`.
 fn find_covered(tx: &ReadTx<'_>, silence: SilenceId, after: WitnessId) -> Result<Vec<Covered>, store::Error> {
+    let page = i64::try_from(WITNESSES_PER_PAGE).unwrap_or(i64::MAX);
+    let read = |row: &Row<'_>| {
+        Ok(Covered { witness: WitnessId(row.get(0)?), key: row.get(1)?, incident: IncidentId(row.get(2)?) })
+    };
+    let of_incident = tx.first(
+        "SELECT 1 FROM silences WHERE id = ?1 AND incident_id IS NOT NULL",
+        [silence.0],
+        |_| Ok(()),
+    )?;
+    if of_incident.is_some() {
+        return tx.all(
+            "SELECT w.id, w.key, w.incident_id
+             FROM silences s JOIN witnesses w ON w.incident_id = s.incident_id
+             WHERE s.id = ?1 AND w.live = 1 AND w.state <> 'ok' AND w.id > ?2 ORDER BY w.id LIMIT ?3",
+            params![silence.0, after.0, page],
+            read,
+        );
+    }
     tx.all(
         "SELECT w.id, w.key, w.incident_id
          FROM silences s JOIN witnesses w INDEXED BY witnesses_unwell JOIN incidents i ON i.id = w.incident_id
@@ -298,13 +433,7 @@ fn find_covered(tx: &ReadTx<'_>, silence: SilenceId, after: WitnessId) -> Result
                 OR (substr(s.key, -1) = '*'
                     AND substr(w.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1)))
          ORDER BY w.id LIMIT ?3",
-        params![silence.0, after.0, i64::try_from(WITNESSES_PER_PAGE).unwrap_or(i64::MAX)],
-        |row| {
-            Ok(Covered {
-                witness: WitnessId(row.get(0)?),
-                key: row.get(1)?,
-                incident: IncidentId(row.get(2)?),
-            })
-        },
+        params![silence.0, after.0, page],
+        read,
     )
 }

@@ -91,10 +91,10 @@ pub fn list(tx: &ReadTx<'_>, now: Timestamp, limit: u32) -> Result<Vec<Trial>, s
     )
 }
 
-/// The newest message of a channel that was tried, or that is a test.
+/// The newest message to a channel's own recipients that was tried, or that is a test.
 pub fn find_last(tx: &ReadTx<'_>, channel: ChannelId) -> Result<Option<Uid>, store::Error> {
     tx.first(
-        "SELECT uid FROM deliveries WHERE channel_id = ?1 AND (attempts > 0 OR cause = 'test')
+        "SELECT uid FROM deliveries WHERE channel_id = ?1 AND follows IS NULL AND (attempts > 0 OR cause = 'test')
          ORDER BY id DESC LIMIT 1",
         [channel.0],
         |row| rows::uid(row, 0),

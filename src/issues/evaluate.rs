@@ -6,14 +6,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Level;
+use super::error_rate;
 use super::incoming::Incoming;
 use super::record::{Change, Kinship};
-use super::rows::{self, Status};
+use super::rows::{self, Recurrence, Status};
 use crate::accounts::projects;
 use crate::base::{ProjectId, Severity, Timestamp};
-use crate::incidents::rules::{self, Rule, RuleKind, RuleSet};
-use crate::incidents::{Incidents, Signal, SignalKind, Source, queries::firing_keys};
-use crate::store::{Error, ReadTx, WriteTx, params};
+use crate::incidents::rules::{self, RuleKind, RuleSet};
+use crate::incidents::{Incidents, Signal, SignalKind, Source};
+use crate::store::{Error, WriteTx};
 
 /// Why an issue's events ring, the loudest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,8 +67,9 @@ impl RingReason {
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     pub status: Status,
+    /// Nobody was told of the issue yet, however long it is known: no event so far was one that the rules cover.
     pub is_new: bool,
-    pub regressed: bool,
+    pub recurrence: Recurrence,
     /// An incident was opened for it before, whatever became of that.
     pub has_rung: bool,
     pub severity: Severity,
@@ -82,8 +84,6 @@ const RAISE_EVERY: Duration = Duration::from_secs(10);
 const TOUCH_EVERY: Duration = Duration::from_secs(20);
 /// An event may tell of trouble that began before it arrived; older claims are a client's stale queue.
 const BACKDATE_MAX: Duration = Duration::from_hours(1);
-/// Width of a step of `error_rate`.
-const STEP: Duration = Duration::from_secs(10);
 /// Entries of [`Seen`] before it starts anew: it only saves work.
 const SEEN_MAX: usize = 10_000;
 
@@ -92,7 +92,7 @@ pub fn judge(facts: &Facts<'_>, rules: &RuleSet) -> Verdict {
     if facts.status == Status::Ignored {
         return Verdict::Ignored;
     }
-    if facts.status == Status::Resolved && !facts.regressed {
+    if facts.recurrence == Recurrence::Late {
         return Verdict::Late;
     }
     let applies = |kind| {
@@ -102,7 +102,7 @@ pub fn judge(facts: &Facts<'_>, rules: &RuleSet) -> Verdict {
     if facts.severity == Severity::Critical && applies(RuleKind::Critical) {
         return Verdict::Ring(RingReason::Critical);
     }
-    if facts.regressed && applies(RuleKind::Regression) {
+    if facts.recurrence == Recurrence::Back && applies(RuleKind::Regression) {
         return Verdict::Ring(RingReason::Regression);
     }
     let new = rules.get(RuleKind::NewIssue);
@@ -217,9 +217,9 @@ impl Round<'_> {
                 let due_at = self.heard_since + digest_time(self.rules);
                 let signal = self.issue_signal(change, event, RingReason::NewIssue);
                 self.incidents.add_to_digest(tx, self.now, due_at, &signal)?;
-                Ok(())
+                rows::note_told(tx, change.issue.id, self.now)
             }
-            Verdict::Ring(reason) => self.ring(tx, change, &self.issue_signal(change, event, reason), staged),
+            Verdict::Ring(reason) => self.ring(tx, change, (event, reason), staged),
         }
     }
 
@@ -227,7 +227,7 @@ impl Round<'_> {
         let facts = Facts {
             status: change.issue.status,
             is_new: change.is_new(),
-            regressed: change.regressed,
+            recurrence: change.issue.recurrence(event),
             has_rung: change.issue.has_rung,
             severity: event.severity,
             environment: &event.environment,
@@ -236,20 +236,21 @@ impl Round<'_> {
         judge(&facts, self.rules)
     }
 
-    /// Raises `signal`, unless it is one of a storm that an open incident knows of.
+    /// Raises what `event` says, unless it is one of a storm that an open incident knows of.
     fn ring(
         &self,
         tx: &WriteTx<'_>,
         change: &Change<'_>,
-        signal: &Signal,
+        (event, reason): (&Incoming, RingReason),
         staged: &mut Seen,
     ) -> Result<(), Error> {
-        let is_news = change.is_new() || change.regressed;
+        let signal = self.issue_signal(change, event, reason);
+        let is_news = change.is_new() || change.issue.recurrence(event) == Recurrence::Back;
         let is_heard = !is_news && self.seen.is_raised(change.issue.id, signal.severity, self.now);
         if is_heard && self.incidents.touch(tx, &signal.key, self.now, change.count())? {
             return Ok(());
         }
-        self.raise(tx, change, signal, staged)
+        self.raise(tx, change, &signal, staged)
     }
 
     fn raise(
@@ -260,9 +261,7 @@ impl Round<'_> {
         staged: &mut Seen,
     ) -> Result<(), Error> {
         let issue = &change.issue;
-        if !issue.has_rung {
-            rows::note_alarm(tx, issue.id, self.now)?;
-        }
+        rows::note_alarm(tx, issue.id, self.now)?;
         staged.raised.insert(issue.id, (self.now, signal.severity));
         staged.touched.insert(issue.id, self.now);
         self.incidents.raise(tx, self.now, signal)?;
@@ -347,88 +346,16 @@ impl Round<'_> {
             .flat_map(|change| &change.events)
             .filter(|event| matches!(event.level, Level::Error | Level::Fatal));
         let Some(first) = errors.clone().map(|event| event.received_at).min() else { return Ok(()) };
-        tx.execute(
-            "INSERT INTO error_rate (project_id, step, errors, began_at) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (project_id, step) DO UPDATE SET errors = errors + excluded.errors",
-            params![
-                self.project.0,
-                step_of(self.now),
-                i64::try_from(errors.count()).unwrap_or(i64::MAX),
-                first.as_micros(),
-            ],
-        )?;
+        error_rate::add(tx, self.now, self.project, errors.count(), first)?;
         let rule = self.rules.get(RuleKind::ErrorRate);
         if !rule.enabled || is_recent(self.seen.rates.get(&self.project), self.now, RAISE_EVERY) {
             return Ok(());
         }
-        let window = window(tx, self.now, self.project, rule)?;
-        if window.is_over(rule) {
+        if error_rate::raise(tx, self.incidents, self.now, self.project, rule)? {
             staged.rates.insert(self.project, self.now);
-            self.incidents.raise(tx, self.now, &rate_signal(self.now, self.project, rule, &window))?;
         }
         Ok(())
     }
-}
-
-/// Looks at the error rate of projects whose rate is known to be high, and says where it fell. A task's body.
-pub fn expire_rates(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<u64, Error> {
-    let mut fell = 0;
-    for key in firing_keys(tx, Source::ErrorRate)? {
-        let Some(project) = key.strip_prefix("rate:").and_then(|id| id.parse().ok()).map(ProjectId) else {
-            continue;
-        };
-        let rules = rules::effective(tx, Some(project))?;
-        let rule = rules.get(RuleKind::ErrorRate);
-        let window = window(tx, now, project, rule)?;
-        if !rule.enabled || !window.is_over(rule) {
-            let kind = SignalKind::Ok;
-            incidents.raise(tx, now, &Signal { kind, ..rate_signal(now, project, rule, &window) })?;
-            fell += 1;
-        }
-    }
-    Ok(fell)
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct RateWindow {
-    errors: i64,
-    began: Timestamp,
-}
-
-impl RateWindow {
-    fn is_over(&self, rule: &Rule) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "a threshold is a small number")]
-        let errors = self.errors as f64;
-        rule.threshold.is_some_and(|threshold| errors > threshold)
-    }
-}
-
-fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<RateWindow, Error> {
-    tx.one(
-        "SELECT ifnull(sum(errors), 0), ifnull(min(began_at), ?3) FROM error_rate WHERE project_id = ?1 AND step > ?2",
-        params![project.0, step_of(now - window_of(rule)), now.as_micros()],
-        |row| Ok(RateWindow { errors: row.get(0)?, began: Timestamp::from_micros(row.get(1)?) }),
-    )
-}
-
-fn rate_signal(now: Timestamp, project: ProjectId, rule: &Rule, window: &RateWindow) -> Signal {
-    let window_s = window_of(rule).as_secs();
-    Signal {
-        project: Some(project),
-        service: None,
-        key: format!("rate:{project}"),
-        source: Source::ErrorRate,
-        severity: rule.severity,
-        summary: format!("{} errors in {}", window.errors, rules::window_words(window_of(rule))),
-        detail: json!({"alert": "high_error_rate", "events": window.errors, "window_s": window_s, "threshold": rule.threshold}),
-        first_bad_at: window.began.min(now),
-        observed_at: now,
-        kind: SignalKind::Firing,
-    }
-}
-
-fn window_of(rule: &Rule) -> Duration {
-    rule.window.unwrap_or(Duration::from_mins(5))
 }
 
 /// The incident key of an issue.
@@ -439,17 +366,4 @@ fn issue_key(project: ProjectId, change: &Change<'_>) -> String {
 /// `issue:{project}:{issue}`: new, critical and regression are one incident.
 pub fn key_of(project: ProjectId, issue: crate::base::Uid) -> String {
     format!("issue:{project}:{issue}")
-}
-
-/// Forgets steps that are older than any window, at most `limit`.
-pub fn purge_rates(tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<usize, Error> {
-    tx.execute(
-        "DELETE FROM error_rate WHERE (project_id, step) IN (
-             SELECT project_id, step FROM error_rate WHERE step < ?1 ORDER BY step LIMIT ?2)",
-        params![step_of(now - rules::WINDOW_MAX), limit],
-    )
-}
-
-fn step_of(at: Timestamp) -> i64 {
-    at.floor_to(STEP).as_secs() / 10
 }

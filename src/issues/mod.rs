@@ -7,6 +7,7 @@
 mod births;
 pub mod classify;
 pub mod dictionaries;
+pub mod error_rate;
 pub mod evaluate;
 pub mod frame;
 pub mod grouping;

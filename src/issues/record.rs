@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::births;
 use super::dictionaries::{self, Dictionaries, LEARN_AT};
 use super::evaluate::{self, Seen};
 use super::ids::{self, Entry, Place, RecentIds};
 use super::incoming::Incoming;
-use super::rows::{self, IssueRow, Stats, Status};
+use super::rows::{self, IssueRow, Recurrence, Stats, Status};
 use super::sample::{SampleDecision, SampleState};
 use super::users::{KnownUsers, Users};
 use super::{Dictionary, Payload};
@@ -77,11 +76,10 @@ struct Group<'a> {
     slots: Vec<usize>,
 }
 
-/// How a group of events came to its issue.
+/// What an issue is to the events that it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kinship {
-    Known,
-    New,
+    Own,
     /// Its project has too many new issues: it is counted in the one for all such.
     Other,
 }
@@ -92,12 +90,12 @@ pub(super) struct Change<'a> {
     pub(super) stats: Stats,
     pub(super) events: Vec<&'a Incoming>,
     pub(super) kinship: Kinship,
-    pub(super) regressed: bool,
 }
 
 impl Change<'_> {
+    /// Nobody was told of the issue yet. That for all that found no room is told as a flood.
     pub(super) fn is_new(&self) -> bool {
-        self.kinship == Kinship::New
+        self.kinship == Kinship::Own && !self.issue.was_told
     }
 
     pub(super) fn count(&self) -> i64 {
@@ -113,10 +111,6 @@ pub struct Keeping {
     /// Issues that a project may get in an hour; what is new beyond is counted in one.
     pub new_per_hour: u32,
 }
-
-/// An event that arrives this soon after its issue was resolved and says that it is older belongs to what was
-/// resolved. Later ones are believed by when they arrived: clients' clocks may be wrong.
-const LATE_EVENTS: Duration = Duration::from_mins(5);
 
 impl EventRecord {
     pub fn load(
@@ -169,11 +163,11 @@ impl EventRecord {
         }
         self.users.count(tx, issue.id, &mut stats, &group.events, &mut staged.users)?;
         stats.save(tx, first.project, issue.id)?;
-        let regressed = group.events.iter().any(|event| is_regression(&issue, event));
-        if regressed {
+        let is_back = group.events.iter().any(|event| issue.recurrence(event) == Recurrence::Back);
+        if issue.status == Status::Resolved && is_back {
             rows::regress(tx, &issue, first.received_at)?;
         }
-        let change = Change { issue, stats, events: group.events.clone(), kinship, regressed };
+        let change = Change { issue, stats, events: group.events.clone(), kinship };
         rows::add_to_hour(tx, first.project, change.issue.id, first.received_at, change.count())?;
         Ok((change, recorded))
     }
@@ -186,13 +180,13 @@ impl EventRecord {
         names: &mut Names,
     ) -> Result<(IssueRow, Kinship), Error> {
         if let Some(issue) = rows::find_by_key(tx, event.project, &event.grouping.key)? {
-            return Ok((issue, Kinship::Known));
+            return Ok((issue, Kinship::Own));
         }
         let new_per_hour = self.keeping.new_per_hour;
         let uid = || self.entropy.uid(event.received_at);
         if births::admit(tx, event.project, event.received_at, new_per_hour)? {
             let release = names.release(tx, event)?;
-            return Ok((rows::create(tx, uid(), event, release)?, Kinship::New));
+            return Ok((rows::create(tx, uid(), event, release)?, Kinship::Own));
         }
         let others = births::others_key(event.received_at);
         let issue = match rows::find_by_key(tx, event.project, &others)? {
@@ -326,12 +320,6 @@ impl EventRecord {
         }
         Ok(groups)
     }
-}
-
-fn is_regression(issue: &IssueRow, event: &Incoming) -> bool {
-    let resolved_at = issue.status_at;
-    let is_late = event.timestamp <= resolved_at && event.received_at < resolved_at + LATE_EVENTS;
-    issue.status == Status::Resolved && event.received_at > resolved_at && !is_late
 }
 
 /// Environments and releases of one batch, looked up once each.

@@ -33,6 +33,17 @@ impl Status {
     }
 }
 
+/// What an event is to an issue that was resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recurrence {
+    /// It was not, or people know that it is back.
+    None,
+    /// Of the trouble that was resolved since.
+    Late,
+    /// It is back, and nobody was told of that yet.
+    Back,
+}
+
 /// What the recorder needs of an issue.
 #[derive(Clone, Debug)]
 pub(super) struct IssueRow {
@@ -42,8 +53,33 @@ pub(super) struct IssueRow {
     pub(super) culprit: String,
     pub(super) status: Status,
     pub(super) status_at: Timestamp,
+    /// It rang or went into a digest: to people it is not new.
+    pub(super) was_told: bool,
     /// An incident was opened for it before.
     pub(super) has_rung: bool,
+    /// When it was resolved before it came back, where nobody was told of that yet: no event since was one that rings.
+    pub(super) return_of: Option<Timestamp>,
+}
+
+impl IssueRow {
+    /// What `event` is to the people who take the issue for mended.
+    pub(super) fn recurrence(&self, event: &Incoming) -> Recurrence {
+        let mended_at = if self.status == Status::Resolved { Some(self.status_at) } else { self.return_of };
+        match mended_at {
+            None => Recurrence::None,
+            Some(mended_at) if belongs_before(event, mended_at) => Recurrence::Late,
+            Some(_) => Recurrence::Back,
+        }
+    }
+}
+
+/// An event that arrives this soon after its issue was resolved and says that it is older belongs to what was
+/// resolved. Later ones are believed by when they arrived: clients' clocks may be wrong.
+const LATE_EVENTS: Duration = Duration::from_mins(5);
+
+fn belongs_before(event: &Incoming, resolved_at: Timestamp) -> bool {
+    let says_so = event.timestamp <= resolved_at && event.received_at < resolved_at + LATE_EVENTS;
+    says_so || event.received_at <= resolved_at
 }
 
 pub(super) fn find_by_key(
@@ -53,7 +89,7 @@ pub(super) fn find_by_key(
 ) -> Result<Option<IssueRow>, Error> {
     tx.first(
         "SELECT issues.id, issues.uid, issues.title, issues.culprit, issues.status, issues.status_at,
-             issues.alarmed_at IS NOT NULL
+             issues.told_at IS NOT NULL, issues.alarmed_at IS NOT NULL, issues.return_of
          FROM issue_keys JOIN issues ON issues.id = issue_keys.issue_id
          WHERE issue_keys.project_id = ?1 AND issue_keys.key = ?2",
         params![project.0, key],
@@ -66,7 +102,9 @@ pub(super) fn find_by_key(
                 culprit: row.get(3)?,
                 status: Status::parse(&status).unwrap_or(Status::Unresolved),
                 status_at: Timestamp::from_micros(row.get(5)?),
-                has_rung: row.get(6)?,
+                was_told: row.get(6)?,
+                has_rung: row.get(7)?,
+                return_of: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_micros),
             })
         },
     )
@@ -114,23 +152,40 @@ pub(super) fn create(
         culprit: event.culprit.clone(),
         status: Status::Unresolved,
         status_at: event.received_at,
+        was_told: false,
         has_rung: false,
+        return_of: None,
     })
 }
 
-/// Opens a resolved issue again.
+/// Opens a resolved issue again, of which nobody is told yet.
 pub(super) fn regress(tx: &WriteTx<'_>, issue: &IssueRow, now: Timestamp) -> Result<(), Error> {
     tx.execute(
-        "UPDATE issues SET status = 'unresolved', status_at = ?2, status_by = NULL, regressed_at = ?2
+        "UPDATE issues SET status = 'unresolved', status_at = ?2, status_by = NULL, regressed_at = ?2,
+             return_of = status_at
          WHERE id = ?1",
         params![issue.id, now.as_micros()],
     )?;
     Ok(())
 }
 
-/// Remembers that an issue is one that rings.
+/// Remembers that an issue rang: it is one that does.
 pub(super) fn note_alarm(tx: &WriteTx<'_>, issue: i64, now: Timestamp) -> Result<(), Error> {
-    tx.execute("UPDATE issues SET alarmed_at = ?2 WHERE id = ?1", params![issue, now.as_micros()])?;
+    note_told(tx, issue, now)?;
+    tx.execute(
+        "UPDATE issues SET alarmed_at = ?2 WHERE id = ?1 AND alarmed_at IS NULL",
+        params![issue, now.as_micros()],
+    )?;
+    Ok(())
+}
+
+/// Remembers that people hear of an issue as it is now.
+pub(super) fn note_told(tx: &WriteTx<'_>, issue: i64, now: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE issues SET told_at = ifnull(told_at, ?2), return_of = NULL
+         WHERE id = ?1 AND (told_at IS NULL OR return_of IS NOT NULL)",
+        params![issue, now.as_micros()],
+    )?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The data folder: made for its owner alone, with the sealing key beside the database.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -9,6 +9,8 @@ use crate::base::Entropy;
 
 /// 256 bits, as [`crate::base::seal::Sealer`] wants them.
 const KEY_BYTES: usize = 32;
+/// How every SQLite database begins.
+const FORMAT: &[u8] = b"SQLite format 3\0";
 pub const DATABASE_FILE: &str = "tocsin.db";
 /// The key that seals channel secrets: without it a copy of the database gives none of them away.
 pub const SEALING_KEY_FILE: &str = "sealing.key";
@@ -25,8 +27,9 @@ pub fn prepare_folder(folder: &Path) -> io::Result<bool> {
 /// Reads the sealing key, or makes it for a database that is to be. The caller holds the folder's lock.
 ///
 /// # Errors
-/// [`io::ErrorKind::NotFound`] where there is a database without its key, [`io::ErrorKind::InvalidData`] where the file is not a key: a backup of it must be restored, for a new key
-/// would make all sealed secrets unreadable.
+/// [`io::ErrorKind::NotFound`] where there is a database without its key, [`io::ErrorKind::InvalidData`] where the file is
+/// not a key, or what stands beside it no database: a backup must be restored, for a new key would make all sealed
+/// secrets unreadable.
 pub fn sealing_key(folder: &Path, entropy: &Entropy) -> io::Result<[u8; KEY_BYTES]> {
     let path = folder.join(SEALING_KEY_FILE);
     match fs::read(&path) {
@@ -35,7 +38,9 @@ pub fn sealing_key(folder: &Path, entropy: &Entropy) -> io::Result<[u8; KEY_BYTE
             io::Error::new(io::ErrorKind::InvalidData, format!("{shown} is not a key of {KEY_BYTES} bytes"))
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if folder.join(DATABASE_FILE).exists() {
+            let database = folder.join(DATABASE_FILE);
+            if database.exists() {
+                check_format(&database)?;
                 let shown = path.display();
                 return Err(io::Error::new(
                     io::ErrorKind::NotFound,
@@ -52,6 +57,20 @@ pub fn sealing_key(folder: &Path, entropy: &Entropy) -> io::Result<[u8; KEY_BYTE
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whatever else is missing: beside a file that is no database, a key would not help. An empty one is a database to be.
+fn check_format(database: &Path) -> io::Result<()> {
+    let mut head = Vec::new();
+    fs::File::open(database)?.take(FORMAT.len() as u64).read_to_end(&mut head)?;
+    if head.is_empty() || head == FORMAT {
+        return Ok(());
+    }
+    let shown = database.display();
+    let text = format!(
+        "{shown} is no database: restore it and {SEALING_KEY_FILE} from your backup, or move it away"
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidData, text))
 }
 
 /// A crash leaves the whole key or none: it is written under another name, synced, and renamed.
@@ -94,5 +113,8 @@ mod tests {
         let error = sealing_key(folder.path(), &Entropy::seeded(1)).unwrap_err();
         assert!(error.to_string().contains("restore it from your backup"), "{error}");
         assert!(!folder.path().join(SEALING_KEY_FILE).exists());
+        fs::write(folder.path().join(DATABASE_FILE), "garbage").unwrap();
+        let error = sealing_key(folder.path(), &Entropy::seeded(1)).unwrap_err();
+        assert!(error.to_string().contains("is no database"), "{error}");
     }
 }

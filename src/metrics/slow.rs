@@ -8,9 +8,12 @@ use super::Point;
 use crate::base::text::clip;
 use crate::base::{ProjectId, Timestamp};
 use crate::incidents::rules::{self, Rule, RuleKind};
-use crate::incidents::{Incidents, Signal, SignalKind, Source, queries::firing_keys};
+use crate::incidents::windows::{Looked, WindowRule};
+use crate::incidents::{Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, ReadTx, WriteTx, params};
 
+const SLOW_METRICS: WindowRule =
+    WindowRule { kind: RuleKind::SlowMetrics, source: Source::SlowMetrics, word: "slow" };
 /// Queries named in a message; the rest is counted.
 const QUERIES_MAX: u32 = 5;
 const QUERY_CHARS_MAX: usize = 200;
@@ -44,8 +47,8 @@ fn millis(value: f64, unit: Option<&str>) -> Option<f64> {
 /// Notes a slow point, so that the window is a small range.
 pub(super) fn note(tx: &WriteTx<'_>, point: &Point, id: i64, ms: f64) -> Result<(), Error> {
     tx.execute(
-        "INSERT OR IGNORE INTO slow_points (project_id, at, point_id, duration_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![point.project.0, point.at.as_micros(), id, ms],
+        "INSERT OR IGNORE INTO slow_points (project_id, type, at, point_id, duration_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![point.project.0, point.kind, point.at.as_micros(), id, ms],
     )?;
     Ok(())
 }
@@ -59,37 +62,33 @@ pub(super) fn raise(
     rule: &Rule,
 ) -> Result<bool, Error> {
     let window = window(tx, now, project, rule)?;
-    let over = window.is_over(rule);
+    let over = rule.is_broken_by(window.points);
     if over {
         incidents.raise(tx, now, &signal(tx, now, project, rule, &window)?)?;
     }
     Ok(over)
 }
 
-/// Says where a window that was over its threshold has emptied. A task's body.
-pub fn expire_slow(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<u64, Error> {
-    let mut fell = 0;
-    for key in firing_keys(tx, Source::SlowMetrics)? {
-        let Some(project) = key.strip_prefix("slow:").and_then(|id| id.parse().ok()).map(ProjectId) else {
-            continue;
-        };
-        let rules = rules::effective(tx, Some(project))?;
-        let rule = rules.get(RuleKind::SlowMetrics);
+/// Says where a window that was over its threshold has emptied. A task's body:
+/// one page of keys, those after `after`.
+pub fn expire_slow(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    now: Timestamp,
+    after: &str,
+) -> Result<Looked, Error> {
+    incidents.end_fallen(tx, now, SLOW_METRICS, after, |project, rule| {
         let window = window(tx, now, project, rule)?;
-        if !rule.enabled || !window.is_over(rule) {
-            let kind = SignalKind::Ok;
-            incidents.raise(tx, now, &Signal { kind, ..signal(tx, now, project, rule, &window)? })?;
-            fell += 1;
-        }
-    }
-    Ok(fell)
+        let is_over = rule.is_broken_by(window.points);
+        (!is_over).then(|| signal(tx, now, project, rule, &window)).transpose()
+    })
 }
 
 /// Forgets marks that are older than any window, at most `limit`.
 pub fn purge_slow(tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<usize, Error> {
     tx.execute(
-        "DELETE FROM slow_points WHERE (project_id, at, point_id) IN (
-             SELECT project_id, at, point_id FROM slow_points WHERE at < ?1 ORDER BY at LIMIT ?2)",
+        "DELETE FROM slow_points WHERE (project_id, type, at, point_id) IN (
+             SELECT project_id, type, at, point_id FROM slow_points WHERE at < ?1 ORDER BY at LIMIT ?2)",
         params![(now - rules::WINDOW_MAX).as_micros(), limit],
     )
 }
@@ -114,12 +113,6 @@ struct Window {
 }
 
 impl Window {
-    fn is_over(&self, rule: &Rule) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "a threshold is a small number")]
-        let points = self.points as f64;
-        rule.threshold.is_some_and(|threshold| points > threshold)
-    }
-
     fn words(&self) -> String {
         format!("{}{}", self.points, if self.is_more { "+" } else { "" })
     }
@@ -132,13 +125,15 @@ fn counted_max(rule: &Rule) -> i64 {
     COUNTED_MAX.max(threshold.saturating_add(1))
 }
 
+/// What counts under the rule as it is now: a point that was slow under an earlier one may be of another type, or quick.
 fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Window, Error> {
     let (since, most) = ((now - window_of(rule)).as_micros(), counted_max(rule));
     tx.one(
-        "SELECT (SELECT count(*) FROM (
-                 SELECT 1 FROM slow_points WHERE project_id = ?1 AND at > ?2 LIMIT ?3)),
-             (SELECT at FROM slow_points WHERE project_id = ?1 AND at > ?2 ORDER BY at LIMIT 1)",
-        params![project.0, since, most.saturating_add(1)],
+        "WITH over (at) AS (
+             SELECT at FROM slow_points
+             WHERE project_id = ?1 AND type = ?3 AND at > ?2 AND duration_ms > ?4 ORDER BY at LIMIT ?5)
+         SELECT count(*), min(at) FROM over",
+        params![project.0, since, metric_of(rule), bound_of(rule), most.saturating_add(1)],
         |row| {
             let (points, began) = (row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?);
             let began = began.map_or(now, Timestamp::from_micros);
@@ -158,8 +153,8 @@ fn signal(
     Ok(Signal {
         project: Some(project),
         service: None,
-        key: format!("slow:{project}"),
-        source: Source::SlowMetrics,
+        key: SLOW_METRICS.key_of(project),
+        source: SLOW_METRICS.source,
         severity: rule.severity,
         summary: format!(
             "{} {kind} over {bound} ms in {}",
@@ -184,11 +179,19 @@ fn signal(
 fn slowest(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Vec<Value>, Error> {
     tx.all(
         "SELECT newest.duration_ms, metric_points.metadata, metric_points.at
-         FROM (SELECT point_id, duration_ms FROM slow_points WHERE project_id = ?1 AND at > ?2
-               ORDER BY at DESC, point_id DESC LIMIT ?3) AS newest
+         FROM (SELECT point_id, duration_ms FROM slow_points
+               WHERE project_id = ?1 AND type = ?3 AND at > ?2 AND duration_ms > ?4
+               ORDER BY at DESC, point_id DESC LIMIT ?5) AS newest
              CROSS JOIN metric_points ON metric_points.id = newest.point_id
-         ORDER BY newest.duration_ms DESC LIMIT ?4",
-        params![project.0, (now - window_of(rule)).as_micros(), NAMED_AMONG, QUERIES_MAX],
+         ORDER BY newest.duration_ms DESC LIMIT ?6",
+        params![
+            project.0,
+            (now - window_of(rule)).as_micros(),
+            metric_of(rule),
+            bound_of(rule),
+            NAMED_AMONG,
+            QUERIES_MAX
+        ],
         |row| {
             let metadata: String = row.get(1)?;
             let metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::email::{Email, EmailConfigError};
 use super::facts::Facts;
 use super::message::Message;
@@ -9,6 +11,7 @@ use super::slack::Slack;
 use super::webhook::Webhook;
 use crate::base::{Secret, Timestamp, Uid};
 use crate::incidents::channels::ChannelKind;
+use crate::incidents::put_off::Unreached;
 use crate::outbound::{self, Reach};
 
 /// One attempt takes no longer than this, whatever the channel. It must stay below the lease of a delivery.
@@ -39,8 +42,8 @@ pub enum ConfigError {
 /// A channel as its row keeps it.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    /// JSON without secrets, for `channels.settings`.
-    pub settings: String,
+    /// An object without secrets, for `channels.settings`.
+    pub settings: Value,
     /// JSON, to be sealed with the context `channel:{uid}`.
     pub secrets: Option<Secret>,
 }
@@ -49,7 +52,7 @@ pub struct Parts {
 #[derive(Clone, Debug)]
 pub struct Transport {
     pub http: outbound::Client,
-    /// PEM text of further certificate authorities, for mail; the HTTP client has its own copy.
+    /// PEM text of further certificate authorities, for mail; the HTTP client has its own.
     pub authorities: Option<Vec<u8>>,
 }
 
@@ -64,7 +67,7 @@ pub struct Outgoing<'a> {
     pub attempt: u32,
     /// `remote_id` of the first message of the incident in this channel.
     pub thread: Option<&'a str>,
-    /// Instead of the channel's own recipients (account mail).
+    /// Instead of the channel's own recipients: of account mail, or one of them who was put off.
     pub recipient: Option<&'a str>,
     pub now: Timestamp,
 }
@@ -74,8 +77,8 @@ pub struct Outgoing<'a> {
 pub struct Sent {
     /// What a thread hangs on: Slack's `ts`, a mail's Message-ID.
     pub remote_id: Option<String>,
-    /// Who of several recipients it did not take, and why: `bob@example.com (550 no such user)`.
-    pub refused: Option<String>,
+    /// Who of several recipients it did not take it for.
+    pub unreached: Unreached,
     /// Proof: the peer's answer, or the dialogue with secrets masked.
     pub detail: String,
 }
@@ -102,7 +105,7 @@ pub enum Failure {
     MessageRefused,
     /// Later may succeed; `retry_after` is the peer's wish.
     Retryable { retry_after: Option<Duration> },
-    /// Later may succeed. The peer does not take it for its one recipient now, which says nothing of the channel.
+    /// Later may succeed. The peer does not take it for any of its recipients now, which says nothing of the channel.
     RecipientLater,
 }
 
@@ -131,7 +134,7 @@ impl Channel {
         }
     }
 
-    /// The row's two texts, such that [`Channel::parse`] gives the same channel.
+    /// The row's two parts, such that [`Channel::parse`] gives the same channel.
     pub fn parts(&self) -> Parts {
         match self {
             Self::Email(email) => email.parts(),
@@ -154,6 +157,16 @@ impl Channel {
             Self::Email(email) => email.describe(),
             Self::Slack(slack) => slack.describe(),
             Self::Webhook(webhook) => webhook.describe(),
+        }
+    }
+
+    /// Whether it tells this mail address.
+    pub fn reaches(&self, recipient: &str) -> bool {
+        match self {
+            Self::Email(email) => {
+                email.to.iter().any(|mailbox| AsRef::<str>::as_ref(&mailbox.email) == recipient)
+            }
+            Self::Slack(_) | Self::Webhook(_) => false,
         }
     }
 

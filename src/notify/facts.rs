@@ -25,7 +25,7 @@ pub enum Story {
     Account(AccountFacts),
 }
 
-/// The five moments of an incident that are told.
+/// The moments of an incident that are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     Opened,
@@ -33,6 +33,8 @@ pub enum Moment {
     Raised,
     RingAgain,
     Recovered,
+    /// Somebody closed it, and it was not seen to recover.
+    Closed,
 }
 
 #[derive(Clone, Debug)]
@@ -217,6 +219,13 @@ pub enum AccountMatter {
     SignInLink,
 }
 
+impl Moment {
+    /// Nothing is left to do about it.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Recovered | Self::Closed)
+    }
+}
+
 impl Facts {
     pub const fn purpose(&self) -> Purpose {
         match &self.story {
@@ -225,7 +234,7 @@ impl Facts {
                 Moment::Witness => Purpose::Witness,
                 Moment::Raised => Purpose::Raised,
                 Moment::RingAgain => Purpose::RingAgain,
-                Moment::Recovered => Purpose::Recovered,
+                Moment::Recovered | Moment::Closed => Purpose::Recovered,
             },
             Story::Digest(_) => Purpose::Digest,
             Story::Bundle(_) => Purpose::Bundle,

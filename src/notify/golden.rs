@@ -445,3 +445,13 @@ fn a_recovered_incident_offers_nothing_to_acknowledge() {
     }
     "#);
 }
+
+#[test]
+fn what_somebody_closed_is_not_said_to_have_recovered() {
+    let closed = told(Moment::Closed);
+    let text = text_of(&closed);
+    assert!(text.contains("\nClosed by hand after 4 min: PaymentError: card network timed out\n"), "{text}");
+    assert!(text.contains("It was not seen to recover"), "{text}");
+    assert!(!text.contains("Acknowledge:") && !text.contains("Recovered"), "{text}");
+    assert_eq!(webhook_of(&closed)["type"], "recovery");
+}

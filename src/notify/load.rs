@@ -110,7 +110,8 @@ pub(super) fn content<T: DeserializeOwned>(value: &Value) -> Result<T, LoadError
 fn bundle(tx: &ReadTx<'_>, claimed: &Claimed) -> Result<Story, LoadError> {
     // A fold that was full lists nothing.
     let items = content::<Items>(&claimed.content).unwrap_or(Items { items: Vec::new(), reason: None });
-    let since = deliveries::find_oldest_bundled(tx, claimed.id)?.unwrap_or(claimed.created_at);
+    let bundle = claimed.follows.unwrap_or(claimed.id);
+    let since = deliveries::find_oldest_bundled(tx, bundle)?.unwrap_or(claimed.created_at);
     Ok(Story::Bundle(BundleFacts {
         occasion: items.reason.unwrap_or(BundleOccasion::Burst),
         entries: items.items,
@@ -140,6 +141,10 @@ fn incident(
         let link = Link { incident: view.id, purpose: LinkPurpose::Acknowledge, expires_at };
         format!("/ack/{}", links::sign(&maker.key, &link))
     });
+    let moment = match (moment, view.recovered_at) {
+        (Moment::Recovered, None) => Moment::Closed,
+        (told, _) => told,
+    };
     Ok(Story::Incident(Box::new(IncidentFacts {
         moment,
         uid: view.id,

@@ -101,7 +101,7 @@ impl Message {
 
 fn about_incident(facts: &Facts, incident: &IncidentFacts, purpose: Purpose, now: Timestamp) -> Message {
     let link = match &incident.acknowledge_path {
-        Some(path) if incident.moment != Moment::Recovered => link(facts, "Acknowledge", path),
+        Some(path) if !incident.moment.is_over() => link(facts, "Acknowledge", path),
         Some(_) | None => link(facts, "Open the incident", &format!("/incidents/{}", incident.uid)),
     };
     Message {
@@ -114,7 +114,7 @@ fn about_incident(facts: &Facts, incident: &IncidentFacts, purpose: Purpose, now
             line("Since", &since(incident, now)),
             line("Who", &who(incident)),
             line("Before", &before(incident, now)),
-            line("Do", &advice(incident)),
+            line("Do", &advice(facts, incident)),
         ],
         lists: slow_queries(incident),
         link,
@@ -214,6 +214,7 @@ fn headline(severity: Severity, incident: &IncidentFacts, now: Timestamp) -> Str
             let end = incident.recovered_at.unwrap_or(now);
             format!("Recovered after {}: {title}", lasting(end.since(incident.impact_started_at)))
         }
+        Moment::Closed => format!("Closed by hand after {passed}: {title}"),
     }
 }
 
@@ -257,6 +258,9 @@ fn who(incident: &IncidentFacts) -> String {
     let users = incident.known(|detail| detail.users.map(|users| (users, detail.users_estimated)));
     let facts = [
         users.map(|(users, estimated)| {
+            if users == 0 {
+                return "no user was named".to_owned();
+            }
             format!("{}{}", if estimated { "≈" } else { "" }, count(users, "user", "users"))
         }),
         incident.known(|detail| detail.events).map(|events| count(events, "event", "events")),
@@ -282,7 +286,13 @@ fn before(incident: &IncidentFacts, now: Timestamp) -> String {
     told.join("; ")
 }
 
-fn advice(incident: &IncidentFacts) -> String {
+fn advice(facts: &Facts, incident: &IncidentFacts) -> String {
+    if incident.moment == Moment::Closed {
+        return format!(
+            "Nothing more. It was not seen to recover; what goes on opens a new incident. Incident {} keeps the record.",
+            incident.number
+        );
+    }
     if incident.moment == Moment::Recovered {
         return format!("Nothing more. Incident {} keeps the record.", incident.number);
     }
@@ -301,7 +311,12 @@ fn advice(incident: &IncidentFacts) -> String {
             (None, None) => {}
         }
     }
-    format!("Look at incident {} and its newest event", incident.number)
+    if incident.subject_witness().is_some_and(|witness| witness.alert() == Alert::MonitorTrouble) {
+        return "On its machine, `tocsin status` and `tocsin check` name what is wrong and what helps"
+            .to_owned();
+    }
+    let place = facts.link(&format!("/incidents/{}", incident.uid)).map(|url| format!(": {url}"));
+    format!("Look at incident {} and its newest event{}", incident.number, place.unwrap_or_default())
 }
 
 fn slow_queries(incident: &IncidentFacts) -> Vec<List> {
@@ -309,7 +324,7 @@ fn slow_queries(incident: &IncidentFacts) -> Vec<List> {
     else {
         return Vec::new();
     };
-    if incident.moment == Moment::Recovered {
+    if incident.moment.is_over() {
         return Vec::new();
     }
     let items = queries.iter().take(ITEMS_MAX).map(|slow| {

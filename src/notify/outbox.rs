@@ -1,12 +1,13 @@
 //! The body of the delivery task: claims what is due, has it sent, records what became of it.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use super::channel::{Channel, Parts};
+use super::channel::Channel;
 use super::load::{self, LoadError};
 use super::verdict::Verdict;
 use super::worker::{Letter, Outcome, Worker};
@@ -14,8 +15,9 @@ use crate::accounts;
 use crate::base::seal::{SealError, Sealer};
 use crate::base::{Entropy, Secret, Timestamp, Uid};
 use crate::incidents::channels::{self, ChannelHealth, ChannelOwner, ChannelState};
-use crate::incidents::deliveries::{self, Attempt, Claimed, Receipt, Refusal};
-use crate::incidents::{self, DeliveryId, Incidents};
+use crate::incidents::deliveries::{self, Attempt, Blame, Claimed, Receipt, Refusal};
+use crate::incidents::put_off::Unreached;
+use crate::incidents::{self, Cause, DeliveryId, Incidents};
 use crate::outbound::Reach;
 use crate::store::{self, ReadTx, Store, WriteTx};
 
@@ -71,6 +73,10 @@ enum Loaded {
         reason: String,
         channel_broken: bool,
     },
+    /// Who was put off is no recipient any more.
+    Unwanted {
+        reason: String,
+    },
 }
 
 impl Flights {
@@ -91,6 +97,7 @@ impl Flights {
             Verdict::Retry { .. } => ended.retried += 1,
             Verdict::Deferred { .. } => ended.deferred += 1,
             Verdict::Failed { .. } => ended.failed += 1,
+            Verdict::Cancelled { .. } => {}
         }
     }
 
@@ -165,7 +172,7 @@ impl Outbox {
     async fn send(&self, claimed: Claimed) -> Verdict {
         let now = self.worker.clock.now();
         let (outbox, delivery) = (self.clone(), claimed.clone());
-        let loaded = self.store.read(move |tx| outbox.load(tx, now, &delivery)).await;
+        let loaded = self.store.read_reserved(move |tx| outbox.load(tx, now, &delivery)).await;
         let (verdict, attempt, health) = match loaded {
             Ok(Loaded::Ready { channel, health, letter }) => {
                 let Outcome { verdict, attempt, health } =
@@ -175,6 +182,7 @@ impl Outbox {
             Ok(Loaded::Unsendable { reason, channel_broken }) => {
                 (Verdict::Failed { reason, channel_broken }, None, None)
             }
+            Ok(Loaded::Unwanted { reason }) => (Verdict::Cancelled { reason }, None, None),
             Err(error) => {
                 let reason = format!("the message could not be made: {error}");
                 (Verdict::Deferred { at: now + LOAD_AGAIN, reason }, None, None)
@@ -191,6 +199,11 @@ impl Outbox {
             Ok(channel) => channel,
             Err(reason) => return Ok(Loaded::Unsendable { reason, channel_broken: true }),
         };
+        let put_off = claimed.recipient.as_deref().filter(|_| claimed.follows.is_some());
+        if let Some(gone) = put_off.filter(|recipient| !channel.reaches(recipient)) {
+            let reason = format!("{gone} is not among the channel's recipients any more");
+            return Ok(Loaded::Unwanted { reason });
+        }
         let facts = match load::facts(tx, now, claimed, &row.name, (&self.links, &self.sealer)) {
             Ok(facts) => facts,
             Err(LoadError::Store(error) | LoadError::Accounts(accounts::Error::Store(error))) => {
@@ -206,7 +219,7 @@ impl Outbox {
             thread: claimed.thread.clone(),
             recipient: claimed.recipient.clone(),
             attempts: claimed.attempt.saturating_sub(1),
-            due_at: claimed.created_at,
+            due_at: claimed.tried_since,
         };
         Ok(Loaded::Ready { channel, health: row.health, letter: Box::new(letter) })
     }
@@ -222,19 +235,6 @@ impl Outbox {
         };
         Channel::parse(row.kind, &row.settings.to_string(), secrets.as_ref(), reach)
             .map_err(|error| error.to_string())
-    }
-
-    /// `channels.settings` and `channels.sealed` of a channel.
-    pub fn seal(
-        &self,
-        channel: &Channel,
-        uid: Uid,
-    ) -> Result<(serde_json::Value, Option<Vec<u8>>), SealError> {
-        let Parts { settings, secrets } = channel.parts();
-        let sealed = secrets
-            .map(|secrets| seal_secrets(&self.sealer, &self.worker.entropy, &secrets, uid))
-            .transpose()?;
-        Ok((serde_json::from_str(&settings).unwrap_or_default(), sealed))
     }
 
     /// Writes down what became of a message. A full writer or disk is waited out until the lease ends: what is out
@@ -285,35 +285,54 @@ impl Record {
         if let Some(health) = health {
             channels::record_health(tx, now, claimed.channel, &health)?;
         }
+        let was_asked = attempt.is_some();
         let attempt = attempt.unwrap_or_else(|| Attempt {
             started_at: now,
             duration: Duration::ZERO,
             detail: verdict.reason().unwrap_or_default().to_owned(),
         });
         match &verdict {
-            Verdict::Delivered { remote_id, refused } => {
-                let refused = refused.as_ref().map(|refused| format!("not delivered to {refused}"));
-                let receipt = Receipt { remote_id: remote_id.as_deref(), refused: refused.as_deref() };
+            Verdict::Delivered { remote_id, unreached, again_at } => {
+                let unreached = for_good(unreached, claimed.cause);
+                let receipt =
+                    Receipt { remote_id: remote_id.as_deref(), unreached: &unreached, again_at: *again_at };
                 incidents.record_delivered(tx, now, id, &attempt, receipt)
             }
             Verdict::Retry { at, reason } => incidents.record_retry(tx, id, &attempt, *at, reason),
             Verdict::Deferred { at, reason } => Ok(incidents.give_back(tx, id, *at, reason)?),
             Verdict::Failed { reason, channel_broken } => {
-                let refusal = Refusal { reason, channel_broken: *channel_broken };
+                let blame = match (*channel_broken, was_asked) {
+                    (false, _) => Blame::Message,
+                    (true, true) => Blame::Channel,
+                    (true, false) => Blame::Settings,
+                };
+                let refusal = Refusal { reason, blame };
                 incidents.record_failed(tx, now, id, &attempt, refusal).map(drop)
             }
+            Verdict::Cancelled { reason } => Ok(incidents.record_cancelled(tx, id, reason)?),
         }
     }
 }
 
-/// Seals a channel's secrets (JSON) for its row.
+/// A test is tried once: whom it was put off for does not get it.
+fn for_good(unreached: &Unreached, cause: Cause) -> Cow<'_, Unreached> {
+    match cause {
+        Cause::Test => {
+            let refused = [&unreached.refused[..], &unreached.put_off].concat();
+            Cow::Owned(Unreached { refused, put_off: Vec::new() })
+        }
+        Cause::Incident | Cause::Account | Cause::Subscription | Cause::Report => Cow::Borrowed(unreached),
+    }
+}
+
+/// Seals a channel's secrets (JSON), if it has any, for its row.
 pub fn seal_secrets(
     sealer: &Sealer,
     entropy: &Entropy,
-    secrets: &Secret,
+    secrets: Option<&Secret>,
     uid: Uid,
-) -> Result<Vec<u8>, SealError> {
-    sealer.seal(entropy, secrets, &seal_context(uid))
+) -> Result<Option<Vec<u8>>, SealError> {
+    secrets.map(|secrets| sealer.seal(entropy, secrets, &seal_context(uid))).transpose()
 }
 
 /// Secrets open only in the channel they were sealed for.

@@ -14,7 +14,7 @@ impl Outbox {
     /// hold up the next.
     pub async fn run_tests(&self) -> Result<usize, incidents::Error> {
         let now = self.worker.clock.now();
-        let found = self.store.read(move |tx| trials::list(tx, now, TESTS_MAX)).await?;
+        let found = self.store.read_reserved(move |tx| trials::list(tx, now, TESTS_MAX)).await?;
         let count = found.len();
         for ended in join_all(found.into_iter().map(|trial| self.take(trial))).await {
             ended?;

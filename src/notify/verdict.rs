@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::channel::{Failure, SendError, Sent};
 use crate::base::Timestamp;
+use crate::incidents::put_off::Unreached;
 use crate::resilience::{Backoff, BreakerPolicy, CallOutcome, Next};
 
 /// How stubbornly deliveries are tried.
@@ -38,8 +39,10 @@ impl Default for DeliveryPolicy {
 pub enum Verdict {
     Delivered {
         remote_id: Option<String>,
-        /// Who of several recipients was refused.
-        refused: Option<String>,
+        /// Who of several recipients did not get it.
+        unreached: Unreached,
+        /// When those who were put off are tried again.
+        again_at: Timestamp,
     },
     /// Try again at `at`.
     Retry { at: Timestamp, reason: String },
@@ -47,6 +50,8 @@ pub enum Verdict {
     Deferred { at: Timestamp, reason: String },
     /// Never again by this channel. An incident's message goes to the next channel.
     Failed { reason: String, channel_broken: bool },
+    /// Nobody is to get it any more. No attempt was made.
+    Cancelled { reason: String },
 }
 
 impl Verdict {
@@ -54,9 +59,10 @@ impl Verdict {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Delivered { .. } => None,
-            Self::Retry { reason, .. } | Self::Deferred { reason, .. } | Self::Failed { reason, .. } => {
-                Some(reason)
-            }
+            Self::Retry { reason, .. }
+            | Self::Deferred { reason, .. }
+            | Self::Failed { reason, .. }
+            | Self::Cancelled { reason } => Some(reason),
         }
     }
 }
@@ -64,11 +70,13 @@ impl Verdict {
 /// Where a delivery stands when an attempt ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// When it first became due.
+    /// When it was first tried, since somebody or a process last began anew.
     pub due_at: Timestamp,
     /// Attempts, the one that just ended included.
     pub attempts: u32,
     pub now: Timestamp,
+    /// What a peer's request to wait counts for at most.
+    pub wait_max: Duration,
     /// 64 random bits.
     pub drawn: u64,
 }
@@ -77,8 +85,10 @@ pub struct Progress {
 pub fn judge(policy: &DeliveryPolicy, progress: Progress, result: &Result<Sent, SendError>) -> Verdict {
     let error = match result {
         Ok(sent) => {
-            let (remote_id, refused) = (sent.remote_id.clone(), sent.refused.clone());
-            return Verdict::Delivered { remote_id, refused };
+            let (remote_id, unreached) = (sent.remote_id.clone(), sent.unreached.clone());
+            // For who was put off this was the first of the attempts.
+            let again_at = progress.now + policy.backoff.delay(1, progress.drawn);
+            return Verdict::Delivered { remote_id, unreached, again_at };
         }
         Err(error) => error,
     };
@@ -86,8 +96,8 @@ pub fn judge(policy: &DeliveryPolicy, progress: Progress, result: &Result<Sent, 
         Failure::ChannelBroken => Verdict::Failed { reason: error.summary.clone(), channel_broken: true },
         Failure::MessageRefused => Verdict::Failed { reason: error.summary.clone(), channel_broken: false },
         Failure::Retryable { .. } | Failure::RecipientLater => {
-            let retry_after = error.failure.retry_after();
-            let Progress { due_at, attempts, now, drawn } = progress;
+            let Progress { due_at, attempts, now, wait_max, drawn } = progress;
+            let retry_after = error.failure.retry_after().map(|wait| wait.min(wait_max));
             match policy.backoff.next(due_at, attempts, now, retry_after, drawn) {
                 Next::At(at) => Verdict::Retry { at, reason: error.summary.clone() },
                 Next::GiveUp => Verdict::Failed {
@@ -116,6 +126,7 @@ pub fn breaker_outcome(result: &Result<Sent, SendError>) -> CallOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::incidents::put_off::Missed;
 
     const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -125,7 +136,9 @@ mod tests {
 
     fn judged(minutes: u64, attempts: u32, result: &Result<Sent, SendError>) -> Verdict {
         let now = START + Duration::from_mins(minutes);
-        judge(&DeliveryPolicy::default(), Progress { due_at: START, attempts, now, drawn: 0 }, result)
+        let wait_max = Duration::from_hours(1);
+        let progress = Progress { due_at: START, attempts, now, wait_max, drawn: 0 };
+        judge(&DeliveryPolicy::default(), progress, result)
     }
 
     #[test]
@@ -144,11 +157,32 @@ mod tests {
     }
 
     #[test]
+    fn an_urgent_message_does_not_wait_as_long_as_it_was_asked_to() {
+        let patient = failed(Failure::Retryable { retry_after: Some(Duration::from_mins(30)) });
+        let wait_max = Duration::from_mins(5);
+        let progress = Progress { due_at: START, attempts: 1, now: START, wait_max, drawn: 0 };
+        let at = START + wait_max;
+        let expected = Verdict::Retry { at, reason: "no".to_owned() };
+        assert_eq!(judge(&DeliveryPolicy::default(), progress, &patient), expected);
+    }
+
+    #[test]
     fn after_three_days_it_is_given_up_aloud() {
         let later = failed(Failure::Retryable { retry_after: None });
         let Verdict::Failed { reason, channel_broken } = judged(72 * 60, 400, &later) else { panic!() };
         assert_eq!(reason, "given up after 400 attempts: no");
         assert!(!channel_broken);
+    }
+
+    #[test]
+    fn who_is_put_off_is_tried_again_as_after_a_first_attempt() {
+        let put_off = Missed { recipient: "bob@example.com".to_owned(), reason: "450".to_owned() };
+        let unreached = Unreached { refused: Vec::new(), put_off: vec![put_off] };
+        let sent = Sent { remote_id: None, unreached: unreached.clone(), detail: String::new() };
+        // However many attempts the others took.
+        let at = START + Duration::from_mins(90) + Duration::from_millis(2_500);
+        let expected = Verdict::Delivered { remote_id: None, unreached, again_at: at };
+        assert_eq!(judged(90, 12, &Ok(sent)), expected);
     }
 
     #[test]

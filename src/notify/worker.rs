@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use super::channel::{Channel, Failure, Outgoing, SendError, Sent, Transport};
-use super::facts::Facts;
+use super::facts::{Facts, Story};
 use super::message::Message;
 use super::verdict::{DeliveryPolicy, Progress, Verdict, breaker_outcome, judge};
-use crate::base::{Clock, Entropy, Timestamp, Uid};
+use crate::base::{Clock, Entropy, Severity, Timestamp, Uid};
 use crate::incidents::Purpose;
 use crate::incidents::channels::ChannelHealth;
-use crate::incidents::deliveries::Attempt;
+use crate::incidents::deliveries::{Attempt, CRITICAL_PAUSE_MAX};
 use crate::resilience::{Breaker, Refused};
 
 /// Pacing up to this is waited for, a longer pause puts the message off.
@@ -35,7 +35,7 @@ pub struct Letter {
     pub recipient: Option<String>,
     /// Attempts already made.
     pub attempts: u32,
-    /// When it first became due.
+    /// When it was first tried, since somebody or a process last began anew.
     pub due_at: Timestamp,
 }
 
@@ -49,10 +49,18 @@ pub struct Outcome {
     pub health: ChannelHealth,
 }
 
+impl Letter {
+    /// Whether it tells of a critical incident, which no pause may hold up for long.
+    fn is_urgent(&self) -> bool {
+        let is_alarm = matches!(self.facts.story, Story::Incident(_) | Story::Bundle(_));
+        is_alarm && self.facts.severity == Severity::Critical
+    }
+}
+
 impl Worker {
     /// Makes one attempt, unless the channel rests or is paced.
     pub async fn deliver(&self, channel: &Channel, health: ChannelHealth, letter: &Letter) -> Outcome {
-        if let Err(verdict) = self.wait_for_turn(health.paced_until).await {
+        if let Err(verdict) = self.wait_for_turn(health.paced_until, letter).await {
             return Outcome { verdict, attempt: None, health };
         }
         let begun = self.clock.now();
@@ -76,6 +84,7 @@ impl Worker {
             due_at: letter.due_at,
             attempts: letter.attempts.saturating_add(1),
             now: ended,
+            wait_max: if letter.is_urgent() { CRITICAL_PAUSE_MAX } else { Duration::MAX },
             drawn: self.entropy.next_u64(),
         };
         let health = ChannelHealth {
@@ -102,11 +111,15 @@ impl Worker {
         channel.send(&self.transport, outgoing).await
     }
 
-    /// Waits out a short pause; a long one defers.
-    async fn wait_for_turn(&self, paced_until: Option<Timestamp>) -> Result<(), Verdict> {
+    /// Waits out a short pause; a long one defers. An urgent letter is claimed in a long pause only when it has waited
+    /// enough.
+    async fn wait_for_turn(&self, paced_until: Option<Timestamp>, letter: &Letter) -> Result<(), Verdict> {
         let now = self.clock.now();
         let Some(until) = paced_until.filter(|until| *until > now) else { return Ok(()) };
         if until.since(now) > PACE_WAIT_MAX {
+            if letter.is_urgent() {
+                return Ok(());
+            }
             return Err(Verdict::Deferred { at: until, reason: "the channel asked to wait".to_owned() });
         }
         self.clock.sleep_until(until).await;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::base::Timestamp;
 
-/// A peer that asks for more is asked again after this; an alarm must not sleep for a week on a typing error.
-const WAIT_MAX: Duration = Duration::from_hours(24);
+/// A peer that asks for more is asked again after this: one answer must not silence a channel for a day.
+const WAIT_MAX: Duration = Duration::from_hours(1);
 
 /// Reads `Retry-After` (RFC 9110 §10.2.3): seconds, also with a fraction as some APIs send, or an HTTP date.
-/// At most 24 h; `None` for anything else.
+/// At most 1 h; `None` for anything else.
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     let wait = match value.parse::<f64>() {

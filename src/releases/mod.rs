@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::accounts::names::{ENVIRONMENT_CHARS_MAX, RELEASE_CHARS_MAX};
 use crate::base::text::clip;
 use crate::base::{Entropy, ProjectId, Timestamp, Uid};
 use crate::scrub::Scrubber;
@@ -40,9 +41,6 @@ struct Raw {
     url: Option<String>,
 }
 
-/// Sentry's documented bounds for releases and environments.
-const RELEASE_CHARS_MAX: usize = 200;
-const ENVIRONMENT_CHARS_MAX: usize = 64;
 const URL_CHARS_MAX: usize = 1000;
 
 /// Why a deploy was refused.

@@ -65,6 +65,15 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         admission
     }
 
+    /// Undoes what was admitted at `at`, where it still counts.
+    pub fn take_back(&self, key: &K, at: Timestamp, cost: u32) {
+        let mut shard = self.shard(key);
+        let Shard { windows, crowd, .. } = &mut *shard;
+        if let Some(window) = windows.get_mut(key).or(crowd.as_mut()) {
+            window.take_back(at, cost);
+        }
+    }
+
     /// Forgets what `key` used: after a sign-in that succeeded.
     pub fn forget(&self, key: &K) {
         self.shard(key).windows.remove(key);

@@ -101,6 +101,25 @@ impl SlidingWindow {
         Admission::Admitted { remaining: remaining - cost }
     }
 
+    /// Undoes what was admitted at `at`; what left the window is gone anyway.
+    pub fn take_back(&mut self, at: Timestamp, cost: u32) {
+        let at = ceil_to(at, self.quota.tick());
+        // Where the clock stepped back it was recorded at another time, and stays: never too much is admitted.
+        let Ok(place) = self.entries.binary_search_by_key(&at, |entry| entry.at) else { return };
+        let Some(entry) = self.entries.get_mut(place) else { return };
+        let cost = cost.min(entry.count);
+        entry.count -= cost;
+        let is_empty = entry.count == 0;
+        self.used -= cost;
+        if place >= self.entries.len() - self.recent {
+            self.recent_used -= cost;
+            self.recent -= usize::from(is_empty);
+        }
+        if is_empty {
+            self.entries.remove(place);
+        }
+    }
+
     /// Goes on with another quota; what was admitted still counts.
     pub fn set_quota(&mut self, quota: Quota) {
         self.quota = quota;
@@ -220,6 +239,11 @@ mod tests {
             self.admitted.iter().filter(|(at, _)| *at + period > now).map(|(_, cost)| cost).sum()
         }
 
+        fn take_back(&mut self, at: Timestamp, cost: u32) {
+            let place = self.admitted.iter().position(|admitted| *admitted == (at, cost)).unwrap();
+            self.admitted.remove(place);
+        }
+
         fn allows(&self, now: Timestamp, cost: u32) -> bool {
             self.sum(now, self.quota.period) + cost <= self.quota.limit
                 && self.sum(now, self.quota.burst_period()) + cost <= self.quota.burst
@@ -240,7 +264,8 @@ mod tests {
         })
     }
 
-    fn steps() -> impl Strategy<Value = Vec<(u64, u32)>> {
+    /// Gap, cost, and whether what is admitted is taken back after the next step.
+    fn steps() -> impl Strategy<Value = Vec<(u64, u32, bool)>> {
         let gap = prop_oneof![
             Just(0),
             Just(1),
@@ -250,7 +275,7 @@ mod tests {
             0u64..600_000,
             0u64..9_000_000
         ];
-        proptest::collection::vec((gap, 0u32..5), 1..120)
+        proptest::collection::vec((gap, 0u32..5, any::<bool>()), 1..120)
     }
 
     proptest! {
@@ -259,7 +284,8 @@ mod tests {
             let mut window = SlidingWindow::new(quota);
             let mut oracle = Oracle { quota, admitted: Vec::new() };
             let mut now = Timestamp::from_secs(1_700_000_000);
-            for (gap, cost) in steps {
+            let mut undone = None;
+            for (gap, cost, takes_back) in steps {
                 now = now + micros(gap);
                 match window.admit(now, cost) {
                     Admission::Admitted { remaining } => {
@@ -278,6 +304,11 @@ mod tests {
                         }
                     }
                 }
+                if let Some((at, cost)) = undone.take() {
+                    window.take_back(at, cost);
+                    oracle.take_back(at, cost);
+                }
+                undone = takes_back.then_some((now, cost)).filter(|undone| oracle.admitted.contains(undone));
             }
         }
 
@@ -312,6 +343,9 @@ mod tests {
             let mut window = SlidingWindow::new(Quota::new(20, Duration::from_mins(1)));
             for (at, cost) in steps.into_iter().chain(small) {
                 window.admit(Timestamp::from_micros(at), cost);
+                if cost % 3 == 0 {
+                    window.take_back(Timestamp::from_micros(at / 2 + at % 7), cost);
+                }
                 prop_assert_eq!(window.used, window.entries.iter().map(|e| e.count).sum::<u32>());
                 let recent = window.entries.iter().rev().take(window.recent);
                 prop_assert_eq!(window.recent_used, recent.map(|e| e.count).sum::<u32>());

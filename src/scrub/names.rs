@@ -28,8 +28,10 @@ pub(super) struct Names {
 }
 
 /// Found anywhere in the name without its punctuation: none of them is part of an innocent word.
-const ANYWHERE: [&str; 24] = [
+const ANYWHERE: [&str; 26] = [
     "password",
+    "passwort",
+    "kennwort",
     "passwd",
     "passphrase",
     "passcode",
@@ -76,7 +78,7 @@ const WORDS: [&str; 16] = [
 /// Found as the last word: `http_cookie` and `basic_auth`, but not `cookie_consent` and `auth_method`.
 const LAST_WORDS: [&str; 2] = ["cookie", "auth"];
 /// Words of which numbers are counts, found as the last word.
-const LAST_WORDS_UNCOUNTED: [&str; 3] = ["tokens", "pass", "pin"];
+const LAST_WORDS_UNCOUNTED: [&str; 4] = ["tokens", "pass", "pin", "sig"];
 /// Before `key`, as two words; the one-word forms stand in [`ANYWHERE`].
 const BEFORE_KEY: [&str; 7] = ["auth", "master", "shared", "account", "ssh", "deploy", "service"];
 /// Names of session cookies; alone they are too common to condemn a structure.
@@ -158,7 +160,7 @@ fn may_be_sensitive(name: &str) -> bool {
 /// Three letters of every listed word, chosen to be rare, as a set of 15-bit numbers.
 const TRIGRAMS: [u64; 512] = trigrams(&[
     b"pas", b"pwd", b"ecr", b"tok", b"aut", b"cre", b"key", b"srf", b"ses", b"sid", b"otp", b"jwt", b"bea",
-    b"cvv", b"cvc", b"ssn", b"ook", b"wof", b"zsi", b"gsi", b"ymf", b"udo", b"pin",
+    b"cvv", b"cvc", b"ssn", b"ook", b"wof", b"zsi", b"gsi", b"ymf", b"udo", b"pin", b"sig", b"nnw",
 ]);
 
 const fn trigrams(list: &[&[u8; 3]]) -> [u64; 512] {
@@ -322,6 +324,8 @@ mod tests {
             "X-Amz-Signature",
             "passwords",
             "accessTokens",
+            "Passwort",
+            "db_kennwort",
         ] {
             assert_eq!(judge(name), Sensitivity::Secret, "{name}");
         }
@@ -361,6 +365,8 @@ mod tests {
             "request",
             "thread.id",
             "cvs",
+            "signal",
+            "design",
             "opinion",
             "spinner",
             "id",
@@ -375,7 +381,7 @@ mod tests {
 
     #[test]
     fn names_of_counts_and_sessions_are_judged_with_their_value() {
-        for name in ["max_tokens", "gen_ai.usage.input_tokens", "pass", "db_pass", "pin"] {
+        for name in ["max_tokens", "gen_ai.usage.input_tokens", "pass", "db_pass", "pin", "sig"] {
             assert_eq!(judge(name), Sensitivity::Uncounted, "{name}");
         }
         for name in ["session", "__session", "user_session", "connect.sid", "sid"] {

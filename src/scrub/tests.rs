@@ -97,6 +97,21 @@ fn planted_secrets_are_gone_and_nothing_else_changed() {
 }
 
 #[test]
+fn source_lines_and_breadcrumbs_lose_what_stands_in_texts() {
+    let lines = ["get('/in?token=tok999')", "// password=hunter99", "send(\"Bearer abc.def.ghi\")"];
+    let shown = ["get('/in?token=[Filtered]')", "// password=[Filtered]", "send(\"Bearer [Filtered]\")"];
+    let at = |lines: [&str; 3]| {
+        let frame = json!({"pre_context": [lines[0]], "context_line": lines[1], "post_context": [lines[2]]});
+        let crumbs = lines.map(|line| json!({"message": line, "category": "console"}));
+        json!({
+            "exception": {"values": [{"type": "E", "stacktrace": {"frames": [frame]}}]},
+            "breadcrumbs": {"values": crumbs},
+        })
+    };
+    assert_eq!(after(&at(lines)), at(shown));
+}
+
+#[test]
 fn every_form_of_headers_cookies_and_tags_is_scrubbed() {
     for (request, expected) in [
         (json!({"cookies": "a=b; c=d"}), json!({"cookies": "[Filtered]"})),

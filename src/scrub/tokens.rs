@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::walk::run;
 
 /// The bytes at which [`Tokens::at`] has something to look for.
-pub(super) const TRIGGERS: [u8; 6] = [b'A', b'B', b'b', b'J', b'_', b'-'];
+pub(super) const TRIGGERS: [u8; 7] = [b'A', b'B', b'b', b'G', b'J', b'_', b'-'];
 
 /// A provider's token: a prefix and a least number of letters, digits, `_` and `-` behind it.
 struct Known {
@@ -34,8 +34,12 @@ const fn ending_in(before: [u8; 2], trigger: u8) -> &'static [Known] {
         (b"ys", b'_') => &[Known { prefix: b"sntrys_", rest_min: 20 }],
         (b"yu", b'_') => &[Known { prefix: b"sntryu_", rest_min: 20 }],
         (b"at", b'-') => &[Known { prefix: b"glpat-", rest_min: 16 }],
+        (b"xa", b'-') => &[Known { prefix: b"xoxa-", rest_min: 10 }],
         (b"xb", b'-') => &[Known { prefix: b"xoxb-", rest_min: 10 }],
+        (b"xe", b'-') => &[Known { prefix: b"xoxe-", rest_min: 10 }],
         (b"xp", b'-') => &[Known { prefix: b"xoxp-", rest_min: 10 }],
+        (b"xr", b'-') => &[Known { prefix: b"xoxr-", rest_min: 10 }],
+        (b"xs", b'-') => &[Known { prefix: b"xoxs-", rest_min: 10 }],
         (b"pp", b'-') => &[Known { prefix: b"xapp-", rest_min: 10 }],
         ([_, b'k'], b'-') => &[Known { prefix: b"sk-", rest_min: 20 }],
         _ => &[],
@@ -71,6 +75,7 @@ impl<'t> Tokens<'t> {
                 let known = PREFIXES_A.iter().find(|known| rest.starts_with(known.prefix))?;
                 known_token(bytes, at, floor, known)
             }
+            b'G' => sendgrid_at(bytes, at, floor),
             b'J' => self.jwt_at(at, floor),
             b'-' if bytes.get(at..)?.starts_with(PEM_BEGIN) => pem_body(bytes, at),
             b'_' | b'-' => {
@@ -123,6 +128,21 @@ fn known_token(bytes: &[u8], at: usize, floor: usize, known: &Known) -> Option<R
     (end - from >= known.rest_min).then_some(at..end)
 }
 
+/// `SendGrid`'s `SG.ID.KEY`, of 22 and 43 digits; the trigger is the G.
+fn sendgrid_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
+    const PART_DIGITS_MIN: usize = 16;
+    let start = at.checked_sub(1).filter(|start| *start >= floor && bytes[*start] == b'S')?;
+    if bytes.get(at + 1) != Some(&b'.') || !starts_word(bytes, start, floor) {
+        return None;
+    }
+    let id_end = run(bytes, at + 2, is_token_byte);
+    if id_end - (at + 2) < PART_DIGITS_MIN || bytes.get(id_end) != Some(&b'.') {
+        return None;
+    }
+    let end = run(bytes, id_end + 1, is_token_byte);
+    (end - (id_end + 1) >= PART_DIGITS_MIN).then_some(start..end)
+}
+
 /// `Bearer TOKEN` and `Basic BASE64`, where what follows looks like a secret and not like a word.
 fn credentials_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
     let word =
@@ -140,8 +160,10 @@ fn credentials_at(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>>
         run(bytes, from, |byte| is_token_byte(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'='));
     let secret = bytes.get(from..end)?;
     let has_digit = secret.iter().any(u8::is_ascii_digit);
+    // Header, payload and signature of a shortened JWT; a sentence ends in one stop.
+    let has_parts = secret.split(|byte| *byte == b'.').filter(|part| !part.is_empty()).count() >= 3;
     let enough = secret.len() >= LONG_SECRET_BYTES_MIN
-        || (secret.len() >= SECRET_BYTES_MIN && (has_digit || secret.ends_with(b"=")));
+        || (secret.len() >= SECRET_BYTES_MIN && (has_digit || has_parts || secret.ends_with(b"=")));
     enough.then_some(from..end)
 }
 

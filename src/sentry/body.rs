@@ -65,6 +65,11 @@ impl BodyError {
             Self::Corrupt { .. } | Self::Truncated { .. } => 400,
         }
     }
+
+    /// Whether a smaller body would be taken.
+    pub const fn is_too_large(&self) -> bool {
+        matches!(self, Self::CompressedTooLarge(_) | Self::TooLarge(_))
+    }
 }
 
 /// An unknown encoding is quoted in the error up to here.
@@ -136,6 +141,11 @@ impl Body {
     /// What came out so far.
     pub fn decoded(&self) -> &[u8] {
         &self.decoded
+    }
+
+    /// Memory it takes now: what came out so far, and the window that its encoding looks back into.
+    pub fn held_bytes(&self) -> usize {
+        self.decoded.capacity() + self.decoder.window_bytes_max().min(self.decoded.len())
     }
 
     /// The whole decoded body. A stream that has not reached its own end is an error; no bytes at all are an
@@ -286,12 +296,36 @@ mod tests {
     }
 
     #[test]
+    fn it_says_what_it_holds_while_it_is_read() {
+        let data = vec![b'x'; 100_000];
+        for (encoding, window) in [
+            (Encoding::Identity, 0),
+            (Encoding::Gzip, 32 * 1024),
+            (Encoding::Deflate, 32 * 1024),
+            (Encoding::Brotli, 100_000),
+            (Encoding::Zstd, 100_000),
+        ] {
+            let mut body = Body::new(encoding, WIDE).unwrap();
+            assert_eq!(body.held_bytes(), 0, "{encoding:?}");
+            body.push(&encode(encoding, &data)).unwrap();
+            assert_eq!(body.held_bytes(), body.decoded.capacity() + window, "{encoding:?}");
+        }
+    }
+
+    #[test]
     fn a_zstd_frame_may_not_ask_for_a_huge_window() {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(27).unwrap();
         encoder.write_all(b"small").unwrap();
         let sent = encoder.finish().unwrap();
         assert!(matches!(decode(Encoding::Zstd, WIDE, &[&sent]), Err(BodyError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn a_brotli_stream_may_not_ask_for_more_than_the_standard_has() {
+        // The header of "large window brotli" with 30 bits, and an empty last block.
+        let refused = decode(Encoding::Brotli, WIDE, &[&[0x11, 0xde]]);
+        assert!(matches!(refused, Err(BodyError::Corrupt { .. })), "{refused:?}");
     }
 
     #[test]

@@ -57,7 +57,6 @@ impl ItemKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitScope {
     Organization,
-    Project,
     Key,
 }
 
@@ -65,7 +64,6 @@ impl LimitScope {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Organization => "organization",
-            Self::Project => "project",
             Self::Key => "key",
         }
     }

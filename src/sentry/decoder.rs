@@ -47,6 +47,16 @@ impl Decoder {
             Self::Zstd(zstd) => zstd.at_frame_end,
         }
     }
+
+    /// Of what came out the decoder keeps a copy of at most so many bytes.
+    pub(super) const fn window_bytes_max(&self) -> usize {
+        match self {
+            Self::Identity => 0,
+            Self::Gzip(_) | Self::Deflate(_) => 1 << GZIP_WINDOW_BITS,
+            Self::Brotli(_) => 1 << BROTLI_WINDOW_BITS,
+            Self::Zstd(_) => 1 << ZSTD_WINDOW_LOG_MAX,
+        }
+    }
 }
 
 /// What can go wrong inside a decoder, before the error is given its numbers.
@@ -65,6 +75,8 @@ const ROOM_BYTES_MIN: usize = 1024;
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// The step in which brotli hands out what it decoded.
 const BROTLI_STEP_BYTES: usize = 8 * 1024;
+/// The largest window of brotli (RFC 7932, section 9.1).
+const BROTLI_WINDOW_BITS: u8 = 24;
 /// zlib's largest window, which every gzip writer uses.
 const GZIP_WINDOW_BITS: u8 = 15;
 
@@ -79,8 +91,18 @@ impl Room<'_> {
         if chunk.len() > self.bytes_max.saturating_sub(self.bytes.len()) {
             return Err(Fault::TooLarge);
         }
+        if chunk.len() > self.bytes.capacity() - self.bytes.len() {
+            self.grow(chunk.len());
+        }
         self.bytes.extend_from_slice(chunk);
         Ok(())
+    }
+
+    /// Makes room for `more` bytes at least. It doubles, but never to more than the bound asks for.
+    fn grow(&mut self, more: usize) {
+        let wanted = self.bytes.len() + more.max(self.bytes.len());
+        let capacity = wanted.min(self.bytes_max.saturating_add(1));
+        self.bytes.reserve_exact(capacity - self.bytes.len());
     }
 
     /// Makes room to write into; one byte above the bound is allowed, which tells "full" from "too large".
@@ -89,9 +111,7 @@ impl Room<'_> {
             return Err(Fault::TooLarge);
         }
         if self.bytes.len() == self.bytes.capacity() {
-            let wanted = self.bytes.len() + guess.max(self.bytes.len()).max(ROOM_BYTES_MIN);
-            let capacity = wanted.min(self.bytes_max.saturating_add(1));
-            self.bytes.reserve_exact(capacity - self.bytes.len());
+            self.grow(guess.max(ROOM_BYTES_MIN));
         }
         Ok(())
     }
@@ -236,8 +256,9 @@ pub(super) struct Brotli {
 
 impl Brotli {
     fn new() -> Self {
-        let state =
-            BrotliState::new(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
+        // Strict: else a stream may ask for a window of 1 GiB, which `br` does not allow.
+        let alloc = StandardAlloc::default;
+        let state = BrotliState::new_strict(alloc(), alloc(), alloc());
         Self { state, step: [0; BROTLI_STEP_BYTES], written_bytes: 0, ended: false }
     }
 

@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::kind::ItemKind;
-use crate::base::{EventId, Timestamp};
+use crate::base::EventId;
 use crate::ledger::Category;
 
 /// One request's content, borrowed from its decoded body.
@@ -23,38 +23,29 @@ pub struct Envelope<'a> {
     pub items: Vec<Item<'a>>,
 }
 
-/// The first line. A field of a wrong type counts as absent; of repeated keys the first usable value counts.
+/// What is read of the first line. A field of a wrong type counts as absent; of repeated keys the first usable value counts.
 #[derive(Clone, Debug, Default)]
 pub struct EnvelopeHeader<'a> {
     /// Beats the `event_id` inside the payload.
     pub event_id: Option<EventId>,
     pub dsn: Option<Cow<'a, str>>,
-    /// The client's clock when it sent; serves to correct its timestamps.
-    pub sent_at: Option<Timestamp>,
-    pub sdk_name: Option<Cow<'a, str>>,
-    pub sdk_version: Option<Cow<'a, str>>,
-    /// The dynamic sampling context as raw JSON, for the traces to come.
-    pub trace: Option<&'a RawValue>,
 }
 
-/// One item with the headers that anybody reads.
+/// One item with what is read of its header.
 #[derive(Clone, Debug)]
 pub struct Item<'a> {
     pub kind: ItemKind,
     /// How many entries a container (`log`, `span`, `trace_metric`) says it holds.
     pub item_count: Option<u64>,
-    pub content_type: Option<Cow<'a, str>>,
-    pub filename: Option<Cow<'a, str>>,
-    pub attachment_type: Option<Cow<'a, str>>,
-    /// Of profile chunks.
-    pub platform: Option<Cow<'a, str>>,
     pub payload: &'a [u8],
 }
 
 impl Item<'_> {
-    /// What it stands for in the ledger: its entries where it says how many, else itself.
+    /// What it stands for in the ledger: its entries where it says how many, else itself. An entry takes a byte at least,
+    /// so that nobody claims more than they sent.
     pub fn lost(&self) -> (Category, u64) {
-        (self.kind.category(), self.item_count.unwrap_or(1))
+        let entries_max = u64::try_from(self.payload.len()).unwrap_or(u64::MAX);
+        (self.kind.category(), self.item_count.map_or(1, |count| count.min(entries_max)))
     }
 }
 
@@ -180,10 +171,6 @@ impl<'a> Lines<'a> {
         Ok(Item {
             kind: ItemKind::named(header.kind.as_deref().unwrap_or_default()),
             item_count: header.item_count,
-            content_type: header.content_type,
-            filename: header.filename,
-            attachment_type: header.attachment_type,
-            platform: header.platform,
             payload,
         })
     }
@@ -221,10 +208,6 @@ struct ItemHeader<'a> {
     kind: Option<Cow<'a, str>>,
     length: Length,
     item_count: Option<u64>,
-    content_type: Option<Cow<'a, str>>,
-    filename: Option<Cow<'a, str>>,
-    attachment_type: Option<Cow<'a, str>>,
-    platform: Option<Cow<'a, str>>,
 }
 
 /// A raw value read as text; `None` where it is something else.
@@ -234,13 +217,6 @@ fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
         None => None,
         Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
         Some(_) => serde_json::from_str(json).ok().map(Cow::Owned),
-    }
-}
-
-fn instant(raw: &RawValue) -> Option<Timestamp> {
-    match text(raw) {
-        Some(written) => Timestamp::parse_rfc3339(&written),
-        None => raw.get().parse().ok().and_then(Timestamp::from_secs_f64),
     }
 }
 
@@ -280,52 +256,10 @@ impl<'de> Visitor<'de> for HeaderVisitor {
             match key.get() {
                 "\"event_id\"" => keep(&mut header.event_id, text(value).and_then(|id| EventId::parse(&id))),
                 "\"dsn\"" => keep(&mut header.dsn, text(value)),
-                "\"sent_at\"" => keep(&mut header.sent_at, instant(value)),
-                "\"trace\"" => keep(&mut header.trace, Some(value)),
-                "\"sdk\"" => {
-                    let sdk = serde_json::from_str::<SdkHeader<'de>>(value.get()).unwrap_or_default();
-                    keep(&mut header.sdk_name, sdk.name);
-                    keep(&mut header.sdk_version, sdk.version);
-                }
                 _ => {}
             }
         }
         Ok(header)
-    }
-}
-
-#[derive(Default)]
-struct SdkHeader<'a> {
-    name: Option<Cow<'a, str>>,
-    version: Option<Cow<'a, str>>,
-}
-
-impl<'de> Deserialize<'de> for SdkHeader<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(SdkVisitor)
-    }
-}
-
-struct SdkVisitor;
-
-impl<'de> Visitor<'de> for SdkVisitor {
-    type Value = SdkHeader<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an SDK's name and version")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut sdk = SdkHeader::default();
-        while let Some(key) = map.next_key::<&RawValue>()? {
-            let value = map.next_value::<&RawValue>()?;
-            match key.get() {
-                "\"name\"" => keep(&mut sdk.name, text(value)),
-                "\"version\"" => keep(&mut sdk.version, text(value)),
-                _ => {}
-            }
-        }
-        Ok(sdk)
     }
 }
 
@@ -352,10 +286,6 @@ impl<'de> Visitor<'de> for ItemHeaderVisitor {
                 "\"type\"" => keep(&mut header.kind, text(value)),
                 "\"length\"" if header.length == Length::Absent => header.length = length(value),
                 "\"item_count\"" => keep(&mut header.item_count, value.get().parse().ok()),
-                "\"content_type\"" => keep(&mut header.content_type, text(value)),
-                "\"filename\"" => keep(&mut header.filename, text(value)),
-                "\"attachment_type\"" => keep(&mut header.attachment_type, text(value)),
-                "\"platform\"" => keep(&mut header.platform, text(value)),
                 _ => {}
             }
         }
@@ -429,31 +359,26 @@ mod tests {
 
     #[test]
     fn headers_are_read_and_bad_optional_values_are_passed_over() {
-        let body = br#"{"event_id":"5066081e-73e4-44c1-870e-f13faa7234ac","event_id":"x","dsn":"https://k@h/1","sent_at":"2026-11-21T02:38:40.560146+00:00","sdk":{"name":"sentry.py\u0074hon","version":"2.75.0"},"trace":{"trace_id":"\ud83d"}}"#;
+        let body = br#"{"event_id":"5066081e-73e4-44c1-870e-f13faa7234ac","event_id":"x","dsn":"https://\u006b@h/1","sent_at":"2026-11-21T02:38:40.560146+00:00","sdk":{"name":"sentry.python"},"trace":{"trace_id":"\ud83d"}}"#;
         let header = Envelope::parse(body).unwrap().header;
         assert_eq!(header.event_id, EventId::parse("5066081e73e444c1870ef13faa7234ac"));
         assert_eq!(header.dsn.as_deref(), Some("https://k@h/1"));
-        assert_eq!(header.sent_at, Timestamp::parse_rfc3339("2026-11-21T02:38:40.560146Z"));
-        assert_eq!(header.sdk_name.as_deref(), Some("sentry.python"));
-        assert_eq!(header.trace.map(RawValue::get), Some(r#"{"trace_id":"\ud83d"}"#));
 
         let bad = br#"{"event_id":7,"dsn":{},"sent_at":"yesterday","sdk":"x","trace":null,"dsn":"d"}"#;
         let header = Envelope::parse(bad).unwrap().header;
-        assert_eq!((header.event_id, header.sent_at, header.sdk_name), (None, None, None));
-        assert_eq!(header.dsn.as_deref(), Some("d"));
+        assert_eq!((header.event_id, header.dsn.as_deref()), (None, Some("d")));
     }
 
     #[test]
-    fn item_headers_are_read() {
+    fn item_headers_are_read_and_what_nobody_reads_may_be_anything() {
         let body = br#"{}
-{"type":"log","item_count":3,"content_type":"application/vnd.sentry.items.log+json","filename":"a\"b","attachment_type":"event.minidump","length":2}
+{"type":"profile_ch\u0075nk","item_count":3,"platform":[],"content_type":7,"filename":"a\"b","attachment_type":{},"length":2}
 {}"#;
         let envelope = Envelope::parse(body).unwrap();
         let item = &envelope.items[0];
-        assert_eq!((item.kind.clone(), item.item_count), (ItemKind::Log, Some(3)));
-        assert_eq!(item.content_type.as_deref(), Some("application/vnd.sentry.items.log+json"));
-        assert_eq!(item.filename.as_deref(), Some("a\"b"));
-        assert_eq!(item.attachment_type.as_deref(), Some("event.minidump"));
+        assert_eq!((item.kind.as_str(), item.item_count), ("profile_chunk", Some(3)));
+        assert_eq!(item.payload, b"{}");
+        assert_eq!(item.lost().1, 2, "three entries do not fit into two bytes");
     }
 
     proptest! {

@@ -6,13 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// A number of bytes that several hold parts of. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
+    held: Arc<AtomicUsize>,
     bytes_max: usize,
-    held: AtomicUsize,
 }
 
 /// A part of a [`Budget`], given back when dropped.
@@ -24,7 +19,14 @@ pub struct Held {
 
 impl Budget {
     pub fn new(bytes_max: usize) -> Self {
-        Self { shared: Arc::new(Shared { bytes_max, held: AtomicUsize::new(0) }) }
+        Self { held: Arc::default(), bytes_max }
+    }
+
+    /// The same bytes, for those who must leave half of them to others: they are refused where half is held, whoever
+    /// holds it.
+    #[must_use]
+    pub fn half(&self) -> Self {
+        Self { held: Arc::clone(&self.held), bytes_max: self.bytes_max / 2 }
     }
 
     /// Takes `bytes`; `None` where others hold so much that it would not fit. Who comes alone always gets them: what
@@ -36,7 +38,7 @@ impl Budget {
 
     /// Bytes held now.
     pub fn held(&self) -> usize {
-        self.shared.held.load(Ordering::Relaxed)
+        self.held.load(Ordering::Relaxed)
     }
 }
 
@@ -44,11 +46,11 @@ impl Held {
     /// Takes what is missing to `bytes`. `false`: it does not fit, and what was held before stays held.
     pub fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
-        let shared = &self.budget.shared;
-        let before = shared.held.fetch_add(more, Ordering::Relaxed);
+        let Budget { held, bytes_max } = &self.budget;
+        let before = held.fetch_add(more, Ordering::Relaxed);
         let alone = before == self.bytes;
-        if more > 0 && !alone && before.saturating_add(more) > shared.bytes_max {
-            shared.held.fetch_sub(more, Ordering::Relaxed);
+        if more > 0 && !alone && before.saturating_add(more) > *bytes_max {
+            held.fetch_sub(more, Ordering::Relaxed);
             return false;
         }
         self.bytes += more;
@@ -58,7 +60,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.budget.shared.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -89,5 +91,17 @@ mod tests {
         assert!(large.grow_to(2000));
         assert!(budget.take(1).is_none());
         assert!(budget.take(0).is_some(), "nothing always fits");
+    }
+
+    #[test]
+    fn who_must_leave_half_to_others_is_refused_first() {
+        let budget = Budget::new(100);
+        let body = budget.half().take(50).unwrap();
+        assert!(budget.half().take(1).is_none());
+        let item = budget.take(50).unwrap();
+        drop(body);
+        assert!(budget.half().take(1).is_none());
+        drop(item);
+        assert!(budget.half().take(80).is_some(), "alone");
     }
 }

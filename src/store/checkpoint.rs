@@ -140,7 +140,10 @@ impl Shared {
                 self.copied.store(done.copied, Ordering::Relaxed);
                 Stats::add(&stats.checkpoints, 1);
             }
-            Err(error) => tracing::warn!(%error, "a checkpoint failed; the next one tries again"),
+            Err(error) => {
+                stats.note(&error);
+                tracing::warn!(%error, "a checkpoint failed; the next one tries again");
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Error {
     DiskFull,
     #[error("the disk failed ({0}); nothing of this was written: see what the kernel's log says about it")]
     DiskFailed(Arc<rusqlite::Error>),
+    #[error("the database is damaged ({0}): stop tocsin and restore a backup; `tocsin check` tells where")]
+    Damaged(Arc<rusqlite::Error>),
     #[error("the database took its transaction back; nothing of this was written: try again")]
     RolledBack,
     #[error("the byte budget of the database is used up; nothing of this was written")]
@@ -32,6 +34,8 @@ pub enum Error {
     Migration(Arc<rusqlite_migration::Error>),
     #[error("no reading connection came free in time")]
     ReadersBusy,
+    #[error("reading took too long and was given up: ask for less")]
+    ReadTooLong,
     #[error("{0}")]
     Io(Arc<std::io::Error>),
 }
@@ -40,11 +44,18 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
+            // Nothing interrupts but a read's deadline.
+            Some(ErrorCode::OperationInterrupted) => Self::ReadTooLong,
             Some(ErrorCode::SystemIoFailure) if is_out_of_space(&error) => Self::DiskFull,
             Some(ErrorCode::SystemIoFailure) => Self::DiskFailed(Arc::new(error)),
+            _ if is_damage(&error) => Self::Damaged(Arc::new(error)),
             _ => Self::Sqlite(Arc::new(error)),
         }
     }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// A write that finds no space (ENOSPC) is `SQLITE_FULL` already. Only the shared-memory file is told otherwise: it is
@@ -55,7 +66,10 @@ fn is_out_of_space(error: &rusqlite::Error) -> bool {
 
 impl From<rusqlite_migration::Error> for Error {
     fn from(error: rusqlite_migration::Error) -> Self {
-        Self::Migration(Arc::new(error))
+        match error {
+            rusqlite_migration::Error::RusqliteError { err, .. } if is_damage(&err) => Self::from(err),
+            error => Self::Migration(Arc::new(error)),
+        }
     }
 }
 
@@ -73,6 +87,18 @@ mod tests {
 
     fn told(code: i32) -> Error {
         rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
+    }
+
+    #[test]
+    fn damage_is_told_with_its_cure_wherever_it_is_met() {
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_CORRUPT_INDEX, ffi::SQLITE_NOTADB] {
+            let met = || rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let migrating = rusqlite_migration::Error::RusqliteError { query: String::new(), err: met() };
+            for error in [Error::from(met()), Error::from(migrating)] {
+                assert!(matches!(error, Error::Damaged(_)), "{code}");
+                assert!(error.to_string().contains("restore a backup"), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -30,3 +30,18 @@ impl FolderLock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_who_writes_until_that_one_lets_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = FolderLock::take(folder.path()).unwrap();
+        let second = FolderLock::take(folder.path());
+        assert!(matches!(second, Err(LockError::Taken(_))), "{second:?}");
+        drop(first);
+        assert!(FolderLock::take(folder.path()).is_ok());
+    }
+}

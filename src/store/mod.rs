@@ -15,6 +15,8 @@ mod lane;
 mod log_care;
 mod migrations;
 mod open;
+#[cfg(test)]
+pub(crate) mod plans;
 mod stats;
 mod tx;
 mod writer;
@@ -30,7 +32,7 @@ pub use changes::Topic;
 pub use error::Error;
 pub use folder::{FolderLock, LockError};
 pub use lane::{Lane, Record};
-pub use open::{Options, Prepare, open_read_only};
+pub use open::{Options, Prepare, limit_time, open_read_only};
 pub use rusqlite::{Row, params, types::Value};
 pub use stats::{Stats, StatsSnapshot};
 pub use tx::{ReadTx, WriteTx};
@@ -56,6 +58,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     readers: ReadPool,
+    reserved: ReadPool,
     writer: WriterHandle,
     changes: Arc<Changes>,
     stats: Arc<Stats>,
@@ -66,6 +69,7 @@ struct Inner {
 pub struct Opened {
     path: PathBuf,
     readers: ReadPool,
+    reserved: ReadPool,
     writer: Writer,
     sender: std::sync::mpsc::SyncSender<Message>,
     changes: Arc<Changes>,
@@ -84,16 +88,16 @@ impl Opened {
     /// Runs `work` on the writing connection before the store starts: to load what lanes keep in memory.
     pub fn prepare<T>(&mut self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let transaction = self.writer.connection().unchecked_transaction()?;
-        work(&ReadTx::new(&transaction))
+        work(&ReadTx::new(&transaction, &self.stats))
     }
 
     /// Starts the writer and the checkpointer.
     pub fn start(self) -> Result<Store, Error> {
         let checkpointer = checkpoint::Checkpointer::start(&self.path, Arc::clone(&self.stats))?;
         let writer = self.writer.start(self.sender, checkpointer)?;
-        let (path, readers, changes, stats) = (self.path, self.readers, self.changes, self.stats);
-        let memory = self.memory;
-        Ok(Store { inner: Arc::new(Inner { path, readers, writer, changes, stats, memory }) })
+        let (path, readers, reserved) = (self.path, self.readers, self.reserved);
+        let (changes, stats, memory) = (self.changes, self.stats, self.memory);
+        Ok(Store { inner: Arc::new(Inner { path, readers, reserved, writer, changes, stats, memory }) })
     }
 }
 
@@ -105,16 +109,20 @@ impl Store {
     pub fn open(folder: &Path, options: &Options) -> Result<Opened, Error> {
         let path = folder.join("tocsin.db");
         let connection = open::writing_connection(&path, options)?;
-        let readers = ReadPool::open(&path, options)?;
+        let readers = ReadPool::shared(&path, options)?;
+        let reserved = ReadPool::reserved(&path, options)?;
         let changes = Arc::new(Changes::default());
         let stats = Arc::new(Stats::default());
         let (sender, receiver) = std::sync::mpsc::sync_channel(writer::QUEUE_MAX);
         let writer = Writer::new(connection, receiver, Arc::clone(&changes), Arc::clone(&stats));
         let memory = Budget::new(options.waiting_bytes_max);
-        Ok(Opened { path, readers, writer, sender, changes, stats, memory })
+        Ok(Opened { path, readers, reserved, writer, sender, changes, stats, memory })
     }
 
     /// Runs `work` in a short read transaction on the blocking pool; its log lines name what they belong to.
+    ///
+    /// # Errors
+    /// [`Error::ReadTooLong`] where SQLite works longer than [`Options::read_time_max`]; [`Error::ReadersBusy`].
     pub async fn read<T, E>(
         &self,
         work: impl FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
@@ -123,8 +131,35 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (store, span) = (self.clone(), Span::current());
-        match tokio::task::spawn_blocking(move || span.in_scope(|| store.read_now(work))).await {
+        self.read_through(|inner| &inner.readers, work).await
+    }
+
+    /// As [`Store::read`], for intake and the engine alone: no search of a person takes their connections, and they may
+    /// take the time they need.
+    pub async fn read_reserved<T, E>(
+        &self,
+        work: impl FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.read_through(|inner| &inner.reserved, work).await
+    }
+
+    async fn read_through<T, E>(
+        &self,
+        pool: fn(&Inner) -> &ReadPool,
+        work: impl FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (inner, span) = (Arc::clone(&self.inner), Span::current());
+        match tokio::task::spawn_blocking(move || span.in_scope(|| pool(&inner).run(&inner.stats, work)))
+            .await
+        {
             Ok(result) => result,
             Err(_) => Err(Error::Panicked.into()),
         }
@@ -135,7 +170,7 @@ impl Store {
         &self,
         work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.inner.readers.run(work)
+        self.inner.readers.run(&self.inner.stats, work)
     }
 
     /// Runs `work` in a savepoint of the next group commit; answers after the commit is on disk.

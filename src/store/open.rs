@@ -1,13 +1,13 @@
 //! How connections are opened: pragmas, the schema, the read-only pool.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, ReadTx, migrations};
+use super::{Error, ReadTx, Stats, migrations};
 
 /// Called on every new connection: a domain registers its SQL functions here.
 pub type Prepare = fn(&Connection) -> rusqlite::Result<()>;
@@ -15,7 +15,10 @@ pub type Prepare = fn(&Connection) -> rusqlite::Result<()>;
 /// What an opener may choose.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Connections for [`super::Store::read`].
     pub readers: u32,
+    /// After which a [`super::Store::read`] is given up.
+    pub read_time_max: Duration,
     pub prepare: Vec<Prepare>,
     /// What all lanes, and whoever else takes from [`super::Store::memory`], may hold together.
     pub waiting_bytes_max: usize,
@@ -24,7 +27,12 @@ pub struct Options {
 impl Default for Options {
     /// Four readers: a page asks one question at a time and the machine has few cores.
     fn default() -> Self {
-        Self { readers: 4, prepare: Vec::new(), waiting_bytes_max: 64 * 1024 * 1024 }
+        Self {
+            readers: 4,
+            read_time_max: READ_TIME_MAX,
+            prepare: Vec::new(),
+            waiting_bytes_max: 64 * 1024 * 1024,
+        }
     }
 }
 
@@ -42,6 +50,12 @@ const LOG_BYTES_KEPT: i64 = 32 * 1024 * 1024;
 const STATEMENTS_MAX: usize = 256;
 /// How long a page waits for a reading connection before it says that it is busy.
 const READER_WAIT: Duration = Duration::from_secs(5);
+/// Connections that only intake and the engine take, whatever people search: one for a long sweep, one for all the rest.
+const READERS_RESERVED: u32 = 2;
+/// Longer than any page needs on a busy machine, and shorter than people wait.
+const READ_TIME_MAX: Duration = Duration::from_secs(3);
+/// How often a running statement looks at the clock, in SQLite's virtual machine instructions: under a millisecond.
+const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 
 pub(super) fn writing_connection(path: &Path, options: &Options) -> Result<Connection, Error> {
     let mut connection = Connection::open(path)?;
@@ -85,33 +99,61 @@ fn prepare_reader(connection: &Connection, with: &[Prepare]) -> rusqlite::Result
     prepare(connection, with)
 }
 
+/// Interrupts whatever runs on `connection` after `time`.
+pub fn limit_time(connection: &Connection, time: Duration) -> rusqlite::Result<()> {
+    let started = Instant::now();
+    connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || started.elapsed() > time))
+}
+
+fn lift_limit(connection: &Connection) -> rusqlite::Result<()> {
+    connection.progress_handler(0, None::<fn() -> bool>)
+}
+
 /// Read-only connections; a write through one is refused by SQLite itself.
 pub(super) struct ReadPool {
     pool: r2d2::Pool<SqliteConnectionManager>,
+    /// `None`: a read may take as long as it needs.
+    time_max: Option<Duration>,
 }
 
 impl ReadPool {
-    pub(super) fn open(path: &Path, options: &Options) -> Result<Self, Error> {
+    /// For people and programs that ask: each read is bounded in time.
+    pub(super) fn shared(path: &Path, options: &Options) -> Result<Self, Error> {
+        Self::open(path, options, options.readers, Some(options.read_time_max))
+    }
+
+    /// For intake and the engine.
+    pub(super) fn reserved(path: &Path, options: &Options) -> Result<Self, Error> {
+        Self::open(path, options, READERS_RESERVED, None)
+    }
+
+    fn open(path: &Path, options: &Options, size: u32, time_max: Option<Duration>) -> Result<Self, Error> {
         let with = options.prepare.clone();
         let manager = SqliteConnectionManager::file(path)
             .with_flags(READER_FLAGS)
             .with_init(move |connection| prepare_reader(connection, &with));
         let pool = r2d2::Pool::builder()
-            .max_size(options.readers)
+            .max_size(size)
             .min_idle(Some(1))
             .test_on_check_out(false)
             .connection_timeout(READER_WAIT)
             .build(manager)
             .map_err(|_| Error::ReadersBusy)?;
-        Ok(Self { pool })
+        Ok(Self { pool, time_max })
     }
 
     pub(super) fn run<T, E: From<Error>>(
         &self,
+        stats: &Stats,
         work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut connection = self.pool.get().map_err(|_| Error::ReadersBusy)?;
         let transaction = connection.transaction().map_err(Error::from)?;
-        work(&ReadTx::new(&transaction))
+        let Some(time) = self.time_max else { return work(&ReadTx::new(&transaction, stats)) };
+        limit_time(&transaction, time).map_err(Error::from)?;
+        let done = work(&ReadTx::new(&transaction, stats));
+        // Nothing may interrupt the end of the transaction.
+        lift_limit(&transaction).map_err(Error::from)?;
+        done
     }
 }

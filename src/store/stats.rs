@@ -1,7 +1,10 @@
 //! Counters of the store itself, for /metrics, the page and tocsin's own alarms.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+use super::Error;
 
 /// Running totals since start. Written by the writer and the checkpointer, read by anyone.
 #[derive(Default)]
@@ -20,6 +23,8 @@ pub struct Stats {
     pub(super) checkpoints_held: AtomicU64,
     pub(super) disk_full: AtomicU64,
     pub(super) failing: AtomicBool,
+    /// The first damage that was met.
+    damage: OnceLock<Error>,
 }
 
 /// [`Stats`] at one moment.
@@ -73,6 +78,18 @@ impl Stats {
     /// Whether the last commit failed.
     pub fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
+    }
+
+    /// The damage that a statement met since the start. It stands: what is damaged does not become whole by itself.
+    pub fn damage(&self) -> Option<&Error> {
+        self.damage.get()
+    }
+
+    /// Remembers `error` where it tells of damage, and says so once.
+    pub(super) fn note(&self, error: &Error) {
+        if matches!(error, Error::Damaged(_)) && self.damage.set(error.clone()).is_ok() {
+            tracing::error!("{error}");
+        }
     }
 
     /// The slowest batch since the last call; starts anew.

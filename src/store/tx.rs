@@ -6,18 +6,19 @@ use std::ops::Deref;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
-use super::{Error, Topic};
+use super::{Error, Stats, Topic};
 
 /// A consistent view of the database.
 pub struct ReadTx<'c> {
     connection: &'c Connection,
+    stats: &'c Stats,
     /// Why SQLite ended the transaction by itself.
     ended: OnceCell<Error>,
 }
 
 impl<'c> ReadTx<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, ended: OnceCell::new() }
+    pub(super) fn new(connection: &'c Connection, stats: &'c Stats) -> Self {
+        Self { connection, stats, ended: OnceCell::new() }
     }
 
     /// The first row; an error where there is none.
@@ -68,13 +69,16 @@ impl<'c> ReadTx<'c> {
 
     fn statement(&self, sql: &str) -> Result<CachedStatement<'c>, Error> {
         self.is_open()?;
+        #[cfg(test)]
+        super::plans::note(sql);
         self.done(self.connection.prepare_cached(sql))
     }
 
-    /// Keeps the error that ended the transaction: others in it are told the same.
+    /// Keeps the error that ended the transaction: others in it are told the same. Damage is everybody's matter.
     fn done<T>(&self, result: rusqlite::Result<T>) -> Result<T, Error> {
         result.map_err(|error| {
             let error = Error::from(error);
+            self.stats.note(&error);
             if self.connection.is_autocommit() {
                 // The first error stands.
                 self.ended.set(error.clone()).ok();
@@ -94,8 +98,8 @@ pub struct WriteTx<'c> {
 }
 
 impl<'c> WriteTx<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { read: ReadTx::new(connection), touched: RefCell::default() }
+    pub(super) fn new(connection: &'c Connection, stats: &'c Stats) -> Self {
+        Self { read: ReadTx::new(connection, stats), touched: RefCell::default() }
     }
 
     /// Runs one statement and tells how many rows it changed.
@@ -124,23 +128,10 @@ impl<'c> WriteTx<'c> {
         &self,
         work: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.savepoint("SAVEPOINT attempt")?;
-        let touched = self.touched.borrow().len();
-        match work(self) {
-            Ok(value) => {
-                self.savepoint("RELEASE attempt")?;
-                Ok(value)
-            }
-            Err(error) => {
-                self.touched.borrow_mut().truncate(touched);
-                // Where the whole transaction is gone there is nothing left to undo.
-                if self.is_open().is_ok() {
-                    self.savepoint("ROLLBACK TO attempt")?;
-                    self.savepoint("RELEASE attempt")?;
-                }
-                Err(error)
-            }
-        }
+        let attempt = Attempt::begin(self)?;
+        let value = work(self)?;
+        attempt.keep()?;
+        Ok(value)
     }
 
     fn savepoint(&self, sql: &'static str) -> Result<(), Error> {
@@ -149,6 +140,46 @@ impl<'c> WriteTx<'c> {
 
     pub(super) fn take_touched(&self) -> Vec<Topic> {
         self.touched.take()
+    }
+}
+
+/// A savepoint that is undone where it is not kept: by an error, and by a panic that somebody further out catches.
+struct Attempt<'t, 'c> {
+    tx: &'t WriteTx<'c>,
+    touched: usize,
+    is_kept: bool,
+}
+
+impl<'t, 'c> Attempt<'t, 'c> {
+    fn begin(tx: &'t WriteTx<'c>) -> Result<Self, Error> {
+        tx.savepoint("SAVEPOINT attempt")?;
+        Ok(Self { tx, touched: tx.touched.borrow().len(), is_kept: false })
+    }
+
+    fn keep(mut self) -> Result<(), Error> {
+        self.tx.savepoint("RELEASE attempt")?;
+        self.is_kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Attempt<'_, '_> {
+    fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        self.tx.touched.borrow_mut().truncate(self.touched);
+        // Where the whole transaction is gone there is nothing left to undo.
+        let undone = self.tx.is_open().and_then(|()| {
+            self.tx.savepoint("ROLLBACK TO attempt")?;
+            self.tx.savepoint("RELEASE attempt")
+        });
+        if let Err(error) = undone
+            && self.tx.is_open().is_ok()
+        {
+            tracing::error!(%error, "a part of a batch could not be undone; all of it is");
+            self.tx.connection.execute_batch("ROLLBACK").ok();
+        }
     }
 }
 

@@ -144,7 +144,7 @@ impl Writer {
             self.inbox.run(&Err(error.clone()), batch, began)?;
             return Err(error);
         }
-        let tx = WriteTx::new(&self.connection);
+        let tx = WriteTx::new(&self.connection, &self.stats);
         self.inbox.run(&Ok(&tx), batch, began)?;
         let syncing = Instant::now();
         self.connection.execute_batch("COMMIT")?;
@@ -186,6 +186,7 @@ impl Writer {
 
     fn roll_back(&mut self, error: &Error) {
         Stats::add(&self.stats.failed_commits, 1);
+        self.stats.note(error);
         Stats::add(&self.stats.disk_full, u64::from(matches!(error, Error::DiskFull)));
         tracing::error!(%error, "a batch of writes failed; its callers were told");
         if !self.connection.is_autocommit()
@@ -218,7 +219,10 @@ impl Writer {
                 }
             }
             Ok(_) => Stats::add(&self.stats.checkpoints_held, 1),
-            Err(error) => tracing::warn!(%error, "a checkpoint failed; the next one tries again"),
+            Err(error) => {
+                self.stats.note(&error);
+                tracing::warn!(%error, "a checkpoint failed; the next one tries again");
+            }
         }
     }
 }

@@ -3,10 +3,12 @@
 mod exposition;
 mod line;
 mod process;
+mod queue;
 mod registry;
 mod subscriber;
 
 pub use exposition::{Exposition, Series};
+pub use queue::{Drain, lines_dropped};
 pub use registry::{Registry, RegistryError};
-pub use subscriber::{AlreadyInitialised, Destination, Format, Logging, init};
+pub use subscriber::{Destination, Format, InitError, Logging, init};
 pub use tracing::Level;

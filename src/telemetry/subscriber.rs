@@ -13,6 +13,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::line::{Fields, Line};
+use super::queue::{Drain, Queue};
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,23 +39,57 @@ pub struct Logging {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("logging was set up twice")]
-pub struct AlreadyInitialised;
+pub enum InitError {
+    #[error("logging was set up twice")]
+    Twice,
+    #[error("the thread that writes the log cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
 
-/// Sends every line of this process, also of libraries that use the `log` crate, to its destination.
+/// Sends every line of this process, also of libraries that use the `log` crate, to its destination. Keep what it returns
+/// to the end of the process.
 ///
-/// A span's fields stand in every line inside it: a request's span carries `request_id`.
+/// A span's fields stand in every line inside it: a request's span carries `request_id`. A server's lines go through a
+/// bounded queue: where nobody takes them they are dropped and counted, and nobody waits.
 ///
 /// # Errors
-/// Where it was called before.
-pub fn init(logging: &Logging) -> Result<(), AlreadyInitialised> {
-    let output: Box<dyn Write + Send> = match logging.to {
-        Destination::Stdout => Box::new(std::io::stdout()),
-        Destination::Stderr => Box::new(std::io::stderr()),
+/// Where it was called before, or no thread can be started.
+pub fn init(logging: &Logging) -> Result<Drain, InitError> {
+    let format = logging.format;
+    let (output, queue): (Box<dyn Write + Send>, _) = match logging.to {
+        Destination::Stdout => {
+            let queue = Queue::start(std::io::stdout(), move |lost| tell_lost(format, lost))?;
+            (Box::new(queue.clone()), Some(queue))
+        }
+        Destination::Stderr => (Box::new(std::io::stderr()), None),
     };
-    let lines = Lines { format: logging.format, output: Mutex::new(output) };
+    let lines = Lines { format, output: Mutex::new(output) };
     let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter(logging.level)));
-    subscriber.try_init().map_err(|_| AlreadyInitialised)
+    subscriber.try_init().map_err(|_| InitError::Twice)?;
+    Ok(Drain::of(queue))
+}
+
+fn tell_lost(format: Format, lost: u64) -> String {
+    let message = format!("{lost} log lines were dropped: nobody took them in time");
+    let at = now();
+    let fields = Fields { message, ..Fields::default() };
+    format.write(&Line { at: &at, level: Level::WARN, target: module_path!(), fields })
+}
+
+fn now() -> String {
+    let mut at = String::new();
+    // Writing to a String cannot fail.
+    SystemTime.format_time(&mut Writer::new(&mut at)).ok();
+    at
+}
+
+impl Format {
+    fn write(self, line: &Line<'_>) -> String {
+        match self {
+            Self::Json => line.to_json(),
+            Self::Text => line.to_text(),
+        }
+    }
 }
 
 /// Libraries never say more than warnings: their debug lines hold mail dialogues and request headers.
@@ -95,15 +130,9 @@ where
             }
         }
         event.record(&mut fields);
-        let mut at = String::new();
-        // Writing to a String cannot fail.
-        SystemTime.format_time(&mut Writer::new(&mut at)).ok();
-        let metadata = event.metadata();
+        let (at, metadata) = (now(), event.metadata());
         let line = Line { at: &at, level: *metadata.level(), target: metadata.target(), fields };
-        let text = match self.format {
-            Format::Json => line.to_json(),
-            Format::Text => line.to_text(),
-        };
+        let text = self.format.write(&line);
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         // There is nobody left to tell when the log itself cannot be written.
         output.write_all(text.as_bytes()).ok();

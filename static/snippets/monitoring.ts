@@ -5,6 +5,7 @@ const DSN = "__TOCSIN_DSN__";
 const TIMEOUT_MS = 2000;
 const IN_FLIGHT_MAX = 5; // more at once is a storm: the app must not pay for it
 const CHARS_MAX = 8000; // of one text
+const PARTS_MAX = 5000; // of one report
 
 export type Details = {
   severity?: "low" | "medium" | "high" | "critical";
@@ -20,41 +21,39 @@ export async function captureError(error: unknown, details: Details = {}): Promi
   if (inFlight >= IN_FLIGHT_MAX) return;
   inFlight += 1;
   try {
-    const [known, dsn] = [error instanceof Error ? error : undefined, new URL(DSN)];
+    const dsn = new URL(DSN);
+    const known = error instanceof Error ? error : undefined;
+    const { userId: user_id, severity = "high", context, metadata, release, environment } = details;
     const report = {
-      error_type: known?.name ?? "Error",
-      message: known?.message ?? (typeof error === "string" ? error : text(error)),
-      stack_trace: known?.stack,
-      severity: details.severity ?? "high",
-      context: details.context,
-      metadata: details.metadata,
-      user_id: details.userId,
-      release: details.release,
-      environment: details.environment,
-      platform: "javascript",
+      severity, context, metadata, user_id, release, environment, platform: "javascript",
+      get error_type() { return String(known?.name ?? "Error"); },
+      get message() { return known ? String(known.message) : typeof error === "string" ? error : text(() => error); },
+      get stack_trace() { return known && trace(known); },
     };
     const answer = await fetch(`${dsn.protocol}//${dsn.host}/api/v1/errors?sentry_key=${dsn.username}`, {
-      method: "POST",
-      body: text(report),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      method: "POST", body: text(() => report), signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     await answer.body?.cancel();
-  } catch {
-    // The app matters more than its alarm.
-  } finally {
+  } catch { /* The app matters more than its alarm. */ } finally {
     inFlight -= 1;
   }
 }
-
-/** JSON of anything: circles and odd numbers included, long texts cut. */
-function text(value: unknown): string {
-  const seen = new Set<unknown>();
-  return JSON.stringify(value, (_name, part: unknown) => {
-    if (typeof part === "string") return part.slice(0, CHARS_MAX);
-    if (typeof part === "bigint" || (typeof part === "number" && !isFinite(part))) return String(part);
-    if (typeof part !== "object" || part === null) return part;
-    if (seen.has(part)) return "[seen above]";
-    seen.add(part);
-    return part;
-  }) ?? String(value);
+/** Where an error comes from, and what caused it. */
+function trace(error: any, depth = 0): string {
+  if (!(error instanceof Error)) return text(() => error);
+  const own = String(error.stack ?? error), cause = error.cause;
+  return cause == null || depth > 4 ? own : `${own}\nCaused by: ${trace(cause, depth + 1)}`;
+}
+const text = (read: () => unknown): string => JSON.stringify(plain(read)) ?? String(read());
+/** What JSON can say of anything: circles, odd numbers and what cannot be read included, long texts cut. */
+function plain(read: () => any, above: unknown[] = [], left = { parts: PARTS_MAX }): unknown {
+  try {
+    const value = read();
+    if (typeof value === "string" || typeof value === "bigint" || (typeof value === "number" && !isFinite(value))) return String(value).slice(0, CHARS_MAX);
+    if (typeof value !== "object" || value === null) return value;
+    if (above.includes(value) || above.length > 20 || --left.parts < 0) return above.includes(value) ? "[seen above]" : "[left out]";
+    const path = [...above, value], part = (key: any) => plain(() => value[key], path, left);
+    if (value instanceof Error || typeof value.toJSON === "function") return plain(() => value.toJSON?.() ?? trace(value), path, left);
+    return Array.isArray(value) ? [...value.keys()].map(part) : Object.fromEntries(Object.keys(value).map((key) => [key, part(key)]));
+  } catch { return "[unreadable]"; }
 }

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::body::templates;
 use crate::load::{self, End, Offer, Pace};
-use crate::product::{Product, SampleFloor};
+use crate::product::{Product, Settings};
 use crate::report::say;
 
 const CONNECTIONS: usize = 64;
@@ -17,7 +18,7 @@ const ISSUES: usize = 50;
 
 /// Written beside the folder when it is complete; without it the folder is made anew.
 #[derive(Serialize, Deserialize)]
-struct Made {
+pub(crate) struct Made {
     project: u64,
     token: String,
 }
@@ -33,7 +34,7 @@ pub(crate) async fn ready_times_ms(events: u32, starts: usize) -> Result<Vec<f64
     let made: Made = serde_json::from_slice(&fs::read(&note)?)?;
     let mut times = Vec::with_capacity(starts);
     for _ in 0..starts {
-        let product = Product::start(&folder, SampleFloor::Unlimited, None).await?;
+        let product = Product::start(&folder, Settings::EVERY_PAYLOAD, None).await?;
         times.push(product.server.ready_after.as_secs_f64() * 1000.0);
         let stored = product.visible(made.project, &made.token).await?.stored;
         ensure!(stored == events, "{stored} of {events} events are there; remove {}", note.display());
@@ -42,15 +43,21 @@ pub(crate) async fn ready_times_ms(events: u32, starts: usize) -> Result<Vec<f64
     Ok(times)
 }
 
-async fn fill(folder: &Path, events: u32) -> Result<Made> {
-    say(&format!("ready: filling {} once", folder.display()));
+/// Serves `folder`, which is made anew, until it holds so many events.
+pub(crate) async fn fill(folder: &Path, events: u32) -> Result<Made> {
+    say(&format!("  filling {} once", folder.display()));
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
-    let product = Product::start(folder, SampleFloor::Unlimited, None).await?;
+    let product = Product::start(folder, Settings::EVERY_PAYLOAD, None).await?;
     let target = product.create_project("bench")?;
     let token = product.create_token()?;
-    let offer = Offer { connections: CONNECTIONS, pace: Pace::AsAnswered, end: End::Requests(events) };
+    let offer = Offer {
+        connections: CONNECTIONS,
+        pace: Pace::AsAnswered,
+        warm_up: Duration::ZERO,
+        end: End::Requests(events),
+    };
     let load = load::run(&target, Arc::new(templates(&target, ISSUES)?), offer).await?;
     ensure!(load.accepted == events, "{} of {events} events were accepted", load.accepted);
     product.stop().await?;

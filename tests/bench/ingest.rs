@@ -7,6 +7,7 @@ mod load;
 mod pages;
 mod product;
 mod report;
+mod retention;
 mod rows;
 mod runs;
 mod server;
@@ -47,14 +48,27 @@ enum Row {
     Ingest,
     Storm,
     Offered,
+    Retention,
     Small,
     Ready,
     Pages,
     Binary,
 }
 
-const FULL: Extent = Extent { rounds: 3, run: Duration::from_secs(8), filled_events: 1_000_000 };
-const QUICK: Extent = Extent { rounds: 1, run: Duration::from_secs(2), filled_events: 20_000 };
+const FULL: Extent = Extent {
+    rounds: 3,
+    run: Duration::from_secs(8),
+    offered_run: Duration::from_secs(16),
+    filled_events: 1_000_000,
+    old_events: 400_000,
+};
+const QUICK: Extent = Extent {
+    rounds: 1,
+    run: Duration::from_secs(2),
+    offered_run: Duration::from_secs(3),
+    filled_events: 20_000,
+    old_events: 100_000,
+};
 
 fn main() -> Result<ExitCode> {
     // Without it the caller runs every target as a test, with arguments of a test harness.
@@ -84,6 +98,7 @@ async fn measure(rows: &[Row], extent: Extent) -> Report {
             Row::Ingest => ("ingest", rows::ingest(&mut report, extent).await),
             Row::Storm => ("storm", rows::storm(&mut report, extent).await),
             Row::Offered => ("offered", rows::offered(&mut report, extent).await),
+            Row::Retention => ("retention", rows::retention(&mut report, extent).await),
             Row::Small => ("small", rows::small(&mut report, extent).await),
             Row::Ready => ("ready", rows::ready(&mut report, extent).await),
             Row::Pages => ("pages", rows::pages(&mut report, extent).await),

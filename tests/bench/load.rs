@@ -17,6 +17,8 @@ use crate::wire::{Target, Wire};
 pub(crate) struct Offer {
     pub(crate) connections: usize,
     pub(crate) pace: Pace,
+    /// The latencies of this time are not told; its answers count like all others.
+    pub(crate) warm_up: Duration,
     pub(crate) end: End,
 }
 
@@ -44,7 +46,7 @@ pub(crate) struct Load {
     /// Requests without an answer: nobody knows whether they count.
     pub(crate) failed: u32,
     pub(crate) elapsed: Duration,
-    /// Of every answer; sorted.
+    /// Of every answer after the warm-up; sorted.
     latencies_us: Vec<u32>,
 }
 
@@ -82,8 +84,9 @@ impl Load {
         self.latencies_us.first().map_or(f64::NAN, |&micros| f64::from(micros) / 1000.0)
     }
 
-    fn record(&mut self, status: u16, latency: Duration) {
-        self.latencies_us.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
+    fn record(&mut self, status: u16, latency: Option<Duration>) {
+        let micros = |latency: Duration| u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
+        self.latencies_us.extend(latency.map(micros));
         if (200..300).contains(&status) {
             self.accepted += 1;
         } else {
@@ -138,7 +141,8 @@ async fn connection(mut wire: Wire, templates: Arc<Vec<Template>>, schedule: Arc
             Pace::PerSecond(_) => due,
         };
         if let Ok(reply) = wire.exchange(&request).await {
-            load.record(reply.status, start.elapsed());
+            let is_warm = start >= schedule.start + schedule.offer.warm_up;
+            load.record(reply.status, is_warm.then(|| start.elapsed()));
         } else {
             load.failed += 1;
             tokio::time::sleep(FAILURE_PAUSE).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::product::{Product, SampleFloor};
+use crate::product::{Product, Settings};
 use crate::runs::fresh_folder;
 use crate::wire::{Target, Wire};
 
@@ -25,11 +25,11 @@ const ROWS: &str = include_str!("pages.sql");
 pub(crate) async fn times(rounds: usize) -> Result<Vec<Vec<Vec<Duration>>>> {
     let temporary = fresh_folder()?;
     let folder = temporary.path().join("data");
-    let product = Product::start(&folder, SampleFloor::Default, None).await?;
+    let product = Product::start(&folder, Settings::SHIPPED, None).await?;
     report_one(&product.create_project("bench")?).await?;
     product.stop().await?;
     rusqlite::Connection::open(folder.join("tocsin.db"))?.execute_batch(ROWS)?;
-    let product = Product::start(&folder, SampleFloor::Default, None).await?;
+    let product = Product::start(&folder, Settings::SHIPPED, None).await?;
     let session = product.sign_in().await?;
     let mut all = vec![Vec::with_capacity(rounds); PAGES.len()];
     for _ in 0..rounds {

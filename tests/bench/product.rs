@@ -22,18 +22,23 @@ const OWNER_PASSWORD: &str = "a password for one short run";
 /// Pages of the list of issues that are read at most.
 const LIST_PAGES_MAX: usize = 100;
 
+/// What differs from one row to another; everything else is as shipped.
 #[derive(Clone, Copy)]
-pub(crate) enum SampleFloor {
-    /// As shipped: a hot issue's payloads are sampled.
-    Default,
-    /// Every payload is stored.
-    Unlimited,
+pub(crate) struct Settings {
+    /// As shipped a hot issue's payloads are sampled.
+    pub(crate) stores_every_payload: bool,
+    pub(crate) retention_days: u32,
+}
+
+impl Settings {
+    pub(crate) const SHIPPED: Self = Self { stores_every_payload: false, retention_days: 90 };
+    pub(crate) const EVERY_PAYLOAD: Self = Self { stores_every_payload: true, ..Self::SHIPPED };
 }
 
 pub(crate) struct Product {
     pub(crate) server: Server,
     folder: PathBuf,
-    sample_floor: SampleFloor,
+    settings: Settings,
 }
 
 /// What the issues of a project add up to.
@@ -47,15 +52,15 @@ impl Product {
     /// Serves `folder`, which need not be there yet, on a free port until [`Product::stop`] or drop.
     pub(crate) async fn start(
         folder: &Path,
-        sample_floor: SampleFloor,
+        settings: Settings,
         machine: Option<&SmallMachine>,
     ) -> Result<Self> {
         let mut command = command(Path::new(BINARY), machine);
         let address = free_address()?;
         command.args(["serve", "--listen", &address.to_string()]);
-        configure(&mut command, folder, sample_floor);
+        configure(&mut command, folder, settings);
         let server = Server::start(command, address, folder.with_extension("log")).await?;
-        Ok(Self { server, folder: folder.to_owned(), sample_floor })
+        Ok(Self { server, folder: folder.to_owned(), settings })
     }
 
     /// Makes a project through the running server and says where its events go.
@@ -139,7 +144,7 @@ impl Product {
     /// Runs a command beside the running server and returns what it printed.
     fn ask(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(BINARY);
-        configure(&mut command, &self.folder, self.sample_floor);
+        configure(&mut command, &self.folder, self.settings);
         let output = command.args(arguments).output()?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "tocsin {}: {}", arguments.join(" "), errors.trim());
@@ -155,17 +160,15 @@ pub(crate) fn database_bytes(folder: &Path) -> Result<u64> {
     Ok(path.metadata()?.len())
 }
 
-fn configure(command: &mut Command, folder: &Path, sample_floor: SampleFloor) {
+fn configure(command: &mut Command, folder: &Path, settings: Settings) {
     command
         .env("TOCSIN_DATA", folder)
+        .env("TOCSIN_RETENTION__DAYS", settings.retention_days.to_string())
         .env("TOCSIN_INGEST__EVENTS_PER_MINUTE", UNLIMITED)
         .env("TOCSIN_ADMIN_EMAIL", OWNER)
         .env("TOCSIN_ADMIN_PASSWORD", OWNER_PASSWORD);
-    match sample_floor {
-        SampleFloor::Default => {}
-        SampleFloor::Unlimited => {
-            command.env("TOCSIN_ISSUES__SAMPLE_FLOOR", UNLIMITED);
-        }
+    if settings.stores_every_payload {
+        command.env("TOCSIN_ISSUES__SAMPLE_FLOOR", UNLIMITED);
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// Of the bare limit's figure in the same run.
     RatioAtLeast(f64),
+    /// Of the figure beside it.
+    RatioAtMost(f64),
 }
 
 #[derive(Default)]
@@ -81,11 +83,13 @@ impl Line {
             Goal::Shown => String::new(),
             Goal::AtMost(most) => format!("at most {}", figure(most)),
             Goal::RatioAtLeast(least) => format!("at least {least:.2} x bare"),
+            Goal::RatioAtMost(most) => format!("at most {most:.2} x without"),
         };
         let met = match self.goal {
             Goal::Shown => None,
             Goal::AtMost(most) => median(&self.product).map(|value| value <= most),
             Goal::RatioAtLeast(least) => self.ratio().map(|ratio| ratio >= least),
+            Goal::RatioAtMost(most) => self.ratio().map(|ratio| ratio <= most),
         };
         let verdict = met.map_or("", |met| if met { "met" } else { "MISSED" });
         [self.what.to_owned(), range(&self.bare), range(&self.product), ratio, goal, verdict.to_owned()]

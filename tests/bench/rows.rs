@@ -8,8 +8,9 @@ use anyhow::{Result, ensure};
 use crate::filled::ready_times_ms;
 use crate::load::{End, Load, Offer, Pace};
 use crate::pages;
-use crate::product::{BINARY, SampleFloor};
+use crate::product::{BINARY, Settings};
 use crate::report::{Goal, Line, Report};
+use crate::retention;
 use crate::runs::{ProductRun, Traffic, fresh_folder, interleave};
 use crate::small::{SYNC_DELAY, SmallMachine};
 
@@ -18,13 +19,19 @@ use crate::small::{SYNC_DELAY, SmallMachine};
 pub(crate) struct Extent {
     pub(crate) rounds: usize,
     pub(crate) run: Duration,
+    /// Of the row that looks at latency alone.
+    pub(crate) offered_run: Duration,
     /// Stored before the ready time is taken.
     pub(crate) filled_events: u32,
+    /// Stored before retention lets go of them: more than it can in a run.
+    pub(crate) old_events: u32,
 }
 
 const CONNECTIONS: usize = 64;
 const ISSUES: usize = 50;
 const OFFERED_PER_S: u32 = 1000;
+/// Connections are made and caches are cold.
+const WARM_UP: Duration = Duration::from_secs(1);
 const SMALL_OFFERED_PER_S: u32 = 200;
 
 /// Fifty issues, every payload stored, as fast as it goes.
@@ -53,8 +60,7 @@ pub(crate) async fn ingest(report: &mut Report, extent: Extent) -> Result<()> {
 
 /// One issue, its payloads sampled as shipped, as fast as it goes.
 pub(crate) async fn storm(report: &mut Report, extent: Extent) -> Result<()> {
-    let traffic =
-        Traffic { issues: 1, sample_floor: SampleFloor::Default, ..traffic(Pace::AsAnswered, extent) };
+    let traffic = Traffic { issues: 1, settings: Settings::SHIPPED, ..traffic(Pace::AsAnswered, extent) };
     let (bare, product) = interleave(report, "storm", extent.rounds, &traffic).await?;
     let both = |what, goal, read: fn(&Load) -> f64| line(what, goal, &bare, &product, read);
     let own = |what, goal, read: fn(&ProductRun) -> f64| product_line(what, goal, &product, read);
@@ -68,14 +74,38 @@ pub(crate) async fn storm(report: &mut Report, extent: Extent) -> Result<()> {
     Ok(())
 }
 
+/// The load of [`ingest`] while retention lets go of old events, beside the same while it keeps them.
+pub(crate) async fn retention(report: &mut Report, extent: Extent) -> Result<()> {
+    let offer = traffic(Pace::AsAnswered, extent).offer;
+    let (keeping, deleting) = retention::runs(extent.rounds, extent.old_events, offer, ISSUES).await?;
+    let both = |what, goal, read: fn(&retention::Run) -> f64| Line {
+        what,
+        bare: keeping.iter().map(read).collect(),
+        product: deleting.iter().map(read).collect(),
+        goal,
+    };
+    report.add(vec![
+        both("retention: accepted/s", Goal::Shown, |run| run.load.accepted_per_s()),
+        both("retention: ack p99, ms", Goal::RatioAtMost(2.0), |run| run.load.latency_ms(990)),
+        both("retention: slowest ack, ms", Goal::Shown, |run| run.load.latency_ms(1000)),
+        both("retention: refused or failed", Goal::AtMost(0.0), |run| not_accepted(&run.load)),
+        both("retention: let go of, events/s", Goal::Shown, retention::Run::gone_per_s),
+    ]);
+    Ok(())
+}
+
 /// A rate that leaves the machine mostly idle, where only the way of one event counts.
 pub(crate) async fn offered(report: &mut Report, extent: Extent) -> Result<()> {
-    let traffic = traffic(Pace::PerSecond(OFFERED_PER_S), extent);
+    let mut traffic = traffic(Pace::PerSecond(OFFERED_PER_S), extent);
+    traffic.offer.warm_up = WARM_UP;
+    traffic.offer.end = End::After(extent.offered_run);
     let (bare, product) = interleave(report, "offered", extent.rounds, &traffic).await?;
     let both = |what, goal, read: fn(&Load) -> f64| line(what, goal, &bare, &product, read);
     report.add(vec![
         both("1,000/s: ack p50, ms", Goal::Shown, |load| load.latency_ms(500)),
+        both("1,000/s: ack p95, ms", Goal::Shown, |load| load.latency_ms(950)),
         both("1,000/s: ack p99, ms", Goal::AtMost(5.0), |load| load.latency_ms(990)),
+        both("1,000/s: slowest ack, ms", Goal::Shown, |load| load.latency_ms(1000)),
         both("1,000/s: refused or failed", Goal::AtMost(0.0), not_accepted),
         product_line("1,000/s: accepted, not counted", Goal::AtMost(0.0), &product, not_counted),
     ]);
@@ -141,9 +171,9 @@ pub(crate) fn binary(report: &mut Report) -> Result<()> {
 
 fn traffic(pace: Pace, extent: Extent) -> Traffic<'static> {
     Traffic {
-        offer: Offer { connections: CONNECTIONS, pace, end: End::After(extent.run) },
+        offer: Offer { connections: CONNECTIONS, pace, warm_up: Duration::ZERO, end: End::After(extent.run) },
         issues: ISSUES,
-        sample_floor: SampleFloor::Unlimited,
+        settings: Settings::EVERY_PAYLOAD,
         machine: None,
         page: None,
     }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::body::templates;
 use crate::load::{self, Load, Offer};
-use crate::product::{Product, SampleFloor, Visible, database_bytes};
+use crate::product::{Product, Settings, Visible, database_bytes};
 use crate::report::{Report, say};
 use crate::server::Server;
 use crate::small::{SmallMachine, command};
@@ -19,7 +19,7 @@ use crate::wire::{Target, free_address};
 pub(crate) struct Traffic<'a> {
     pub(crate) offer: Offer,
     pub(crate) issues: usize,
-    pub(crate) sample_floor: SampleFloor,
+    pub(crate) settings: Settings,
     /// Where the server runs, when not on the whole machine.
     pub(crate) machine: Option<&'a SmallMachine>,
     /// A page that is read again and again meanwhile.
@@ -85,7 +85,7 @@ async fn run_bare(traffic: &Traffic<'_>) -> Result<Load> {
 async fn run_product(traffic: &Traffic<'_>) -> Result<ProductRun> {
     let temporary = fresh_folder()?;
     let folder = temporary.path().join("data");
-    let product = Product::start(&folder, traffic.sample_floor, traffic.machine).await?;
+    let product = Product::start(&folder, traffic.settings, traffic.machine).await?;
     let resident_mb = product.server.memory_mb("VmRSS")?;
     let target = product.create_project("bench")?;
     let token = product.create_token()?;

@@ -43,7 +43,7 @@ fn every_recorded_request_is_accepted_and_every_error_is_found() {
             events_of(recording).into_iter().map(move |(id, event)| (id, (&*recording.name, event)))
         })
         .collect();
-    assert!(expected.len() >= 10, "the recordings hold too few errors: {}", expected.len());
+    assert!(expected.len() >= 40, "the recordings hold too few errors: {}", expected.len());
     for (event_id, (name, sent)) in &expected {
         let found = api.get(&format!("/api/v1/events/{event_id}?project={}", project.slug));
         assert_eq!(found["event_id"], event_id.as_str(), "{name}");

@@ -94,6 +94,14 @@ impl Stage {
         })
     }
 
+    /// The first message on a channel that refused it for good: believed only when it goes on to, so it waits.
+    fn refused_delivery(&self, channel: &str) -> Value {
+        wait_until(&format!("the first {channel} delivery was refused"), SOON, || {
+            let first = self.deliveries(channel).into_iter().next();
+            first.filter(|delivery| delivery["state"] == "pending" && delivery["last_error"].is_string())
+        })
+    }
+
     /// Opens or acts on a path of the public pages as a browser does behind the base URL: from a page with
     /// `no-referrer` it sends no origin.
     fn browse(&self, method: Method, path: &str, form: &[(String, String)]) -> Answer {

@@ -47,9 +47,13 @@ impl Demo {
     }
 
     fn interrupt(&self) {
+        self.send(Signal::INT);
+    }
+
+    fn send(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id fits");
-        kill_process(Pid::from_raw(id).expect("a process id is not zero"), Signal::INT)
-            .expect("the demo can be interrupted");
+        kill_process(Pid::from_raw(id).expect("a process id is not zero"), signal)
+            .expect("the demo takes signals");
     }
 
     /// Waits for its end and checks that it left neither a folder nor a process.
@@ -139,6 +143,16 @@ fn ctrl_c_leaves_neither_a_server_nor_a_folder() {
         assert_eq!(ended.code, Some(130), "{}{}", ended.out, ended.err);
         assert!(ended.err.contains("interrupted"), "{}", ended.err);
     }
+}
+
+#[test]
+fn a_demo_that_is_killed_leaves_no_server() {
+    let demo = Demo::start(&[]);
+    demo.wait_for_server();
+    demo.send(Signal::KILL);
+    wait_until("the end of its server", INTERRUPTED_WITHIN, || {
+        servers_in(demo.place.path()).is_empty().then_some(())
+    });
 }
 
 #[test]

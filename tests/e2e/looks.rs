@@ -128,9 +128,11 @@ fn no_complaints(seen: &Value) {
     assert!(lines.is_empty(), "{} complaints:\n{}", lines.len(), lines.join("\n"));
 }
 
-/// A channel that was taken away: it refuses for good.
+/// A channel that refuses its first message for good and then is not there any more.
 fn refusing() -> Peer {
-    Peer::start(&vec![Reply::status(404); 100])
+    let mut replies = vec![Reply::status(404); 100];
+    replies[0] = Reply::status(400);
+    Peer::start(&replies)
 }
 
 /// The port of a mail server that is not there: its messages stay on the way.
@@ -161,6 +163,7 @@ fn fill(server: &Server) -> Project {
         let mut sent = event(&event_id(), "Strange", "warning");
         sent["exception"]["values"][0]["type"] = text.into();
         sent["exception"]["values"][0]["value"] = text.repeat(3).into();
+        sent["release"] = text.repeat(2).into();
         sent["tags"] = json!({ "note": text });
         sent["user"] = json!({ "id": text, "email": "someone@shop.example" });
         sent["breadcrumbs"] = json!([{ "message": text, "category": "navigation", "level": "error" }]);

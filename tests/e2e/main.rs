@@ -7,6 +7,7 @@ mod support;
 
 mod corpus;
 mod crash;
+mod damage;
 mod delivery;
 mod demo;
 mod disk;

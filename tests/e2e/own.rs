@@ -2,9 +2,7 @@
 
 use std::{
     io::Write as _,
-    os::unix::net::UnixDatagram,
     process::{Command, Stdio},
-    time::Duration,
 };
 
 use reqwest::Method;
@@ -12,13 +10,10 @@ use reqwest::Method;
 use super::support::{
     api::Api,
     events::{accept, event, event_id},
+    manager::Manager,
     server::{Server, Setup},
     tools::promtool,
-    wait_until,
 };
-
-/// Several times the period of the status line.
-const TOLD_WITHIN: Duration = Duration::from_secs(30);
 
 #[test]
 fn the_metrics_are_clean_in_the_eyes_of_promtool() {
@@ -45,28 +40,13 @@ fn the_metrics_are_clean_in_the_eyes_of_promtool() {
 
 #[test]
 fn the_service_manager_is_told_how_it_is_and_the_watchdog_is_fed() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_nonblocking(true).unwrap();
-    let setup = Setup::with(&[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "4000000")]);
-    let mut server = Server::start(setup);
-    let mut told = String::new();
-    let mut hears = |wanted: &str| {
-        wait_until(wanted, TOLD_WITHIN, || {
-            let mut message = [0; 4096];
-            while let Ok(length) = manager.recv(&mut message) {
-                told.push_str(&String::from_utf8_lossy(&message[..length]));
-                told.push('\n');
-            }
-            told.contains(wanted).then_some(())
-        });
-    };
-    hears("READY=1");
-    hears("WATCHDOG=1");
-    hears("STATUS=healthy · 0 open incidents · 0 messages to send · 0.0 events/s");
+    let mut manager = Manager::listen();
+    let mut server = Server::start(Setup::with(&manager.settings()));
+    manager.hears("READY=1");
+    manager.hears("WATCHDOG=1");
+    manager.hears("STATUS=healthy · 0 open incidents · 0 messages to send · 0.0 events/s");
     assert!(server.stop(), "{}", server.log_tail());
-    hears("STOPPING=1");
+    manager.hears("STOPPING=1");
 }
 
 /// Hashing a password takes 19 MiB; what it took must not stay behind in every thread that hashed once.

@@ -23,7 +23,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// A program that reports twice, then says that it is still there.
 const PYTHON: &str = r#"
 from monitoring import capture_error, captureError
-class Odd:
+class Odd(Exception):
     def __str__(self): raise RuntimeError("no text")
 capture_error(Odd())
 loop = {}; loop["loop"] = loop
@@ -31,7 +31,10 @@ capture_error(ValueError("unsendable"), context=loop)
 try:
     {}["order"]
 except KeyError as error:
-    captureError(error, context={"cart": object()}, severity="critical", user_id="7")
+    class Mute:
+        def __repr__(self): raise RuntimeError("no text")
+    odd = {"mute": Mute(), "long": 10 ** 5000, "order": 7, Odd(): 1}
+    captureError(error, context={"cart": object(), "odd": odd}, severity="critical", user_id="7")
 print("still here")
 "#;
 
@@ -39,8 +42,14 @@ const NODE: &str = r#"
 const { captureError } = require("./monitoring.cjs");
 (async () => {
   await captureError({ get message() { throw new Error("no text"); } });
-  const loop = { big: 10n }; loop.loop = loop;
-  try { undefined.id; } catch (error) { await captureError(error, { context: loop, severity: "critical", userId: "7" }); }
+  const shared = { name: "shop" };
+  const loop = { big: 10n, first: shared, second: shared, at: new Date(0), failed: new RangeError("inner") }; loop.loop = loop;
+  Object.defineProperty(loop, "getter", { enumerable: true, get() { throw new Error("unreadable"); } });
+  loop.toJson = { toJSON() { throw new Error("no JSON"); } };
+  try { undefined.id; } catch (error) {
+    error.cause = new Error("the shelf is empty");
+    await captureError(error, { context: loop, severity: "critical", userId: "7" });
+  }
   console.log("still here");
 })();
 "#;
@@ -55,6 +64,10 @@ fn the_python_reporter_reports_and_never_raises() {
     assert_eq!(event["level"], "fatal", "{event}");
     assert_eq!(event["user"]["id"], "7", "{event}");
     assert!(event["extra"]["stack_trace"].as_str().unwrap().contains("app.py"), "{event}");
+    let odd = &event["contexts"]["context"]["odd"];
+    let unshown = "[Mute that cannot be shown]";
+    assert_eq!((odd["order"].as_i64(), odd["mute"].as_str()), (Some(7), Some(unshown)), "{event}");
+    find(&server, &project, "Odd: [Odd that cannot be shown]");
 }
 
 #[test]
@@ -65,7 +78,17 @@ fn the_typescript_reporter_reports_and_never_throws() {
     run(node().arg("app.cjs"), folder.path());
     let event = find(&server, &project, "TypeError: Cannot read properties of undefined (reading 'id')");
     assert_eq!(event["level"], "fatal", "{event}");
-    assert_eq!(event["contexts"]["context"]["big"], "10", "{event}");
+    let context = &event["contexts"]["context"];
+    let shown =
+        ["big", "getter", "toJson", "loop", "at"].map(|name| context[name].as_str().unwrap_or_default());
+    assert_eq!(
+        shown,
+        ["10", "[unreadable]", "[unreadable]", "[seen above]", "1970-01-01T00:00:00.000Z"],
+        "{event}"
+    );
+    assert_eq!((&context["first"]["name"], &context["second"]["name"]), (&"shop".into(), &"shop".into()));
+    assert!(context["failed"].as_str().unwrap().contains("RangeError: inner"), "{event}");
+    assert!(event["extra"]["stack_trace"].as_str().unwrap().contains("Caused by: Error: the shelf is empty"));
     assert!(event["extra"]["stack_trace"].as_str().unwrap().contains("app.cjs"), "{event}");
 }
 

@@ -270,7 +270,7 @@ async fn a_test_that_fails_says_what_to_do_and_does_not_arrive_tomorrow() {
     desk.done(&format!("{place}/test"), &[]).await;
     desk.run("notify.tests").await;
     let text = desk.look(&place).await;
-    assert!(text.contains("broken") && text.contains("What to do:</b> Nothing takes a POST"), "{text}");
+    assert!(text.contains("failing") && text.contains("What to do:</b> Nothing takes a POST"), "{text}");
     // What a person paused a test does not unpause, however it ends.
     desk.done(&format!("{place}/pause"), &[]).await;
     desk.done(&format!("{place}/test"), &[]).await;

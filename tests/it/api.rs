@@ -88,7 +88,7 @@ impl House {
         let app = HttpApp::new()
             .app_data(self.state.clone())
             .wrap(middleware::from_fn(request::identify))
-            .configure(|config| api::routes(config, self.state.config.limits.api_body_bytes_max));
+            .configure(api::routes);
         let service = test::init_service(app).await;
         let mut asked = test::TestRequest::default().method(method).uri(path);
         if let Some(token) = token {
@@ -263,6 +263,47 @@ async fn a_silence_is_begun_and_ended_by_those_who_may() {
         let answer = house.refused(Method::POST, path, Some(token), body.clone()).await;
         assert_eq!(answer.status.as_u16(), expected, "{body:?}: {}", answer.body);
     }
+    let hours = "Say in `hours` how long it is silent: a whole number from 1 to 744 (31 days).";
+    let reason = "Say in `reason` why it is silenced: the next person wants to know.";
+    for (body, detail) in [
+        (json!({"project": "shop", "hours": 0, "reason": "move"}), hours),
+        (json!({"project": "shop", "hours": -1, "reason": "move"}), hours),
+        (json!({"project": "shop", "hours": 1.5, "reason": "move"}), hours),
+        (json!({"project": "shop", "hours": "2", "reason": "move"}), hours),
+        (json!({"project": "shop", "reason": "move"}), hours),
+        (json!({"project": "shop", "hours": 2}), reason),
+        (json!({"project": "shop", "hours": 2, "reason": " "}), reason),
+        (
+            json!({"project": "shop", "hours": 2, "reason": "x".repeat(201)}),
+            "The reason is too long: use at most 200 characters.",
+        ),
+        (
+            json!({"project": "shop", "hours": 2, "reason": "a\u{202e}b"}),
+            "The reason holds a character that cannot be seen (U+202E): take it out.",
+        ),
+        (
+            json!({"hours": 2, "reason": "move"}),
+            "Say in `project` which project is silenced, by its slug or number: only those who see every project may \
+             leave it out.",
+        ),
+        (
+            json!({"project": "shop", "key": "a*b", "hours": 2, "reason": "move"}),
+            "The key is that of an incident, such as rate:1, or the beginning of some and then *, such as issue:1:*; \
+             leave it out to silence every key.",
+        ),
+        (
+            json!({"project": "shop", "key": "x".repeat(201), "hours": 2, "reason": "move"}),
+            "The key is too long: those of incidents have at most 200 bytes.",
+        ),
+        (
+            json!({"project": "shop", "hours": 2, "reason": "move", "until": 1}),
+            "The body does not fit: unknown field `until`, expected one of `project`, `key`, `hours`, `reason` at line \
+             1 column 51. /api/v1/openapi.json describes it.",
+        ),
+    ] {
+        let answer = house.refused(Method::POST, path, Some(&writer), Some(body.clone())).await;
+        assert_eq!((answer.status.as_u16(), answer.body["detail"].as_str()), (400, Some(detail)), "{body}");
+    }
     for key in ["issue:*:1", "**", "", &"x".repeat(201)] {
         let body = Some(json!({"project": "shop", "key": key, "hours": 2, "reason": "move"}));
         let answer = house.refused(Method::POST, path, Some(&writer), body).await;
@@ -290,5 +331,34 @@ async fn a_silence_is_begun_and_ended_by_those_who_may() {
     let incidents = silenced(house.get("/api/v1/incidents", &everything).await);
     assert!(incidents.contains(&(json!("shop"), json!(false))), "what still fires is told: {incidents:?}");
     assert_eq!(house.refused(Method::POST, &end, Some(&writer), None).await.status.as_u16(), 404);
+    house.state.store.stop();
+}
+
+#[actix_web::test]
+async fn an_incident_is_silenced_with_what_joins_it_while_it_lasts() {
+    let house = House::build().await;
+    let shop = house.project("Shop").await;
+    let (writer, reader) = (house.token("write", Some(&shop)).await, house.token("read", Some(&shop)).await);
+    house.throw(&shop, EventId([1; 16]), "PaymentFailed", "fatal").await;
+    let incidents = house.get("/api/v1/incidents", &reader).await;
+    let incident = incidents["items"][0]["id"].clone();
+    let path = format!("/api/v1/incidents/{}/silence", incident.as_str().unwrap());
+    let wanted = |hours: i64| Some(json!({"hours": hours, "reason": "known"}));
+    assert_eq!(house.refused(Method::POST, &path, Some(&reader), wanted(2)).await.status.as_u16(), 403);
+    assert_eq!(house.refused(Method::POST, &path, Some(&writer), wanted(0)).await.status.as_u16(), 400);
+    let silenced = house.ask(Method::POST, &path, Some(&writer), wanted(2)).await;
+    assert_eq!((silenced.status, &silenced.body["silenced"]), (StatusCode::OK, &json!(true)));
+    let silences = house.get("/api/v1/silences", &reader).await;
+    let items = silences["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["incident"], &items[0]["key"]), (1, &incident, &Value::Null));
+    house.throw(&shop, EventId([2; 16]), "NoSuchOrder", "fatal").await;
+    let incidents = house.get("/api/v1/incidents", &reader).await;
+    assert_eq!(incidents["items"].as_array().unwrap().len(), 1);
+    assert_eq!(incidents["items"][0]["silenced"], true, "what joined it is silent too");
+    let resolve = path.replace("/silence", "/resolve");
+    assert_eq!(house.ask(Method::POST, &resolve, Some(&writer), None).await.status, StatusCode::OK);
+    let silences = house.get("/api/v1/silences", &reader).await;
+    assert_ne!(silences["items"][0]["ended_at"], Value::Null);
+    assert_eq!(house.refused(Method::POST, &path, Some(&writer), wanted(2)).await.status.as_u16(), 409);
     house.state.store.stop();
 }

@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tocsin::app::first_words;
+use tocsin::config::Config;
 use tocsin::outbound::header::{HeaderMap, HeaderValue};
 use tocsin::outbound::{Method, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -25,7 +26,15 @@ struct Door {
 
 impl Door {
     async fn open() -> Self {
-        let house = House::with(|config| config.ingest.events_per_minute = 100_000).await;
+        Self::with(|_| ()).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let changed = |config: &mut Config| {
+            config.ingest.events_per_minute = 100_000;
+            change(config);
+        };
+        let house = House::with(changed).await;
         let key = first_words(&house.state).await.unwrap().public_key;
         Self { house, key }
     }
@@ -203,6 +212,43 @@ async fn a_connection_that_lies_about_its_body_stores_nothing() {
         Some(200)
     );
     door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_being_read_are_bounded_together() {
+    let door = Door::with(|config| config.limits.waiting_bytes_max = 2 << 20).await;
+    let memory = door.house.state.store.memory().clone();
+    let errors = door.path("/api/v1/errors");
+    let mut slow = TcpStream::connect(door.house.address).await.unwrap();
+    let head = format!("POST {errors} HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\n");
+    slow.write_all(&[head.as_bytes(), &vec![b' '; 600_000]].concat()).await.unwrap();
+    until(|| memory.held() > 500_000).await;
+
+    let large = json!({ "message": "x".repeat(1_000_000) }).to_string().into_bytes();
+    let send =
+        async |path: &str| door.house.send_with(Method::POST, path, HeaderMap::new(), large.clone()).await;
+    let crowded = send(&errors).await;
+    assert_eq!(crowded.status, 503, "{}", crowded.text());
+    assert_eq!(crowded.headers["retry-after"], "2");
+    assert_eq!(send(&door.path("/api/1/envelope/")).await.status, 429, "SDKs wait on 429");
+    let small = door.event(br#"{"message":"m"}"#).await;
+    assert_eq!(small.status, 200, "few large ones keep small ones not out: {}", small.text());
+
+    drop(slow);
+    until(|| memory.held() == 0).await;
+    assert_eq!(send(&errors).await.status, 201);
+    until(|| memory.held() == 0).await;
+    door.close().await;
+}
+
+/// Waits for what another thread does.
+async fn until(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WITHIN, waiting).await.expect("it happens");
 }
 
 #[tokio::test(flavor = "multi_thread")]

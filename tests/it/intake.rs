@@ -1,5 +1,7 @@
 //! The door of intake: quotas, strangers, secrets.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tocsin::accounts::keys::{self, KeySettings};
 use tocsin::accounts::tokens::{self, NewToken};
@@ -52,6 +54,10 @@ impl House {
     }
 }
 
+fn points(count: usize) -> Value {
+    Value::from(vec![json!({ "type": "a", "value": 1 }); count])
+}
+
 fn line(name: &str, quantity: i64) -> (String, i64) {
     (name.to_owned(), quantity)
 }
@@ -95,14 +101,13 @@ async fn no_secret_of_a_metric_or_a_deploy_reaches_the_disk() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_held_against_the_quota_before_anything_is_written() {
     let house = House::open().await;
-    let key = house.key(KeyKind::Server, 3).await;
+    let key = house.key(KeyKind::Server, 5).await;
     let metrics = format!("/api/v1/metrics?sentry_key={key}");
-    let points = |count: usize| Value::from(vec![json!({ "type": "a", "value": 1 }); count]);
-    let many = house.post(&metrics, &points(4)).await;
+    let many = house.post(&metrics, &points(6)).await;
     assert_eq!(many.status, 413, "more than will ever be let through at once");
-    assert!(json(&many)["detail"].as_str().unwrap().contains('3'), "{}", many.text());
+    assert!(json(&many)["detail"].as_str().unwrap().contains('5'), "{}", many.text());
     assert_eq!(house.post(&metrics, &points(2)).await.status, 201);
-    let refused = house.post(&metrics, &points(2)).await;
+    let refused = house.post(&metrics, &points(3)).await;
     assert_eq!(refused.status, 429);
     assert_eq!(refused.headers["retry-after"], "60");
     let deploy = json!({ "release": "1", "environment": "production" });
@@ -117,26 +122,80 @@ async fn every_request_is_held_against_the_quota_before_anything_is_written() {
     assert_eq!(refused.status, 429);
     assert_eq!(refused.headers["x-sentry-rate-limits"], "60:session:key:key_quota");
     assert_eq!(house.send_text(&envelope, "{}\n").await.status, 429, "an empty one is a request too");
-    for _ in 0..3 {
+    for _ in 0..5 {
         assert_eq!(house.send_text(&envelope, &format!("{EVENT}{SESSION}")).await.status, 200);
     }
-    assert_eq!(house.number("SELECT count(*) FROM events").await, 3, "errors have the quota to themselves");
+    assert_eq!(house.number("SELECT count(*) FROM events").await, 5, "errors have the quota to themselves");
     let refused = house.send_text(&envelope, EVENT).await;
     assert_eq!(refused.status, 429);
     assert_eq!(refused.headers["x-sentry-rate-limits"], "60:default;error:key:key_quota");
     assert_eq!(house.send_text(&format!("/api/1/store/?sentry_key={key}"), "{}").await.status, 429);
     let error = format!("/api/v1/errors?sentry_key={key}");
     assert_eq!(house.post(&error, &json!({ "message": "m" })).await.status, 429);
-    assert_eq!(house.number("SELECT count(*) FROM events").await, 3);
+    assert_eq!(house.number("SELECT count(*) FROM events").await, 5);
     assert_eq!(
         house.ledger().await,
         [
             line("over_limit.deploy@1", 1),
             line("over_limit.error@1", 3),
-            line("over_limit.metric@1", 6),
-            line("over_limit.session@1", 5),
+            line("over_limit.metric@1", 9),
+            line("over_limit.session@1", 7),
         ]
     );
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_over_the_quota_is_refused_before_its_body_is_looked_at() {
+    let house = House::open().await;
+    let key = house.key(KeyKind::Server, 1).await;
+    assert_eq!(house.post(&format!("/api/v1/metrics?sentry_key={key}"), &points(1)).await.status, 201);
+    assert_eq!(
+        house.post(&format!("/api/v1/errors?sentry_key={key}"), &json!({ "message": "m" })).await.status,
+        201
+    );
+    for path in ["/api/v1/metrics", "/api/v1/deploys", "/api/v1/errors"] {
+        let refused = house.send_broken(&format!("{path}?sentry_key={key}")).await;
+        assert_eq!(refused.status, 429, "{path}: {}", refused.text());
+        assert_eq!(refused.headers["retry-after"], "60", "{path}");
+        assert!(json(&refused)["detail"].as_str().unwrap().contains("quota"), "{}", refused.text());
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_when_told_gets_as_many_points_through_as_the_quota_has() {
+    let house = House::open().await;
+    let key = house.key(KeyKind::Server, 3).await;
+    let metrics = format!("/api/v1/metrics?sentry_key={key}");
+    assert_eq!(house.post(&metrics, &points(1)).await.status, 201);
+    house.clock.advance(Duration::from_secs(10));
+    let refused = house.post(&metrics, &points(3)).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.headers["retry-after"], "60", "the refused request itself counted as one");
+    house.clock.advance(Duration::from_mins(1));
+    assert_eq!(house.post(&metrics, &points(3)).await.status, 201);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_odd_about_an_error_stands_on_its_event() {
+    let house = House::open().await;
+    let key = house.key(KeyKind::Server, 600).await;
+    let odd = json!({ "message": 5, "severity": "loud", "retryable": "yes", "event_id": "zz" });
+    let taken = house.post(&format!("/api/v1/errors?sentry_key={key}"), &odd).await;
+    assert_eq!(taken.status, 201, "{}", taken.text());
+    let taken = json(&taken);
+    let token = house.token("read").await;
+    let issue = taken["issue_id"].as_str().unwrap();
+    let listed = json(&house.get(&format!("/api/v1/issues/{issue}/events"), Some(&token)).await);
+    assert_eq!(listed["items"][0]["event_id"], taken["event_id"]);
+    let id = taken["event_id"].as_str().unwrap();
+    let event = json(&house.get(&format!("/api/v1/events/{id}"), Some(&token)).await);
+    let warnings = event["warnings"].as_array().unwrap();
+    for path in ["message", "severity", "retryable", "event_id"] {
+        assert!(warnings.iter().any(|warning| warning["path"] == path), "{path}: {event}");
+    }
     house.stop().await;
 }
 
@@ -164,7 +223,7 @@ async fn what_an_envelope_loses_is_counted_item_by_item() {
     let house = House::open().await;
     let key = house.key(KeyKind::Server, 600).await;
     let scarce = house.key(KeyKind::Server, 2).await;
-    let logs = "{\"type\":\"log\",\"item_count\":5}\n{}\n";
+    let logs = "{\"type\":\"log\",\"item_count\":5}\n{\"items\":[]}\n";
     let place = |key| format!("/api/1/envelope/?sentry_key={key}");
 
     let unreadable = format!("{{}}\n{{\"type\":\"event\"}}\nnonsense\n{SESSION}{logs}");

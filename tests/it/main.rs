@@ -2,6 +2,7 @@
 
 mod alarms;
 mod api;
+mod forms;
 mod hostile;
 mod intake;
 mod layers;
@@ -9,6 +10,7 @@ mod overview;
 mod own;
 mod pages;
 mod people;
+mod refusals;
 mod retention;
 mod schema;
 mod support;

@@ -1,4 +1,4 @@
-//! The overview: what needs somebody, what is loud, and what could not be heard. And that pages wear styles that exist.
+//! The overview and the welcome page: what needs somebody, what is loud, and what could not be heard. And that pages wear styles that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,6 +56,23 @@ async fn an_empty_house_says_what_is_missing_and_how_to_mend_it() {
     let (_, viewer) = sign_in(&house, "viewer@shop.example", Role::Viewer).await;
     let page = look(&house, &viewer).await;
     assert!(page.contains("Nobody can be rung") && !page.contains("href=\"/channels\""), "{page}");
+    house.stop().await;
+}
+
+#[actix_web::test]
+async fn the_welcome_page_waits_for_the_first_event_and_shows_what_was_heard() {
+    let house = House::open().await;
+    let key = house.text("SELECT lower(hex(public_key)) FROM dsn_keys LIMIT 1").await;
+    let (_, ada) = sign_in(&house, "ada@shop.example", Role::Owner).await;
+    let welcome = async || house.get_page("/projects/default/welcome", &ada).await.text();
+    let page = welcome().await;
+    assert!(page.contains("Waiting for the first event…") && page.contains(&key), "{page}");
+    // The page asks for this part again whenever its stream says that issues changed.
+    assert!(page.contains("id=\"heard\" data-live=\"issues\""), "{page}");
+    report(&house, &key, "PaymentError", "high").await;
+    let page = welcome().await;
+    assert!(page.contains("<h2>Heard</h2>") && page.contains("PaymentError"), "{page}");
+    assert!(!page.contains("Waiting for the first event…"), "{page}");
     house.stop().await;
 }
 

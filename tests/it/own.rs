@@ -5,11 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tocsin::app::{first_words, send_test};
 use tocsin::base::Timestamp;
+use tocsin::config::BaseUrl;
 use tocsin::lifecycle::StopReason;
 use tocsin::lifecycle::control::{Answer, TestKind};
 use tocsin::outbound::Method;
-use tocsin::outbound::header::HeaderMap;
+use tocsin::outbound::header::{self, HeaderMap, HeaderValue};
 use tocsin::store::{Error, Options, Store};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::support::{House, Peer, START, json, ring_at};
 
@@ -49,6 +52,17 @@ async fn an_outbox_that_is_stuck_rings_and_is_over_when_it_moves_again() {
         )
     };
     house.state.store.write("test.stuck", stuck).await.unwrap();
+    // One recipient's mailbox that is full is no outbox that is stuck.
+    let put_off = |tx: &tocsin::store::WriteTx<'_>| {
+        tx.insert(
+            "INSERT INTO deliveries (uid, cause, purpose, severity, channel_id, content, state, created_at,
+                                     next_attempt_at, recipient, follows)
+             SELECT randomblob(16), 'incident', 'opened', 'low', id, '{}', 'pending', ?1, ?2, 'a@example.com', 1
+             FROM channels",
+            [(START - Duration::from_hours(1)).as_micros(), Timestamp::MAX.as_micros()],
+        )
+    };
+    house.state.store.write("test.put_off", put_off).await.unwrap();
     house.clock.advance(Duration::from_mins(9));
     house.run("self.watch").await;
     assert_eq!(own_incident(&house, "self:outbox").await, None);
@@ -198,6 +212,50 @@ async fn metrics_count_what_came_and_what_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_others_reach_tocsin_metrics_need_a_token_from_everywhere() {
+    let house = House::with(|config| {
+        config.server.base_url = Some(BaseUrl::parse("https://tocsin.example.com").unwrap());
+    })
+    .await;
+    let refused = house.get("/metrics", None).await;
+    assert_eq!(refused.status, 401);
+    assert!(refused.text().contains("a token with the scope metrics"), "{}", refused.text());
+    let token = house.token("metrics").await;
+    assert_eq!(house.get("/metrics", Some(&token)).await.status, 200);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_cannot_be_read_is_refused_in_the_frame_of_a_page() {
+    let house = House::open().await;
+    let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
+    let page = house.send_with(Method::GET, "/sign-in?next=/&next=/", headers, Vec::new()).await;
+    assert_eq!(page.status, 400);
+    let text = page.text();
+    assert!(text.contains("<html") && text.contains("This address cannot be read"), "{text}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_method_is_told_in_the_words_of_its_path() {
+    let house = House::open().await;
+    for (path, media_type) in [
+        ("/api/1/envelope/", "application/json"),
+        ("/api/1/store", "application/json"),
+        ("/api/v1/errors", "application/problem+json"),
+        ("/api/v1/metrics", "application/problem+json"),
+        ("/api/v1/deploys", "application/problem+json"),
+    ] {
+        let answer = house.send_with(Method::PUT, path, HeaderMap::new(), Vec::new()).await;
+        assert_eq!(answer.status, 405, "{path}");
+        assert_eq!(answer.headers["content-type"], media_type, "{path}");
+        assert_eq!(answer.headers["access-control-allow-origin"], "*", "{path}");
+        assert_eq!(json(&answer)["detail"], "PUT is not possible here: send POST.", "{path}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_test_error_goes_through_the_real_door_and_is_found_again() {
     let house = House::open().await;
     let Answer::Sent { items } = send_test(&house.state, house.address, TestKind::Error).await else {
@@ -289,6 +347,19 @@ async fn stored_errors_can_be_asked_for_in_sql() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stored_metrics_can_be_asked_for_in_sql() {
+    let house = House::open().await;
+    let key = first_words(&house.state).await.unwrap().public_key;
+    let reported = json!({ "type": "database_query", "value": 1500.5, "metadata": { "query": "SELECT 1" } });
+    let taken = house.post(&format!("/api/v1/metrics?sentry_key={key}"), &reported).await;
+    assert_eq!(taken.status, 201, "{}", taken.text());
+    let row = "SELECT type || '|' || value || '|' || (metadata ->> '$.query') || '|' || created_at
+               FROM system_metrics WHERE id > 0";
+    assert_eq!(house.text(row).await, "database_query|1500.5|SELECT 1|2027-01-15 08:00:00.000");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_ends_by_itself_ends_the_process_as_a_failure() {
     let house = House::open().await;
     // Nothing else ends it from outside; to those around it a fault looks the same.
@@ -309,4 +380,41 @@ async fn what_was_turned_away_last_stands_in_the_ledger_after_a_stop() {
         store.read_now(|tx| tx.one("SELECT sum(quantity) FROM outcomes", [], |row| row.get::<_, i64>(0)));
     assert_eq!(refused.map_err(|error: Error| error).unwrap(), 1);
     store.stop();
+}
+
+/// One request on a connection that stays open, and the head of its answer; nothing where the server closed it.
+async fn ask_on(connection: &mut TcpStream) -> String {
+    // A connection that was closed may refuse this, or take it and answer nothing.
+    let asked = connection.write_all(b"GET /api/ping HTTP/1.1\r\nhost: tocsin\r\n\r\n").await;
+    let mut answer = Vec::new();
+    while asked.is_ok() && !answer.ends_with(b"}") {
+        let mut part = [0; 4096];
+        match connection.read(&mut part).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => answer.extend(&part[..count]),
+        }
+    }
+    String::from_utf8(answer).unwrap().to_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_lets_nobody_in_and_answers_who_is_connected() {
+    let house = House::open().await;
+    let mut connected = TcpStream::connect(house.address).await.unwrap();
+    let answer = ask_on(&mut connected).await;
+    assert!(answer.starts_with("http/1.1 200") && !answer.contains("connection: close"), "{answer}");
+    house.begin_stop();
+    loop {
+        let answer = ask_on(&mut connected).await;
+        assert!(answer.starts_with("http/1.1 200"), "it was cut off: {answer:?}");
+        if answer.contains("connection: close") {
+            break;
+        }
+    }
+    assert!(
+        TcpStream::connect(house.address).await.is_err(),
+        "the door is shut before anybody is told to leave"
+    );
+    assert_eq!(connected.read(&mut [0]).await.unwrap(), 0, "the connection ends as it was told");
+    house.stop().await;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use actix_web::{
     App,
-    cookie::Cookie,
+    cookie::{Cookie, SameSite},
     http::{StatusCode, header},
     middleware::from_fn,
     test, web,
@@ -29,6 +29,7 @@ use tocsin::{
         AppState,
         admin::{for_people, live::Stopping, routes},
     },
+    incidents::{Signal, SignalKind, Source, queries},
     issues::{
         incoming::{Incoming, Origin},
         record::Recorded,
@@ -90,9 +91,12 @@ impl House {
             response.headers().get(name).map(|value: &header::HeaderValue| value.to_str().unwrap().to_owned())
         };
         let (location, cookie) = (text_of(header::LOCATION).unwrap_or_default(), text_of(header::SET_COOKIE));
+        let set = response.headers().get_all(header::SET_COOKIE);
+        let cookies = set.map(|value| value.to_str().unwrap().to_owned()).collect();
+        let cache = text_of(header::CACHE_CONTROL).unwrap_or_default();
         let status = response.status();
         let text = String::from_utf8(test::read_body(response).await.to_vec()).unwrap();
-        Answer { status, location, cookie, text }
+        Answer { status, location, cookie, cookies, cache, text }
     }
 
     pub(crate) async fn user(&self, email: &str, role: Role) -> users::User {
@@ -146,6 +150,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) location: String,
     pub(crate) cookie: Option<String>,
+    pub(crate) cookies: Vec<String>,
+    pub(crate) cache: String,
     pub(crate) text: String,
 }
 
@@ -194,10 +200,24 @@ async fn a_password_signs_in_and_guessing_is_stopped() {
     };
     let right = house.send(sign_in(PASSWORD)).await;
     assert_eq!((right.status, right.location.as_str()), (StatusCode::SEE_OTHER, "/"));
+    let device = Cookie::parse(right.cookies[1].clone()).unwrap();
+    assert_eq!((device.name(), device.path()), ("tocsin_device", Some("/sign-in")));
+    assert!(device.http_only() == Some(true) && device.same_site() == Some(SameSite::Lax));
     for _ in 0..10 {
         assert_eq!(house.send(sign_in("a wrong password")).await.status, StatusCode::UNAUTHORIZED);
     }
     assert_eq!(house.send(sign_in(PASSWORD)).await.status, StatusCode::TOO_MANY_REQUESTS);
+    let forged = Cookie::new("tocsin_device", "bm90IG91cnM");
+    assert_eq!(house.send(sign_in(PASSWORD).cookie(forged)).await.status, StatusCode::TOO_MANY_REQUESTS);
+    let known = house.send(sign_in(PASSWORD).cookie(device.clone())).await;
+    assert_eq!(known.status, StatusCode::SEE_OTHER, "a browser that signed in before is not kept out");
+    let other = [("email", "bob@shop.example"), ("password", PASSWORD)];
+    let other = || test::TestRequest::post().uri("/sign-in").set_form(other).cookie(device.clone());
+    for _ in 0..10 {
+        assert_eq!(house.send(other()).await.status, StatusCode::UNAUTHORIZED);
+    }
+    let strange = house.send(other()).await;
+    assert_eq!(strange.status, StatusCode::TOO_MANY_REQUESTS, "it is known to its own account alone");
     let foreign = sign_in(PASSWORD).insert_header(("sec-fetch-site", "cross-site"));
     assert_eq!(house.send(foreign).await.status, StatusCode::FORBIDDEN);
 }
@@ -300,7 +320,12 @@ async fn signing_out_everywhere_else_leaves_this_browser() {
     let house = House::build().await;
     let user = house.user("ada@shop.example", Role::Owner).await;
     let (here, there) = (house.visitor(&user).await, house.visitor(&user).await);
-    assert_eq!(house.send(get(&there, "/account")).await.status, StatusCode::OK);
+    let page = house.send(get(&there, "/account")).await;
+    assert_eq!(
+        (page.status, page.cache.as_str()),
+        (StatusCode::OK, "no-store"),
+        "Back shows nothing after signing out"
+    );
     let fields = [("csrf", here.csrf.as_str())];
     house.send(post(&here, "/account/sessions/end-others", &fields)).await;
     assert_eq!(house.send(get(&there, "/account")).await.status, StatusCode::SEE_OTHER);
@@ -388,4 +413,38 @@ async fn a_key_changed_on_the_page_lets_in_by_its_new_settings_from_the_next_eve
     assert!(page.contains("value=\"60\"") && page.contains(">https://shop.example</textarea>"), "{page}");
     assert!(!house.send(get(&viewer, "/projects/default")).await.text.contains(&place));
     assert!(house.send(get(&ada, "/audit")).await.text.contains("key.update"));
+}
+
+#[actix_web::test]
+async fn the_silence_of_an_incident_is_named_on_its_page_and_among_the_silences() {
+    let house = House::build().await;
+    let member = house.user("member@shop.example", Role::Member).await;
+    let visitor = house.visitor(&member).await;
+    let signal = Signal {
+        project: Some(ProjectId(1)),
+        service: None,
+        key: "rate:1".to_owned(),
+        source: Source::ErrorRate,
+        severity: Severity::High,
+        summary: "12 errors in 5 minutes".to_owned(),
+        detail: serde_json::json!({}),
+        first_bad_at: NOON,
+        observed_at: NOON,
+        kind: SignalKind::Firing,
+    };
+    let incidents = house.state.incidents.clone();
+    let raise = move |tx: &WriteTx<'_>| incidents.raise(tx, NOON, &signal);
+    let number = house.state.store.write("raise", raise).await.unwrap().incident.unwrap();
+    let find = move |tx: &ReadTx<'_>| queries::find_by_number(tx, number);
+    let place = format!("/incidents/{}", house.state.store.read(find).await.unwrap().unwrap().id);
+    assert!(!house.send(get(&visitor, &place)).await.text.contains("Silenced by"));
+    let fields = [("csrf", visitor.csrf.as_str()), ("hours", "4"), ("reason", "known, a fix is on its way")];
+    let done = house.send(post(&visitor, &format!("{place}/silence"), &fields)).await;
+    assert_eq!(done.location, place);
+    let page = house.send(get(&visitor, &place)).await.text;
+    assert!(page.contains("Silenced by member@shop.example until"), "{page}");
+    assert!(page.contains("known, a fix is on its way"));
+    let silences = house.send(get(&visitor, "/silences")).await.text;
+    assert!(silences.contains(&format!("<a href=\"{place}\">incident #1</a>, while it lasts")), "{silences}");
+    house.state.store.stop();
 }

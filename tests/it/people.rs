@@ -1,6 +1,6 @@
 //! People, tokens and the audit log: who may change whom, what is shown once, and what trace it leaves.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use actix_web::{cookie::Cookie, http::StatusCode, test};
 use serde_json::json;
@@ -24,17 +24,17 @@ use tocsin::{
 use crate::pages::{Answer, House, NOON, PASSWORD, Visitor, get, post};
 
 /// An owner, a member and a viewer, each with a browser.
-struct Team {
-    house: House,
+pub(crate) struct Team {
+    pub(crate) house: House,
     ada: User,
     mia: User,
-    owner: Visitor,
+    pub(crate) owner: Visitor,
     member: Visitor,
     viewer: Visitor,
 }
 
 impl Team {
-    async fn gather() -> Team {
+    pub(crate) async fn gather() -> Team {
         Self::around(House::build().await).await
     }
 
@@ -47,12 +47,12 @@ impl Team {
         Team { house, ada, mia, owner, member, viewer }
     }
 
-    async fn get(&self, visitor: &Visitor, place: &str) -> Answer {
+    pub(crate) async fn get(&self, visitor: &Visitor, place: &str) -> Answer {
         self.house.send(get(visitor, place)).await
     }
 
     /// A form with its proof.
-    async fn post(&self, visitor: &Visitor, place: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post(&self, visitor: &Visitor, place: &str, fields: &[(&str, &str)]) -> Answer {
         let mut all = vec![("csrf", visitor.csrf.as_str())];
         all.extend_from_slice(fields);
         self.house.send(post(visitor, place, &all)).await
@@ -62,7 +62,7 @@ impl Team {
         self.house.state.store.read(move |tx| users::find_by_uid(tx, id)).await.unwrap()
     }
 
-    async fn tokens(&self) -> Vec<ApiToken> {
+    pub(crate) async fn tokens(&self) -> Vec<ApiToken> {
         self.house.state.store.read(tokens::list).await.unwrap()
     }
 
@@ -72,7 +72,7 @@ impl Team {
         self.house.state.store.read(list).await.unwrap()
     }
 
-    async fn project(&self, name: &str) -> ProjectId {
+    pub(crate) async fn project(&self, name: &str) -> ProjectId {
         let (by, entropy) = (By::tocsin(NOON), self.house.entropy.clone());
         let new = NewProject { name: name.to_owned(), slug: None };
         let make = move |tx: &WriteTx<'_>| projects::create_with_key(tx, &by, &entropy, &new);
@@ -85,11 +85,11 @@ fn of(user: &User, rest: &str) -> String {
 }
 
 /// What stands between two texts of a page.
-fn between<'p>(page: &'p str, before: &str, after: &str) -> &'p str {
+pub(crate) fn between<'p>(page: &'p str, before: &str, after: &str) -> &'p str {
     page.split_once(before).unwrap().1.split_once(after).unwrap().0
 }
 
-fn secret_of(answer: &Answer) -> String {
+pub(crate) fn secret_of(answer: &Answer) -> String {
     between(&answer.text, "id=\"secret\">", "</code>").to_owned()
 }
 
@@ -165,6 +165,7 @@ async fn an_invitation_is_shown_once_and_lets_in_once() {
     assert_eq!((entered.status, entered.location.as_str()), (StatusCode::SEE_OTHER, "/account"));
     let again = team.house.send(test::TestRequest::post().uri(path).set_form([("x", "")])).await;
     assert_eq!(again.status, StatusCode::GONE);
+    team.house.state.clock.advance(Duration::from_secs(6));
     let twice = team.post(&team.owner, "/people", &fields).await;
     assert_eq!(twice.status, StatusCode::BAD_REQUEST);
     assert!(twice.text.contains("There is a user eve@shop.example already"));
@@ -296,6 +297,7 @@ async fn a_token_ends_where_its_maker_may_no_more_what_it_does() {
     team.post(&team.owner, "/projects/default/members", &[("remove", &mia)]).await;
     assert!(token_actor(&team.house.state, &token).await.is_err(), "taken out of the project");
     team.post(&team.owner, "/projects/default/members", &[("add", &mia)]).await;
+    team.house.state.clock.advance(Duration::from_secs(6));
     let token = make().await;
     assert!(token_actor(&team.house.state, &token).await.is_ok());
     team.post(&team.owner, &of(&team.mia, "/role"), &[("role", "viewer")]).await;
@@ -313,6 +315,7 @@ async fn a_token_is_shown_once_works_and_ends() {
     let list = team.get(&team.owner, "/tokens").await.text;
     assert!(list.contains("by ada@shop.example") && list.contains("every project"));
     assert!(!list.contains(secret.expose()), "the list never shows a token");
+    team.house.state.clock.advance(Duration::from_secs(6));
     let again = team.post(&team.owner, "/tokens", &fields).await;
     assert_eq!(again.status, StatusCode::BAD_REQUEST, "loading the answer again makes no second one");
     assert!(again.text.contains("You made a token ci already"));

@@ -45,7 +45,7 @@ async fn everything_past_its_age_goes_whosever_it_is() {
         "INSERT INTO metric_points (id, project_id, type, value, at, received_at) VALUES (7, 1, 'x', 1, ?1, ?1)",
     )
     .await;
-    was(&house, "INSERT INTO slow_points VALUES (1, ?1, 7, 2000)").await;
+    was(&house, "INSERT INTO slow_points VALUES (1, 'database_query', ?1, 7, 2000)").await;
     was(
         &house,
         "INSERT INTO deploys (uid, project_id, release, environment, at, created_at)

@@ -5,6 +5,7 @@ use crate::accounts::keys::{KEYS_PER_PROJECT_MAX, KeySettings};
 use crate::accounts::names::{ENVIRONMENTS_MAX, NameKind, OTHER};
 use crate::accounts::projects::ProjectRef;
 use crate::accounts::tokens::{NewToken, TOKEN_PREFIX, USED_EVERY};
+use crate::base::text::BadLine;
 use crate::base::{ProjectId, Severity};
 use crate::resilience::Quota;
 use crate::store::params;
@@ -19,7 +20,38 @@ fn slugs_come_from_names_and_are_numbered_where_taken() {
     assert!(matches!(taken, Err(Error::SlugTaken(slug)) if slug == "shop"));
     let nameless = NewProject { name: "  ".to_owned(), slug: None };
     let refused = fixture.change(move |tx, by, _| projects::create(tx, by, &nameless));
-    assert!(matches!(refused, Err(Error::EmptyName)));
+    assert!(matches!(refused, Err(Error::BadLine(BadLine::Empty { .. }))));
+}
+
+#[test]
+fn names_are_refused_rather_than_cut_or_hidden() {
+    let fixture = Fixture::new();
+    let shop = fixture.project("Shop").id;
+    let scopes: Scopes = "read".parse().unwrap();
+    for name in ["x".repeat(101), "a\u{202e}b".to_owned(), "a\u{7}b".to_owned()] {
+        let made = NewProject { name: name.clone(), slug: None };
+        let refused = [
+            fixture.change(move |tx, by, _| projects::create(tx, by, &made)).map(drop),
+            fixture.change({
+                let name = name.clone();
+                move |tx, by, _| projects::rename(tx, by, shop, &name)
+            }),
+            fixture.change({
+                let new = NewToken { name: name.clone(), scopes: scopes.clone(), project: None };
+                move |tx, by, entropy| tokens::create(tx, by, entropy, &new).map(drop)
+            }),
+            fixture.change({
+                let settings = KeySettings::new(KeyKind::Server, &name);
+                move |tx, by, entropy| keys::create(tx, by, entropy, shop, &settings).map(drop)
+            }),
+        ];
+        for refused in refused {
+            assert!(matches!(refused, Err(Error::BadLine(_))), "{name:?}: {refused:?}");
+        }
+    }
+    let longest = NewProject { name: "ä".repeat(100), slug: None };
+    let made = fixture.change(move |tx, by, _| projects::create(tx, by, &longest)).unwrap();
+    assert_eq!(made.name.chars().count(), 100);
 }
 
 #[test]
@@ -128,7 +160,10 @@ fn a_keys_settings_are_bounded() {
     assert!(matches!(create(none), Err(Error::InvalidQuota)));
     let many = KeySettings { origins: Origins(vec!["*".parse().unwrap(); 51]), ..plain.clone() };
     assert!(matches!(create(many), Err(Error::TooMany { limit: 50, .. })));
-    assert!(matches!(create(KeySettings::new(KeyKind::Server, " ")), Err(Error::EmptyName)));
+    assert!(matches!(
+        create(KeySettings::new(KeyKind::Server, " ")),
+        Err(Error::BadLine(BadLine::Empty { .. }))
+    ));
     for _ in 0..KEYS_PER_PROJECT_MAX {
         create(plain.clone()).unwrap();
     }
@@ -213,8 +248,9 @@ fn names_are_interned_per_project_and_kind() {
     assert_ne!(intern(blog, NameKind::Environment, "production"), Some(production));
     assert_eq!(intern(shop, NameKind::Release, " \u{0} "), None);
     let long = intern(shop, NameKind::Environment, "x".repeat(500).leak()).unwrap();
-    assert_eq!(fixture.read(|tx| names::name(tx, long)).unwrap().chars().count(), 64);
-    assert_eq!(fixture.read(|tx| names::list(tx, shop, NameKind::Environment, 10)).len(), 2);
+    let cut = NameKind::Environment.clean(&"x".repeat(500)).into_owned();
+    assert_eq!(cut.chars().count(), 64);
+    assert_eq!(fixture.read(|tx| names::find(tx, shop, NameKind::Environment, &cut)), Some(long));
     let nowhere =
         fixture.change(|tx, by, _| names::intern(tx, ProjectId(99), NameKind::Release, "1", by.now));
     assert!(matches!(nowhere, Err(Error::UnknownProject)));
@@ -235,7 +271,7 @@ fn names_beyond_the_limit_become_one_and_known_ones_stay_themselves() {
     let bound = usize::try_from(ENVIRONMENTS_MAX).unwrap();
     let other = ids[bound].unwrap();
     assert!(ids[bound..].iter().all(|id| *id == Some(other)));
-    assert_eq!(fixture.read(|tx| names::name(tx, other)).as_deref(), Some(OTHER));
+    assert_eq!(fixture.read(|tx| names::find(tx, shop, kind, OTHER)), Some(other));
     let known = fixture.change(move |tx, by, _| names::intern(tx, shop, kind, "pr-3", by.now)).unwrap();
     assert_eq!(known, ids[3]);
     let rows: i64 = fixture.read(|tx| {

@@ -4,6 +4,7 @@ use super::*;
 use crate::accounts::links::{LINK_LIFETIME, LINK_TOKEN_CHARS, LinkFor};
 use crate::accounts::projects::ProjectRef;
 use crate::accounts::sessions::{Browser, SEEN_EVERY, SESSION_LIFETIME, SESSIONS_PER_USER_MAX, Session};
+use crate::accounts::tokens::NewToken;
 use crate::accounts::users::UserId;
 use crate::base::Secret;
 
@@ -50,6 +51,35 @@ fn the_last_active_owner_stays_whatever_is_tried() {
         left.iter().map(|user| (user.email.as_str(), user.role)).collect::<Vec<_>>(),
         [("cleo@example.com", Role::Owner)]
     );
+}
+
+#[test]
+fn a_lowered_role_takes_the_tokens_that_it_could_not_give() {
+    let fixture = Fixture::new();
+    fixture.user("ada@example.com", Role::Owner);
+    let bob = fixture.user("bob@example.com", Role::Owner);
+    let [own, other] = ["Own", "Other"].map(|name| fixture.project(name).id);
+    fixture.change(move |tx, by, _| projects::remove_member(tx, by, other, bob.id)).unwrap();
+    let actor = Actor::User { id: bob.id, email: bob.email, role: bob.role, projects: Vec::new() };
+    let everything = [
+        ("all", "read", None),
+        ("own", "write", Some(own)),
+        ("other", "read", Some(other)),
+        ("metrics", "metrics", Some(own)),
+    ];
+    for (name, scopes, project) in everything {
+        let new = NewToken { name: name.to_owned(), scopes: scopes.parse().unwrap(), project };
+        let theirs = By { actor: actor.clone(), ..By::command_line(NOON) };
+        fixture.change(move |tx, _, entropy| tokens::create(tx, &theirs, entropy, &new)).unwrap();
+    }
+    let left = || {
+        let tokens = fixture.read(tokens::list);
+        tokens.into_iter().map(|token| token.name).collect::<Vec<_>>()
+    };
+    fixture.change(move |tx, by, _| users::set_role(tx, by, bob.id, Role::Member)).unwrap();
+    assert_eq!(left(), ["own"]);
+    fixture.change(move |tx, by, _| users::set_role(tx, by, bob.id, Role::Viewer)).unwrap();
+    assert!(left().is_empty());
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::config::{Mode, Origin};
 use crate::lifecycle::SEALING_KEY_FILE;
 use crate::lifecycle::control::{self, Answer, AskError, Command, Health, StatusOf};
 use crate::notify::outbox::seal_context;
+use crate::store::limit_time;
 
 pub(super) const PARTS: &[Part] = &[
     Part { name: "configuration", look: configuration },
@@ -38,6 +39,9 @@ const DATABASE_TIME: Duration = Duration::from_secs(8);
 const EARLIEST: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// A database written this far in the future means that the clock went back.
 const CLOCK_SLACK: Duration = Duration::from_mins(5);
+
+/// The cure of damage.
+const RESTORE: &str = "stop tocsin and restore a backup";
 
 fn configuration(facts: &Facts) -> Finding {
     let loaded = &facts.loaded;
@@ -135,16 +139,16 @@ fn database(facts: &Facts) -> Finding {
         return Finding::warn("there is none yet", "`tocsin serve` makes it");
     };
     let checked = connection.and_then(|connection| {
-        sql::limit_time(&connection, DATABASE_TIME)?;
+        limit_time(&connection, DATABASE_TIME)?;
         Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?)
     });
     match checked {
         Ok(answer) if answer == "ok" => Finding::pass("no damage found"),
-        Ok(damage) => Finding::fail(damage, "stop tocsin and restore a backup"),
+        Ok(damage) => Finding::fail(damage, RESTORE),
         Err(error) if was_interrupted(&error) => {
             Finding::pass(format!("no damage found in {} s; the rest was not read", DATABASE_TIME.as_secs()))
         }
-        Err(error) => Finding::fail(format!("{error:#}"), "stop tocsin and restore a backup"),
+        Err(error) => Finding::fail(format!("{error:#}"), RESTORE),
     }
 }
 
@@ -248,29 +252,33 @@ fn first_owner(facts: &Facts) -> Finding {
         Some(0) => Finding::warn("nobody can sign in yet", link),
         Some(1) => Finding::pass("1 person can sign in"),
         Some(people) => Finding::pass(format!("{people} people can sign in")),
+        None if open(facts).is_some() => Finding::warn("the database cannot be read", RESTORE),
         None => Finding::warn("there is no database yet", "`tocsin serve` makes it"),
     }
 }
 
 fn sealing_key(facts: &Facts) -> Finding {
     let path = facts.loaded.folder.path.join(SEALING_KEY_FILE);
-    let Some(Ok(sealed)) = open(facts).map(|opened| read_sealed(&opened?)) else {
-        return Finding::pass("nothing is sealed yet, or the database cannot be read");
+    let Some(opened) = open(facts) else {
+        return Finding::pass("nothing is sealed yet; `tocsin serve` makes it");
     };
-    if sealed.is_empty() {
-        return Finding::pass("no channel has a secret");
-    }
     let cure = format!(
         "stop tocsin and restore {} from a backup; without one, enter the secrets of these channels anew",
         path.display()
     );
     let key = match std::fs::read(&path).map(<[u8; 32]>::try_from) {
         Ok(Ok(key)) => key,
-        Ok(Err(_)) => return Finding::fail("it is not a key of 32 bytes: no channel can be used", cure),
+        Ok(Err(_)) => return Finding::fail("it is not a key of 32 bytes: tocsin does not start", cure),
         Err(error) => {
-            return Finding::fail(format!("it cannot be read ({error}): no channel can be used"), cure);
+            return Finding::fail(format!("it cannot be read ({error}): tocsin does not start"), cure);
         }
     };
+    let Ok(sealed) = opened.and_then(|connection| read_sealed(&connection)) else {
+        return Finding::pass("it is a key; what it opens cannot be read from the database");
+    };
+    if sealed.is_empty() {
+        return Finding::pass("it is a key; no channel has a secret");
+    }
     let sealer = Sealer::new(&key);
     let shut: Vec<&str> = sealed
         .iter()
@@ -280,7 +288,8 @@ fn sealing_key(facts: &Facts) -> Finding {
     if !shut.is_empty() {
         return Finding::fail(format!("it does not open the secrets of {}", shut.join(", ")), cure);
     }
-    Finding::pass(format!("opens the secrets of {} channels", sealed.len()))
+    let channels = if sealed.len() == 1 { "channel" } else { "channels" };
+    Finding::pass(format!("opens the secrets of {} {channels}", sealed.len()))
 }
 
 /// The secrets of a channel, as they are stored.
@@ -304,18 +313,39 @@ fn channels(facts: &Facts) -> Finding {
     let cure = "set one up on the page, or with TOCSIN_SMTP__… and TOCSIN_ALERTS__…";
     let configured = [!alerts.email.is_empty(), alerts.slack.is_some(), alerts.webhook.is_some()];
     let configured = configured.iter().filter(|set| **set).count();
-    let usable = count(facts, "SELECT count(*) FROM channels WHERE state = 'ready'").unwrap_or(0);
-    let broken = count(facts, "SELECT count(*) FROM channels WHERE state = 'broken'").unwrap_or(0);
-    if broken > 0 {
-        return Finding::fail(format!("{broken} refused for good"), "look at the channel on the page");
+    let look = "look at the channel on the page: it says why, and what helps";
+    let broken = names(facts, "state = 'broken'");
+    if !broken.is_empty() {
+        return Finding::fail(format!("refused for good: {}", broken.join(", ")), look);
     }
+    let failing = names(facts, "state = 'ready' AND failures > 0");
+    if !failing.is_empty() {
+        return Finding::warn(format!("the last try failed: {}", failing.join(", ")), look);
+    }
+    let usable = names(facts, "state = 'ready'").len();
     if usable == 0 && configured == 0 {
         return Finding::warn("nobody can be rung: there is no channel", cure);
     }
     if usable == 0 {
         return Finding::pass(format!("{configured} in the configuration; they are made at the next start"));
     }
-    Finding::pass(format!("{usable} ready; `tocsin send-test` proves it"))
+    let untested = names(facts, "state = 'ready' AND delivered_at IS NULL");
+    if !untested.is_empty() {
+        let untested = untested.join(", ");
+        return Finding::pass(format!("{usable} ready; never tested: {untested} (`tocsin send-test` does)"));
+    }
+    Finding::pass(format!("{usable} ready"))
+}
+
+/// The names of the channels to which `condition` applies, in their order; none where they cannot be read (`database`
+/// tells that).
+fn names(facts: &Facts, condition: &str) -> Vec<String> {
+    let read = |connection: Connection| {
+        let mut query =
+            connection.prepare(&format!("SELECT name FROM channels WHERE {condition} ORDER BY position"))?;
+        query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()
+    };
+    open(facts).and_then(Result::ok).and_then(|connection| read(connection).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

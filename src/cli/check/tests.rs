@@ -54,11 +54,12 @@ fn a_sealing_key_that_does_not_open_the_channels_fails() {
     let connection = rusqlite::Connection::open(folder.path().join("tocsin.db")).unwrap();
     let sql = "INSERT INTO channels (uid, name, kind, settings, sealed, owner, position, state, created_at)
                VALUES (?1, 'Pager', 'webhook', '{}', ?2, 'page', 1, 'ready', 0)";
-    connection.execute(sql, rusqlite::params![uid.as_bytes(), sealed]).unwrap();
     let found = || {
         let found = look_at_all(PARTS, &facts(folder.path()), TIME_MAX);
         found.into_iter().find(|(name, _)| *name == "sealing key").unwrap().1
     };
+    assert_eq!(found().verdict, Verdict::Fail, "tocsin does not start beside a database without its key");
+    connection.execute(sql, rusqlite::params![uid.as_bytes(), sealed]).unwrap();
     assert_eq!(found().verdict, Verdict::Fail);
     std::fs::write(folder.path().join("sealing.key"), [8; 32]).unwrap();
     let other = found();
@@ -66,4 +67,16 @@ fn a_sealing_key_that_does_not_open_the_channels_fails() {
     assert!(other.cure.unwrap().contains("backup"));
     std::fs::write(folder.path().join("sealing.key"), [7; 32]).unwrap();
     assert_eq!(found().verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_told_with_its_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tocsin.db"), [0xa5; 8192]).unwrap();
+    let found = look_at_all(PARTS, &facts(folder.path()), TIME_MAX);
+    for (part, verdict) in [("database", Verdict::Fail), ("first owner", Verdict::Warn)] {
+        let finding = &found.iter().find(|(name, _)| *name == part).unwrap().1;
+        assert_eq!(finding.verdict, verdict, "{part}: {}", finding.text);
+        assert!(finding.cure.as_ref().unwrap().contains("restore a backup"), "{part}: {}", finding.text);
+    }
 }

@@ -18,6 +18,7 @@ use super::inbox::{Inbox, Mail};
 use super::server::Server;
 use super::tale::{Tale, span};
 use crate::base::{Entropy, EventId};
+use crate::store::limit_time;
 
 /// Kills; each round's alarm rings in a project of its own.
 pub(super) const ROUNDS: usize = 10;
@@ -270,7 +271,7 @@ impl Report {
     /// Counts in the file itself, now that no server runs.
     fn take(database: &Path, load: &Load, rung: usize) -> anyhow::Result<Self> {
         let connection = sql::open(database)?;
-        sql::limit_time(&connection, CHECK_WITHIN)?;
+        limit_time(&connection, CHECK_WITHIN)?;
         let stored = count_ids(&connection)?;
         let number = |sql: &str| -> anyhow::Result<usize> {
             let number: i64 = connection.query_row(sql, [], |row| row.get(0))?;

@@ -87,8 +87,9 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.log())?;
         let mut command = Command::new(program);
         // Nothing of the caller's configuration reaches it, nor a service manager's sockets.
-        command.env_clear().arg("--data").arg(self.folder()).arg("serve");
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.env_clear().arg("--data").arg(self.folder()).args(["serve", "--until-stdin-ends"]);
+        // The other end of this pipe is held as long as the child is: a demo that is killed leaves no server behind.
+        command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         self.child = Some(command.spawn().context("the server could not be started")?);
         let started = Instant::now();
         while !client.is_ready().await {

@@ -16,7 +16,7 @@ pub enum Trouble {
     Disk,
     /// The byte budget is used up, and letting go does not make room in time.
     Budget,
-    /// Commits fail, and not because the disk is full.
+    /// The database is damaged, or commits fail, and not because the disk is full.
     Commits,
     /// A write took very long.
     Latency,
@@ -129,20 +129,24 @@ fn queue(look: &Look, was_bad: bool) -> Option<Bad> {
 }
 
 fn outbox(look: &Look, was_bad: bool) -> Option<Bad> {
-    let outbox = look.outbox.filter(|outbox| outbox.channels_ready + outbox.channels_off > 0)?;
+    let outbox = look.outbox.as_ref().filter(|outbox| outbox.channels_ready + outbox.channels_off > 0)?;
     let oldest = outbox.oldest?;
     let age = look.at.since(oldest);
     let summary = || format!("{} messages do not go out, the oldest for {}", outbox.pending, span(age));
-    is_over(age, &OUTBOX_AGE, was_bad).then(|| bad(Severity::High, summary(), oldest))
+    // While tocsin was off nothing could go out: what waited then gets its time from the start on.
+    is_over(age.min(look.passed), &OUTBOX_AGE, was_bad).then(|| bad(Severity::High, summary(), oldest))
 }
 
 fn disk(look: &Look, was_bad: bool) -> Option<Bad> {
     if look.reserve_gone || look.disk_full > 0 || look.proof == Proof::DiskFull {
-        let summary = "The disk is full: nothing more is stored until there is room".to_owned();
+        let summary =
+            "The disk is full: nothing more is stored until space is freed where the data folder lies"
+                .to_owned();
         return Some(bad(Severity::Critical, summary, look.at));
     }
     let Disk { free_bytes, total_bytes } = look.disk?;
-    let summary = || format!("{} of disk are left for {}", bytes(free_bytes), bytes(total_bytes));
+    let summary =
+        || format!("{} of {} are free on the disk of the data folder", bytes(free_bytes), bytes(total_bytes));
     let below = |room: &Room| {
         let bound = room.of(total_bytes);
         // A tenth more has to be free before it counts as well again.
@@ -161,6 +165,9 @@ fn budget(look: &Look) -> Option<Bad> {
 }
 
 fn commits(look: &Look) -> Option<Bad> {
+    if let Some(damage) = &look.damage {
+        return Some(bad(Severity::Critical, format!("Part of what is stored is lost: {damage}"), look.at));
+    }
     let why = match &look.proof {
         Proof::Failed(why) => why.as_str(),
         Proof::Committed(_) | Proof::Refused | Proof::DiskFull | Proof::Silent(_)
@@ -174,7 +181,8 @@ fn commits(look: &Look) -> Option<Bad> {
 }
 
 fn latency(look: &Look, was_bad: bool) -> Option<Bad> {
-    let slowest = look.slowest_batch;
+    // The first commits read the log and fill an empty cache: they say nothing about the disk at work.
+    let slowest = if look.is_first { Duration::ZERO } else { look.slowest_batch };
     let summary = || format!("A write took {}: the disk is slow or busy", span(slowest));
     is_over(slowest, &BATCH_TIME, was_bad).then(|| bad(Severity::High, summary(), look.at - slowest))
 }

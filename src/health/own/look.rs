@@ -9,8 +9,14 @@ use crate::store::{Error, ReadTx};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Look {
     pub at: Timestamp,
+    /// Time that passed since this process first asked ([`Clock::monotonic`](crate::base::Clock::monotonic)).
+    pub passed: Duration,
+    /// What it tells of is the start.
+    pub is_first: bool,
     /// What became of an empty write that was sent through the queue.
     pub proof: Proof,
+    /// The damage of the database that was met since the start.
+    pub damage: Option<String>,
     /// How long the oldest item of an intake lane has waited.
     pub lane_age: Duration,
     /// Jobs and lane items that wait.
@@ -68,7 +74,7 @@ pub struct Disk {
 }
 
 /// Messages and incidents, in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outbox {
     /// On their way: pending or being sent.
     pub pending: u64,
@@ -76,9 +82,14 @@ pub struct Outbox {
     pub waiting: u64,
     /// When the oldest message that is on its way was written.
     pub oldest: Option<Timestamp>,
+    /// They ring: ready, and the last try did not fail.
     pub channels_ready: u64,
-    /// Paused by a person, or refused for good by the other side.
+    /// Paused by a person, refused for good by the other side, or failing.
     pub channels_off: u64,
+    /// The names of these; empty where there are none.
+    pub off_names: String,
+    /// The names of those that ring and delivered nothing so far, no test either.
+    pub untested_names: String,
     /// Open incidents, by severity in the order of [`Severity::ALL`].
     pub open: [u64; 4],
     pub acknowledged: u64,
@@ -98,24 +109,27 @@ impl Outbox {
 pub fn read_outbox(tx: &ReadTx<'_>) -> Result<Outbox, Error> {
     let mut found = Outbox::default();
     let messages = tx.all(
-        "SELECT state, count(*), min(created_at) FROM deliveries
+        "SELECT state, count(*), min(created_at) FILTER (WHERE follows IS NULL) FROM deliveries
          WHERE state IN ('pending', 'sending', 'waiting') GROUP BY state LIMIT 3",
         [],
-        |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+        |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(2)?)),
     )?;
     for (state, count, oldest) in messages {
-        let (count, oldest) = (unsigned(count), Timestamp::from_micros(oldest));
+        let (count, oldest) = (unsigned(count), oldest.map(Timestamp::from_micros));
         if state == "waiting" {
             found.waiting = count;
         } else {
             found.pending += count;
-            found.oldest = Some(found.oldest.map_or(oldest, |known| known.min(oldest)));
+            found.oldest = found.oldest.into_iter().chain(oldest).min();
         }
     }
-    (found.channels_ready, found.channels_off) = tx.one(
-        "SELECT count(*) FILTER (WHERE state = 'ready'), count(*) FILTER (WHERE state <> 'ready') FROM channels",
+    (found.channels_ready, found.channels_off, found.off_names, found.untested_names) = tx.one(
+        "SELECT count(*) FILTER (WHERE rings), count(*) FILTER (WHERE NOT rings),
+                coalesce(group_concat(name, ', ') FILTER (WHERE NOT rings), ''),
+                coalesce(group_concat(name, ', ') FILTER (WHERE rings AND delivered_at IS NULL), '')
+         FROM (SELECT name, delivered_at, state = 'ready' AND failures = 0 AS rings FROM channels ORDER BY position)",
         [],
-        |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))),
+        |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?), row.get(2)?, row.get(3)?)),
     )?;
     let incidents = tx.all(
         "SELECT state, severity, count(*) FROM incidents WHERE state <> 'resolved' GROUP BY state, severity LIMIT 8",

@@ -5,17 +5,17 @@ use std::time::Duration;
 use super::judge::{Trouble, bytes, span};
 use super::look::{Look, Outbox};
 use super::{Known, Standing};
-use crate::base::Timestamp;
 use crate::health::{Health, PartHealth};
 
 /// What is known at the moment of asking, beside the last look.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
-    pub now: Timestamp,
+    /// Time that passed, as [`Look::passed`].
+    pub passed: Duration,
     /// The last commit failed.
     pub commits_fail: bool,
     pub disk_full: bool,
-    /// Why nothing can be read or written, where that was tried and is so.
+    /// Why nothing can be read or written, where that was tried and is so; or the damage that was met.
     pub broken: Option<String>,
     pub tasks: Vec<TaskFacts>,
 }
@@ -27,7 +27,8 @@ pub struct TaskFacts {
     /// Why its last run failed.
     pub failed: Option<String>,
     pub running: bool,
-    pub next_at: Option<Timestamp>,
+    /// How long its next run has been due.
+    pub late: Duration,
 }
 
 /// A task that is later than this does not run any more.
@@ -37,7 +38,8 @@ const LOOK_IS_OLD_AFTER: Duration = Duration::from_mins(1);
 
 /// Every part with its state. The whole is the worst of them.
 pub fn parts(known: &Known, live: &Live) -> Vec<PartHealth> {
-    let look = known.look.as_ref().filter(|look| live.now.since(look.at) < LOOK_IS_OLD_AFTER);
+    let is_fresh = |look: &&Look| live.passed.saturating_sub(look.passed) < LOOK_IS_OLD_AFTER;
+    let look = known.look.as_ref().filter(is_fresh);
     vec![
         store(known, look, live),
         disk(look, &known.standing, live),
@@ -47,10 +49,14 @@ pub fn parts(known: &Known, live: &Live) -> Vec<PartHealth> {
     ]
 }
 
-/// One line for the service manager: how it is, what is open, what waits, what comes in.
-pub fn status_line(known: &Known, health: Health) -> String {
+/// One line for the service manager: how it is, what is open, what waits, what comes in; or why nothing works.
+pub fn status_line(known: &Known, parts: &[PartHealth]) -> String {
+    let health = Health::of(parts);
+    if let Some(part) = parts.iter().find(|part| part.status == Health::Unhealthy) {
+        return format!("{} · {}", health.as_str(), part.text);
+    }
     let Some(look) = &known.look else { return format!("{} · starting", health.as_str()) };
-    let outbox = look.outbox.unwrap_or_default();
+    let outbox = look.outbox.clone().unwrap_or_default();
     format!(
         "{} · {} open incidents · {} messages to send · {:.1} events/s",
         health.as_str(),
@@ -103,32 +109,41 @@ fn outbox(look: Option<&Look>, standing: &Standing) -> PartHealth {
     if let Some(text) = worst(standing, &[Trouble::Outbox]) {
         return part(Health::Degraded, text);
     }
-    let Some(outbox) = look.and_then(|look| look.outbox) else {
+    let Some(outbox) = look.and_then(|look| look.outbox.as_ref()) else {
         return part(Health::Unknown, "not looked at yet".to_owned());
     };
-    let Outbox { pending, waiting, channels_ready, channels_off, .. } = outbox;
-    match (channels_ready, channels_off, waiting, pending) {
+    let Outbox { pending, waiting, channels_ready, channels_off, off_names, untested_names, .. } = outbox;
+    match (*channels_ready, *channels_off, *waiting, *pending) {
         (0, 0, 0, _) => part(Health::Healthy, "no channel is set up: nobody can be rung".to_owned()),
         (0, 0, waiting, _) => {
-            part(Health::Degraded, format!("{waiting} messages wait: no channel is set up to ring anybody"))
+            let waiting = counted(waiting, "message waits", "messages wait");
+            part(Health::Degraded, format!("{waiting}: no channel is set up to ring anybody"))
         }
-        (0, off, ..) => part(Health::Degraded, format!("none of {off} channels works: nobody can be rung")),
-        (_, off @ 1.., ..) => part(Health::Degraded, format!("{off} channels are paused or broken")),
+        (0, ..) => part(Health::Degraded, format!("nobody can be rung: {off_names} cannot ring")),
+        (_, 1.., ..) => {
+            part(Health::Degraded, format!("paused, failing or broken: {off_names}; the other channels ring"))
+        }
+        (_, 0, 0, 0) if !untested_names.is_empty() => {
+            part(Health::Healthy, format!("nothing waits; never tested: {untested_names}"))
+        }
         (_, 0, 0, 0) => part(Health::Healthy, "everything is delivered".to_owned()),
         (_, 0, waiting, pending) => {
-            part(Health::Healthy, format!("{} messages are on their way", waiting + pending))
+            let under_way = counted(waiting + pending, "message is", "messages are");
+            part(Health::Healthy, format!("{under_way} on the way"))
         }
     }
 }
 
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 fn tasks(live: &Live) -> PartHealth {
-    let overdue =
-        |task: &TaskFacts| !task.running && task.next_at.is_some_and(|at| live.now.since(at) > OVERDUE_AFTER);
     let mut wrong: Vec<String> = Vec::new();
     for task in &live.tasks {
         if let Some(why) = &task.failed {
             wrong.push(format!("{} failed: {why}", task.name));
-        } else if overdue(task) {
+        } else if !task.running && task.late > OVERDUE_AFTER {
             wrong.push(format!("{} is overdue", task.name));
         }
     }
@@ -165,7 +180,7 @@ fn worst(standing: &Standing, of: &[Trouble]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::judge::tests::{NOW, calm};
+    use super::super::judge::tests::{NOW, PASSED, calm};
     use super::super::judge::{Bad, judge};
     use super::super::look::Proof;
     use super::*;
@@ -176,7 +191,7 @@ mod tests {
     }
 
     fn live() -> Live {
-        Live { now: NOW, ..Live::default() }
+        Live { passed: PASSED, ..Live::default() }
     }
 
     fn status(known: &Known, live: &Live, name: &str) -> (Health, String) {
@@ -212,7 +227,7 @@ mod tests {
         ] {
             let known = known(Look { proof: proof.clone(), ..calm() });
             assert_eq!(status(&known, &live(), "store").0, expected, "{proof:?}");
-            let late = Live { now: NOW + Duration::from_mins(2), ..live() };
+            let late = Live { passed: PASSED + Duration::from_mins(2), ..live() };
             assert_eq!(status(&known, &late, "store").0, expected, "{proof:?}");
         }
     }
@@ -237,7 +252,7 @@ mod tests {
 
     #[test]
     fn an_old_look_is_no_knowledge() {
-        let late = Live { now: NOW + Duration::from_mins(2), ..live() };
+        let late = Live { passed: PASSED + Duration::from_mins(2), ..live() };
         assert_eq!(status(&known(calm()), &late, "outbox").0, Health::Unknown);
         assert_eq!(status(&known(calm()), &late, "disk").0, Health::Unknown);
     }
@@ -265,7 +280,7 @@ mod tests {
             name,
             failed: failed.map(str::to_owned),
             running: false,
-            next_at: Some(NOW - Duration::from_secs(late_s)),
+            late: Duration::from_secs(late_s),
         };
         let tasks = vec![task("a", None, 1), task("b", Some("no luck"), 0), task("c", None, 61)];
         let (health, text) = status(&known(calm()), &Live { tasks, ..live() }, "tasks");
@@ -277,8 +292,11 @@ mod tests {
         let mut look = calm();
         look.events_per_second = 12.34;
         look.outbox = Some(Outbox { open: [0, 0, 1, 2], pending: 4, ..Outbox::default() });
-        let line = status_line(&known(look), Health::Degraded);
+        let part = |status| [PartHealth::new("store", status, "no write was committed")];
+        let line = status_line(&known(look), &part(Health::Degraded));
         assert_eq!(line, "degraded · 3 open incidents · 4 messages to send · 12.3 events/s");
-        assert_eq!(status_line(&Known::default(), Health::Healthy), "healthy · starting");
+        assert_eq!(status_line(&Known::default(), &part(Health::Healthy)), "healthy · starting");
+        let line = status_line(&known(calm()), &part(Health::Unhealthy));
+        assert_eq!(line, "unhealthy · no write was committed");
     }
 }

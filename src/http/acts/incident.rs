@@ -11,6 +11,7 @@ use crate::base::{Timestamp, Uid};
 use crate::http::auth::Caller;
 use crate::http::visible::{Slugs, scope, subject};
 use crate::http::{AppState, Problem};
+use crate::incidents::silences::NewSilence;
 use crate::incidents::views::IncidentView;
 use crate::incidents::{IncidentId, Incidents, WitnessId, queries};
 use crate::store::WriteTx;
@@ -25,7 +26,7 @@ pub enum Act {
     Resolve,
     /// Makes a witness an incident of its own.
     Split(WitnessId),
-    /// Everything that the incident saw.
+    /// The incident, with what joins it later, while it lasts.
     Silence(Lasting),
 }
 
@@ -97,10 +98,8 @@ fn carry_out(
             incidents.split(tx, now, *witness, by)?;
         }
         Act::Silence(lasting) => {
-            for witness in found.witnesses.iter().filter(|witness| witness.state != "ok") {
-                let key = Some(witness.key.clone());
-                incidents.silence(tx, now, &lasting.silence(found.project_id, key, by, now))?;
-            }
+            let silence = lasting.silence(found.project_id, None, by, now);
+            incidents.silence(tx, now, &NewSilence { incident: Some(id), ..silence })?;
         }
     }
     Ok(())

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use crate::accounts::Visible;
 use crate::accounts::access::Permission;
 use crate::accounts::audit::{self, Change};
-use crate::base::text::clip;
+use crate::base::text::{BadLine, line};
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::http::auth::{Caller, find_project};
+use crate::http::problem::sentence;
 use crate::http::visible::{sees_silence, subject};
 use crate::http::{AppState, Problem};
 use crate::incidents::silences::{self, NewSilence, Silence};
@@ -20,6 +21,10 @@ use crate::store::ReadTx;
 const REASON_CHARS_MAX: usize = 200;
 /// A forgotten silence must end by itself.
 const HOURS_MAX: u64 = 31 * 24;
+
+/// Whoever sees only some projects cannot silence all.
+const NO_PROJECT: &str = "Say in `project` which project is silenced, by its slug or number: only those who see every \
+     project may leave it out.";
 
 /// How long something is silent, from now on, and why.
 #[derive(Clone, Debug)]
@@ -40,14 +45,23 @@ pub struct Wanted {
 
 impl Lasting {
     /// # Errors
-    /// Where `hours` is none of 1 to 744 (31 days), or there is no reason.
+    /// Where `hours` is none of 1 to 744 (31 days), or `reason` is no line.
     pub fn new(hours: Option<u64>, reason: &str) -> Result<Self, Problem> {
         let hours = hours.filter(|hours| (1..=HOURS_MAX).contains(hours));
-        let hours = hours.ok_or_else(|| Problem::bad_request("A silence lasts 1 hour to 31 days."))?;
-        let reason = clip(reason.trim(), REASON_CHARS_MAX).into_owned();
-        if reason.is_empty() {
-            return Err(Problem::bad_request("Say why it is silenced: the next person wants to know."));
-        }
+        let hours = hours.ok_or_else(|| {
+            Problem::bad_request(
+                "Say in `hours` how long it is silent: a whole number from 1 to 744 (31 days).",
+            )
+        })?;
+        let reason = match line("reason", reason, REASON_CHARS_MAX) {
+            Ok(reason) => reason.to_owned(),
+            Err(BadLine::Empty { .. }) => {
+                return Err(Problem::bad_request(
+                    "Say in `reason` why it is silenced: the next person wants to know.",
+                ));
+            }
+            Err(bad) => return Err(Problem::bad_request(sentence(&bad.to_string()))),
+        };
         Ok(Self { lasts: Duration::from_hours(hours), reason })
     }
 
@@ -61,6 +75,7 @@ impl Lasting {
         NewSilence {
             project,
             key,
+            incident: None,
             reason: self.reason.clone(),
             created_by: by.to_owned(),
             starts_at: now,
@@ -85,18 +100,18 @@ pub async fn begin(state: &AppState, caller: Caller, wanted: Wanted) -> Result<S
             let visible = caller.visible();
             let project = match &wanted.project {
                 Some(named) => Some(find_project(tx, &visible, named)?.id),
-                None if visible != Visible::All => return Err(Problem::bad_request("Choose a project.")),
+                None if visible != Visible::All => return Err(Problem::bad_request(NO_PROJECT)),
                 None => None,
             };
             caller.may(Permission::Triage, subject(project))?;
             let by = caller.by(now);
             let silence = wanted.lasting.silence(project, wanted.key, &by.actor.to_string(), now);
             let id = incidents.silence(tx, now, &silence)?;
-            let subject = silence.key.as_deref().unwrap_or("everything");
-            let detail = wanted.lasting.detail();
-            audit::append(tx, &by, &Change { action: "silence.create", subject, project, detail })?;
             let begun = silences::list(tx)?.into_iter().find(|silence| silence.id == id);
-            begun.ok_or_else(|| Problem::not_found("silence"))
+            let begun = begun.ok_or_else(|| Problem::not_found("silence"))?;
+            let (subject, detail) = (begun.subject(), wanted.lasting.detail());
+            audit::append(tx, &by, &Change { action: "silence.create", subject: &subject, project, detail })?;
+            Ok(begun)
         })
         .await
 }
@@ -114,10 +129,9 @@ pub async fn end(state: &AppState, caller: Caller, id: Uid) -> Result<Silence, P
             let found = find(tx)?;
             caller.may(Permission::Triage, subject(found.project))?;
             incidents.end_silence(tx, now, found.id)?;
-            let subject = found.key.as_deref().unwrap_or("everything");
-            let (by, project) = (caller.by(now), found.project);
+            let (by, project, subject) = (caller.by(now), found.project, found.subject());
             let detail = json!({ "reason": found.reason });
-            audit::append(tx, &by, &Change { action: "silence.end", subject, project, detail })?;
+            audit::append(tx, &by, &Change { action: "silence.end", subject: &subject, project, detail })?;
             find(tx)
         })
         .await

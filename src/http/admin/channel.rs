@@ -7,12 +7,13 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::channel_form::{self, Content, Draft, Known, preset_key};
 use super::channel_words::{Outcome, changed_elsewhere, kind_name, outcome, standing, state_badge};
 use super::channels::{find, target};
 use super::form::{Form, Wrongs};
-use super::frame::{Frame, Place, page, page_with, see_other};
+use super::frame::{Frame, Place, form_page, page, page_with, see_other};
 use super::incident::{MessageLine, message_line};
 use super::incident_words::Badge;
 use super::wording::counted;
@@ -20,14 +21,14 @@ use crate::accounts::access::{Permission, Subject};
 use crate::accounts::audit::{self, Change};
 use crate::accounts::projects;
 use crate::base::Uid;
-use crate::http::auth::SignedIn;
+use crate::http::auth::{Caller, SignedIn};
 use crate::http::{AppState, Problem};
 use crate::incidents::channels::{self, Channel, ChannelKind, ChannelOwner, ChannelState, NewChannel};
 use crate::incidents::queries::Scope;
-use crate::incidents::{self, messages, routes, trials};
+use crate::incidents::{self, ChannelId, messages, routes, trials};
 use crate::notify::email::{PRESETS, Preset};
 use crate::notify::outbox::seal_secrets;
-use crate::store::ReadTx;
+use crate::store::{ReadTx, WriteTx};
 
 #[derive(Template)]
 #[template(path = "channel_new.html", config = "src/http/admin/askama.toml")]
@@ -62,6 +63,8 @@ struct ChannelPage {
     may_edit: bool,
     may_remove: bool,
     is_absent: bool,
+    /// What the form was made of: whoever saves it later than somebody else is told.
+    seen: String,
     /// What removing it would hand on.
     undelivered: String,
     /// Which projects chose it, and what they would ring instead; empty where none did.
@@ -84,6 +87,8 @@ struct LastMessage {
 struct FormView {
     kind: &'static str,
     is_new: bool,
+    /// Somebody else saved first.
+    is_changed: bool,
     draft: Draft,
     wrongs: Wrongs,
     presets: Vec<PresetChoice>,
@@ -136,6 +141,7 @@ impl FormView {
         Self {
             kind: kind.as_str(),
             is_new: kept.is_none(),
+            is_changed: false,
             presets: presets.collect(),
             preset,
             draft,
@@ -165,7 +171,7 @@ pub(super) async fn show_new(
     let kind = asked.kind.as_deref().and_then(ChannelKind::parse).unwrap_or(ChannelKind::Email);
     let preset = PRESETS.iter().find(|preset| asked.preset.as_deref() == Some(preset_key(preset).as_str()));
     let form = FormView::new(kind, Draft::new(kind, preset), None);
-    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Channels)).await?;
+    let frame = Frame::read(&state, &signed_in, Place::Channels).await?;
     page(&NewPage { frame, form })
 }
 
@@ -179,37 +185,12 @@ pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<Htt
         Ok(content) => content,
         Err(wrongs) => return refuse_new(&state, &form, kind, wrongs).await,
     };
-    let now = state.clock.now();
-    let uid = state.entropy.uid(now);
+    let uid = state.entropy.uid(state.clock.now());
     let new = sealed(&state, uid, kind, &content)?;
-    let (by, incidents) = (caller.by(now), Arc::clone(&state.incidents));
-    let detail = json!({ "kind": kind.as_str(), "target": content.target });
-    let written = state
-        .store
-        .write("channel.create", move |tx| {
-            let waited = messages::count(tx, Scope::All, &["waiting"])?;
-            incidents.create_channel(tx, now, &new)?;
-            let change = Change { action: "channel.create", subject: &new.name, project: None, detail };
-            audit::append(tx, &by, &change).map_err(|error| incidents::Error::Store(error.into()))?;
-            Ok::<_, incidents::Error>(waited)
-        })
-        .await;
-    let waited = match written {
-        Ok(waited) => waited,
-        Err(error) => return refuse_new(&state, &form, kind, told(error)?).await,
-    };
-    let Some(secret) = content.new_signing_secret else {
-        return Ok(see_other(&format!("/channels/{uid}?saved=new&waited={waited}")));
-    };
-    let signed_in = form.signed_in;
-    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Channels)).await?;
-    page(&MadePage {
-        frame,
-        id: uid.to_string(),
-        name: content.name,
-        signing_secret: secret.expose().to_owned(),
-        waited: adopted(waited),
-    })
+    match save(&state, &caller, None, new, &content.target).await {
+        Ok(waited) => saved(&state, &form.signed_in, uid, content, ("new", waited)).await,
+        Err(error) => refuse_new(&state, &form, kind, told(error)?).await,
+    }
 }
 
 async fn refuse_new(
@@ -219,9 +200,8 @@ async fn refuse_new(
     wrongs: Wrongs,
 ) -> Result<HttpResponse, Problem> {
     let view = FormView::new(kind, Draft::typed_again(&form.fields), None).with(wrongs);
-    let signed_in = form.signed_in.clone();
-    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Channels)).await?;
-    page_with(StatusCode::BAD_REQUEST, &NewPage { frame, form: view })
+    let frame = Frame::read(state, &form.signed_in, Place::Channels).await?;
+    form_page(true, &NewPage { frame, form: view })
 }
 
 /// `GET /channels/{id}`
@@ -257,42 +237,86 @@ pub(super) async fn update(
     if channel.owner != ChannelOwner::Page {
         return Err(incidents::Error::OwnedElsewhere("configuration").into());
     }
+    let seen = form.text("seen");
+    if !seen.is_empty() && seen != version(&channel) {
+        let text =
+            "Somebody changed this channel meanwhile. Here is what it is now: nothing of yours was saved.";
+        let mut page =
+            load(&state, form.signed_in, id, Some((Draft::of(&channel), Wrongs::one("form", text)))).await?;
+        page.form.is_changed = true;
+        return page_with(StatusCode::CONFLICT, &page);
+    }
     let known = known(&state, &channel);
     let content = match channel_form::read(channel.kind, &form.fields, Some(&known), &state.entropy) {
         Ok(content) => content,
         Err(wrongs) => return refuse(&state, &form, id, wrongs).await,
     };
-    let (now, by, incidents) =
-        (state.clock.now(), caller.by(state.clock.now()), Arc::clone(&state.incidents));
     let new = sealed(&state, channel.uid, channel.kind, &content)?;
-    let detail = json!({ "kind": channel.kind.as_str(), "target": content.target });
-    let written = state
-        .store
-        .write("channel.update", move |tx| {
-            let waited = messages::count(tx, Scope::All, &["waiting"])?;
-            incidents.update_channel(tx, now, channel.id, &new)?;
-            let change = Change { action: "channel.update", subject: &new.name, project: None, detail };
-            audit::append(tx, &by, &change).map_err(|error| incidents::Error::Store(error.into()))?;
-            Ok::<_, incidents::Error>(waited)
-        })
-        .await;
-    let waited = match written {
-        Ok(waited) => waited,
-        Err(error) => return refuse(&state, &form, id, told(error)?).await,
+    match save(&state, &caller, Some(channel.id), new, &content.target).await {
+        Ok(waited) => saved(&state, &form.signed_in, channel.uid, content, ("again", waited)).await,
+        Err(error) => refuse(&state, &form, id, told(error)?).await,
+    }
+}
+
+/// Writes a channel, `known` or a new one, and the line of the audit log. Answers how many messages waited for it.
+async fn save(
+    state: &AppState,
+    caller: &Caller,
+    known: Option<ChannelId>,
+    channel: NewChannel,
+    target: &str,
+) -> Result<i64, incidents::Error> {
+    let now = state.clock.now();
+    let (by, incidents) = (caller.by(now), Arc::clone(&state.incidents));
+    let action = if known.is_some() { "channel.update" } else { "channel.create" };
+    let detail = json!({ "kind": channel.kind.as_str(), "target": target });
+    let write = move |tx: &WriteTx<'_>| {
+        let waited = messages::count(tx, Scope::All, &["waiting"])?;
+        match known {
+            Some(id) => incidents.update_channel(tx, now, id, &channel)?,
+            None => incidents.create_channel(tx, now, &channel).map(drop)?,
+        }
+        let change = Change { action, subject: &channel.name, project: None, detail };
+        audit::append(tx, &by, &change).map_err(|error| incidents::Error::Store(error.into()))?;
+        Ok(waited)
     };
+    state.store.write(action, write).await
+}
+
+/// What follows a saved channel: its page, or its new signing secret first, which is shown once.
+async fn saved(
+    state: &AppState,
+    signed_in: &SignedIn,
+    uid: Uid,
+    content: Content,
+    (how, waited): (&str, i64),
+) -> Result<HttpResponse, Problem> {
     let Some(secret) = content.new_signing_secret else {
-        return Ok(see_other(&format!("/channels/{id}?saved=again&waited={waited}")));
+        return Ok(see_other(&format!("/channels/{uid}?saved={how}&waited={waited}")));
     };
-    let signed_in = form.signed_in;
-    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Channels)).await?;
-    let signing_secret = secret.expose().to_owned();
-    page(&MadePage { frame, id, name: content.name, signing_secret, waited: adopted(waited) })
+    page(&MadePage {
+        frame: Frame::read(state, signed_in, Place::Channels).await?,
+        id: uid.to_string(),
+        name: content.name,
+        signing_secret: secret.expose().to_owned(),
+        waited: adopted(waited),
+    })
 }
 
 async fn refuse(state: &AppState, form: &Form, id: String, wrongs: Wrongs) -> Result<HttpResponse, Problem> {
     let typed = Some((Draft::typed_again(&form.fields), wrongs));
     let loaded = load(state, form.signed_in.clone(), id, typed).await?;
-    page_with(StatusCode::BAD_REQUEST, &loaded)
+    form_page(true, &loaded)
+}
+
+/// Another text for each thing that a form can change.
+fn version(channel: &Channel) -> String {
+    let mut hash = Sha256::new();
+    hash.update(&channel.name);
+    hash.update(channel.settings.to_string());
+    hash.update(channel.sealed.as_deref().unwrap_or_default());
+    let first = hash.finalize()[..8].iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    format!("{first:016x}")
 }
 
 /// What a person may mend in the form; everything else is a refusal.
@@ -319,19 +343,14 @@ fn adopted(waited: i64) -> String {
 }
 
 fn sealed(state: &AppState, uid: Uid, kind: ChannelKind, content: &Content) -> Result<NewChannel, Problem> {
-    let seal = |secrets| seal_secrets(&state.sealer, &state.entropy, secrets, uid);
+    let secrets = content.parts.secrets.as_ref();
+    let sealed = seal_secrets(&state.sealer, &state.entropy, secrets, uid);
     Ok(NewChannel {
         uid,
         name: content.name.clone(),
         kind,
-        settings: serde_json::from_str(&content.parts.settings).map_err(|error| Problem::internal(&error))?,
-        sealed: content
-            .parts
-            .secrets
-            .as_ref()
-            .map(seal)
-            .transpose()
-            .map_err(|error| Problem::internal(&error))?,
+        settings: content.parts.settings.clone(),
+        sealed: sealed.map_err(|error| Problem::internal(&error))?,
         owner: ChannelOwner::Page,
     })
 }
@@ -379,6 +398,7 @@ async fn load(
         may_remove: frame.is_owner
             && (channel.owner == ChannelOwner::Page || channel.state == ChannelState::Absent),
         is_absent: channel.state == ChannelState::Absent,
+        seen: version(&channel),
         choosers: choosers_told(&choosers),
         undelivered: match undelivered {
             0 => "No message waits in it.".to_owned(),

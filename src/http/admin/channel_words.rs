@@ -52,7 +52,10 @@ pub(super) fn standing(channel: &Channel, now: Timestamp) -> String {
     let reason = channel.state_reason.as_deref().unwrap_or("it refused for good");
     match channel.state {
         ChannelState::Broken => {
-            format!("{}. It sends nothing until it is corrected or a test arrives.", upper(reason))
+            format!(
+                "{}. It sends nothing until it is corrected, a test arrives, or it takes an alarm that waits.",
+                upper(reason)
+            )
         }
         ChannelState::Paused => {
             format!("{}. It sends nothing; alarms go to the other channels.", upper(reason))
@@ -72,8 +75,10 @@ fn standing_ready(channel: &Channel, now: Timestamp) -> String {
         Some(until) => {
             format!("It rests until {} after {failures} in a row, then tries again.", clock(until, now))
         }
-        None if health.failures == 1 => "The last try failed. It keeps trying.".to_owned(),
-        None if health.failures > 0 => format!("{} in a row. It keeps trying.", upper(&failures)),
+        None if health.failures == 1 => "The last try failed. Alarms that wait are tried again.".to_owned(),
+        None if health.failures > 0 => {
+            format!("{} in a row. Alarms that wait are tried again.", upper(&failures))
+        }
         None => match health.paced_until.filter(|until| until.since(now) > PACE_TOLD) {
             Some(until) => format!("The other side asks for patience until {}.", clock(until, now)),
             None if channel.delivered_at.is_none() => "Nothing was delivered yet. Send a test.".to_owned(),
@@ -91,7 +96,10 @@ fn is_resting(channel: &Channel, now: Timestamp) -> bool {
 
 /// The head of the list: whether anybody can be rung.
 pub(super) fn headline(channels: &[Channel], waiting: i64) -> (String, String) {
-    let ready = channels.iter().filter(|channel| channel.state == ChannelState::Ready).count();
+    let rings = |channel: &&Channel| channel.state == ChannelState::Ready && channel.health.failures == 0;
+    let ready = channels.iter().filter(rings).count();
+    let off = names(channels.iter().filter(|channel| !rings(channel)));
+    let untested = names(channels.iter().filter(|it| rings(it) && it.delivered_at.is_none()));
     let first = match (channels.len(), ready) {
         (0, _) => "Nobody can be rung yet".to_owned(),
         (_, 0) => "No channel can ring".to_owned(),
@@ -112,7 +120,14 @@ pub(super) fn headline(channels: &[Channel], waiting: i64) -> (String, String) {
             format!("{} wait. The first channel that is ready gets them as one.", counted(many, "message"))
         }
     };
-    (first, second)
+    let named = |what: &str, names: String| {
+        if names.is_empty() { names } else { format!(" {what}: {names}.") }
+    };
+    (first, second + &named("Not now", off) + &named("Never tested", untested))
+}
+
+fn names<'c>(channels: impl Iterator<Item = &'c Channel>) -> String {
+    channels.map(|channel| channel.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// What became of a message: the sentence, and what would help.
@@ -214,5 +229,10 @@ mod tests {
         assert_eq!(headline(&[ready.clone(), broken], 0).0, "One of 2 channels rings");
         assert_eq!(headline(&[ready.clone(), ready], 0).0, "2 channels ring");
         assert!(headline(&[], 3).1.starts_with("3 messages wait"));
+        let (failing, untested) =
+            (channel(ChannelState::Ready, 2, true), channel(ChannelState::Ready, 0, false));
+        let (first, second) = headline(&[failing, untested], 0);
+        assert_eq!(first, "One of 2 channels rings");
+        assert!(second.contains("Not now: ") && second.contains("Never tested: "), "{second}");
     }
 }

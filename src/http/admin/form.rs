@@ -3,11 +3,12 @@
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
 use subtle::ConstantTimeEq;
 
-use super::super::auth::{Caller, SignedIn};
-use super::super::request::{BODY_WITHIN, in_time};
+use super::super::auth::{Caller, SignedIn, state_of};
+use super::super::body::read_small;
+use super::super::doubles::Asked;
 use super::super::{AppState, Problem};
 use crate::base::Secret;
 
@@ -34,6 +35,8 @@ pub struct Wrongs(Vec<(&'static str, String)>);
 
 /// A thousand selected lines with their ids, or the longest list of origins.
 const FORM_BYTES_MAX: usize = 256 * 1024;
+/// An address, a password and where to go next; of whoever is not signed in nobody knows who it is.
+const STRANGERS_FORM_BYTES_MAX: usize = 8 * 1024;
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
@@ -102,6 +105,23 @@ impl Wrongs {
 }
 
 impl Form {
+    /// Answers with `act`, once: the second of two equal forms sent at once, as by a double click, gets the answer of
+    /// the first. Forms that make something want it.
+    pub(super) async fn once<Acting>(
+        self,
+        state: web::Data<AppState>,
+        place: &str,
+        act: impl FnOnce(web::Data<AppState>, Self) -> Acting,
+    ) -> Result<HttpResponse, Problem>
+    where
+        Acting: Future<Output = Result<HttpResponse, Problem>> + 'static,
+    {
+        let fields = self.fields.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let asked = Asked::new(self.signed_in.session.uid, place, fields);
+        let acting = act(state.clone(), self);
+        state.doubles.once(asked, state.clock.now(), acting).await
+    }
+
     pub fn text(&self, name: &str) -> &str {
         self.fields.text(name)
     }
@@ -125,7 +145,7 @@ impl FromRequest for Form {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let signed_in = SignedIn::from_request(request, payload);
         let header = request.headers().get("x-csrf-token").map(|value| value.as_bytes().to_vec());
-        let fields = read_fields(request, payload);
+        let fields = read_fields(request, payload, FORM_BYTES_MAX);
         Box::pin(async move {
             let (signed_in, fields) = (signed_in.await?, fields.await?);
             let given = header.unwrap_or_else(|| fields.text("csrf").as_bytes().to_vec());
@@ -144,7 +164,7 @@ impl FromRequest for StrangersForm {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let is_ours = is_same_origin(request);
-        let fields = read_fields(request, payload);
+        let fields = read_fields(request, payload, STRANGERS_FORM_BYTES_MAX);
         Box::pin(async move {
             if !is_ours {
                 return Err(Problem::forbidden("This form was sent from another site: open the page here."));
@@ -154,17 +174,22 @@ impl FromRequest for StrangersForm {
     }
 }
 
-fn read_fields(request: &HttpRequest, payload: &mut Payload) -> Extracted<Fields> {
-    let configured =
-        request.app_data::<web::Data<AppState>>().map(|state| state.config.limits.api_body_bytes_max);
-    let bytes_max = configured.map_or(FORM_BYTES_MAX, |bytes| bytes.min(FORM_BYTES_MAX));
-    let form = web::UrlEncoded::<Vec<(String, String)>>::new(request, payload).limit(bytes_max);
+fn read_fields(request: &HttpRequest, payload: &mut Payload, bytes_max: usize) -> Extracted<Fields> {
+    let (request, payload) = (request.clone(), payload.take());
     Box::pin(async move {
-        let read = in_time(BODY_WITHIN, form).await?;
-        let fields =
-            read.map_err(|error| Problem::bad_request(format!("The form cannot be read: {error}.")))?;
-        Ok(Fields(fields))
+        if !request.content_type().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(unreadable(&"it is none as browsers send them"));
+        }
+        let bytes_max = state_of(&request)?.config.limits.api_body_bytes_max.min(bytes_max);
+        let body = read_small(&request, payload, bytes_max).await?;
+        let text = std::str::from_utf8(&body).map_err(|error| unreadable(&error))?;
+        let fields = web::Query::<Vec<(String, String)>>::from_query(text);
+        Ok(Fields(fields.map_err(|error| unreadable(&error))?.into_inner()))
     })
+}
+
+fn unreadable(why: &dyn std::fmt::Display) -> Problem {
+    Problem::bad_request(format!("The form cannot be read: {why}."))
 }
 
 /// Without a session there is no token to compare; the browser says where a form comes from (Fetch Metadata,

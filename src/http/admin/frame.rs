@@ -10,7 +10,8 @@ use super::super::auth::SignedIn;
 use super::super::{AppState, Problem};
 use super::statics;
 use super::wording::few;
-use crate::accounts::{Role, Visible};
+use crate::accounts::Role;
+use crate::http::visible::scope;
 use crate::incidents;
 use crate::issues::queries::count_unresolved;
 use crate::store::ReadTx;
@@ -56,20 +57,22 @@ impl Frame {
     pub fn load(tx: &ReadTx<'_>, signed_in: &SignedIn, here: Place) -> Result<Self, Problem> {
         let session = &signed_in.session;
         let visible = session.actor().visible();
-        let scope = match &visible {
-            Visible::All => incidents::queries::Scope::All,
-            Visible::Only(projects) => incidents::queries::Scope::Projects(projects),
-        };
         Ok(Self {
             here,
             email: session.email.to_string(),
             is_owner: session.role == Role::Owner,
             is_member: session.role >= Role::Member,
             csrf: session.csrf().expose().to_owned(),
-            open_incidents: incidents::queries::count_open(tx, scope)?,
+            open_incidents: incidents::queries::count_open(tx, scope(&visible))?,
             unresolved_issues: count_unresolved(tx, &visible)?,
             version: env!("CARGO_PKG_VERSION"),
         })
+    }
+
+    /// The frame alone, for pages that ask nothing else.
+    pub async fn read(state: &AppState, signed_in: &SignedIn, here: Place) -> Result<Self, Problem> {
+        let signed_in = signed_in.clone();
+        state.store.read(move |tx| Self::load(tx, &signed_in, here)).await
     }
 
     /// Whether this page stands at the entry of this name.
@@ -153,8 +156,7 @@ pub(super) async fn nav(
 ) -> Result<HttpResponse, Problem> {
     let named = query.into_inner().here.unwrap_or_default();
     let here = Place::ALL.into_iter().find(|place| place.word() == named).unwrap_or(Place::Elsewhere);
-    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, here)).await?;
-    page(&NavAlone { frame })
+    page(&NavAlone { frame: Frame::read(&state, &signed_in, here).await? })
 }
 
 /// Renders a page.
@@ -162,11 +164,16 @@ pub fn page(template: &impl Template) -> Result<HttpResponse, Problem> {
     page_with(StatusCode::OK, template)
 }
 
-/// Renders a page that answers with another status than 200, such as a form that was refused.
+/// Renders a page with a form on it; one that was refused answers 400.
+pub(super) fn form_page(was_refused: bool, template: &impl Template) -> Result<HttpResponse, Problem> {
+    page_with(if was_refused { StatusCode::BAD_REQUEST } else { StatusCode::OK }, template)
+}
+
+/// Renders a page that answers with another status than 200.
 pub fn page_with(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Problem> {
     let html = template.render().map_err(|error| Problem::internal(&error))?;
     let mut response = HttpResponse::build(status);
-    response.insert_header((CACHE_CONTROL, "private, no-cache"));
+    response.insert_header((CACHE_CONTROL, "no-store"));
     Ok(response.content_type("text/html; charset=utf-8").body(html))
 }
 

@@ -16,8 +16,9 @@ use crate::base::{Timestamp, Uid};
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope};
 use crate::http::{AppState, Problem};
-use crate::incidents::queries;
+use crate::incidents::silences::{self, Silence};
 use crate::incidents::views::{DeliveryProof, EventView, IncidentPage as Found, IncidentView, WitnessView};
+use crate::incidents::{IncidentId, queries};
 use crate::issues::queries::recount;
 use crate::notify::facts::Detail;
 use crate::releases::{self, Deploy};
@@ -38,6 +39,7 @@ struct IncidentPage {
     state: Badge,
     standing: String,
     affected: String,
+    silence: Option<SilenceLine>,
     is_open: bool,
     is_acknowledged: bool,
     is_over: bool,
@@ -49,6 +51,13 @@ struct IncidentPage {
     timeline: Vec<TimelineLine>,
     changes: Vec<ChangeLine>,
     messages: Vec<MessageLine>,
+}
+
+/// The silence of this incident that lasts longest.
+struct SilenceLine {
+    by: String,
+    until: String,
+    reason: String,
 }
 
 /// A number with what it means beside it.
@@ -141,8 +150,10 @@ pub(super) async fn show(
             Slugs::default().name_incident(tx, &mut found.incident)?;
             recount(tx, &mut found.incident)?;
             let changes = changes(tx, &found.incident)?;
+            let silence = silences::find_longest(tx, now, IncidentId(found.incident.number))?;
             let frame = Frame::load(tx, &signed_in, Place::Incidents)?;
-            Ok::<_, Problem>(IncidentPage::new(frame, found, &changes, now))
+            let page = IncidentPage::new(frame, found, &changes, now);
+            Ok::<_, Problem>(IncidentPage { silence: silence.map(|it| silence_line(it, now)), ..page })
         })
         .await?;
     page(&rendered)
@@ -163,6 +174,7 @@ impl IncidentPage {
             state: state_badge(&incident),
             standing: standing(&incident, now),
             affected: affected(&incident),
+            silence: None,
             is_open: !is_over && incident.acknowledged_at.is_none(),
             is_acknowledged: !is_over && incident.acknowledged_at.is_some(),
             is_over,
@@ -178,6 +190,10 @@ impl IncidentPage {
             frame,
         }
     }
+}
+
+fn silence_line(silence: Silence, now: Timestamp) -> SilenceLine {
+    SilenceLine { by: silence.created_by, until: clock(silence.ends_at, now), reason: silence.reason }
 }
 
 /// Who and what is hit, from the witness that knows most; another may have counted more events.
@@ -250,7 +266,11 @@ fn figures(incident: &IncidentView, now: Timestamp) -> Vec<Figure> {
         Figure {
             name: if end.is_some() { "Lasted" } else { "Lasts" },
             value: between(began, end.unwrap_or(now)),
-            note: if end.is_some() { "until it recovered".to_owned() } else { "and is not over".to_owned() },
+            note: match (incident.recovered_at, end) {
+                (Some(_), _) => "until it recovered".to_owned(),
+                (None, Some(_)) => "until it was closed".to_owned(),
+                (None, None) => "and is not over".to_owned(),
+            },
         },
     ]
 }

@@ -49,7 +49,7 @@ pub(super) async fn split(
     act(&state, &id, &form, Act::Split(WitnessId(witness))).await
 }
 
-/// `POST /incidents/{id}/silence`: everything that the incident saw, for some hours.
+/// `POST /incidents/{id}/silence`: the incident with what joins it later, for some hours, while it lasts.
 pub(super) async fn silence(
     state: web::Data<AppState>,
     id: web::Path<String>,

@@ -158,13 +158,16 @@ pub(super) fn happened(event: &EventView) -> (&'static str, String) {
         "witness_over" => ("ok", format!("One witness is over: {}", end_reason(Some(text("reason"))))),
         "split_off" => ("", format!("{actor} made a witness incident #{}", number("incident"))),
         "split_from" => ("", format!("{actor} split this off incident #{}", number("incident"))),
-        "delivery_failed" => ("bad", failed(text("reason"), text("fallback"))),
+        "delivery_failed" => ("bad", failed(text("recipient"), text("reason"), text("fallback"))),
         "resolved" => ("ok", format!("Over: {}", end_reason(Some(text("reason"))))),
         other => ("", other.replace('_', " ")),
     }
 }
 
-fn failed(reason: &str, fallback: &str) -> String {
+fn failed(recipient: &str, reason: &str, fallback: &str) -> String {
+    if !recipient.is_empty() {
+        return format!("A message was not delivered to {recipient}: {reason}");
+    }
     let then = if fallback.is_empty() { String::new() } else { format!(" ({})", fallback.replace('_', " ")) };
     format!("A message was not delivered: {reason}{then}")
 }
@@ -198,6 +201,9 @@ mod tests {
         };
         let joined = event("joined", None, json!({"source": "error_rate", "severity": "high"}));
         assert_eq!(happened(&joined), ("bad", "Also seen by error rate, high".to_owned()));
+        let refused =
+            event("delivery_failed", None, json!({"recipient": "bob@example.com", "reason": "full"}));
+        assert_eq!(happened(&refused).1, "A message was not delivered to bob@example.com: full");
         let taken = event("acknowledged", Some("anna@example.com"), json!({}));
         assert_eq!(happened(&taken), ("ok", "anna@example.com acknowledged".to_owned()));
         assert_eq!(happened(&event("new_kind", None, json!({}))), ("", "new kind".to_owned()));

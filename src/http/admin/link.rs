@@ -55,18 +55,15 @@ pub(super) async fn consume(
     token: web::Path<String>,
     form: StrangersForm,
 ) -> Result<HttpResponse, Problem> {
-    let (first_owner, next) = match find(&state, &token).await? {
+    let (email, first_owner, next) = match find(&state, &token).await? {
         None => return answer(Opens::Nothing, String::new(), None),
         // Without a password the next sign-in would need a link again: the account's page asks for one.
-        Some(LinkFor::User(user)) => (None, if user.has_password { "/" } else { "/account" }),
+        Some(LinkFor::User(user)) => (user.email, None, if user.has_password { "/" } else { "/account" }),
         Some(LinkFor::FirstOwner) => {
             let typed = form.fields.text("email").to_owned();
             match first_owner(&state, &form, &typed).await {
-                Ok(owner) => (Some(owner), "/"),
-                Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-                    return answer(Opens::FirstOwner, typed, Some(problem.detail));
-                }
-                Err(problem) => return Err(problem),
+                Ok(owner) => (owner.0.clone(), Some(owner), "/"),
+                Err(problem) => return answer(Opens::FirstOwner, typed, Some(problem.to_mend()?)),
             }
         }
     };
@@ -86,7 +83,7 @@ pub(super) async fn consume(
         sessions::open(tx, now, &entropy, owner.id, &browser)
     });
     match opened.await {
-        Ok(session) => signed_in(&state, &request, &session, next),
+        Ok(session) => signed_in(&state, &request, &session, &email, next),
         Err(Error::LinkSpent | Error::NotFirst) => answer(Opens::Nothing, String::new(), None),
         Err(error) => Err(error.into()),
     }

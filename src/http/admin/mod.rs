@@ -20,6 +20,7 @@ mod person;
 mod sign_in_links;
 mod tokens;
 
+mod device;
 mod event_blocks;
 mod issue;
 mod issues;

@@ -20,10 +20,10 @@ use crate::base::{Timestamp, Uid};
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope, subject};
 use crate::http::{AppState, Problem};
-use crate::incidents::DeliveryId;
-use crate::incidents::messages;
-use crate::incidents::queries::PageOf;
+use crate::incidents::queries::{self, PageOf, Scope};
 use crate::incidents::views::DeliveryView;
+use crate::incidents::{DeliveryId, messages};
+use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "outbox.html", config = "src/http/admin/askama.toml")]
@@ -53,6 +53,8 @@ struct Line {
     channel: String,
     project: String,
     incident: Option<Uid>,
+    /// Which incident it is about, by number and summary; empty where it is about none.
+    about: String,
     written: When,
     attempts: String,
     outcome: String,
@@ -66,6 +68,7 @@ struct MessagePage {
     frame: Frame,
     message: MessageLine,
     incident: Option<Uid>,
+    about: String,
     project: String,
     may_send_again: bool,
 }
@@ -116,6 +119,11 @@ pub(super) async fn list(
             };
             let (headline, sub) = headline(moving, waiting, failed);
             let is_member = frame.is_member;
+            let mut lines = Vec::new();
+            for message in found.items {
+                let about = about(tx, in_scope, &message)?;
+                lines.push(Line { about, ..line(&message, now, is_member) });
+            }
             Ok::<_, Problem>(OutboxPage {
                 frame,
                 headline,
@@ -123,7 +131,7 @@ pub(super) async fn list(
                 oldest: oldest.map(|at| between(at, now)).unwrap_or_default(),
                 tabs: tabs(moving, waiting, failed),
                 state: wanted.to_owned(),
-                lines: found.items.into_iter().map(|message| line(&message, now, is_member)).collect(),
+                lines,
                 next: found.next,
                 is_first: asked.before.is_none(),
             })
@@ -151,6 +159,7 @@ pub(super) async fn show(
             Ok::<_, Problem>(MessagePage {
                 may_send_again: frame.is_member && may_send_again(&found.delivery),
                 incident: found.delivery.incident_id,
+                about: about(tx, scope(&visible), &found.delivery)?,
                 project: found.delivery.project.clone().unwrap_or_else(|| "tocsin itself".to_owned()),
                 message: message_line(found, now),
                 frame,
@@ -188,6 +197,13 @@ pub(super) async fn send_again(
     Ok(see_other(&format!("/outbox/{id}")))
 }
 
+/// The incident that a message is about, as its own page names it.
+fn about(tx: &ReadTx<'_>, scope: Scope<'_>, message: &DeliveryView) -> Result<String, Problem> {
+    let Some(uid) = message.incident_id else { return Ok(String::new()) };
+    let incident = queries::find(tx, scope, uid)?;
+    Ok(incident.map(|incident| format!("#{} {}", incident.number, incident.summary)).unwrap_or_default())
+}
+
 fn may_send_again(message: &DeliveryView) -> bool {
     message.channel.is_some() && matches!(message.state.as_str(), "failed" | "pending")
 }
@@ -208,6 +224,7 @@ fn line(message: &DeliveryView, now: Timestamp, is_member: bool) -> Line {
         channel: format!("{}{to}", message.channel.as_deref().unwrap_or("no channel yet")),
         project: message.project.clone().unwrap_or_else(|| "tocsin itself".to_owned()),
         incident: message.incident_id,
+        about: String::new(),
         written: When::new(message.created_at, now),
         attempts: count(message.attempts),
         outcome,

@@ -93,10 +93,11 @@ fn load(tx: &ReadTx<'_>, signed_in: &SignedIn, now: Timestamp) -> Result<Overvie
     let listed = projects::list(tx, &visible)?;
     let counts = incidents::count(tx, in_scope)?;
     let is_heard = listed.iter().any(|project| project.first_event_at.is_some());
-    let (headline, sub) = match (is_heard, counts.open + counts.acknowledged) {
+    let needing = counts.open - incidents::count_silenced(tx, in_scope)?;
+    let (headline, sub) = match (is_heard, needing + counts.acknowledged) {
         (false, 0) => silent(),
         (true, 0) => quiet(incidents::find_last_end(tx, in_scope)?, now),
-        (_, 1.. | ..0) => headline(counts.open, counts.acknowledged),
+        (_, 1.. | ..0) => headline(needing, counts.acknowledged),
     };
     let open = open_incidents(tx, in_scope, now)?;
     let shown = i64::try_from(open.len()).unwrap_or(0);

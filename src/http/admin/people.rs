@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::super::auth::SignedIn;
 use super::super::{AppState, Problem};
 use super::form::Form;
-use super::frame::{Frame, Place, page_with};
+use super::frame::{Frame, Place, form_page};
 use super::once::show_once;
 use super::sign_in_links::LinkMaker;
 use super::wording::{When, counted};
@@ -75,6 +74,10 @@ struct Typed {
 
 /// `POST /people`: invites somebody. The answer shows the link, once.
 pub(super) async fn invite(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
+    form.once(state, "/people", make).await
+}
+
+async fn make(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
     let caller = form.caller();
     caller.may(Permission::ManageInstance, Subject::Instance)?;
     let (by, maker) = (caller.by(state.clock.now()), LinkMaker::new(&state));
@@ -82,8 +85,8 @@ pub(super) async fn invite(state: web::Data<AppState>, form: Form) -> Result<Htt
     let parsed = typed.parse::<Email>().and_then(|email| Ok((email, role.parse::<Role>()?)));
     let invited = match parsed {
         Ok((email, role)) => {
-            let (maker, signed_in) = (maker.clone(), form.signed_in.clone());
-            let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::People)).await?;
+            let maker = maker.clone();
+            let frame = Frame::read(&state, &form.signed_in, Place::People).await?;
             let invite = state.store.write("user.create", move |tx| {
                 let user = users::create(tx, &by, maker.entropy(), &NewUser { email, role, password: None })?;
                 maker.make(tx, &by, user, AccountMatter::Invitation)
@@ -97,17 +100,15 @@ pub(super) async fn invite(state: web::Data<AppState>, form: Form) -> Result<Htt
             let title = format!("{} is invited as {}", made.user.email, made.user.role);
             show_once(&maker.page(frame, &made, title, state.clock.now()))
         }
-        Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-            let refused = Typed { email: typed, role: role.parse().ok(), wrong: Some(problem.detail) };
+        Err(problem) => {
+            let refused = Typed { email: typed, role: role.parse().ok(), wrong: Some(problem.to_mend()?) };
             people(&state, form.signed_in, refused).await
         }
-        Err(problem) => Err(problem),
     }
 }
 
 async fn people(state: &AppState, signed_in: SignedIn, typed: Typed) -> Result<HttpResponse, Problem> {
-    let now = state.clock.now();
-    let status = if typed.wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let (now, was_refused) = (state.clock.now(), typed.wrong.is_some());
     let page = state
         .store
         .read(move |tx| {
@@ -124,7 +125,7 @@ async fn people(state: &AppState, signed_in: SignedIn, typed: Typed) -> Result<H
             })
         })
         .await?;
-    page_with(status, &page)
+    form_page(was_refused, &page)
 }
 
 fn line_of(user: &User, counts: &HashMap<UserId, i64>, own: UserId, now: Timestamp) -> PersonLine {

@@ -1,6 +1,5 @@
 //! One person: role, browsers, projects; what an owner may do about them.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
@@ -8,7 +7,7 @@ use super::super::auth::SignedIn;
 use super::super::{AppState, Problem};
 use super::audit::audit_of;
 use super::form::Form;
-use super::frame::{Frame, Place, page_with, see_other};
+use super::frame::{Frame, Place, form_page, see_other};
 use super::once::show_once;
 use super::people::{RoleChoice, Standing, role_choices};
 use super::sessions::{SessionLine, line_of};
@@ -61,12 +60,7 @@ pub(super) async fn set_role(
 ) -> Result<HttpResponse, Problem> {
     let role: Role = form.text("role").parse()?;
     let asked = Asked { id: read_id(&id)?, form, name: "user.set_role" };
-    change(&state, asked, move |tx, by, user| {
-        users::set_role(tx, by, user.id, role)?;
-        // Who only looks makes no tokens; those made before must not do what their maker no longer may.
-        take_tokens(tx, by, user, role == Role::Viewer)
-    })
-    .await
+    change(&state, asked, move |tx, by, user| users::set_role(tx, by, user.id, role)).await
 }
 
 /// `POST /people/{id}/disable`, with `tokens` also those that they made; with `enable` the way back.
@@ -121,8 +115,8 @@ pub(super) async fn make_link(
     let caller = form.caller();
     caller.may(Permission::ManageInstance, Subject::Instance)?;
     let (id, now, maker) = (read_id(&id)?, state.clock.now(), LinkMaker::new(&state));
-    let (by, making, signed_in) = (caller.by(now), maker.clone(), form.signed_in.clone());
-    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::People)).await?;
+    let (by, making) = (caller.by(now), maker.clone());
+    let frame = Frame::read(&state, &form.signed_in, Place::People).await?;
     let made = state.store.write("link.create", move |tx| {
         let user = users::find_by_uid(tx, id)?.ok_or(Error::UnknownUser)?;
         making.make(tx, &by, user, AccountMatter::SignInLink)
@@ -132,7 +126,7 @@ pub(super) async fn make_link(
             let title = format!("A sign-in link for {}", made.user.email);
             show_once(&maker.page(frame, &made, title, now))
         }
-        Err(problem) => refused(&state, form.signed_in, id, problem).await,
+        Err(problem) => person(&state, form.signed_in, id, Some(problem.to_mend()?)).await,
     }
 }
 
@@ -172,24 +166,15 @@ async fn change(
         Ok((true, after)) if after.as_ref().is_none_or(|user| user.role != Role::Owner) => "/".to_owned(),
         Ok((_, Some(_))) => format!("/people/{id}"),
         Ok((_, None)) => "/people".to_owned(),
-        Err(error) => return refused(state, form.signed_in, id, error.into()).await,
+        Err(error) => {
+            let wrong = Problem::from(error).to_mend()?;
+            return person(state, form.signed_in, id, Some(wrong)).await;
+        }
     };
     // Sessions and tokens remember whom they belong to and what they may do.
     state.cache.sessions.forget_all();
     state.cache.tokens.forget_all();
     Ok(see_other(&place))
-}
-
-async fn refused(
-    state: &AppState,
-    signed_in: SignedIn,
-    id: Uid,
-    problem: Problem,
-) -> Result<HttpResponse, Problem> {
-    match problem.status {
-        StatusCode::BAD_REQUEST => person(state, signed_in, id, Some(problem.detail)).await,
-        _ => Err(problem),
-    }
 }
 
 fn take_tokens(tx: &WriteTx<'_>, by: &By, user: &User, takes: bool) -> Result<(), Error> {
@@ -206,10 +191,9 @@ async fn person(
     id: Uid,
     wrong: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    let now = state.clock.now();
-    let status = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let (now, was_refused) = (state.clock.now(), wrong.is_some());
     let page = state.store.read(move |tx| load(tx, &signed_in, id, wrong, now)).await?;
-    page_with(status, &page)
+    form_page(was_refused, &page)
 }
 
 fn load(
@@ -221,7 +205,7 @@ fn load(
 ) -> Result<PersonPage, Problem> {
     let user = users::find_by_uid(tx, id)?.ok_or(Error::UnknownUser)?;
     let listed = sessions::list(tx, user.id, now)?;
-    let made = tokens::list(tx)?.iter().filter(|token| token.is_made_by(&user.email)).count();
+    let made = tokens::count_of(tx, &user.email)?;
     let projects = projects::of_member(tx, user.id)?;
     Ok(PersonPage {
         frame: Frame::load(tx, signed_in, Place::People)?,

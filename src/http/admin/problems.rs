@@ -5,17 +5,31 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ACCEPT, LOCATION};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, HttpResponse};
+use actix_web::{Error, FromRequest as _, HttpMessage as _, HttpRequest, HttpResponse, web};
 use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::super::Problem;
+use super::super::auth::SignedIn;
 use super::super::request::RequestId;
-use super::frame::page_with;
+use super::super::{AppState, Problem};
+use super::frame::{Frame, Place, page_with};
 
+/// As a stranger sees it.
+#[derive(Template)]
+#[template(path = "problem_plain.html", config = "src/http/admin/askama.toml")]
+struct PlainPage {
+    said: Said,
+}
+
+/// As somebody who is signed in sees it: with the way on.
 #[derive(Template)]
 #[template(path = "problem.html", config = "src/http/admin/askama.toml")]
 struct ProblemPage {
+    frame: Frame,
+    said: Said,
+}
+
+struct Said {
     title: &'static str,
     detail: String,
     request_id: String,
@@ -44,7 +58,10 @@ pub async fn for_people(
     let page = match status {
         StatusCode::UNAUTHORIZED if is_read => Ok(to_sign_in(&here)),
         StatusCode::UNAUTHORIZED => Ok(to_sign_in("/")),
-        _ => show(problem, status, request_id(&response)),
+        _ => {
+            let frame = frame_of(response.request()).await;
+            show(problem, status, request_id(&response), frame)
+        }
     };
     let page = page.unwrap_or_else(|problem| problem.response(None));
     Ok(response.into_response(page.map_into_boxed_body()))
@@ -67,7 +84,19 @@ fn to_sign_in(next: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
 }
 
-fn show(problem: Option<&Problem>, status: StatusCode, request_id: String) -> Result<HttpResponse, Problem> {
+/// The navigation; `None` for strangers, and where it cannot be read either.
+async fn frame_of(request: &HttpRequest) -> Option<Frame> {
+    let state = request.app_data::<web::Data<AppState>>()?.clone();
+    let signed_in = SignedIn::extract(request).await.ok()?;
+    state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Elsewhere)).await.ok()
+}
+
+fn show(
+    problem: Option<&Problem>,
+    status: StatusCode,
+    request_id: String,
+    frame: Option<Frame>,
+) -> Result<HttpResponse, Problem> {
     let title = match status {
         StatusCode::NOT_FOUND => "Not here",
         StatusCode::FORBIDDEN => "Not yours to do",
@@ -78,7 +107,11 @@ fn show(problem: Option<&Problem>, status: StatusCode, request_id: String) -> Re
     };
     let detail = problem.map_or("There is no such page.", |problem| &problem.detail).to_owned();
     let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-    let mut page = page_with(status, &ProblemPage { title, detail, request_id, again })?;
+    let said = Said { title, detail, request_id, again };
+    let mut page = match frame {
+        Some(frame) => page_with(status, &ProblemPage { frame, said })?,
+        None => page_with(status, &PlainPage { said })?,
+    };
     for (name, value) in problem.map_or(&[][..], |problem| &problem.headers) {
         page.headers_mut().insert(name.clone(), value.clone());
     }

@@ -1,19 +1,20 @@
 //! One project's settings: its keys, its members, its name.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::super::auth::{Caller, SignedIn, find_project};
 use super::super::{AppState, Problem};
 use super::form::{Fields, Form};
-use super::frame::{Frame, Place, page, see_other};
+use super::frame::{Frame, Place, page_with, see_other};
 use super::wording::{When, count};
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::{self, Key, KeySettings};
 use crate::accounts::projects::{self, Project};
 use crate::accounts::{Error, KeyKind, OriginPattern, Origins, PublicKey, tokens, users};
 use crate::base::{ProjectId, Timestamp, Uid};
-use crate::store::ReadTx;
+use crate::store::{ReadTx, WriteTx};
 
 #[derive(Template)]
 #[template(path = "project.html", config = "src/http/admin/askama.toml")]
@@ -29,6 +30,31 @@ struct ProjectPage {
     may_configure: bool,
     is_archived: bool,
     is_heard: bool,
+    refused: RefusedKey,
+}
+
+/// The form of a new key, as it was sent and refused.
+#[derive(Default)]
+struct RefusedKey {
+    kind: String,
+    label: String,
+    origins: String,
+    quota: String,
+    critical: bool,
+    wrong: Option<String>,
+}
+
+impl RefusedKey {
+    fn new(fields: &Fields, wrong: String) -> Self {
+        Self {
+            kind: fields.text("kind").to_owned(),
+            label: fields.text("label").to_owned(),
+            origins: fields.text("origins").to_owned(),
+            quota: fields.text("events_per_minute").to_owned(),
+            critical: fields.is_on("allow_critical"),
+            wrong: Some(wrong),
+        }
+    }
 }
 
 struct KeyLine {
@@ -57,6 +83,16 @@ pub(super) async fn show(
     signed_in: SignedIn,
     slug: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
+    project_page(&state, signed_in, slug.into_inner(), RefusedKey::default()).await
+}
+
+async fn project_page(
+    state: &AppState,
+    signed_in: SignedIn,
+    slug: String,
+    refused: RefusedKey,
+) -> Result<HttpResponse, Problem> {
+    let status = if refused.wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let (now, base) = (state.clock.now(), state.base_url.as_str().to_owned());
     let quota = i64::from(state.config.ingest.events_per_minute);
     let found = state
@@ -91,10 +127,11 @@ pub(super) async fn show(
                 number: project.id.to_string(),
                 slug: project.slug.to_string(),
                 name: project.name,
+                refused,
             })
         })
         .await?;
-    page(&found)
+    page_with(status, &found)
 }
 
 fn line_of(key: Key, base: &str, default_quota: i64, now: Timestamp) -> KeyLine {
@@ -141,14 +178,29 @@ pub(super) async fn create_key(
     slug: web::Path<String>,
     form: Form,
 ) -> Result<HttpResponse, Problem> {
+    let place = format!("/projects/{slug}/keys");
+    form.once(state, &place, move |state, form| make_key(state, slug.into_inner(), form)).await
+}
+
+async fn make_key(state: web::Data<AppState>, slug: String, form: Form) -> Result<HttpResponse, Problem> {
     let caller = form.caller();
     let project = allowed(&state, &caller, &slug, Permission::Configure).await?;
-    let settings = read_settings(&form.fields)?;
     let (by, entropy) = (caller.by(state.clock.now()), state.entropy.clone());
-    let key = state
-        .store
-        .write("key.create", move |tx| keys::create(tx, &by, &entropy, project.id, &settings))
-        .await?;
+    let made = match read_settings(&form.fields) {
+        Ok(settings) => {
+            let make = move |tx: &WriteTx<'_>| keys::create(tx, &by, &entropy, project.id, &settings);
+            state.store.write("key.create", make).await.map_err(Problem::from)
+        }
+        Err(problem) => Err(problem),
+    };
+    let key = match made {
+        Ok(key) => key,
+        Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
+            let refused = RefusedKey::new(&form.fields, problem.detail);
+            return project_page(&state, form.signed_in, slug, refused).await;
+        }
+        Err(problem) => return Err(problem),
+    };
     state.cache.keys.forget(&key.public_key);
     let place = match form.text("back") {
         "welcome" => format!("/projects/{}/welcome", project.slug),

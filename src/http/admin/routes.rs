@@ -1,10 +1,11 @@
 //! Every page's address, grouped by what people come for.
 
 use actix_web::{
-    middleware,
+    HttpRequest, Resource, Route, middleware,
     web::{self, get, post},
 };
 
+use super::frame::see_other;
 use super::{
     ack, audit, channel, channels, frame, incident, incident_acts, incidents, issue, issues, ledger, link,
     live, outbox, overview, people, person, project, project_channels, projects, rules, sessions, sign_in,
@@ -20,6 +21,16 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     ringing_pages(cfg);
     running_pages(cfg);
     team_pages(cfg);
+}
+
+/// An address that only forms are sent to. A browser may come back to it, after a refused form or signing in: it is shown
+/// the page `up` segments above, where the form stands.
+fn act(path: &str, up: usize, handler: Route) -> Resource {
+    let to_its_page = move |request: HttpRequest| {
+        let page = request.path().rsplitn(up + 1, '/').last().filter(|page| !page.is_empty()).unwrap_or("/");
+        std::future::ready(see_other(page))
+    };
+    web::resource(path).route(handler).route(get().to(to_its_page))
 }
 
 /// What every page loads.
@@ -40,18 +51,18 @@ fn one_self(cfg: &mut web::ServiceConfig) {
         .service(
             web::resource("/sign-in/{token}").route(get().to(link::show)).route(post().to(link::consume)),
         )
-        .route("/sign-out", post().to(sign_in::sign_out))
+        .service(act("/sign-out", 1, post().to(sign_in::sign_out)))
         .route("/account", get().to(sessions::show))
-        .route("/account/password", post().to(sessions::set_password))
-        .route("/account/sessions/end-others", post().to(sessions::end_others))
-        .route("/account/sessions/{id}/end", post().to(sessions::end));
+        .service(act("/account/password", 1, post().to(sessions::set_password)))
+        .service(act("/account/sessions/end-others", 2, post().to(sessions::end_others)))
+        .service(act("/account/sessions/{id}/end", 3, post().to(sessions::end)));
 }
 
 fn issue_pages(cfg: &mut web::ServiceConfig) {
     cfg.route("/issues", get().to(issues::show))
-        .route("/issues/status", post().to(issues::set_status))
+        .service(act("/issues/status", 1, post().to(issues::set_status)))
         .route("/issues/{id}", get().to(issue::show))
-        .route("/issues/{id}/status", post().to(issue::set_status));
+        .service(act("/issues/{id}/status", 1, post().to(issue::set_status)));
 }
 
 fn project_pages(cfg: &mut web::ServiceConfig) {
@@ -61,12 +72,12 @@ fn project_pages(cfg: &mut web::ServiceConfig) {
     .route("/projects/{slug}", get().to(project::show))
     .route("/projects/{slug}/welcome", get().to(welcome::show))
     .route("/projects/{slug}/monitoring.{end}", get().to(welcome::download))
-    .route("/projects/{slug}/keys", post().to(project::create_key))
-    .route("/projects/{slug}/keys/{key}", post().to(project::change_key))
-    .route("/projects/{slug}/keys/{key}/revoke", post().to(project::revoke_key))
-    .route("/projects/{slug}/name", post().to(project::rename))
-    .route("/projects/{slug}/members", post().to(project::change_members))
-    .route("/projects/{slug}/archive", post().to(project::archive));
+    .service(act("/projects/{slug}/keys", 1, post().to(project::create_key)))
+    .service(act("/projects/{slug}/keys/{key}", 2, post().to(project::change_key)))
+    .service(act("/projects/{slug}/keys/{key}/revoke", 3, post().to(project::revoke_key)))
+    .service(act("/projects/{slug}/name", 1, post().to(project::rename)))
+    .service(act("/projects/{slug}/members", 1, post().to(project::change_members)))
+    .service(act("/projects/{slug}/archive", 1, post().to(project::archive)));
 }
 
 /// What rings, and who takes care of it.
@@ -74,15 +85,15 @@ fn alarm_pages(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/ack/{signed}").route(get().to(ack::show)).route(post().to(ack::acknowledge)))
         .route("/incidents", get().to(incidents::list))
         .route("/incidents/{id}", get().to(incident::show))
-        .route("/incidents/{id}/acknowledge", post().to(incident_acts::acknowledge))
-        .route("/incidents/{id}/unacknowledge", post().to(incident_acts::unacknowledge))
-        .route("/incidents/{id}/resolve", post().to(incident_acts::resolve))
-        .route("/incidents/{id}/split", post().to(incident_acts::split))
-        .route("/incidents/{id}/silence", post().to(incident_acts::silence))
+        .service(act("/incidents/{id}/acknowledge", 1, post().to(incident_acts::acknowledge)))
+        .service(act("/incidents/{id}/unacknowledge", 1, post().to(incident_acts::unacknowledge)))
+        .service(act("/incidents/{id}/resolve", 1, post().to(incident_acts::resolve)))
+        .service(act("/incidents/{id}/split", 1, post().to(incident_acts::split)))
+        .service(act("/incidents/{id}/silence", 1, post().to(incident_acts::silence)))
         .service(
             web::resource("/silences").route(get().to(silences::list)).route(post().to(silences::create)),
         )
-        .route("/silences/{id}/end", post().to(silences::end));
+        .service(act("/silences/{id}/end", 2, post().to(silences::end)));
 }
 
 /// Who is rung, and by what.
@@ -92,11 +103,11 @@ fn ringing_pages(cfg: &mut web::ServiceConfig) {
         .service(
             web::resource("/channels/{id}").route(get().to(channel::show)).route(post().to(channel::update)),
         )
-        .route("/channels/{id}/{act}", post().to(channels::act))
+        .service(act("/channels/{id}/{act}", 1, post().to(channels::act)))
         .route("/rules", get().to(rules::show_default))
-        .route("/rules/{kind}", post().to(rules::change_default))
+        .service(act("/rules/{kind}", 1, post().to(rules::change_default)))
         .route("/projects/{slug}/rules", get().to(rules::show_of_project))
-        .route("/projects/{slug}/rules/{kind}", post().to(rules::change_of_project))
+        .service(act("/projects/{slug}/rules/{kind}", 1, post().to(rules::change_of_project)))
         .service(
             web::resource("/projects/{slug}/channels")
                 .route(get().to(project_channels::show))
@@ -108,22 +119,22 @@ fn ringing_pages(cfg: &mut web::ServiceConfig) {
 fn running_pages(cfg: &mut web::ServiceConfig) {
     cfg.route("/outbox", get().to(outbox::list))
         .route("/outbox/{id}", get().to(outbox::show))
-        .route("/outbox/{id}/again", post().to(outbox::send_again))
+        .service(act("/outbox/{id}/again", 1, post().to(outbox::send_again)))
         .route("/ledger", get().to(ledger::show))
         .route("/tasks", get().to(tasks::list))
-        .route("/tasks/{name}/run", post().to(tasks::run));
+        .service(act("/tasks/{name}/run", 2, post().to(tasks::run)));
 }
 
 /// Who comes in, as a person or as a machine, and what they changed.
 fn team_pages(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/people").route(get().to(people::show)).route(post().to(people::invite)))
         .route("/people/{id}", get().to(person::show))
-        .route("/people/{id}/role", post().to(person::set_role))
-        .route("/people/{id}/disable", post().to(person::disable))
-        .route("/people/{id}/remove", post().to(person::remove))
-        .route("/people/{id}/link", post().to(person::make_link))
-        .route("/people/{id}/sessions/end", post().to(person::end_sessions))
+        .service(act("/people/{id}/role", 1, post().to(person::set_role)))
+        .service(act("/people/{id}/disable", 1, post().to(person::disable)))
+        .service(act("/people/{id}/remove", 1, post().to(person::remove)))
+        .service(act("/people/{id}/link", 1, post().to(person::make_link)))
+        .service(act("/people/{id}/sessions/end", 2, post().to(person::end_sessions)))
         .service(web::resource("/tokens").route(get().to(tokens::show)).route(post().to(tokens::create)))
-        .route("/tokens/{id}/revoke", post().to(tokens::revoke))
+        .service(act("/tokens/{id}/revoke", 2, post().to(tokens::revoke)))
         .route("/audit", get().to(audit::show));
 }

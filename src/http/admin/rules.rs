@@ -1,12 +1,11 @@
 //! The rules: what rings, from which bound on, and how loud. For every project, and for one.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde_json::json;
 
 use super::form::{Form, Wrongs};
-use super::frame::{Frame, Place, page_with, see_other};
+use super::frame::{Frame, Place, form_page, see_other};
 use super::incident_words::Badge;
 use super::rule_form::{RuleDraft, name, sentence};
 use crate::accounts::access::{Decision, Permission, Subject, decide};
@@ -96,9 +95,9 @@ async fn show(
     slug: Option<String>,
     refused: Option<Refused>,
 ) -> Result<HttpResponse, Problem> {
-    let status = if refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let was_refused = refused.is_some();
     let rendered = state.store.read(move |tx| load(tx, &signed_in, slug.as_deref(), refused)).await?;
-    page_with(status, &rendered)
+    form_page(was_refused, &rendered)
 }
 
 fn load(

@@ -1,7 +1,5 @@
 //! One's own account: where one is signed in, and the password.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -11,10 +9,11 @@ use super::super::{AppState, Problem};
 use super::form::Form;
 use super::frame::{Frame, Place, page_with, see_other};
 use super::passwords;
+use super::sign_in::too_many;
 use super::wording::When;
 use crate::accounts::passwords::{PASSWORD_CHARS_MIN, Verdict};
 use crate::accounts::sessions::{self, ListedSession};
-use crate::accounts::sign_in::GateDecision;
+use crate::accounts::sign_in::{Attempt, GateDecision, Seat};
 use crate::accounts::users;
 use crate::base::{Timestamp, Uid};
 use crate::store::WriteTx;
@@ -77,15 +76,15 @@ pub(super) async fn set_password(state: web::Data<AppState>, form: Form) -> Resu
     let credentials =
         state.store.read(move |tx| users::find_credentials(tx, &email).map_err(Problem::from)).await?;
     if !session.by_link && credentials.as_ref().is_some_and(|known| known.password.is_some()) {
-        let address = form.signed_in.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        // A stolen session must not become a place to guess at.
-        if state.sign_in.try_enter(address, &session.email, state.clock.now()) != GateDecision::Open {
-            let wrong =
-                "Too many tries. Wait 15 minutes, or sign in by a link (tocsin user link).".to_owned();
+        // A stolen session must not become a place to guess at; what strangers try elsewhere does not count here.
+        let seat = Seat::Known(*session.uid.as_bytes());
+        let attempt = Attempt::new(&session.email, seat, state.clock.now());
+        if let GateDecision::TooMany { retry_after } = state.sign_in.try_enter(&attempt) {
+            let wrong = too_many(retry_after);
             return account(&state, form.signed_in, Some((StatusCode::TOO_MANY_REQUESTS, wrong))).await;
         }
         match passwords::verify(&state, credentials, form.fields.secret("current")).await? {
-            Verdict::Right(_) => state.sign_in.succeeded(&session.email),
+            Verdict::Right(_) => state.sign_in.succeeded(&attempt),
             Verdict::UnknownUser | Verdict::WrongPassword | Verdict::Disabled | Verdict::NoPassword => {
                 let wrong = "The current password is another one.".to_owned();
                 return account(&state, form.signed_in, Some((StatusCode::BAD_REQUEST, wrong))).await;
@@ -94,10 +93,10 @@ pub(super) async fn set_password(state: web::Data<AppState>, form: Form) -> Resu
     }
     let hash = match passwords::hash(&state, form.fields.secret("password"), &session.email).await {
         Ok(hash) => hash,
-        Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-            return account(&state, form.signed_in, Some((problem.status, problem.detail))).await;
+        Err(problem) => {
+            let wrong = (StatusCode::BAD_REQUEST, problem.to_mend()?);
+            return account(&state, form.signed_in, Some(wrong)).await;
         }
-        Err(problem) => return Err(problem),
     };
     let by = form.caller().by(state.clock.now());
     let write = move |tx: &WriteTx<'_>| users::set_password(tx, &by, session.user, &hash, Some(session.id));

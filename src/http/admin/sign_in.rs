@@ -1,6 +1,7 @@
 //! Signing in with a password, and out.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
@@ -11,12 +12,14 @@ use serde::Deserialize;
 use super::super::auth::{COOKIE, find_session, session_cookie};
 use super::super::request::{client_address, is_https, user_agent};
 use super::super::{AppState, Problem};
+use super::device;
 use super::form::{Form, StrangersForm};
 use super::frame::{page, page_with, see_other};
+use super::moments::span;
 use super::passwords;
 use crate::accounts::passwords::Verdict;
 use crate::accounts::sessions::{self, Browser};
-use crate::accounts::sign_in::GateDecision;
+use crate::accounts::sign_in::{Attempt, GateDecision, Seat};
 use crate::accounts::users::{self, UserId};
 use crate::accounts::{Email, TokenHash};
 
@@ -67,17 +70,10 @@ pub(super) async fn sign_in(
     let wrong =
         || refuse(StatusCode::UNAUTHORIZED, "This address and password do not belong together.".to_owned());
     let Ok(email) = typed.parse::<Email>() else { return wrong() };
-    let address = client_address(&request, &state).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let retry_after = match state.sign_in.try_enter(address, &email, state.clock.now()) {
-        GateDecision::Open => None,
-        GateDecision::TooManyFromAddress { retry_after }
-        | GateDecision::TooManyForAccount { retry_after } => Some(retry_after.as_secs().max(1)),
-    };
-    if let Some(seconds) = retry_after {
-        let minutes = seconds.div_ceil(60);
-        let text =
-            format!("Too many tries. Wait {minutes} min, or ask an owner for a link (tocsin user link).");
-        let mut page = refuse(StatusCode::TOO_MANY_REQUESTS, text)?;
+    let attempt = Attempt::new(&email, seat(&request, &state, &email), state.clock.now());
+    if let GateDecision::TooMany { retry_after } = state.sign_in.try_enter(&attempt) {
+        let seconds = retry_after.as_secs() + 1;
+        let mut page = refuse(StatusCode::TOO_MANY_REQUESTS, too_many(retry_after))?;
         page.headers_mut().insert(RETRY_AFTER, seconds.into());
         return Ok(page);
     }
@@ -86,14 +82,26 @@ pub(super) async fn sign_in(
         state.store.read(move |tx| users::find_credentials(tx, &named).map_err(Problem::from)).await?;
     match passwords::verify(&state, credentials, form.fields.secret("password")).await? {
         Verdict::Right(user) => {
-            state.sign_in.succeeded(&email);
-            open_session(&state, &request, user.id, &next).await
+            state.sign_in.succeeded(&attempt);
+            open_session(&state, &request, user.id, &email, &next).await
         }
         Verdict::UnknownUser | Verdict::WrongPassword | Verdict::Disabled | Verdict::NoPassword => {
             tracing::info!("a sign-in was refused");
             wrong()
         }
     }
+}
+
+/// Where an attempt at this account counts.
+fn seat(request: &HttpRequest, state: &AppState, email: &Email) -> Seat {
+    let address = || client_address(request, state).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    device::known(request, state, email).map_or_else(|| Seat::Address(address()), Seat::Known)
+}
+
+/// What somebody reads who tried too often.
+pub(super) fn too_many(retry_after: Duration) -> String {
+    let wait = span(Duration::from_secs(retry_after.as_secs() + 1));
+    format!("Too many wrong tries. Wait {wait}, or ask an owner for a link (tocsin user link).")
 }
 
 /// `POST /sign-out`: ends this session and takes what the browser kept of its pages.
@@ -123,6 +131,7 @@ async fn open_session(
     state: &web::Data<AppState>,
     request: &HttpRequest,
     user: UserId,
+    email: &Email,
     next: &str,
 ) -> Result<HttpResponse, Problem> {
     let (now, entropy, browser) = (state.clock.now(), state.entropy.clone(), browser(request, state));
@@ -130,19 +139,22 @@ async fn open_session(
         .store
         .write("session.open", move |tx| sessions::open(tx, now, &entropy, user, &browser))
         .await?;
-    signed_in(state, request, &token, next)
+    signed_in(state, request, &token, email, next)
 }
 
-/// The answer that carries a new session's cookie.
+/// The answer that carries a new session's cookie, and that of a known device.
 pub(super) fn signed_in(
     state: &AppState,
     request: &HttpRequest,
     token: &crate::base::Secret,
+    email: &Email,
     next: &str,
 ) -> Result<HttpResponse, Problem> {
     let mut response = see_other(next);
-    let cookie = session_cookie(token, is_https(request, state));
-    response.add_cookie(&cookie).map_err(|error| Problem::internal(&error))?;
+    let secure = is_https(request, state);
+    for cookie in [session_cookie(token, secure), device::cookie(state, email, secure)?] {
+        response.add_cookie(&cookie).map_err(|error| Problem::internal(&error))?;
+    }
     Ok(response)
 }
 

@@ -1,10 +1,11 @@
 //! Silences: what is kept quiet, why and until when.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::form::Form;
-use super::frame::{Frame, Place, page, see_other};
+use super::frame::{Frame, Place, page_with, see_other};
 use super::incident_acts::lasting;
 use super::moments::{clock, until};
 use crate::accounts::{Visible, projects};
@@ -23,12 +24,26 @@ struct SilencesPage {
     ended: Vec<SilenceLine>,
     projects: Vec<(String, String)>,
     may_silence_all: bool,
+    typed: Typed,
+}
+
+/// A refused form.
+#[derive(Default)]
+struct Typed {
+    /// Its slug; empty is every project, as far as that may be chosen.
+    project: String,
+    key: String,
+    hours: String,
+    reason: String,
+    wrong: Option<String>,
 }
 
 struct SilenceLine {
     id: String,
     covers: String,
     key: String,
+    /// The one incident that is silent: its outside id and its number.
+    incident: Option<(String, i64)>,
     reason: String,
     created_by: String,
     ends: String,
@@ -41,7 +56,16 @@ const ENDED_SHOWN: usize = 50;
 
 /// `GET /silences`
 pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Result<HttpResponse, Problem> {
+    silences_page(&state, signed_in, None).await
+}
+
+async fn silences_page(
+    state: &AppState,
+    signed_in: SignedIn,
+    refused: Option<Typed>,
+) -> Result<HttpResponse, Problem> {
     let now = state.clock.now();
+    let status = if refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let rendered = state
         .store
         .read(move |tx| {
@@ -57,23 +81,28 @@ pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Res
                 if is_over { ended.push(line) } else { active.push(line) }
             }
             ended.truncate(ENDED_SHOWN);
+            let projects: Vec<(String, String)> = projects::list(tx, &visible)?
+                .into_iter()
+                .map(|project| (project.slug.to_string(), project.name))
+                .collect();
+            let first = projects.first().map(|(slug, _)| slug.clone()).unwrap_or_default();
+            let typed = refused.unwrap_or_else(|| Typed { project: first, ..Typed::default() });
             Ok::<_, Problem>(SilencesPage {
                 may_silence_all: visible == Visible::All,
-                projects: projects::list(tx, &visible)?
-                    .into_iter()
-                    .map(|project| (project.slug.to_string(), project.name))
-                    .collect(),
+                projects,
                 frame,
                 active,
                 ended,
+                typed,
             })
         })
         .await?;
-    page(&rendered)
+    page_with(status, &rendered)
 }
 
 fn line(silence: Silence, project: Option<String>, now: Timestamp) -> SilenceLine {
     let covers = match (&silence.project, project) {
+        (None, _) if silence.incident.is_some() => "tocsin itself".to_owned(),
         (None, _) => "every project".to_owned(),
         (Some(_), Some(slug)) => slug,
         (Some(_), None) => "a removed project".to_owned(),
@@ -83,6 +112,7 @@ fn line(silence: Silence, project: Option<String>, now: Timestamp) -> SilenceLin
         id: silence.uid.to_string(),
         covers,
         key: silence.key.unwrap_or_default(),
+        incident: silence.incident.map(|(number, id)| (id.to_string(), number.0)),
         reason: silence.reason,
         created_by: silence.created_by,
         ends: clock(ends, now),
@@ -93,10 +123,32 @@ fn line(silence: Silence, project: Option<String>, now: Timestamp) -> SilenceLin
 
 /// `POST /silences`
 pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
+    form.once(state, "/silences", begin).await
+}
+
+async fn begin(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
     let filled = |name| Some(form.text(name).to_owned()).filter(|text| !text.is_empty());
-    let wanted = Wanted { project: filled("project"), key: filled("key"), lasting: lasting(&form)? };
-    silence::begin(&state, form.caller(), wanted).await?;
-    Ok(see_other("/silences"))
+    let begun = match lasting(&form) {
+        Ok(lasting) => {
+            let wanted = Wanted { project: filled("project"), key: filled("key"), lasting };
+            silence::begin(&state, form.caller(), wanted).await.map(drop)
+        }
+        Err(problem) => Err(problem),
+    };
+    match begun {
+        Ok(()) => Ok(see_other("/silences")),
+        Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
+            let typed = Typed {
+                project: form.text("project").to_owned(),
+                key: form.text("key").to_owned(),
+                hours: form.text("hours").to_owned(),
+                reason: form.text("reason").to_owned(),
+                wrong: Some(problem.detail),
+            };
+            silences_page(&state, form.signed_in, Some(typed)).await
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 /// `POST /silences/{id}/end`

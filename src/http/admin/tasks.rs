@@ -43,7 +43,7 @@ struct TaskLine {
 pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Result<HttpResponse, Problem> {
     signed_in.caller().may(Permission::ManageInstance, Subject::Instance)?;
     let (now, tasks) = (state.clock.now(), state.engine.status());
-    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Tasks)).await?;
+    let frame = Frame::read(&state, &signed_in, Place::Tasks).await?;
     let failing = tasks.iter().filter(|task| task.last_ok == Some(false)).count();
     let headline = match failing {
         0 => "Every task did its work".to_owned(),

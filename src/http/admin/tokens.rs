@@ -8,7 +8,7 @@ use super::super::auth::{Caller, SignedIn, find_project};
 use super::super::visible::Slugs;
 use super::super::{AppState, Problem};
 use super::form::Form;
-use super::frame::{Frame, Place, page_with, see_other};
+use super::frame::{Frame, Place, form_page, see_other};
 use super::once::{OncePage, show_once};
 use super::wording::When;
 use crate::accounts::access::{Decision, Denial, decide_to_give};
@@ -65,6 +65,10 @@ pub(super) async fn show(state: web::Data<AppState>, signed_in: SignedIn) -> Res
 
 /// `POST /tokens`: makes a token. The answer shows it, once.
 pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
+    form.once(state, "/tokens", make).await
+}
+
+async fn make(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
     let (caller, now, entropy) = (form.caller(), state.clock.now(), state.entropy.clone());
     refuse_onlookers(&form.signed_in)?;
     let typed = Typed {
@@ -72,18 +76,15 @@ pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<Htt
         scopes: form.fields.all("scope").map(str::to_owned).collect(),
         project: form.text("project").to_owned(),
     };
-    let (asked, signed_in) = (typed.clone(), form.signed_in.clone());
-    let frame = state.store.read(move |tx| Frame::load(tx, &signed_in, Place::Tokens)).await?;
+    let asked = typed.clone();
+    let frame = Frame::read(&state, &form.signed_in, Place::Tokens).await?;
     let made = state.store.write("token.create", move |tx| {
         let new = read_token(tx, &caller, &asked)?;
         Ok::<_, Problem>(tokens::create(tx, &caller.by(now), &entropy, &new)?)
     });
     match made.await {
         Ok((token, secret)) => show_once(&once(frame, &token, &secret, &typed.project)),
-        Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-            tokens_page(&state, form.signed_in, typed, Some(problem.detail)).await
-        }
-        Err(problem) => Err(problem),
+        Err(problem) => tokens_page(&state, form.signed_in, typed, Some(problem.to_mend()?)).await,
     }
 }
 
@@ -155,10 +156,9 @@ async fn tokens_page(
     wrong: Option<String>,
 ) -> Result<HttpResponse, Problem> {
     refuse_onlookers(&signed_in)?;
-    let now = state.clock.now();
-    let status = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let (now, was_refused) = (state.clock.now(), wrong.is_some());
     let page = state.store.read(move |tx| load(tx, &signed_in, typed, wrong, now)).await?;
-    page_with(status, &page)
+    form_page(was_refused, &page)
 }
 
 fn load(
@@ -242,7 +242,7 @@ const SCOPES: [(Scope, &str); 6] = [
     (Scope::Write, "Also resolve, acknowledge, silence."),
     (Scope::Ingest, "Send errors, metrics and deploys."),
     (Scope::Metrics, "Read /metrics, for Prometheus."),
-    (Scope::Gateway, "Call other services through tocsin."),
+    (Scope::Gateway, "Not yet: it will call other services through tocsin."),
     (Scope::Admin, "Read and write, and see the background tasks and /metrics."),
 ];
 

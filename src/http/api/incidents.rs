@@ -1,11 +1,13 @@
-//! `/api/v1/incidents`: lists, one incident with its proof, acknowledge, resolve.
+//! `/api/v1/incidents`: lists, one incident with its proof, acknowledge, silence, resolve.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::list::{Asked, Items};
-use super::uid;
+use super::{Json, uid};
 use crate::http::acts::incident::{Act, act};
+use crate::http::acts::silence::Lasting;
 use crate::http::auth::{Caller, Reader};
 use crate::http::visible::{Slugs, scope};
 use crate::http::{AppState, Problem};
@@ -84,6 +86,28 @@ pub(super) async fn resolve(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(act(&state, caller, uid(&id, "incident")?, Act::Resolve).await?))
+}
+
+/// How long an incident is to be silent, and why.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Silenced {
+    /// Anything at first: what is no number of hours is told as one that is too large.
+    hours: Option<Value>,
+    reason: Option<String>,
+}
+
+/// `POST /incidents/{id}/silence`: the incident, with what joins it later, while it lasts.
+pub(super) async fn silence(
+    state: web::Data<AppState>,
+    caller: Caller,
+    id: web::Path<String>,
+    Json(Silenced { hours, reason }): Json<Silenced>,
+) -> Result<HttpResponse, Problem> {
+    let lasting =
+        Lasting::new(hours.as_ref().and_then(Value::as_u64), reason.as_deref().unwrap_or_default())?;
+    let silence = Act::Silence(lasting);
+    Ok(HttpResponse::Ok().json(act(&state, caller, uid(&id, "incident")?, silence).await?))
 }
 
 fn state_filter(word: Option<&str>) -> Result<StateFilter, Problem> {

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
 use super::list::{Asked, Items, unknown_cursor};
-use super::{Timely, uid};
+use super::{Json, uid};
 use crate::http::acts::issue::set_status;
 use crate::http::auth::{Caller, Reader};
 use crate::http::{AppState, Problem};
@@ -71,7 +71,7 @@ pub(super) async fn change(
     state: web::Data<AppState>,
     caller: Caller,
     id: web::Path<String>,
-    Timely(patch): Timely<Patch>,
+    Json(patch): Json<Patch>,
 ) -> Result<HttpResponse, Problem> {
     let (id, status, now) = (uid(&id, "issue")?, patch.status, state.clock.now());
     let incidents = Arc::clone(&state.incidents);

@@ -26,21 +26,17 @@ use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, Route, web};
 use serde::de::DeserializeOwned;
 
 use super::Problem;
-use super::request::{BODY_WITHIN, in_time, request_id};
+use super::auth::state_of;
+use super::body::read_small;
+use super::request::request_id;
 use crate::base::Uid;
 
 /// Where every path of [`table`] begins.
 const PREFIX: &str = "/api/v1";
 /// Adds every route of the API. Must come after the intake routes below the same prefix.
-pub fn routes(config: &mut web::ServiceConfig, body_bytes_max: usize) {
+pub fn routes(config: &mut web::ServiceConfig) {
     let mut scope = web::scope(PREFIX)
         .app_data(web::QueryConfig::default().error_handler(|error, _| refuse(&error)))
-        .app_data(
-            web::JsonConfig::default()
-                .limit(body_bytes_max)
-                .content_type_required(false)
-                .error_handler(|error, _| refuse(&error)),
-        )
         .default_service(web::to(unknown))
         .wrap(from_fn(name_the_request));
     for (path, methods) in table() {
@@ -69,6 +65,7 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
         ("/incidents/{id}", get(web::get().to(incidents::show))),
         ("/incidents/{id}/acknowledge", post(web::post().to(incidents::acknowledge))),
         ("/incidents/{id}/unacknowledge", post(web::post().to(incidents::unacknowledge))),
+        ("/incidents/{id}/silence", post(web::post().to(incidents::silence))),
         ("/incidents/{id}/resolve", post(web::post().to(incidents::resolve))),
         ("/deliveries", get(web::get().to(deliveries::list))),
         ("/deliveries/{id}", get(web::get().to(deliveries::show))),
@@ -82,16 +79,20 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
     ]
 }
 
-/// A JSON body, given up where it does not come in time.
-struct Timely<T>(T);
+/// A JSON body, whatever its media type says.
+struct Json<T>(T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Timely<T> {
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+impl<T: DeserializeOwned> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let reading = web::Json::<T>::from_request(request, payload);
-        Box::pin(async move { Ok(Self(in_time(BODY_WITHIN, reading).await??.into_inner())) })
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let bytes_max = state_of(&request)?.config.limits.api_body_bytes_max;
+            let body = read_small(&request, payload, bytes_max).await?;
+            serde_json::from_slice(&body).map(Self).map_err(|error| misfit(&error))
+        })
     }
 }
 
@@ -100,8 +101,24 @@ fn uid(text: &str, what: &'static str) -> Result<Uid, Problem> {
     text.parse().map_err(|_| Problem::not_found(what))
 }
 
+fn misfit(error: &serde_json::Error) -> Problem {
+    Problem::bad_request(format!("The body does not fit: {error}. /api/v1/openapi.json describes it."))
+}
+
 fn refuse(error: &dyn std::fmt::Display) -> Error {
-    Problem::bad_request(format!("{error}.")).into()
+    Problem::bad_request(format!("{}.", in_our_words(&error.to_string()))).into()
+}
+
+/// What the parser says, without the names of our types.
+fn in_our_words(error: &str) -> String {
+    let error = error.replace("Json deserialize error: ", "The body cannot be taken: ");
+    match error.split_once("expected struct ") {
+        Some((before, rest)) => {
+            let rest = rest.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_');
+            format!("{before}expected a JSON object{rest}")
+        }
+        None => error,
+    }
 }
 
 async fn unknown() -> Result<HttpResponse, Problem> {

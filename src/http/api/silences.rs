@@ -3,9 +3,10 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::list::{Asked, Items};
-use super::{Timely, uid};
+use super::{Json, uid};
 use crate::base::{Timestamp, Uid};
 use crate::http::acts::silence::{self, Lasting, Wanted};
 use crate::http::auth::Caller;
@@ -13,12 +14,13 @@ use crate::http::visible::{Slugs, sees_silence};
 use crate::http::{AppState, Problem};
 use crate::incidents::silences::{self, Silence};
 
-/// A silence. `project` null: every project; `key` null: every key.
+/// A silence. `project` null: every project; `key` null: every key; `incident` not null: that incident alone.
 #[derive(Serialize)]
 struct SilenceView {
     id: Uid,
     project: Option<String>,
     key: Option<String>,
+    incident: Option<Uid>,
     reason: String,
     created_by: String,
     starts_at: Timestamp,
@@ -32,8 +34,9 @@ struct SilenceView {
 pub(super) struct NewSilence {
     project: Option<String>,
     key: Option<String>,
-    hours: u64,
-    reason: String,
+    /// Anything at first: what is no number of hours is told as one that is too large.
+    hours: Option<Value>,
+    reason: Option<String>,
 }
 
 /// `GET /silences`: those that have not ended first, then the newest.
@@ -58,10 +61,11 @@ pub(super) async fn list(state: web::Data<AppState>, asked: Asked) -> Result<Htt
 pub(super) async fn begin(
     state: web::Data<AppState>,
     caller: Caller,
-    Timely(wanted): Timely<NewSilence>,
+    Json(wanted): Json<NewSilence>,
 ) -> Result<HttpResponse, Problem> {
     let NewSilence { project, key, hours, reason } = wanted;
-    let lasting = Lasting::new(Some(hours), &reason)?;
+    let lasting =
+        Lasting::new(hours.as_ref().and_then(Value::as_u64), reason.as_deref().unwrap_or_default())?;
     let begun = silence::begin(&state, caller, Wanted { project, key, lasting }).await?;
     answer(&state, begun, StatusCode::CREATED).await
 }
@@ -84,8 +88,8 @@ async fn answer(state: &AppState, silence: Silence, status: StatusCode) -> Resul
 
 impl SilenceView {
     fn new(silence: Silence, project: Option<String>) -> Self {
-        let Silence { uid, key, reason, created_by, starts_at, ends_at, ended_at, id: _, project: _ } =
-            silence;
-        Self { id: uid, project, key, reason, created_by, starts_at, ends_at, ended_at }
+        let Silence { uid, key, incident, reason, created_by, starts_at, ends_at, ended_at, .. } = silence;
+        let incident = incident.map(|(_, incident)| incident);
+        Self { id: uid, project, key, incident, reason, created_by, starts_at, ends_at, ended_at }
     }
 }

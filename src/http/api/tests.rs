@@ -63,3 +63,13 @@ fn every_part_of_a_path_is_described_and_every_reference_leads_somewhere() {
         }
     }
 }
+
+#[test]
+fn a_refusal_names_no_type_of_ours() {
+    let said =
+        "Json deserialize error: invalid type: integer `1`, expected struct NewSilence at line 1 column 1";
+    let expected =
+        "The body cannot be taken: invalid type: integer `1`, expected a JSON object at line 1 column 1";
+    assert_eq!(super::in_our_words(said), expected);
+    assert_eq!(super::in_our_words("missing field `reason`"), "missing field `reason`");
+}

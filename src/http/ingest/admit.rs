@@ -8,6 +8,7 @@ use actix_web::http::header::ORIGIN;
 use actix_web::{HttpRequest, web};
 
 use super::super::AppState;
+use super::super::body::Unread;
 use super::super::problem::Problem;
 use super::Refusals;
 use crate::accounts::cache::Lookup;
@@ -17,6 +18,7 @@ use crate::base::{ProjectId, Timestamp};
 use crate::ledger::{Category, Reason};
 use crate::resilience::Admission;
 use crate::sentry::auth::{self, AuthError, AuthSources, Credentials};
+use crate::sentry::body::BodyLimits;
 
 /// Up to here a body is decoded and parsed on the HTTP worker; larger ones would hold up its other requests.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -42,6 +44,16 @@ impl Refusal {
         Self { problem, reason, lost: vec![(Category::Default, 1)], project: None }
     }
 
+    /// For something that cannot be read as what it should be.
+    pub fn invalid(error: &dyn std::fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error.to_string(), Reason::Invalid)
+    }
+
+    /// For something that the store does not take.
+    pub fn busy(error: impl Into<Problem>) -> Self {
+        Self::because(error.into(), Reason::Busy)
+    }
+
     #[must_use]
     pub fn of(self, project: ProjectId, category: Category) -> Self {
         self.of_all(project, vec![(category, 1)])
@@ -59,6 +71,29 @@ impl Refusal {
             refusals.count(self.project, self.reason, *category, *quantity);
         }
     }
+}
+
+impl From<Unread> for Refusal {
+    fn from(unread: Unread) -> Self {
+        let reason = match &unread {
+            Unread::Refused(error) if error.is_too_large() => Reason::TooLarge,
+            Unread::Late | Unread::BrokenOff(_) | Unread::Refused(_) => Reason::Invalid,
+            Unread::Crowded => Reason::Busy,
+        };
+        Self::because(unread.into(), reason)
+    }
+}
+
+/// What one request of an SDK may bring.
+pub fn envelope_limits(state: &AppState) -> BodyLimits {
+    let limits = &state.config.ingest;
+    BodyLimits { compressed_bytes: limits.body_bytes_max, decompressed_bytes: limits.decompressed_bytes_max }
+}
+
+/// What one request to the plain endpoints may bring: its JSON becomes a tree, which takes many times its bytes.
+pub fn api_limits(state: &AppState) -> BodyLimits {
+    let bytes = state.config.limits.api_body_bytes_max;
+    BodyLimits { compressed_bytes: bytes, decompressed_bytes: bytes }
 }
 
 /// What a request names a key with, before its body is read.
@@ -111,8 +146,8 @@ async fn look_up(state: &AppState, key: PublicKey, now: Timestamp) -> Result<Opt
         Lookup::Absent => return Ok(None),
         Lookup::Unknown(ticket) => ticket,
     };
-    let found = state.store.read(move |tx| keys::find_grant(tx, key)).await;
-    let found = found.map_err(|error| Refusal::because(error.into(), Reason::Busy))?;
+    let found = state.store.read_reserved(move |tx| keys::find_grant(tx, key)).await;
+    let found = found.map_err(Refusal::busy)?;
     Ok(state.cache.keys.remember(ticket, &key, found, now))
 }
 
@@ -154,6 +189,21 @@ pub fn admit(state: &AppState, grant: &Grant, allowance: Allowance, cost: u64) -
         Admission::Admitted { .. } => Ok(()),
         Admission::Refused { retry_after } => Err(OverQuota::Wait { seconds: whole_seconds(retry_after) }),
     }
+}
+
+/// As [`admit`], for what a request brings beyond the one that it was admitted with before anybody had read it. Where
+/// that does not fit, the answer is when all of it would: it will come again as a whole.
+pub fn admit_rest(
+    state: &AppState,
+    grant: &Grant,
+    allowance: Allowance,
+    count: u64,
+) -> Result<(), OverQuota> {
+    let all_at_once = count <= u64::from(grant.quota(state.config.ingest.events_per_minute).limit);
+    if all_at_once && admit(state, grant, allowance, count.saturating_sub(1)).is_ok() {
+        return Ok(());
+    }
+    admit(state, grant, allowance, count)
 }
 
 fn whole_seconds(wait: Duration) -> u32 {

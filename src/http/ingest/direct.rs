@@ -13,13 +13,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::auth::{bearer, find_project, token_actor};
+use super::super::body::{Reading, Whole};
 use super::super::request::request_id;
 use super::super::{AppState, Problem};
-use super::admit::{Allowance, OverQuota, Refusal, admit, find_grant, grant_of, on_right_thread};
-use super::body::{Reading, api_limits};
+use super::admit::{
+    Allowance, OverQuota, Refusal, admit, admit_rest, api_limits, find_grant, grant_of, on_right_thread,
+};
 use super::envelope::refuse_event;
 use super::reported::ReportedError;
-use super::sentry::with_cors;
+use super::sentry::{with_cors, wrong_method_text};
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::Grant;
 use crate::accounts::{KeyKind, PublicKey, Visible, projects};
@@ -75,6 +77,11 @@ pub async fn deploys(mut call: Call) -> HttpResponse {
     call.answer(taken)
 }
 
+/// Answers every method but those that the path takes.
+pub async fn wrong_method(request: HttpRequest) -> HttpResponse {
+    refused(&request, &Problem::new(StatusCode::METHOD_NOT_ALLOWED, wrong_method_text(&request)))
+}
+
 impl FromRequest for Call {
     type Error = actix_web::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
@@ -89,32 +96,37 @@ impl FromRequest for Call {
 }
 
 impl Call {
-    async fn body(&mut self) -> Result<Vec<u8>, Refusal> {
-        Reading::new(&self.request, &mut self.payload, api_limits(&self.state))?.whole().await
+    async fn body(&mut self) -> Result<Whole, Refusal> {
+        let limits = api_limits(&self.state);
+        Ok(Reading::new(&self.request, &self.state, &mut self.payload, limits)?.whole().await?)
     }
 
     fn answer(&self, taken: Result<HttpResponse, Refusal>) -> HttpResponse {
         taken.unwrap_or_else(|refusal| {
             refusal.count(&self.state.refusals);
-            let mut response = refusal.problem.response(Some(&request_id(&self.request)));
-            for (name, value) in CORS_HEADERS {
-                let name = HeaderName::from_static(name);
-                response.headers_mut().insert(name, HeaderValue::from_static(value));
-            }
-            response
+            refused(&self.request, &refusal.problem)
         })
     }
+}
+
+/// A browser sees the reason only beside the CORS headers.
+fn refused(request: &HttpRequest, problem: &Problem) -> HttpResponse {
+    let mut response = problem.response(Some(&request_id(request)));
+    for (name, value) in CORS_HEADERS {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
 }
 
 async fn take_error(call: &mut Call) -> Result<HttpResponse, Refusal> {
     let sender = Arc::new(find_sender(call).await?);
     let lost = |refusal: Refusal| refusal.of(sender.project, Category::Error);
+    sender.admit(&call.state, Allowance::Errors).map_err(lost)?;
     let body = call.body().await.map_err(lost)?;
-    sender.admit(&call.state, Allowance::Errors, 1).map_err(lost)?;
     let (state, of_work) = (call.state.clone(), Arc::clone(&sender));
     let event = on_right_thread(body.len(), move || read_error(&state, &of_work, &body)).await?;
     let event_id = event.event;
-    let recorded = call.state.take_event(event).await.map_err(busy).map_err(lost)?;
+    let recorded = call.state.take_event(event).await.map_err(Refusal::busy).map_err(lost)?;
     let issue_id = match recorded {
         Recorded::Stored(issue) | Recorded::Sampled(issue) => Some(issue),
         Recorded::Duplicate => None,
@@ -124,7 +136,7 @@ async fn take_error(call: &mut Call) -> Result<HttpResponse, Refusal> {
 
 fn read_error(state: &AppState, sender: &Sender, body: &[u8]) -> Result<Incoming, Refusal> {
     let reported = ReportedError::parse(body, &state.tools.scrubber)
-        .map_err(|error| invalid(&error).of(sender.project, Category::Error))?;
+        .map_err(|error| Refusal::invalid(&error).of(sender.project, Category::Error))?;
     let origin = Origin {
         project: sender.project,
         received_at: state.clock.now(),
@@ -140,17 +152,18 @@ fn read_error(state: &AppState, sender: &Sender, body: &[u8]) -> Result<Incoming
 async fn take_metrics(call: &mut Call) -> Result<HttpResponse, Refusal> {
     let sender = find_sender(call).await?;
     let lost = |refusal: Refusal| refusal.of(sender.project, Category::Metric);
+    sender.admit(&call.state, Allowance::Others).map_err(lost)?;
     let body = call.body().await.map_err(lost)?;
     let (state, project, bytes) = (call.state.clone(), sender.project, body.len());
     let read = move || {
         parse_points(&body, &state.tools.scrubber, project, state.clock.now())
-            .map_err(|error| invalid(&error))
+            .map_err(|error| Refusal::invalid(&error))
     };
     let points = on_right_thread(bytes, read).await.map_err(lost)?;
     let count = points.len() as u64;
     let lost = |refusal: Refusal| refusal.of_all(project, vec![(Category::Metric, count)]);
-    sender.admit(&call.state, Allowance::Others, count).map_err(lost)?;
-    let taken = call.state.take_points(points).await.map_err(busy).map_err(lost)?;
+    sender.admit_rest(&call.state, Allowance::Others, count).map_err(lost)?;
+    let taken = call.state.take_points(points).await.map_err(Refusal::busy).map_err(lost)?;
     Ok(with_cors(StatusCode::CREATED).json(json!({ "accepted": taken })))
 }
 
@@ -161,17 +174,20 @@ async fn take_deploy(call: &mut Call) -> Result<HttpResponse, Refusal> {
         let detail = "Anybody can read a browser key: report deploys with a server key or an ingest token.";
         return Err(lost(Refusal::new(StatusCode::FORBIDDEN, detail, Reason::UnknownKey)));
     }
+    sender.admit(&call.state, Allowance::Others).map_err(lost)?;
     let body = call.body().await.map_err(lost)?;
-    let new = NewDeploy::parse(&body, &call.state.tools.scrubber).map_err(|error| lost(invalid(&error)))?;
-    sender.admit(&call.state, Allowance::Others, 1).map_err(lost)?;
+    let (state, bytes) = (call.state.clone(), body.len());
+    let read =
+        move || NewDeploy::parse(&body, &state.tools.scrubber).map_err(|error| Refusal::invalid(&error));
+    let new = on_right_thread(bytes, read).await.map_err(lost)?;
     let state = &call.state;
-    state.may_store().map_err(busy).map_err(lost)?;
+    state.may_store().map_err(Refusal::busy).map_err(lost)?;
     let (entropy, now, project) = (state.entropy.clone(), state.clock.now(), sender.project);
     let deploy = state
         .store
         .write("deploy.record", move |tx| releases::record(tx, &entropy, now, project, &new))
         .await
-        .map_err(busy)
+        .map_err(Refusal::busy)
         .map_err(lost)?;
     Ok(with_cors(StatusCode::CREATED).json(deploy))
 }
@@ -190,8 +206,11 @@ async fn find_sender(call: &Call) -> Result<Sender, Refusal> {
         .ok()
         .and_then(|query| query.into_inner().project);
     let visible = actor.visible();
-    let project =
-        state.store.read(move |tx| open_project(tx, &visible, named.as_deref())).await.map_err(refuse)?;
+    let project = state
+        .store
+        .read_reserved(move |tx| open_project(tx, &visible, named.as_deref()))
+        .await
+        .map_err(refuse)?;
     match decide(&actor, Permission::Ingest, Subject::Project(project)) {
         Decision::Allowed => Ok(Sender { project, grant: None }),
         Decision::Denied(denial) => Err(refuse(denial.into())),
@@ -219,27 +238,30 @@ async fn by_key(request: &HttpRequest, state: &AppState) -> Result<Sender, Refus
 }
 
 impl Sender {
-    fn admit(&self, state: &AppState, allowance: Allowance, cost: u64) -> Result<(), Refusal> {
+    /// Holds a request against the quota before its body is read.
+    fn admit(&self, state: &AppState, allowance: Allowance) -> Result<(), Refusal> {
         let Some(grant) = &self.grant else { return Ok(()) };
-        admit(state, grant, allowance, cost).map_err(|over| match over {
-            OverQuota::Wait { seconds } => {
-                let detail = "The key's quota is used up for the moment.";
-                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
-                Refusal::because(problem.retry_after(seconds.into()), Reason::OverLimit)
-            }
-            OverQuota::Never { at_once } => {
-                let detail =
-                    format!("The key's quota lets {at_once} through at once: send fewer in one request.");
-                Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail, Reason::OverLimit)
-            }
-        })
+        admit(state, grant, allowance, 1).map_err(refuse_quota)
+    }
+
+    /// The same for what it brings, `count` with the one that it was admitted with.
+    fn admit_rest(&self, state: &AppState, allowance: Allowance, count: u64) -> Result<(), Refusal> {
+        let Some(grant) = &self.grant else { return Ok(()) };
+        admit_rest(state, grant, allowance, count).map_err(refuse_quota)
     }
 }
 
-fn busy(error: crate::store::Error) -> Refusal {
-    Refusal::because(error.into(), Reason::Busy)
-}
-
-fn invalid(error: &dyn std::fmt::Display) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, error.to_string(), Reason::Invalid)
+fn refuse_quota(over: OverQuota) -> Refusal {
+    match over {
+        OverQuota::Wait { seconds } => {
+            let detail = "The key's quota is used up for the moment.";
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+            Refusal::because(problem.retry_after(seconds.into()), Reason::OverLimit)
+        }
+        OverQuota::Never { at_once } => {
+            let detail =
+                format!("The key's quota lets {at_once} through at once: send fewer in one request.");
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail, Reason::OverLimit)
+        }
+    }
 }

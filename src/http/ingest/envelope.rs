@@ -1,6 +1,7 @@
 //! `POST /api/{project}/envelope/` and the legacy `/store/`.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -8,10 +9,11 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::super::AppState;
+use super::super::body::{Reading, Unread};
 use super::admit::{
-    Allowance, OverQuota, Refusal, admit, claimed, find_grant, grant_of, on_right_thread, refuse_auth,
+    Allowance, OverQuota, Refusal, admit, claimed, envelope_limits, find_grant, grant_of, on_right_thread,
+    refuse_auth,
 };
-use super::body::{Reading, envelope_limits};
 use super::sentry;
 use crate::accounts::PublicKey;
 use crate::accounts::keys::Grant;
@@ -140,7 +142,8 @@ async fn take_envelope(
     state: &web::Data<AppState>,
 ) -> Result<HttpResponse, Refusal> {
     let (grant, reading) = open_envelope(request, payload, project, state).await?;
-    let body = reading.whole().await.map_err(|refusal| refusal.of(grant.project, Category::Default))?;
+    let lost = |unread: Unread| Refusal::from(unread).of(grant.project, Category::Default);
+    let body = reading.whole().await.map_err(lost)?;
     take(state, &grant, body, unpack).await
 }
 
@@ -155,13 +158,13 @@ async fn open_envelope<'p>(
     let fault = match claimed(request) {
         Ok(claimed) => {
             let grant = grant_of(request, state, Some(project), PublicKey(claimed.public_key)).await?;
-            let reading = Reading::new(request, payload, limits);
-            let reading = reading.map_err(|refusal| refusal.of(grant.project, Category::Default))?;
+            let lost = |unread: Unread| Refusal::from(unread).of(grant.project, Category::Default);
+            let reading = Reading::new(request, state, payload, limits).map_err(lost)?;
             return Ok((grant, reading));
         }
         Err(fault) => fault,
     };
-    let mut reading = Reading::new(request, payload, limits)?;
+    let mut reading = Reading::new(request, state, payload, limits)?;
     let header = EnvelopeHeader::parse(reading.first_line().await?).unwrap_or_default();
     let named = auth::of_dsn(header.dsn.as_deref(), fault).map_err(refuse_auth)?;
     let grant = grant_of(request, state, Some(project), PublicKey(named.public_key)).await?;
@@ -175,9 +178,9 @@ async fn take_event(
     state: &web::Data<AppState>,
 ) -> Result<HttpResponse, Refusal> {
     let grant = find_grant(request, state, Some(project)).await?;
-    let of_key = |refusal: Refusal| refusal.of(grant.project, Category::Error);
-    let reading = Reading::new(request, payload, envelope_limits(state)).map_err(of_key)?;
-    let body = reading.whole().await.map_err(of_key)?;
+    let lost = |unread: Unread| Refusal::from(unread).of(grant.project, Category::Error);
+    let reading = Reading::new(request, state, payload, envelope_limits(state)).map_err(lost)?;
+    let body = reading.whole().await.map_err(lost)?;
     take(state, &grant, body, unpack_event).await
 }
 
@@ -195,7 +198,7 @@ async fn take_query(
 async fn take(
     state: &web::Data<AppState>,
     grant: &Arc<Grant>,
-    body: Vec<u8>,
+    body: impl Deref<Target = [u8]> + Send + 'static,
     unpack: fn(&AppState, &Grant, &[u8]) -> Result<Unpacked, Refusal>,
 ) -> Result<HttpResponse, Refusal> {
     let (of_work, of_grant) = (state.clone(), Arc::clone(grant));
@@ -319,7 +322,7 @@ fn prepare(state: &AppState, grant: &Grant, id: Option<EventId>, json: &[u8]) ->
 /// The answer to an event that could not be taken.
 pub(super) fn refuse_event(error: &PrepareError, project: ProjectId) -> Refusal {
     let refusal = match error {
-        PrepareError::Event(_) | PrepareError::OtherType(_) => invalid(error),
+        PrepareError::Event(_) | PrepareError::OtherType(_) => Refusal::invalid(error),
         PrepareError::TooLarge(_) => {
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string(), Reason::TooLarge)
         }
@@ -358,7 +361,7 @@ async fn record(state: &AppState, unpacked: Unpacked, project: ProjectId) -> Res
     let Unpacked { events, ledger, mut lost, .. } = unpacked;
     let (events, ledger) = together(events, ledger);
     let busy = |error: crate::store::Error, lost: &[(Category, u64)]| {
-        Refusal::because(error.into(), Reason::Busy).of_all(project, lost.to_vec())
+        Refusal::busy(error).of_all(project, lost.to_vec())
     };
     for event in events {
         state.take_event(event).await.map_err(|error| busy(error, &lost))?;
@@ -381,8 +384,4 @@ fn together(mut events: Vec<Incoming>, mut ledger: Vec<Outcome>) -> (Vec<Incomin
         last.beside = std::mem::take(&mut ledger);
     }
     (events, ledger)
-}
-
-fn invalid(error: &dyn std::fmt::Display) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, error.to_string(), Reason::Invalid)
 }

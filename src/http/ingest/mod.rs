@@ -1,7 +1,6 @@
 //! What machines send: Sentry envelopes and events, and the three plain endpoints for apps without an SDK.
 
 pub mod admit;
-pub mod body;
 pub mod direct;
 pub mod envelope;
 pub mod points;

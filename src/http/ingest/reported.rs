@@ -201,6 +201,43 @@ mod tests {
         }
     }
 
+    /// `NewError` of the document that describes the API.
+    fn described() -> Value {
+        let document: Value = serde_json::from_str(include_str!("../api/openapi.json")).unwrap();
+        document["components"]["schemas"]["NewError"]["properties"].clone()
+    }
+
+    fn with(name: &str, value: &Value) -> (Value, Vec<Warning>) {
+        let mut body = json!({ "error_type": "E", "message": "m" });
+        body[name] = value.clone();
+        read(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_document_names_what_is_read_and_any_value_of_it_is_taken() {
+        let (plain, _) = with("unknown", &json!("x"));
+        for name in described().as_object().unwrap().keys() {
+            let odd = [json!("x"), json!(7), json!(true), json!([1, {}]), json!({ "a": 1 })];
+            for value in &odd {
+                assert_ne!(with(name, value).0, plain, "{name}: {value} is read");
+            }
+            assert_eq!(described()[name].get("type"), None, "{name} may be of any type");
+        }
+    }
+
+    #[test]
+    fn the_words_that_the_document_names_are_understood() {
+        for name in ["severity", "class"] {
+            for word in described()[name]["anyOf"][0]["enum"].as_array().unwrap() {
+                let loud = json!(word.as_str().unwrap().to_uppercase());
+                for word in [word, &loud] {
+                    assert_eq!(with(name, word).1, Vec::new(), "{name}: {word}");
+                }
+            }
+            assert_eq!(with(name, &json!("other")).1.len(), 1, "{name}");
+        }
+    }
+
     #[test]
     fn only_what_is_no_error_at_all_is_refused() {
         for body in ["", "7", "[]", "{", "{}", "nonsense", r#"{"message":null}"#, r#"{"code":1}"#] {

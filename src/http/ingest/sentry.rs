@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
 use super::super::problem::Unavailable;
 use super::super::{AppState, Problem};
@@ -58,6 +58,16 @@ pub fn limited(limit: &RateLimit) -> Refusal {
 /// The answer to a browser's question before a request.
 pub async fn preflight() -> HttpResponse {
     with_cors(StatusCode::OK).finish()
+}
+
+/// What is no report stands in no ledger.
+pub async fn wrong_method(request: HttpRequest) -> HttpResponse {
+    let detail = wrong_method_text(&request);
+    with_cors(StatusCode::METHOD_NOT_ALLOWED).json(Refused { detail })
+}
+
+pub fn wrong_method_text(request: &HttpRequest) -> String {
+    format!("{} is not possible here: send POST.", request.method())
 }
 
 pub fn with_cors(status: StatusCode) -> HttpResponseBuilder {

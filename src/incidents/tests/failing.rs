@@ -11,6 +11,36 @@ fn fail(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp, refusal: Refusa
     incidents.record_failed(tx, now, claimed.id, &attempt(now), refusal).unwrap()
 }
 
+/// Two channels, of which project 1 chose the first.
+fn add_chosen_and_other(tx: &WriteTx<'_>, incidents: &Incidents) -> (ChannelId, ChannelId) {
+    let chosen = add_channel(tx, incidents, T0, "mail");
+    let other = add_channel(tx, incidents, T0, "slack");
+    routes::choose(tx, ProjectId(1), &[chosen]).unwrap();
+    (chosen, other)
+}
+
+/// An incident of project 1 that people know of and have acknowledged.
+fn open_acknowledged(tx: &WriteTx<'_>, incidents: &Incidents) -> IncidentId {
+    let incident = open(tx, incidents, "rate:1", Severity::High);
+    deliver_all(tx, incidents, T0);
+    incidents.acknowledge(tx, T0, incident, BY).unwrap();
+    incident
+}
+
+/// The channel asked for nothing more before `until`.
+fn pace(tx: &WriteTx<'_>, channel: ChannelId, until: Timestamp) {
+    let paced = ChannelHealth { paced_until: Some(until), ..ChannelHealth::default() };
+    channels::record_health(tx, T0, channel, &paced).unwrap();
+}
+
+/// Claims what is due: for how many messages each channel's one stands, by channel.
+fn claim_quantities(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Vec<(ChannelId, i64)> {
+    let mut claimed: Vec<_> =
+        claim(tx, incidents, now).iter().map(|message| (message.channel, message.quantity)).collect();
+    claimed.sort();
+    claimed
+}
+
 #[test]
 fn the_only_channel_breaks_and_the_alarm_waits_until_it_is_repaired() {
     Bed::shared().try_out(|tx, incidents| {
@@ -62,12 +92,8 @@ fn a_channel_that_nobody_chose_is_not_told_while_a_chosen_one_knows() {
 #[test]
 fn a_ring_after_the_acknowledgement_finds_a_channel_that_can_send() {
     Bed::shared().try_out(|tx, incidents| {
-        let chosen = add_channel(tx, incidents, T0, "mail");
-        let other = add_channel(tx, incidents, T0, "slack");
-        routes::choose(tx, ProjectId(1), &[chosen]).unwrap();
-        let incident = open(tx, incidents, "rate:1", Severity::High);
-        deliver_all(tx, incidents, T0);
-        incidents.acknowledge(tx, T0, incident, BY).unwrap();
+        let (chosen, other) = add_chosen_and_other(tx, incidents);
+        open_acknowledged(tx, incidents);
         incidents.break_channel(tx, T0, chosen, "535").unwrap();
         incidents.raise(tx, T0, &firing("slow:1", Severity::High)).unwrap();
         let rung = claim(tx, incidents, T0);
@@ -79,12 +105,8 @@ fn a_ring_after_the_acknowledgement_finds_a_channel_that_can_send() {
 #[test]
 fn a_late_ring_after_the_acknowledgement_is_told_to_another_channel() {
     Bed::shared().try_out(|tx, incidents| {
-        let chosen = add_channel(tx, incidents, T0, "mail");
-        let other = add_channel(tx, incidents, T0, "slack");
-        routes::choose(tx, ProjectId(1), &[chosen]).unwrap();
-        let incident = open(tx, incidents, "rate:1", Severity::High);
-        deliver_all(tx, incidents, T0);
-        incidents.acknowledge(tx, T0, incident, BY).unwrap();
+        let (_, other) = add_chosen_and_other(tx, incidents);
+        open_acknowledged(tx, incidents);
         incidents.raise(tx, T0, &firing("slow:1", Severity::High)).unwrap();
         let ring = claim(tx, incidents, T0).remove(0);
         incidents.record_retry(tx, ring.id, &attempt(T0), minutes(40), "503").unwrap();
@@ -110,9 +132,7 @@ fn a_digest_that_fails_on_one_channel_is_not_told_twice_on_another() {
 #[test]
 fn a_refused_message_does_not_go_round_in_circles_and_is_offered_again_within_the_hour() {
     Bed::shared().try_out(|tx, incidents| {
-        add_channel(tx, incidents, T0, "mail");
-        let second = add_channel(tx, incidents, T0, "slack");
-        routes::choose(tx, ProjectId(1), &[ChannelId(1)]).unwrap();
+        let (chosen, second) = add_chosen_and_other(tx, incidents);
         open(tx, incidents, "rate:1", Severity::High);
         assert_eq!(fail(tx, incidents, T0, refused("too long")), Fallback::Channel(second));
         assert_eq!(fail(tx, incidents, T0, refused("too long")), Fallback::Waiting);
@@ -121,11 +141,7 @@ fn a_refused_message_does_not_go_round_in_circles_and_is_offered_again_within_th
         assert!(claim(tx, incidents, minutes(59)).is_empty());
         incidents.expire(tx, minutes(60), 100).unwrap();
         let again = claim(tx, incidents, minutes(60)).remove(0);
-        assert_eq!(
-            (again.purpose, again.channel),
-            (Purpose::Bundle, ChannelId(1)),
-            "where the project rings"
-        );
+        assert_eq!((again.purpose, again.channel), (Purpose::Bundle, chosen), "where the project rings");
         // That fails too: it waits another hour, however often the task runs.
         incidents.record_failed(tx, minutes(60), again.id, &attempt(T0), refused("no")).unwrap();
         let other = claim(tx, incidents, minutes(60)).remove(0);
@@ -168,8 +184,7 @@ fn a_channel_asked_to_wait_a_day_does_not_keep_an_alarm_from_another_one() {
         let claimed = claim(tx, incidents, T0).remove(0);
         let tomorrow = minutes(24 * 60);
         incidents.record_retry(tx, claimed.id, &attempt(T0), tomorrow, "429").unwrap();
-        let paced = ChannelHealth { paced_until: Some(tomorrow), ..ChannelHealth::default() };
-        channels::record_health(tx, T0, parked, &paced).unwrap();
+        pace(tx, parked, tomorrow);
         incidents.expire(tx, minutes(9), 100).unwrap();
         assert!(claim(tx, incidents, minutes(9)).is_empty());
         assert_eq!(incidents.expire(tx, minutes(10), 100).unwrap().handed_over, 1);
@@ -195,8 +210,7 @@ fn a_late_bundle_goes_to_a_channel_that_can_send() {
         routes::choose(tx, ProjectId(1), &[parked]).unwrap();
         burst(tx, incidents, 8);
         incidents.bundle_due(tx, T0, parked).unwrap();
-        let paced = ChannelHealth { paced_until: Some(minutes(600)), ..ChannelHealth::default() };
-        channels::record_health(tx, T0, parked, &paced).unwrap();
+        pace(tx, parked, minutes(600));
         incidents.expire(tx, minutes(10), 100).unwrap();
         assert!(claim(tx, incidents, minutes(10)).is_empty(), "nobody else is there");
         let sound = add_channel(tx, incidents, minutes(10), "mail");
@@ -229,9 +243,7 @@ fn a_bundle_that_fails_is_divided_by_where_its_projects_ring() {
         routes::choose(tx, ProjectId(1), &[shared, shop]).unwrap();
         routes::choose(tx, ProjectId(2), &[shared, blog]).unwrap();
         fail(tx, incidents, T0, broken("404"));
-        let mut sent: Vec<_> = claim(tx, incidents, T0).iter().map(|m| (m.channel, m.quantity)).collect();
-        sent.sort();
-        assert_eq!(sent, [(shop, 6), (blog, 2)]);
+        assert_eq!(claim_quantities(tx, incidents, T0), [(shop, 6), (blog, 2)]);
         // Now they fail as well: everything waits one by one, and the first channel that is ready hears of all.
         incidents.break_channel(tx, T0, shared, "404").unwrap();
         incidents.claim_due(tx, minutes(2), Uid::from_bytes([2; 16]), 1).unwrap();
@@ -279,9 +291,7 @@ fn waiting_alarms_go_where_their_project_rings_if_that_is_possible() {
         assert_eq!((bundle.channel, bundle.quantity), (other, 8), "none of the chosen is ready");
         incidents.resume_channel(tx, T0, chosen).unwrap();
         incidents.record_failed(tx, T0, bundle.id, &attempt(T0), refused("no")).unwrap();
-        let mut sent: Vec<_> = claim(tx, incidents, T0).iter().map(|m| (m.channel, m.quantity)).collect();
-        sent.sort();
-        assert_eq!(sent, [(chosen, 8)]);
+        assert_eq!(claim_quantities(tx, incidents, T0), [(chosen, 8)]);
     });
 }
 
@@ -339,24 +349,11 @@ fn a_clock_that_was_set_back_delays_nothing_by_more_than_its_own_wait() {
     });
 }
 
-fn silence_of(key: &str) -> NewSilence {
-    NewSilence {
-        project: None,
-        key: Some(key.to_owned()),
-        reason: "work".to_owned(),
-        created_by: BY.to_owned(),
-        starts_at: T0,
-        ends_at: minutes(30),
-    }
-}
-
 #[test]
 fn what_turned_critical_under_a_silence_rings_when_it_ends_also_after_an_acknowledgement() {
     Bed::shared().try_out(|tx, incidents| {
         add_channel(tx, incidents, T0, "mail");
-        let incident = open(tx, incidents, "rate:1", Severity::High);
-        deliver_all(tx, incidents, T0);
-        incidents.acknowledge(tx, T0, incident, BY).unwrap();
+        let incident = open_acknowledged(tx, incidents);
         incidents.silence(tx, T0, &silence_of("rate:1")).unwrap();
         let worse = at(firing("rate:1", Severity::Critical), minutes(1));
         incidents.raise(tx, minutes(1), &worse).unwrap();
@@ -373,9 +370,7 @@ fn what_turned_critical_under_a_silence_rings_when_it_ends_also_after_an_acknowl
 fn a_witness_that_joined_under_a_silence_is_told_when_it_ends() {
     Bed::shared().try_out(|tx, incidents| {
         add_channel(tx, incidents, T0, "mail");
-        let incident = open(tx, incidents, "rate:1", Severity::High);
-        deliver_all(tx, incidents, T0);
-        incidents.acknowledge(tx, T0, incident, BY).unwrap();
+        open_acknowledged(tx, incidents);
         incidents.silence(tx, T0, &silence_of("slow:*")).unwrap();
         incidents.raise(tx, minutes(1), &at(firing("slow:1", Severity::High), minutes(1))).unwrap();
         incidents.raise(tx, minutes(1), &at(firing("slow:2", Severity::High), minutes(1))).unwrap();

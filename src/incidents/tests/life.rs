@@ -155,6 +155,7 @@ fn a_silenced_incident_is_told_when_its_silence_ends() {
         let silence = NewSilence {
             project: Some(ProjectId(1)),
             key: Some("rate:*".to_owned()),
+            incident: None,
             reason: "moving house".to_owned(),
             created_by: BY.to_owned(),
             starts_at: T0,
@@ -182,6 +183,7 @@ fn a_silence_of_the_future_stops_the_rings_when_it_begins() {
         let silence = NewSilence {
             project: None,
             key: None,
+            incident: None,
             reason: "night".to_owned(),
             created_by: BY.to_owned(),
             starts_at: minutes(1),
@@ -203,6 +205,7 @@ fn active_silences_are_bounded_and_ended_ones_go_with_age() {
         let silence = |n: u64| NewSilence {
             project: Some(ProjectId(1)),
             key: Some(format!("issue:1:{n}")),
+            incident: None,
             reason: "known".to_owned(),
             created_by: BY.to_owned(),
             starts_at: T0,
@@ -220,5 +223,23 @@ fn active_silences_are_bounded_and_ended_ones_go_with_age() {
         assert_eq!(silences::purge(tx, minutes(31), 60).unwrap(), 60);
         assert_eq!(silences::purge(tx, minutes(31), 60).unwrap(), 41);
         assert_eq!(silences::list(tx).unwrap().len(), 1, "the active one stays");
+    });
+}
+
+#[test]
+fn an_incident_that_is_closed_by_hand_has_recovered_only_if_it_was_well() {
+    Bed::shared().try_out(|tx, incidents| {
+        let close = |key: &str, is_well: bool| {
+            let incident = open(tx, incidents, key, Severity::High);
+            if is_well {
+                let well = Signal { kind: SignalKind::Ok, ..firing(key, Severity::High) };
+                incidents.raise(tx, T0, &at(well, T0)).unwrap();
+            }
+            incidents.resolve(tx, minutes(1), incident, BY).unwrap();
+            let view = queries::find_by_number(tx, incident).unwrap().unwrap();
+            (view.recovered_at, view.resolved_at)
+        };
+        assert_eq!(close("rate:1", false), (None, Some(minutes(1))));
+        assert_eq!(close("slow:1", true), (Some(T0), Some(minutes(1))));
     });
 }

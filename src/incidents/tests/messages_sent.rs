@@ -18,7 +18,13 @@ fn without_a_channel_messages_wait_and_a_new_channel_hears_of_them_once() {
         assert_eq!((sent[0].purpose, sent[0].quantity), (Purpose::Bundle, 30));
         assert_eq!(sent[0].content["items"].as_array().map(Vec::len), Some(bundle::LISTED_MAX));
         incidents
-            .record_delivered(tx, minutes(401), sent[0].id, &attempt(minutes(400)), Receipt::default())
+            .record_delivered(
+                tx,
+                minutes(401),
+                sent[0].id,
+                &attempt(minutes(400)),
+                Receipt { remote_id: None, ..RECEIPT },
+            )
             .unwrap();
         let view = queries::find_by_number(tx, IncidentId(1)).unwrap().unwrap();
         assert_eq!(view.first_sent_at, Some(minutes(400)));
@@ -46,10 +52,15 @@ fn beyond_the_bound_the_oldest_waiting_messages_are_folded_and_counted() {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
             })
             .unwrap();
-        assert_eq!((waiting, quantity), (max, max + more));
+        // The first one too many folds a thousand; the others find room.
+        assert_eq!((waiting, quantity), (max - outbox::FOLDED_AT_ONCE + 1 + more, max + more));
+        let kept = tx.one("SELECT count FROM deliveries_waiting_count", [], |row| row.get::<_, i64>(0));
+        assert_eq!(kept.unwrap(), waiting);
         add_channel(tx, incidents, T0, "mail");
         let sent = claim(tx, incidents, T0);
         assert_eq!((sent.len(), sent[0].quantity), (1, max + more));
+        let kept = tx.one("SELECT count FROM deliveries_waiting_count", [], |row| row.get::<_, i64>(0));
+        assert_eq!(kept.unwrap(), 0);
     });
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::channels::{Channel, ChannelHealth, ChannelKind, ChannelOwner, ChannelState, NewChannel};
-use super::deliveries::{Attempt, Claimed, Receipt, Refusal};
+use super::deliveries::{Attempt, Blame, Claimed, Receipt, Refusal};
+use super::put_off::Unreached;
 use super::queries::{PageOf, Scope, StateFilter};
 use super::rules::{RuleChange, RuleKind, RuleScope};
 use super::silences::{self, NewSilence};
@@ -17,11 +18,17 @@ mod failing;
 mod life;
 mod messages_sent;
 mod never_lost;
+mod plans;
+mod put_off;
 mod reading;
+mod refusals;
+mod silent;
+mod turns;
 
 pub(super) const INCIDENT_PROJECTS: [i64; 2] = [1, 2];
 const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
-const RECEIPT: Receipt<'static> = Receipt { remote_id: Some("ts-1"), refused: None };
+const RECEIPT: Receipt<'static> =
+    Receipt { remote_id: Some("ts-1"), unreached: &Unreached::NONE, again_at: T0 };
 const BY: &str = "ann@example.org";
 
 /// A store on disk with two projects. Everything a test does to it is one transaction that is taken back, so that
@@ -128,6 +135,19 @@ fn open(tx: &WriteTx<'_>, incidents: &Incidents, key: &str, severity: Severity) 
     incidents.raise(tx, T0, &firing(key, severity)).unwrap().incident.unwrap()
 }
 
+/// A silence of half an hour over a key.
+fn silence_of(key: &str) -> NewSilence {
+    NewSilence {
+        project: None,
+        key: Some(key.to_owned()),
+        incident: None,
+        reason: "work".to_owned(),
+        created_by: BY.to_owned(),
+        starts_at: T0,
+        ends_at: minutes(30),
+    }
+}
+
 fn minutes(n: u64) -> Timestamp {
     T0 + Duration::from_mins(n)
 }
@@ -154,12 +174,12 @@ fn claim(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Vec<Claimed
 
 /// A message that this one channel would not take.
 fn refused(reason: &str) -> Refusal<'_> {
-    Refusal { reason, channel_broken: false }
+    Refusal { reason, blame: Blame::Message }
 }
 
-/// An answer that shows that the channel itself is wrong.
+/// The channel itself cannot work.
 fn broken(reason: &str) -> Refusal<'_> {
-    Refusal { reason, channel_broken: true }
+    Refusal { reason, blame: Blame::Settings }
 }
 
 fn attempt(now: Timestamp) -> Attempt {

@@ -6,7 +6,7 @@ use crate::accounts::links::{self, LINK_LIFETIME};
 use crate::accounts::passwords::{self, NewPassword, PasswordHash};
 use crate::accounts::projects::{self, NewProject, Project, ProjectRef};
 use crate::accounts::tokens::{self, ApiToken, NewToken};
-use crate::accounts::users::{self, NewUser, USERS_MAX, User, UserId};
+use crate::accounts::users::{self, NewUser, USERS_MAX, User};
 use crate::accounts::{By, Email, Error, Role, Scopes, Visible};
 use crate::base::{Entropy, Secret};
 use crate::store::{ReadTx, WriteTx};
@@ -25,12 +25,18 @@ pub(super) async fn create_project(desk: &Desk, name: String) -> Answer {
 }
 
 pub(super) async fn list_projects(desk: &Desk) -> Answer {
-    let listed = desk.store.read(|tx| projects::list(tx, &Visible::All)).await;
+    let listed = desk.store.read(|tx| {
+        let mut all = projects::list(tx, &Visible::All)?;
+        all.extend(projects::list_archived(tx, &Visible::All)?);
+        Ok::<_, Error>(all)
+    });
+    let listed = listed.await;
     let line = |project: Project| ProjectLine {
         id: project.id.0,
         slug: project.slug.to_string(),
         name: project.name,
         created_at: project.created_at,
+        archived_at: project.archived_at,
     };
     answer(listed.map(|projects| Answer::Projects { items: projects.into_iter().map(line).collect() }))
 }
@@ -165,7 +171,7 @@ pub(super) async fn create_link(desk: &Desk, email: Option<String>) -> Answer {
     let made = desk.store.write("user link", move |tx| match email {
         Some(email) => {
             let user = named(tx, &email)?;
-            links::create(tx, &by, &entropy, user)
+            links::create(tx, &by, &entropy, user.id)
         }
         None => links::create_for_first_owner(tx, &by, &entropy),
     });
@@ -177,24 +183,47 @@ pub(super) async fn create_link(desk: &Desk, email: Option<String>) -> Answer {
     }
 }
 
-pub(super) async fn disable_user(desk: &Desk, email: String) -> Answer {
+pub(super) async fn disable_user(desk: &Desk, email: String, takes_tokens: bool) -> Answer {
     let (by, text) = (now(desk), format!("{email} is signed out everywhere and cannot sign in"));
-    let done = desk.store.write("user disable", move |tx| users::disable(tx, &by, named(tx, &email)?));
-    answer(done.await.map(|()| Answer::Done { text }))
+    let done = desk.store.write("user disable", move |tx| {
+        let user = named(tx, &email)?;
+        users::disable(tx, &by, user.id)?;
+        end_tokens(tx, &by, &user, takes_tokens)
+    });
+    answer(done.await.map(|tokens| Answer::Done { text: format!("{text}{tokens}") }))
 }
 
-pub(super) async fn remove_user(desk: &Desk, email: String) -> Answer {
+pub(super) async fn remove_user(desk: &Desk, email: String, takes_tokens: bool) -> Answer {
     let (by, text) = (now(desk), format!("{email} is removed"));
-    let done = desk.store.write("user remove", move |tx| users::remove(tx, &by, named(tx, &email)?));
-    answer(done.await.map(|()| Answer::Done { text }))
+    let done = desk.store.write("user remove", move |tx| {
+        let user = named(tx, &email)?;
+        users::remove(tx, &by, user.id)?;
+        end_tokens(tx, &by, &user, takes_tokens)
+    });
+    answer(done.await.map(|tokens| Answer::Done { text: format!("{text}{tokens}") }))
+}
+
+/// Ends the tokens that `user` made, or leaves them; says which.
+fn end_tokens(tx: &WriteTx<'_>, by: &By, user: &User, takes: bool) -> Result<String, Error> {
+    let (count, what) = if takes {
+        (tokens::revoke_all_of(tx, by, &user.email)?, "revoked")
+    } else {
+        let lists = "still valid: `tocsin token list` shows them, `tocsin token revoke` ends one";
+        (tokens::count_of(tx, &user.email)?, lists)
+    };
+    Ok(match count {
+        0 => String::new(),
+        1 => format!("\n1 token that they made is {what}"),
+        many => format!("\n{many} tokens that they made are {what}"),
+    })
 }
 
 fn project_of(tx: &ReadTx<'_>, text: &str) -> Result<Project, Error> {
     projects::find_visible(tx, &text.parse::<ProjectRef>()?, &Visible::All)?.ok_or(Error::UnknownProject)
 }
 
-fn named(tx: &WriteTx<'_>, email: &str) -> Result<UserId, Error> {
-    Ok(users::find_by_email(tx, &email.parse()?)?.ok_or(Error::UnknownUser)?.id)
+fn named(tx: &WriteTx<'_>, email: &str) -> Result<User, Error> {
+    users::find_by_email(tx, &email.parse()?)?.ok_or(Error::UnknownUser)
 }
 
 fn now(desk: &Desk) -> By {
@@ -221,6 +250,7 @@ fn answer(done: Result<Answer, Error>) -> Answer {
 mod tests {
     use super::super::{Command, carry_out};
     use super::*;
+    use crate::accounts::Actor;
     use crate::base::{Clock, Timestamp};
     use crate::config::BaseUrl;
     use crate::store::{Options, Store};
@@ -326,6 +356,32 @@ mod tests {
         };
         let seen: Vec<_> = items.iter().map(|user| (user.email.as_str(), user.disabled)).collect();
         assert_eq!((seen, more), (vec![("a@example.com", false), ("b@example.com", true)], false));
+    }
+
+    #[tokio::test]
+    async fn who_goes_leaves_no_token_unsaid() {
+        let (_folder, desk) = desk();
+        for (email, role) in [("a@example.com", "owner"), ("b@example.com", "owner")] {
+            let create = format!(r#"{{"do":"user_create","email":"{email}","role":"{role}"}}"#);
+            assert!(matches!(done(&desk, &create).await, Answer::User { .. }));
+        }
+        let made = desk.store.write("made by b", |tx| {
+            let user = named(tx, "b@example.com")?;
+            let actor = Actor::User { id: user.id, email: user.email, role: user.role, projects: Vec::new() };
+            let (by, scopes) = (By { actor, ..By::command_line(NOON) }, "read".parse()?);
+            let new = NewToken { name: "theirs".to_owned(), scopes, project: None };
+            tokens::create(tx, &by, &Entropy::seeded(2), &new)
+        });
+        made.await.unwrap();
+        let said = async |json: &str| match done(&desk, json).await {
+            Answer::Done { text } => text,
+            other => panic!("{other:?}"),
+        };
+        let text = said(r#"{"do":"user_disable","email":"b@example.com"}"#).await;
+        assert!(text.contains("1 token that they made is still valid"), "{text}");
+        let text = said(r#"{"do":"user_remove","email":"b@example.com","tokens":true}"#).await;
+        assert!(text.ends_with("is removed\n1 token that they made is revoked"), "{text}");
+        assert_eq!(done(&desk, r#"{"do":"token_list"}"#).await, Answer::Tokens { items: Vec::new() });
     }
 
     #[tokio::test]

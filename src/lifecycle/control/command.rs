@@ -43,9 +43,14 @@ pub enum Command {
     },
     UserDisable {
         email: String,
+        /// Ends the tokens that they made, too.
+        #[serde(default)]
+        tokens: bool,
     },
     UserRemove {
         email: String,
+        #[serde(default)]
+        tokens: bool,
     },
     SendTest {
         what: TestKind,
@@ -140,6 +145,7 @@ pub struct ProjectLine {
     pub slug: String,
     pub name: String,
     pub created_at: Timestamp,
+    pub archived_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

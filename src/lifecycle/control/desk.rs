@@ -49,8 +49,8 @@ pub async fn carry_out(desk: Desk, command: Command) -> Answer {
         }
         Command::UserList => accounts::list_users(&desk).await,
         Command::UserLink { email } => accounts::create_link(&desk, email).await,
-        Command::UserDisable { email } => accounts::disable_user(&desk, email).await,
-        Command::UserRemove { email } => accounts::remove_user(&desk, email).await,
+        Command::UserDisable { email, tokens } => accounts::disable_user(&desk, email, tokens).await,
+        Command::UserRemove { email, tokens } => accounts::remove_user(&desk, email, tokens).await,
         Command::SendTest { what } => return with_server(&desk, |live| (live.send_test)(what)).await,
         Command::Status { of } => {
             let status = |live: &Live| (live.status)(of);

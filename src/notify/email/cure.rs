@@ -84,8 +84,9 @@ impl Trouble {
         }
     }
 
-    pub(super) const fn is_permanent_reply(&self) -> bool {
-        matches!(self, Self::Reply { code: 500..=599, .. })
+    /// An answer about a recipient, after which others may be named. 421 is the server's own farewell.
+    pub(super) fn is_of_one_recipient(&self) -> bool {
+        matches!(self, Self::Reply { stage: Stage::Recipient, code, .. } if *code != 421)
     }
 }
 
@@ -117,6 +118,7 @@ pub(super) fn failure(trouble: &Trouble) -> Failure {
         | Trouble::NoStartTls
         | Trouble::Broke { .. }
         | Trouble::TimedOut { .. } => later,
+        Trouble::Reply { code: 400..=499, .. } if trouble.is_of_one_recipient() => Failure::RecipientLater,
         Trouble::Reply { stage, code, text } => reply_failure(*stage, *code, text),
     }
 }
@@ -129,13 +131,13 @@ pub(super) fn failure_to_one(trouble: &Trouble) -> Failure {
         (Trouble::Reply { stage: Stage::Recipient | Stage::Data, .. }, Failure::ChannelBroken) => {
             Failure::MessageRefused
         }
-        // 421 is the server's own farewell.
-        (
-            Trouble::Reply { stage: Stage::Recipient, code: 422..=499, .. },
-            Failure::Retryable { retry_after: None },
-        ) => Failure::RecipientLater,
         (_, failure) => failure,
     }
+}
+
+/// Whether the server will never take this mail for a recipient that it answered so about.
+pub(super) fn is_final_to_one(trouble: &Trouble) -> bool {
+    matches!(failure_to_one(trouble), Failure::MessageRefused)
 }
 
 /// 4yz may succeed later, 5yz will not (RFC 5321 §4.2.1), with the exceptions that providers made.
@@ -240,7 +242,9 @@ mod tests {
             (reply(Stage::Auth, 535, "5.7.8 bad credentials"), Failure::ChannelBroken),
             (reply(Stage::Auth, 454, "4.7.0 temporary failure"), later),
             (reply(Stage::Sender, 553, "not allowed"), Failure::ChannelBroken),
-            (reply(Stage::Recipient, 450, "greylisted"), later),
+            (reply(Stage::Sender, 451, "try later"), later),
+            (reply(Stage::Recipient, 450, "greylisted"), Failure::RecipientLater),
+            (reply(Stage::Recipient, 421, "shutting down"), later),
             (reply(Stage::Recipient, 550, "no such user"), Failure::ChannelBroken),
             (reply(Stage::Data, 552, "too big"), Failure::MessageRefused),
             (reply(Stage::Data, 554, "Email address is not verified."), Failure::ChannelBroken),

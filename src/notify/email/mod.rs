@@ -169,7 +169,7 @@ impl Email {
             }
             Secret::new(secrets.to_string())
         });
-        Parts { settings: serde_json::json!(settings).to_string(), secrets }
+        Parts { settings: serde_json::json!(settings), secrets }
     }
 
     pub(super) fn describe(&self) -> String {
@@ -184,7 +184,7 @@ impl Email {
     ) -> Result<Sent, SendError> {
         let mail = compose::compose(self, outgoing)?;
         let taken = session::deliver(self, transport, &mail).await?;
-        Ok(Sent { remote_id: Some(mail.message_id), refused: taken.refused, detail: taken.dialogue })
+        Ok(Sent { remote_id: Some(mail.message_id), unreached: taken.unreached, detail: taken.dialogue })
     }
 }
 

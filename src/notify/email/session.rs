@@ -17,11 +17,12 @@ use tokio::net::TcpStream;
 
 use super::super::channel::{SendError, Transport};
 use super::compose::Mail;
-use super::cure::{Stage, Trouble, cure, failure, failure_to_one};
+use super::cure::{Stage, Trouble, cure, failure, failure_to_one, is_final_to_one};
 use super::wire::Wire;
 use super::{Email, MailTls};
-use crate::base::text::clip_middle;
+use crate::base::text::{clip, clip_middle};
 use crate::incidents::deliveries::DETAIL_CHARS_MAX;
+use crate::incidents::put_off::{Missed, Unreached};
 use crate::outbound;
 
 /// For each address of the server; a port that is blocked shows as silence.
@@ -30,6 +31,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ADDRESSES_MAX: usize = 2;
 /// For the whole conversation; below the limit of an attempt, so that the dialogue survives.
 const CONVERSATION_TIMEOUT: Duration = Duration::from_secs(25);
+/// What is kept of the server's words about each recipient; the proof has them whole.
+const REASON_CHARS_MAX: usize = 200;
 /// Good manners after the mail is taken, not worth waiting for.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -37,8 +40,8 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Taken {
     /// With secrets masked.
     pub(super) dialogue: String,
-    /// The recipients that it was not taken for, each with the server's words.
-    pub(super) refused: Option<String>,
+    /// The recipients that it was not taken for.
+    pub(super) unreached: Unreached,
 }
 
 /// Hands `mail` over.
@@ -48,7 +51,7 @@ pub(super) async fn deliver(email: &Email, transport: &Transport, mail: &Mail) -
     let ended = tokio::time::timeout(CONVERSATION_TIMEOUT, talk).await;
     let stage = dialogue.stage;
     match ended.unwrap_or(Err(Trouble::TimedOut { stage })) {
-        Ok(refused) => Ok(Taken { dialogue: dialogue.text(), refused }),
+        Ok(unreached) => Ok(Taken { dialogue: dialogue.text(), unreached }),
         Err(trouble) => {
             if !matches!(trouble, Trouble::Reply { .. }) {
                 dialogue.note(&trouble.to_string());
@@ -69,7 +72,7 @@ async fn converse(
     transport: &Transport,
     mail: &Mail,
     dialogue: &mut Dialogue<'_>,
-) -> Result<Option<String>, Trouble> {
+) -> Result<Unreached, Trouble> {
     let mut connection = connect(email, transport, dialogue).await?;
     if let Some(credentials) = &email.credentials {
         dialogue.stage = Stage::Auth;
@@ -80,7 +83,8 @@ async fn converse(
         let answer = connection.auth(DEFAULT_MECHANISMS, &known).await;
         dialogue.heard(answer)?;
     }
-    let refused = envelope(&mut connection, mail, dialogue).await?;
+    sender(&mut connection, mail, dialogue).await?;
+    let unreached = recipients(&mut connection, mail, dialogue).await?;
     dialogue.stage = Stage::Data;
     dialogue.said("DATA");
     let answer = connection.command(Data).await;
@@ -90,16 +94,14 @@ async fn converse(
     dialogue.heard(answer)?;
     // The mail is taken; what the server says to QUIT changes nothing.
     drop(tokio::time::timeout(QUIT_TIMEOUT, connection.command(Quit)).await);
-    Ok(refused)
+    Ok(unreached)
 }
 
-/// Sender and recipients. One recipient that is taken is enough: sending again would tell that one twice. The others
-/// are answered with what the server said of each.
-async fn envelope(
+async fn sender(
     connection: &mut AsyncSmtpConnection,
     mail: &Mail,
     dialogue: &mut Dialogue<'_>,
-) -> Result<Option<String>, Trouble> {
+) -> Result<(), Trouble> {
     dialogue.stage = Stage::Sender;
     let mut parameters = Vec::new();
     let all = mail.envelope.from().into_iter().chain(mail.envelope.to());
@@ -111,26 +113,38 @@ async fn envelope(
     }
     dialogue.said(&format!("MAIL FROM:<{}>", mail.envelope.from().map_or("", AsRef::as_ref)));
     let answer = connection.command(MailFrom::new(mail.envelope.from().cloned(), parameters)).await;
-    dialogue.heard(answer)?;
+    dialogue.heard(answer)
+}
+
+/// One recipient that is taken is enough: sending again would tell that one twice. The others are answered with what
+/// the server said of each.
+async fn recipients(
+    connection: &mut AsyncSmtpConnection,
+    mail: &Mail,
+    dialogue: &mut Dialogue<'_>,
+) -> Result<Unreached, Trouble> {
     dialogue.stage = Stage::Recipient;
-    let (mut taken, mut refusals, mut refused) = (0_usize, Vec::new(), None);
+    let (mut taken, mut unreached, mut decisive) = (0_usize, Unreached::NONE, None);
     for address in mail.envelope.to() {
         dialogue.said(&format!("RCPT TO:<{address}>"));
         let answer = connection.command(Rcpt::new(address.clone(), Vec::new())).await;
         match dialogue.heard(answer) {
             Ok(()) => taken += 1,
-            // Of several refusals a temporary one decides: then later may succeed.
-            Err(trouble @ Trouble::Reply { .. }) => {
-                refusals.push(format!("{address} ({trouble})"));
-                let replaces = refused.is_none() || !trouble.is_permanent_reply();
-                refused = if replaces { Some(trouble) } else { refused };
+            Err(trouble) if trouble.is_of_one_recipient() => {
+                let reason = clip(&trouble.to_string(), REASON_CHARS_MAX).into_owned();
+                let missed = Missed { recipient: address.to_string(), reason };
+                let is_final = is_final_to_one(&trouble);
+                let list = if is_final { &mut unreached.refused } else { &mut unreached.put_off };
+                list.push(missed);
+                // Of several refusals a temporary one decides: then later may succeed.
+                decisive = if is_final { decisive.or(Some(trouble)) } else { Some(trouble) };
             }
             Err(trouble) => return Err(trouble),
         }
     }
-    match refused {
+    match decisive {
         Some(trouble) if taken == 0 => Err(trouble),
-        Some(_) | None => Ok((!refusals.is_empty()).then(|| refusals.join(", "))),
+        Some(_) | None => Ok(unreached),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::base::{Clock, Entropy, Severity};
 use crate::incidents::channels::{ChannelKind, NewChannel};
 use crate::incidents::{Cause, ChannelId, NewDelivery, Policy, Purpose, Signal, SignalKind, Source};
 use crate::notify::channel::Transport;
-use crate::notify::stand_in::{Peer, answer, peer};
+use crate::notify::stand_in::{Peer, Relay, answer, peer};
 use crate::notify::verdict::DeliveryPolicy;
 use crate::outbound::{self, Url};
 use crate::store::Options;
@@ -48,16 +48,26 @@ impl House {
         async move { store.write("test", move |tx| work(tx, &incidents)).await.unwrap() }
     }
 
+    async fn mail(&self, relay: &Relay, to: &[&str]) -> ChannelId {
+        self.add("mail", &mail(relay, to)).await
+    }
+
     async fn webhook(&self, name: &'static str, peer: &Peer) -> ChannelId {
         let secrets = Secret::new(serde_json::json!({ "url": format!("{}/hook", peer.url) }).to_string());
         let channel = Channel::parse(ChannelKind::Webhook, "{}", Some(&secrets), Reach::Private).unwrap();
+        self.add(name, &channel).await
+    }
+
+    async fn add(&self, name: &'static str, channel: &Channel) -> ChannelId {
         let uid = self.outbox.worker.entropy.uid(START);
-        let (settings, sealed) = self.outbox.seal(&channel, uid).unwrap();
+        let parts = channel.parts();
+        let (sealer, entropy) = (&self.outbox.sealer, &self.outbox.worker.entropy);
+        let sealed = seal_secrets(sealer, entropy, parts.secrets.as_ref(), uid).unwrap();
         let channel = NewChannel {
             uid,
             name: name.to_owned(),
-            kind: ChannelKind::Webhook,
-            settings,
+            kind: channel.kind(),
+            settings: parts.settings,
             sealed,
             owner: ChannelOwner::Environment,
         };
@@ -121,6 +131,14 @@ impl House {
     }
 }
 
+/// A mail channel to this relay, without sign-in.
+fn mail(relay: &Relay, to: &[&str]) -> Channel {
+    let settings = serde_json::json!({
+        "host": "127.0.0.1", "port": relay.port, "tls": "none", "from": "tocsin@example.com", "to": to,
+    });
+    Channel::parse(ChannelKind::Email, &settings.to_string(), None, Reach::Private).unwrap()
+}
+
 fn state(purpose: &str, state: &str) -> (String, String) {
     (purpose.to_owned(), state.to_owned())
 }
@@ -146,13 +164,20 @@ async fn an_incident_rings_once_and_leaves_its_proof() {
 #[tokio::test]
 async fn a_channel_that_is_gone_is_marked_and_the_next_one_rings() {
     let house = house();
-    let gone = peer(&house.clock, &[&answer("410 Gone", "", "")]).await;
+    let answer_gone = answer("410 Gone", "", "");
+    let gone = peer(&house.clock, &[answer_gone.as_str(); 3]).await;
     let sound = peer(&house.clock, &[&answer("200 OK", "", "")]).await;
     let first = house.webhook("first", &gone).await;
     house.raise("disk").await;
     house.webhook("second", &sound).await;
-    assert_eq!(house.run().await.failed, 1);
+    let did = house.run().await;
+    assert_eq!((did.failed, did.delivered), (1, 0));
     assert_eq!(house.run().await.delivered, 1);
+    assert_eq!(house.states(), [state("opened", "pending"), state("opened", "delivered")]);
+    for _ in 0..2 {
+        house.clock.advance(Duration::from_mins(3));
+        assert_eq!(house.run().await.failed, 1, "it goes on to answer so");
+    }
     assert_eq!(house.states(), [state("opened", "failed"), state("opened", "delivered")]);
     let row = house.outbox.store.read_now(move |tx| channels::find(tx, first)).unwrap().unwrap();
     assert_eq!(row.state, ChannelState::Broken);
@@ -318,10 +343,115 @@ async fn a_failure_that_is_told_after_its_lease_changes_nothing_and_a_delivery_d
     for (verdict, expected) in [
         (Verdict::Failed { reason: "410".to_owned(), channel_broken: true }, "sending"),
         (Verdict::Retry { at: START, reason: "503".to_owned() }, "sending"),
-        (Verdict::Delivered { remote_id: None, refused: None }, "delivered"),
+        (Verdict::Delivered { remote_id: None, unreached: Unreached::NONE, again_at: START }, "delivered"),
     ] {
         let record = Record { claimed: claimed.clone(), verdict, attempt: None, health: None };
         house.write(move |tx, incidents| record.write(tx, incidents, START)).await;
         assert_eq!(house.states(), [state("opened", expected)]);
     }
+}
+
+const ANN: &str = "ann@example.com";
+const BOB: &str = "bob@example.com";
+const CY: &str = "cy@example.com";
+/// Longer than the wait after a first attempt.
+const A_WHILE: Duration = Duration::from_secs(6);
+
+#[tokio::test]
+async fn who_is_put_off_is_tried_again_alone_until_the_mail_is_taken() {
+    let mut house = house();
+    let relay = Relay::start().await;
+    let channel = house.mail(&relay, &[ANN, BOB, CY]).await;
+    relay.answer(BOB, "450 greylisted");
+    relay.answer(CY, "550 no such user");
+    house.raise("disk").await;
+    assert_eq!(house.run().await.delivered, 1);
+    assert_eq!(relay.take_taken(), [[ANN]]);
+    assert_eq!(house.run().await, RunReport::default(), "not at once");
+    for _ in 0..4 {
+        house.clock.advance(Duration::from_mins(1));
+        assert_eq!(house.run().await.retried, 1);
+    }
+    let row = house.outbox.store.read_now(move |tx| channels::find(tx, channel)).unwrap().unwrap();
+    assert_eq!((row.state, row.health.failures), (ChannelState::Ready, 0), "the server answered");
+    // The next process knows of it too.
+    house.outbox.flights = Flights::new(house.outbox.worker.entropy.uid(START));
+    relay.relent();
+    house.clock.advance(Duration::from_mins(1));
+    assert_eq!(house.run().await.delivered, 1);
+    house.clock.advance(Duration::from_hours(80));
+    assert_eq!(house.run().await, RunReport::default());
+    assert_eq!(relay.take_taken(), [[BOB]]);
+    assert_eq!(house.states(), [state("opened", "delivered"), state("opened", "delivered")]);
+}
+
+#[tokio::test]
+async fn who_is_put_off_until_the_deadline_is_given_up_and_the_channel_is_not() {
+    let mut house = house();
+    house.outbox.worker.policy.backoff.total = Duration::from_mins(30);
+    let relay = Relay::start().await;
+    let channel = house.mail(&relay, &[ANN, BOB]).await;
+    relay.answer(BOB, "452 mailbox full");
+    house.raise("disk").await;
+    house.run().await;
+    house.clock.advance(Duration::from_mins(1));
+    assert_eq!(house.run().await.retried, 1);
+    house.clock.advance(Duration::from_mins(30));
+    assert_eq!(house.run().await.failed, 1);
+    assert_eq!(house.states(), [state("opened", "delivered"), state("opened", "failed")]);
+    let row = house.outbox.store.read_now(move |tx| channels::find(tx, channel)).unwrap().unwrap();
+    assert_eq!(row.state, ChannelState::Ready);
+}
+
+#[tokio::test]
+async fn when_all_are_put_off_the_message_is_tried_again_and_the_channel_does_not_rest() {
+    let house = house();
+    let relay = Relay::start().await;
+    let channel = house.mail(&relay, &[ANN, BOB]).await;
+    relay.answer(ANN, "450 greylisted");
+    relay.answer(BOB, "450 greylisted");
+    house.raise("disk").await;
+    for _ in 0..5 {
+        assert_eq!(house.run().await.retried, 1);
+        house.clock.advance(Duration::from_mins(2));
+    }
+    let row = house.outbox.store.read_now(move |tx| channels::find(tx, channel)).unwrap().unwrap();
+    assert_eq!((row.health.failures, row.health.open_until), (0, None));
+    relay.relent();
+    assert_eq!(house.run().await.delivered, 1);
+    assert_eq!(relay.take_taken(), [[ANN, BOB]]);
+    assert_eq!(house.states(), [state("opened", "delivered")]);
+}
+
+#[tokio::test]
+async fn who_is_no_recipient_any_more_is_not_mailed() {
+    let house = house();
+    let relay = Relay::start().await;
+    house.mail(&relay, &[ANN, BOB]).await;
+    relay.answer(BOB, "450 greylisted");
+    house.raise("disk").await;
+    house.run().await;
+    relay.relent();
+    let settings = mail(&relay, &[ANN, CY]).parts().settings;
+    let edit = "UPDATE channels SET settings = ?1";
+    house.write(move |tx, _| Ok(tx.execute(edit, [settings.to_string()]).map(drop)?)).await;
+    house.clock.advance(A_WHILE);
+    assert_eq!(house.run().await, RunReport::default(), "neither sent nor failed");
+    assert_eq!(house.states(), [state("opened", "delivered"), state("opened", "cancelled")]);
+    assert_eq!(relay.take_taken(), [[ANN]]);
+}
+
+#[tokio::test]
+async fn a_test_does_not_arrive_tomorrow() {
+    let house = house();
+    let relay = Relay::start().await;
+    let channel = house.mail(&relay, &[ANN, BOB]).await;
+    relay.answer(BOB, "450 greylisted");
+    let test = move |tx: &WriteTx<'_>, incidents: &Incidents| incidents.write_test(tx, START, channel, "ann");
+    let (id, _) = house.write(test).await;
+    house.outbox.run_test(id).await.unwrap();
+    assert_eq!(house.states(), [state("test", "delivered")]);
+    let error: Result<String, store::Error> =
+        house.outbox.store.read_now(|tx| tx.one("SELECT last_error FROM deliveries", [], |row| row.get(0)));
+    assert_eq!(error.unwrap(), "not delivered to bob@example.com (the server answered 450 greylisted)");
 }

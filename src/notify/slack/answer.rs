@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::super::channel::{Failure, SendError, Sent};
 use crate::base::text::clip;
 use crate::incidents::deliveries::DETAIL_CHARS_MAX;
+use crate::incidents::put_off::Unreached;
 use crate::outbound::Response;
 
 /// What a 429 without `Retry-After` waits.
@@ -17,7 +18,11 @@ pub(super) fn of_webhook(response: &Response) -> Result<Sent, SendError> {
     let text = response.text();
     let word = text.trim();
     if response.is_success() {
-        return Ok(Sent { remote_id: None, refused: None, detail: detail(response.status, word) });
+        return Ok(Sent {
+            remote_id: None,
+            unreached: Unreached::NONE,
+            detail: detail(response.status, word),
+        });
     }
     Err(error(response, word))
 }
@@ -33,7 +38,7 @@ pub(super) fn of_api(response: &Response) -> Result<Sent, SendError> {
     })?;
     if answer.ok {
         let proof = format!("{} ok, ts {}", response.status, answer.ts.as_deref().unwrap_or("unknown"));
-        return Ok(Sent { remote_id: answer.ts, refused: None, detail: proof });
+        return Ok(Sent { remote_id: answer.ts, unreached: Unreached::NONE, detail: proof });
     }
     Err(error(response, answer.error.as_deref().unwrap_or("unknown_error")))
 }

@@ -90,10 +90,7 @@ impl Slack {
                 serde_json::json!({ "bot_token": token.expose() }),
             ),
         };
-        Parts {
-            settings: serde_json::json!(settings).to_string(),
-            secrets: Some(Secret::new(secrets.to_string())),
-        }
+        Parts { settings: serde_json::json!(settings), secrets: Some(Secret::new(secrets.to_string())) }
     }
 
     pub(super) fn describe(&self) -> String {

@@ -3,13 +3,14 @@
 use super::super::channel::{Failure, SendError, Sent};
 use crate::base::text::clip;
 use crate::incidents::deliveries::DETAIL_CHARS_MAX;
+use crate::incidents::put_off::Unreached;
 use crate::outbound::Response;
 
 pub(super) fn read(response: &Response) -> Result<Sent, SendError> {
     let text = response.text();
     let detail = clip(&format!("{} {}", response.status, text.trim()), DETAIL_CHARS_MAX).into_owned();
     if response.is_success() {
-        return Ok(Sent { remote_id: None, refused: None, detail });
+        return Ok(Sent { remote_id: None, unreached: Unreached::NONE, detail });
     }
     Err(SendError {
         failure: failure(response),

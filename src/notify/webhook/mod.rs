@@ -57,7 +57,7 @@ impl Webhook {
         if let Some(key) = &self.signing_key {
             secrets["signing_secret"] = key.text().expose().into();
         }
-        Parts { settings: "{}".to_owned(), secrets: Some(Secret::new(secrets.to_string())) }
+        Parts { settings: serde_json::json!({}), secrets: Some(Secret::new(secrets.to_string())) }
     }
 
     pub(super) fn describe(&self) -> String {
@@ -125,8 +125,12 @@ mod tests {
         let sealed = Secret::new(text.to_string());
         let webhook = Channel::parse(ChannelKind::Webhook, "{}", Some(&sealed), Reach::Public).unwrap();
         let parts = webhook.parts();
-        let again =
-            Channel::parse(ChannelKind::Webhook, &parts.settings, parts.secrets.as_ref(), Reach::Public);
+        let again = Channel::parse(
+            ChannelKind::Webhook,
+            &parts.settings.to_string(),
+            parts.secrets.as_ref(),
+            Reach::Public,
+        );
         assert_eq!(again.unwrap().parts().secrets.unwrap().expose(), parts.secrets.unwrap().expose());
         assert_eq!(webhook.describe(), "webhook at https://hook.example.com");
         assert!(!format!("{webhook:?}").contains("topsecret"));

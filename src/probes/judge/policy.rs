@@ -37,16 +37,16 @@ pub enum Refused {
 }
 
 const INTERVAL_MIN: Duration = Duration::from_secs(5);
-const INTERVAL_MAX: Duration = Duration::from_secs(86_400);
+const INTERVAL_MAX: Duration = Duration::from_hours(24);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
-const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+const TIMEOUT_MAX: Duration = Duration::from_mins(1);
 
 /// Two bad readings of the last three, asked again after ten seconds: known within about two minutes.
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            interval: Duration::from_secs(60),
+            interval: Duration::from_mins(1),
             retry_interval: Duration::from_secs(10),
             timeout: Duration::from_secs(10),
             bad: 2,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 const POLICY: Policy = Policy {
-    interval: Duration::from_secs(60),
+    interval: Duration::from_mins(1),
     retry_interval: Duration::from_secs(10),
     timeout: Duration::from_secs(5),
     bad: 2,

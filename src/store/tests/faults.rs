@@ -9,13 +9,23 @@ use crate::store::inbox::Message;
 /// Long enough for every closure of a test to be in one batch.
 const UNHURRIED: Duration = Duration::from_hours(1);
 
-type Waits = oneshot::Receiver<Result<(), Error>>;
+pub(super) type Waits = oneshot::Receiver<Result<(), Error>>;
 
 /// Queues a closure for a writer that does not run yet.
-fn queue(opened: &Opened, work: impl FnOnce(&WriteTx<'_>) -> Result<(), Error> + Send + 'static) -> Waits {
+pub(super) fn queue(
+    opened: &Opened,
+    work: impl FnOnce(&WriteTx<'_>) -> Result<(), Error> + Send + 'static,
+) -> Waits {
     let (sender, receiver) = oneshot::channel();
     opened.sender.try_send(Message::Job(Job::new("test", work, sender, &opened.stats))).ok().unwrap();
     receiver
+}
+
+/// A database whose writer does not run yet, with a lane of rows.
+fn open_with_lane() -> (tempfile::TempDir, Opened, Lane<Rows>) {
+    let (folder, mut opened) = open();
+    let lane = opened.lane("rows", 10, Rows);
+    (folder, opened, lane)
 }
 
 /// Needs more pages than [`fill`] leaves.
@@ -75,8 +85,7 @@ async fn submit_all<R: Record<Item = String>>(
 
 #[tokio::test]
 async fn where_no_transaction_begins_nothing_runs_and_all_are_told() {
-    let (folder, mut opened) = open();
-    let lane = opened.lane("rows", 10, Rows);
+    let (folder, mut opened, lane) = open_with_lane();
     opened.writer.connection().busy_timeout(Duration::ZERO).unwrap();
     let other = rusqlite::Connection::open(folder.path().join("tocsin.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -124,9 +133,44 @@ async fn a_transaction_that_sqlite_takes_back_is_told_to_all_in_it_and_the_rest_
 }
 
 #[tokio::test]
+async fn a_panic_inside_two_attempts_undoes_both() {
+    let (_folder, opened) = open();
+    let store = opened.start().unwrap();
+    let failed = store.write("test", |tx| {
+        put(tx, "k1")?;
+        tx.attempt(|tx| -> Result<(), Error> {
+            put(tx, "k2")?;
+            panic!("a fault in the inner one")
+        })
+    });
+    assert!(matches!(failed.await, Err(Error::Panicked)));
+    store.write("next", |tx| put(tx, "k3")).await.unwrap();
+    assert_eq!(count(&store), 1);
+    store.stop();
+}
+
+#[tokio::test]
+async fn an_attempt_that_fails_takes_back_only_what_it_did() {
+    let (_folder, opened) = open();
+    let store = opened.start().unwrap();
+    let kept = store.write("test", |tx| {
+        put(tx, "k1")?;
+        let failed = tx.attempt(|tx| -> Result<(), Error> {
+            put(tx, "k2")?;
+            tx.attempt(|tx| put(tx, "k3"))?;
+            Err(Error::Busy)
+        });
+        assert!(matches!(failed, Err(Error::Busy)));
+        tx.attempt(|tx| put(tx, "k4"))
+    });
+    kept.await.unwrap();
+    assert_eq!(count(&store), 2);
+    store.stop();
+}
+
+#[tokio::test]
 async fn a_lane_whose_transaction_is_lost_writes_nothing_outside_of_it() {
-    let (_folder, mut opened) = open();
-    let lane = opened.lane("rows", 10, Rows);
+    let (_folder, mut opened, lane) = open_with_lane();
     fill(&opened);
     // The bad item comes first, so that the others are tried without it.
     let items = submit_all(&lane, &["kbad", "k1", "klarge", "k2"]).await;
@@ -160,8 +204,7 @@ async fn a_lane_that_loses_every_transaction_does_not_keep_the_others_from_their
 
 #[tokio::test]
 async fn a_stop_that_comes_with_a_lost_transaction_is_heard() {
-    let (_folder, mut opened) = open();
-    let lane = opened.lane("rows", 10, Rows);
+    let (_folder, opened, lane) = open_with_lane();
     fill(&opened);
     opened.sender.try_send(Message::Stop).ok().unwrap();
     let lost = submit_all(&lane, &["klarge"]).await;
@@ -218,8 +261,7 @@ async fn a_writer_that_cannot_trust_its_memory_ends_and_nobody_waits_for_it() {
 
 #[tokio::test]
 async fn what_was_queued_for_a_writer_that_never_ran_is_refused_and_counted_out() {
-    let (_folder, mut opened) = open();
-    let lane = opened.lane("rows", 10, Rows);
+    let (_folder, opened, lane) = open_with_lane();
     let items = submit_all(&lane, &["k1"]).await;
     let job = queue(&opened, |tx| put(tx, "k2"));
     let stats = Arc::clone(&opened.stats);
@@ -263,4 +305,59 @@ async fn a_proof_is_a_row_that_was_written() {
     }
     store.stop();
     assert!(matches!(store.prove().await, Err(Error::Stopped)));
+}
+
+/// Overwrites a page of a stopped store, pages counted from 1, with what no page begins with.
+fn damage(folder: &Path, page: u64) {
+    use std::os::unix::fs::FileExt as _;
+    let file = std::fs::File::options().write(true).open(folder.join("tocsin.db")).unwrap();
+    file.write_all_at(&[0xa5; 8192], (page - 1) * 8192).unwrap();
+}
+
+#[test]
+fn damage_that_a_statement_meets_is_told_and_remembered() {
+    let (folder, opened) = open();
+    let root = opened.writer.connection().query_row(
+        "SELECT rootpage FROM sqlite_schema WHERE name = 'projects'",
+        [],
+        |row| row.get::<_, i64>(0),
+    );
+    opened.start().unwrap().stop();
+    damage(folder.path(), root.unwrap().unsigned_abs());
+
+    let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+    store.write_now("test", |tx| put(tx, "kwell")).unwrap();
+    assert!(store.stats().damage().is_none(), "nobody looked there yet");
+    let names = |tx: &ReadTx<'_>| tx.all("SELECT name FROM projects", [], |row| row.get(0));
+    let met: Result<Vec<String>, Error> = store.read_now(names);
+    assert!(matches!(met, Err(Error::Damaged(_))), "{met:?}");
+    store.write_now("test", |tx| put(tx, "kgood")).unwrap();
+    assert!(store.stats().damage().is_some(), "a commit elsewhere mends nothing");
+    store.stop();
+
+    damage(folder.path(), 1);
+    let error = Store::open(folder.path(), &Options::default()).err().unwrap();
+    assert!(matches!(error, Error::Damaged(_)), "{error}");
+}
+
+#[test]
+fn a_slow_batch_is_logged_with_the_names_of_its_callers() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    let (folder, mut opened) = open();
+    let _waits = queue(&opened, |_| {
+        let began = std::time::Instant::now();
+        while began.elapsed() < Duration::from_millis(51) {
+            std::hint::spin_loop();
+        }
+        Ok(())
+    });
+    let log = folder.path().join("log");
+    let output = std::sync::Mutex::new(std::fs::File::create(&log).unwrap());
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(output);
+    let subscriber = tracing_subscriber::registry().with(lines);
+    tracing::subscriber::with_default(subscriber, || opened.writer.batch());
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("a batch of writes was slow") && said.contains("store.callers=\"test\""), "{said}");
+    assert_eq!(opened.stats.snapshot().slow_batches, 1);
 }

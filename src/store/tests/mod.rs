@@ -5,6 +5,7 @@ use super::*;
 
 mod faults;
 mod log;
+mod reading;
 
 fn open() -> (tempfile::TempDir, Opened) {
     let folder = tempfile::tempdir().unwrap();
@@ -84,19 +85,17 @@ async fn a_panic_in_a_closure_is_an_error_and_the_writer_lives_on() {
 #[tokio::test]
 async fn a_stopped_store_has_written_what_it_took_and_refuses_the_rest() {
     let (folder, opened) = open();
+    let waiting: Vec<_> =
+        (0..200).map(|n| faults::queue(&opened, move |tx| put(tx, &format!("k{n}")))).collect();
     let store = opened.start().unwrap();
-    let writes: Vec<_> = (0..200)
-        .map(|n| {
-            let store = store.clone();
-            std::thread::spawn(move || store.write_now("k", move |tx| put(tx, &format!("k{n}"))))
-        })
-        .collect();
     store.stop();
-    let written = writes.into_iter().filter_map(|t| t.join().unwrap().ok()).count();
+    for answer in waiting {
+        answer.await.unwrap().unwrap();
+    }
     assert!(matches!(store.write_now("late", |tx| put(tx, "klate")), Err(Error::Stopped)));
     drop(store);
     let again = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
-    assert_eq!(count(&again), i64::try_from(written).unwrap());
+    assert_eq!(count(&again), 200);
     again.stop();
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::{AFTER_RETRIES, ONE_RING, SHORT_POLICY, SOON, Stage, acknowledge_path, hidden_fields, setting};
 use crate::support::{
@@ -12,6 +13,8 @@ use crate::support::{
     wait_until,
 };
 
+/// A second recipient.
+const NIGHT: &str = "night@example.com";
 /// Twice the short policy's longest pause between two rings.
 const QUIET: Duration = Duration::from_secs(8);
 
@@ -49,6 +52,14 @@ fn an_alarm_arrives_by_mail_rings_again_and_ends_in_one_thread() {
     ] {
         assert!(incident[clock].is_string(), "{clock} of {incident}");
     }
+}
+
+#[test]
+fn mail_takes_a_connection_that_is_encrypted_from_its_first_byte() {
+    let mail_server = MailServer::start_encrypted();
+    let stage = Stage::new(ONE_RING, &mail_server.settings());
+    stage.break_payment();
+    check_first(&nth_mail(&mail_server, 1));
 }
 
 fn check_first(mail: &Mail) {
@@ -113,6 +124,30 @@ fn mail_that_is_refused_for_now_is_sent_again() {
     wait_until("the mail after the refusal", AFTER_RETRIES, || mail_server.mails().pop());
     let delivery = stage.first_delivery("email", "delivered", SOON);
     assert!(delivery["attempts"].as_u64().unwrap() >= 2, "{delivery}");
+}
+
+#[test]
+fn a_recipient_who_is_put_off_is_mailed_later_and_alone() {
+    let mail_server = MailServer::start();
+    mail_server.put_off(&[NIGHT]);
+    let mut settings = mail_server.settings();
+    settings.push(setting("TOCSIN_ALERTS__EMAIL", &format!("{RECIPIENT},{NIGHT}")));
+    let stage = Stage::new(ONE_RING, &settings);
+    stage.break_payment();
+    let first = nth_mail(&mail_server, 1);
+    assert_eq!(first.fact("to"), &json!([RECIPIENT]));
+    let delivery = stage.first_delivery("email", "delivered", SOON);
+    assert!(delivery["last_error"].as_str().unwrap().contains("put off for night@example.com"), "{delivery}");
+    wait_until("another try for who was put off", AFTER_RETRIES, || {
+        let waits = |delivery: &Value| delivery["recipient"] == NIGHT && delivery["attempts"] != 0;
+        stage.deliveries("email").into_iter().find(waits)
+    });
+    mail_server.put_off(&[]);
+    let second =
+        wait_until("the mail to who was put off", AFTER_RETRIES, || mail_server.mails().get(1).cloned());
+    assert_eq!(second.fact("to"), &json!([NIGHT]));
+    check_follows(&second, &first);
+    holds_for("nobody gets it twice", QUIET, || mail_server.mails().len() == 2);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A real submission server (aiosmtpd): STARTTLS with a throwaway authority, sign-in required, mail kept.
+//! A real submission server (aiosmtpd): STARTTLS or TLS from the first byte, with a throwaway authority, sign-in required, mail kept.
 
 use std::{
     fs,
@@ -52,12 +52,23 @@ pub(crate) struct MailServer {
     folder: TempDir,
     child: Option<Child>,
     port: u16,
+    /// As tocsin's configuration calls it.
+    tls: &'static str,
 }
 
 impl MailServer {
     pub(crate) fn start() -> MailServer {
+        MailServer::with("starttls")
+    }
+
+    /// One whose connections are encrypted from their first byte.
+    pub(crate) fn start_encrypted() -> MailServer {
+        MailServer::with("tls")
+    }
+
+    fn with(tls: &'static str) -> MailServer {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let mut server = MailServer { folder, child: None, port: 0 };
+        let mut server = MailServer { folder, child: None, port: 0, tls };
         server.revive();
         server
     }
@@ -69,7 +80,8 @@ impl MailServer {
         command
             .arg(tests_file("e2e/support/smtp_catcher.py"))
             .arg(self.folder.path())
-            .arg(self.port.to_string());
+            .arg(self.port.to_string())
+            .arg(self.tls);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python can be started");
         let mut line = String::new();
@@ -99,6 +111,11 @@ impl MailServer {
         fs::write(self.folder.path().join("mode"), word).expect("the mode can be written");
     }
 
+    /// From now on mail is taken for everybody but these (450: try again).
+    pub(crate) fn put_off(&self, recipients: &[&str]) {
+        fs::write(self.folder.path().join("put_off"), recipients.join("\n")).expect("it can be written");
+    }
+
     /// What a tocsin that sends through this server is configured with.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
         let port = self.port.to_string();
@@ -106,7 +123,7 @@ impl MailServer {
         [
             ("TOCSIN_SMTP__HOST", "127.0.0.1"),
             ("TOCSIN_SMTP__PORT", port.as_str()),
-            ("TOCSIN_SMTP__TLS", "starttls"),
+            ("TOCSIN_SMTP__TLS", self.tls),
             ("TOCSIN_SMTP__USERNAME", USERNAME),
             ("TOCSIN_SMTP__PASSWORD", PASSWORD),
             ("TOCSIN_SMTP__FROM", "Tocsin <tocsin@example.com>"),
@@ -130,7 +147,7 @@ impl MailServer {
         self.lines("sign_ins.jsonl")
     }
 
-    /// Each message that was refused: `{mode}`.
+    /// Each message that was refused, `{mode}`, and each recipient who was put off, `{mode, to}`.
     pub(crate) fn refused(&self) -> Vec<Value> {
         self.lines("refused.jsonl")
     }

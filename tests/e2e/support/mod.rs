@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod events;
 pub(crate) mod mail;
+pub(crate) mod manager;
 pub(crate) mod peer;
 pub(crate) mod server;
 pub(crate) mod tools;

@@ -102,6 +102,19 @@ impl Server {
         });
     }
 
+    /// Starts where it cannot start, and waits until it gave up; returns what it said.
+    pub(crate) fn refuse_to_start(&mut self) -> String {
+        assert!(self.child.is_none(), "the server runs already");
+        let mut command = Command::new(binary());
+        self.set_environment(&mut command);
+        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self.child.insert(command.spawn().expect("the binary can be run"));
+        let ended = wait_until("the server gives up", READY_WITHIN, || child.try_wait().unwrap());
+        let said = self.child.take().unwrap().wait_with_output().unwrap();
+        assert!(!ended.success(), "it ended as if all were well");
+        format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr))
+    }
+
     /// SIGTERM, then waits for its end; returns whether it ended as asked.
     pub(crate) fn stop(&mut self) -> bool {
         let Some(mut child) = self.child.take() else { return true };

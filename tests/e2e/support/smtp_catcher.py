@@ -1,10 +1,13 @@
-"""A submission server as providers run it: STARTTLS first, then sign-in, then mail. Keeps what it takes.
+"""A submission server as providers run it: TLS first, then sign-in, then mail. Keeps what it takes.
 
-    smtp_catcher.py FOLDER PORT
+    smtp_catcher.py FOLDER PORT TLS
+
+TLS is `starttls`, or `tls` where the connection is encrypted from its first byte.
 
 Makes a certificate authority (FOLDER/ca.pem) and a certificate for localhost and 127.0.0.1 unless they are there,
 listens on PORT (0: any free one), prints {"port": N} and appends each message as a JSON line to
 FOLDER/messages.jsonl. FOLDER/mode says what happens to the next message: `accept`, `later` (451) or `never` (550).
+FOLDER/put_off, where it is there, lists addresses that no mail is taken for now (450).
 Every sign-in, good or bad, is appended to FOLDER/sign_ins.jsonl.
 """
 
@@ -78,14 +81,27 @@ def append(path, record):
 
 
 class Keeper:
-    def __init__(self, folder):
+    def __init__(self, folder, is_implicit):
         self.folder = folder
+        self.is_implicit = is_implicit
+
+    def is_encrypted(self, session):
+        return self.is_implicit or bool(session.ssl)
 
     def sign_in(self, _server, session, _envelope, mechanism, data):
         good = isinstance(data, LoginPassword) and data == LoginPassword(USERNAME.encode(), PASSWORD.encode())
-        append(self.folder / "sign_ins.jsonl", {"mechanism": mechanism, "good": good, "tls": bool(session.ssl)})
+        append(self.folder / "sign_ins.jsonl", {"mechanism": mechanism, "good": good, "tls": self.is_encrypted(session)})
         # Not handled: the server itself is to say 235 or 535.
         return AuthResult(success=good, handled=False, auth_data=USERNAME if good else None)
+
+    async def handle_RCPT(self, _server, _session, envelope, address, options):
+        put_off = self.folder / "put_off"
+        if put_off.exists() and address in put_off.read_text().split():
+            append(self.folder / "refused.jsonl", {"mode": "put_off", "to": address})
+            return "450 4.2.0 greylisted"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 fine"
 
     async def handle_DATA(self, _server, session, envelope):
         mode = (self.folder / "mode").read_text().strip()
@@ -103,7 +119,7 @@ class Keeper:
                 "from": envelope.mail_from,
                 "to": envelope.rcpt_tos,
                 "user": session.auth_data,
-                "tls": bool(session.ssl),
+                "tls": self.is_encrypted(session),
                 "type": message.get_content_type(),
                 "headers": {name.lower(): str(value) for name, value in message.items()},
                 "parts": parts,
@@ -119,16 +135,22 @@ def main():
         (folder / "mode").write_text("accept")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    keeper = Keeper(folder)
+    is_implicit = sys.argv[3] == "tls"
+    keeper = Keeper(folder, is_implicit)
+    # The library knows of encryption only where STARTTLS began it.
+    tls = (
+        {"ssl_context": context}
+        if is_implicit
+        else {"tls_context": context, "require_starttls": True}
+    )
     controller = Controller(
         keeper,
         hostname="127.0.0.1",
         port=port,
-        tls_context=context,
-        require_starttls=True,
+        **tls,
         authenticator=keeper.sign_in,
         auth_required=True,
-        auth_require_tls=True,
+        auth_require_tls=not is_implicit,
     )
     # Port 0 is refused by the controller's own readiness check: bind first, then say which one it is.
     if port == 0:

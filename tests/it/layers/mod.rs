@@ -48,7 +48,6 @@ const TO_COME: &[&str] = &[
     "traces",
     "logs",
     "replays",
-    "probes",
     "heartbeats",
     "webhooks",
     "gateway",

@@ -144,6 +144,11 @@ impl House {
         self.lifecycle.wait(&mut Signals::none()).await
     }
 
+    /// Begins the stop, and does not wait for it.
+    pub(crate) fn begin_stop(&self) {
+        self.lifecycle.stop(StopReason::Requested("the test is over"));
+    }
+
     /// Stops and hands back what is left: the data folder.
     pub(crate) async fn stop(self) -> tempfile::TempDir {
         self.lifecycle.finish(&mut Signals::none(), ANSWERED_WITHIN).await;

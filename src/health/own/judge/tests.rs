@@ -2,13 +2,18 @@ use super::*;
 use crate::health::own::look::Outbox;
 
 pub(in crate::health::own) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+/// Long after the start.
+pub(in crate::health::own) const PASSED: Duration = Duration::from_hours(48);
 const GB: u64 = 1_000_000_000;
 
 /// A look at a server that has nothing to complain about.
 pub(in crate::health::own) fn calm() -> Look {
     Look {
         at: NOW,
+        passed: PASSED,
+        is_first: false,
         proof: Proof::Committed(Duration::from_millis(4)),
+        damage: None,
         lane_age: Duration::ZERO,
         waiting: 0,
         refused: 0,
@@ -65,6 +70,20 @@ fn every_limit_has_a_lower_one_at_which_trouble_is_over() {
         assert!(found(&look(over), trouble, true).is_some(), "{trouble:?}");
         assert!(found(&look(over * 0.99), trouble, true).is_none(), "{trouble:?}");
     }
+}
+
+#[test]
+fn a_restart_is_no_trouble_of_its_own() {
+    let oldest = Some(NOW - Duration::from_hours(3));
+    let outbox = Some(Outbox { channels_ready: 1, pending: 1, oldest, ..Outbox::default() });
+    let slowest_batch = Duration::from_secs(3);
+    let started =
+        |passed, is_first| Look { is_first, passed, outbox: outbox.clone(), slowest_batch, ..calm() };
+    assert_eq!(judge(&started(Duration::from_secs(1), true), &Standing::new()), []);
+    let later = started(Duration::from_mins(10), false);
+    let bad = found(&later, Trouble::Outbox, false).unwrap();
+    assert_eq!(bad.summary, "1 messages do not go out, the oldest for 3 h");
+    assert!(found(&later, Trouble::Latency, false).is_some());
 }
 
 #[test]
@@ -135,6 +154,7 @@ fn failing_commits_are_critical() {
     for look in [
         Look { commits_failed: 1, ..calm() },
         Look { proof: Proof::Failed("malformed".to_owned()), ..calm() },
+        Look { damage: Some("the database is damaged".to_owned()), ..calm() },
     ] {
         assert_eq!(found(&look, Trouble::Commits, false).unwrap().severity, Severity::Critical);
     }

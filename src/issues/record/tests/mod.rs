@@ -1,6 +1,8 @@
 mod letting_go;
 mod rings;
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
@@ -112,9 +114,17 @@ impl House {
     }
 
     async fn set_rule(&self, kind: RuleKind, severity: Severity) {
+        self.change_rule(kind, true, severity).await;
+    }
+
+    async fn switch_rule(&self, kind: RuleKind, enabled: bool) {
+        self.change_rule(kind, enabled, kind.built_in().severity).await;
+    }
+
+    async fn change_rule(&self, kind: RuleKind, enabled: bool, severity: Severity) {
         let rule = kind.built_in();
         let change = RuleChange {
-            enabled: true,
+            enabled,
             severity,
             threshold: rule.threshold,
             window: rule.window,
@@ -127,6 +137,17 @@ impl House {
     /// Severities of the incidents, the first one first.
     fn severities(&self) -> Vec<String> {
         self.read(|tx| tx.all("SELECT severity FROM incidents ORDER BY id", [], |row| row.get(0)))
+    }
+
+    /// The kinds of alarm that witnesses began with, the first one first.
+    fn alerts(&self) -> Vec<String> {
+        let alerts = "SELECT json_extract(detail, '$.alert') FROM witnesses ORDER BY id";
+        self.read(|tx| tx.all(alerts, [], |row| row.get(0)))
+    }
+
+    /// What waits to be told in a digest.
+    fn digest(&self) -> i64 {
+        self.read(|tx| tx.one("SELECT count(*) FROM digest_entries", [], |row| row.get(0)))
     }
 
     fn title_of(&self, id: u8) -> Option<String> {

@@ -1,6 +1,7 @@
 //! What rings, and when again.
 
 use super::*;
+use crate::issues::error_rate;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -51,9 +52,7 @@ async fn a_critical_event_rings_at_once_and_a_storm_of_them_is_one_incident() {
 async fn a_new_issue_of_a_young_project_waits_for_the_digest_and_later_rings() {
     let house = House::new().await;
     house.send(1, NOON, json!({})).await;
-    assert_eq!(house.open_incidents(), 0);
-    let digest: i64 = house.read(|tx| tx.one("SELECT count(*) FROM digest_entries", [], |row| row.get(0)));
-    assert_eq!(digest, 1);
+    assert_eq!((house.open_incidents(), house.digest()), (0, 1));
     let later = NOON + Duration::from_hours(25);
     let other = json!({"exception": {"values": [{"type": "OtherError", "value": "x"}]}});
     house.send(2, later, other).await;
@@ -69,15 +68,15 @@ async fn more_than_ten_errors_in_five_minutes_open_an_incident_of_their_own() {
     }
     assert_eq!(house.open_incidents(), 0);
     house.send(10, at, json!({})).await;
-    let keys = house.read(|tx| incident_queries::firing_keys(tx, crate::incidents::Source::ErrorRate));
+    let keys = house.read(|tx| incident_queries::firing_keys(tx, crate::incidents::Source::ErrorRate, ""));
     assert_eq!(keys, ["rate:1"]);
     let began = "SELECT min(first_bad_at) FROM witnesses WHERE source = 'error_rate'";
     let began: i64 = house.read(|tx| tx.one(began, [], |row| row.get(0)));
     assert_eq!(Timestamp::from_micros(began), at, "not when its step began");
     // Six minutes later nothing of it is in the window.
     let (incidents, later) = (Arc::clone(&house.incidents), NOON + Duration::from_mins(6));
-    let fell = house.store.write("windows", move |tx| evaluate::expire_rates(tx, &incidents, later));
-    assert_eq!(fell.await.unwrap(), 1);
+    let fell = house.store.write("windows", move |tx| error_rate::expire_rates(tx, &incidents, later, ""));
+    assert_eq!(fell.await.unwrap().fell, 1);
     house.store.stop();
 }
 
@@ -157,15 +156,7 @@ async fn an_event_of_a_quiet_environment_does_not_hide_one_that_rings() {
     let (house, now) = grown().await;
     let (quiet, loud) =
         (json!({"environment": "test", "level": "fatal"}), json!({"environment": "production"}));
-    let off = RuleChange {
-        enabled: false,
-        severity: Severity::Critical,
-        threshold: None,
-        window: None,
-        params: RuleKind::Critical.built_in().params,
-    };
-    let write = house.store.write("rule", move |tx| rules::change(tx, NOON, None, RuleKind::Critical, &off));
-    write.await.unwrap();
+    house.switch_rule(RuleKind::Critical, false).await;
     tokio::join!(house.send(1, now, loud), house.send(2, now, quiet));
     assert_eq!(house.open_incidents(), 1);
     house.store.stop();
@@ -206,5 +197,130 @@ async fn endless_new_issues_are_counted_in_one_and_ring_once() {
     // The next hour has room again, also for what had none.
     house.send(40, now + Duration::from_hours(1), json!({"fingerprint": ["order 29"]})).await;
     assert_eq!(house.issues().len(), issues.len() + 1);
+    house.store.stop();
+}
+
+/// An event of an environment where no issue rings.
+fn quiet() -> serde_json::Value {
+    json!({"environment": "development"})
+}
+
+#[tokio::test]
+async fn an_issue_that_no_rule_looked_at_is_new_with_its_first_event_that_one_covers() {
+    let (house, mut now) = grown().await;
+    let mild = json!({"level": "warning", "fingerprint": ["mild"]});
+    let grave = json!({"fingerprint": ["mild"]});
+    let unruled = json!({"fingerprint": ["unruled"]});
+    // Seen where it does not ring, as something mild, and while the rule is off.
+    house.send(1, now, quiet()).await;
+    house.send(2, now, mild).await;
+    house.switch_rule(RuleKind::NewIssue, false).await;
+    house.send(3, now, unruled.clone()).await;
+    house.switch_rule(RuleKind::NewIssue, true).await;
+    assert_eq!(house.alerts(), Vec::<String>::new());
+    for (id, loud) in [(10, json!({})), (20, grave), (30, unruled)] {
+        now = now + Duration::from_mins(10);
+        house.send(id, now, loud.clone()).await;
+        house.send(id + 1, now + SECOND, loud).await;
+    }
+    assert_eq!(house.alerts(), ["new_issue"; 3]);
+    assert_eq!(house.severities(), ["high"; 3], "each rings, and once");
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn an_issue_of_a_quiet_environment_is_in_the_digest_of_the_first_day_once_it_is_covered() {
+    let house = House::new().await;
+    house.send(1, NOON, quiet()).await;
+    assert_eq!(house.digest(), 0);
+    house.send(2, NOON + SECOND, json!({})).await;
+    house.send(3, NOON + 2 * SECOND, json!({})).await;
+    assert_eq!(house.digest(), 1);
+    // Told by then: it is not new a second time.
+    house.send(4, NOON + 2 * DAY, json!({})).await;
+    assert_eq!(house.open_incidents(), 0);
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn an_issue_that_was_ignored_before_anybody_heard_of_it_rings_when_that_is_taken_back() {
+    let (house, now) = grown().await;
+    house.send(1, now, quiet()).await;
+    house.set_status(Status::Ignored, now + SECOND).await;
+    house.send(2, now + 2 * SECOND, json!({"level": "fatal"})).await;
+    assert_eq!(house.open_incidents(), 0);
+    house.set_status(Status::Unresolved, now + 3 * SECOND).await;
+    house.send(3, now + 4 * SECOND, quiet()).await;
+    assert_eq!(house.open_incidents(), 0);
+    house.send(4, now + 5 * SECOND, json!({})).await;
+    assert_eq!(house.alerts(), ["new_issue"]);
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn a_return_where_nobody_listens_is_a_regression_where_somebody_does() {
+    let (house, mut now) = grown().await;
+    house.send(1, now, json!({})).await;
+    for round in 1..=2_u8 {
+        now = now + Duration::from_mins(20);
+        house.set_status(Status::Resolved, now).await;
+        house.send(10 * round, now + SECOND, quiet()).await;
+        assert_eq!(house.issues()[0].status, "unresolved", "the list tells the truth");
+        assert_eq!(house.open_incidents(), 0);
+        house.send(10 * round + 1, now + 2 * SECOND, json!({})).await;
+        house.send(10 * round + 2, now + 3 * SECOND, json!({})).await;
+        assert_eq!(house.open_incidents(), 1);
+    }
+    assert_eq!(house.alerts(), ["new_issue", "regression", "regression"]);
+    // Back in silence and resolved again: what arrives late is no return.
+    now = now + Duration::from_mins(20);
+    house.set_status(Status::Resolved, now).await;
+    house.send(40, now + SECOND, quiet()).await;
+    house.set_status(Status::Resolved, now + 2 * SECOND).await;
+    house.send(41, now + 3 * SECOND, json!({"timestamp": now})).await;
+    assert_eq!((house.issues()[0].status.as_str(), house.open_incidents()), ("resolved", 0));
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn a_late_event_does_not_ring_for_a_return_where_nobody_listens() {
+    let (house, now) = grown().await;
+    house.send(1, now, json!({})).await;
+    house.set_status(Status::Resolved, now + SECOND).await;
+    house.send(2, now + 2 * SECOND, quiet()).await;
+    house.send(3, now + 3 * SECOND, json!({"timestamp": now})).await;
+    assert_eq!((house.issues()[0].status.as_str(), house.open_incidents()), ("unresolved", 0));
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn an_issue_that_was_dealt_with_is_taken_out_of_the_digest_and_is_news_again() {
+    let house = House::new().await;
+    house.send(1, NOON, json!({})).await;
+    house.set_status(Status::Ignored, NOON + SECOND).await;
+    assert_eq!(house.digest(), 0);
+    house.set_status(Status::Unresolved, NOON + 2 * SECOND).await;
+    house.send(2, NOON + 3 * SECOND, json!({})).await;
+    assert_eq!(house.digest(), 1);
+    house.set_status(Status::Resolved, NOON + 4 * SECOND).await;
+    house.expire(NOON + 2 * DAY).await;
+    let digests = "SELECT count(*) FROM deliveries WHERE purpose = 'digest'";
+    assert_eq!(house.read(|tx| tx.one(digests, [], |row| row.get::<_, i64>(0))), 0);
+    house.send(3, NOON + 2 * DAY, json!({})).await;
+    assert_eq!(house.alerts(), ["regression"]);
+    house.store.stop();
+}
+
+#[tokio::test]
+async fn the_error_rate_counts_the_oldest_step_of_its_window() {
+    let house = House::new().await;
+    // In one step, whose beginning lies outside of the window by the time that the last one comes.
+    let first = NOON + 9 * SECOND;
+    for id in 0..10 {
+        house.send(id, first, json!({})).await;
+    }
+    house.send(10, first + 299 * SECOND, json!({})).await;
+    let keys = house.read(|tx| incident_queries::firing_keys(tx, crate::incidents::Source::ErrorRate, ""));
+    assert_eq!(keys, ["rate:1"], "eleven within five minutes");
     house.store.stop();
 }

@@ -90,6 +90,10 @@ async fn send_to(channel: &Channel, recipient: Option<&str>) -> Result<Sent, Sen
     channel.send(&Transport { http, authorities: None }, outgoing).await
 }
 
+fn missed(recipient: &str, reason: &str) -> Missed {
+    Missed { recipient: recipient.to_owned(), reason: reason.to_owned() }
+}
+
 async fn failed(tls: &str, script: &[&str]) -> (SendError, Vec<String>) {
     let peer = peer(script).await;
     let error = send(&channel(peer.port, tls)).await.unwrap_err();
@@ -124,7 +128,8 @@ async fn a_taken_mail_leaves_its_dialogue_without_the_password() {
         assert!(sent.detail.contains(line), "{line} in\n{}", sent.detail);
     }
     assert!(!sent.detail.contains("hunter2"));
-    assert_eq!(sent.refused.as_deref(), Some("b@example.com (the server answered 550 no such user)"));
+    let refused = missed("b@example.com", "the server answered 550 no such user");
+    assert_eq!(sent.unreached, Unreached { refused: vec![refused], put_off: Vec::new() });
 }
 
 #[tokio::test]
@@ -175,12 +180,49 @@ async fn a_plain_server_behind_tls_is_explained() {
 async fn greylisting_is_patience_and_strangers_are_refused() {
     let begin = [GREETING, EHLO, "235 ok", "250 ok"];
     let (error, _) = failed("none", &[&begin[..], &["550 no such user", "450 greylisted"]].concat()).await;
-    assert_eq!(error.failure, LATER, "the temporary refusal decides");
+    assert_eq!(error.failure, Failure::RecipientLater, "the temporary refusal decides");
     let (error, _) = failed("none", &[&begin[..], &["550 no", "550 no"]].concat()).await;
     assert_eq!(error.failure, Failure::ChannelBroken);
     let (error, _) =
         failed("none", &[&begin[..], &["250 ok", "250 ok", "354 go on", "552 too big"]].concat()).await;
     assert_eq!(error.failure, Failure::MessageRefused);
+}
+
+#[tokio::test]
+async fn who_is_put_off_is_told_apart_from_who_is_refused() {
+    let begin = [GREETING, EHLO, "235 ok", "250 ok", "250 ok"];
+    for (answer, is_put_off) in [
+        ("450 4.2.0 greylisted", true),
+        ("452 4.5.3 too many recipients", true),
+        ("550 5.4.5 Daily user sending limit exceeded", true),
+        ("550 5.1.1 no such user", false),
+    ] {
+        let peer = peer(&[&begin[..], &[answer, "354 go on", "250 queued"]].concat()).await;
+        let sent = send(&channel(peer.port, "none")).await.unwrap();
+        let missed = vec![missed("b@example.com", &format!("the server answered {answer}"))];
+        let expected = if is_put_off {
+            Unreached { refused: Vec::new(), put_off: missed }
+        } else {
+            Unreached { refused: missed, put_off: Vec::new() }
+        };
+        assert_eq!(sent.unreached, expected);
+    }
+}
+
+#[tokio::test]
+async fn greylisting_of_all_is_no_trouble_of_the_server_and_its_farewell_is() {
+    let begin = [GREETING, EHLO, "235 ok", "250 ok"];
+    for (answers, expected) in [
+        (["450 greylisted", "450 greylisted"], Failure::RecipientLater),
+        (["250 ok", "421 shutting down"], LATER),
+        (["450 greylisted", "421 shutting down"], LATER),
+    ] {
+        let (error, heard) = failed("none", &[&begin[..], &answers].concat()).await;
+        assert_eq!(error.failure, expected, "{answers:?}");
+        assert!(!heard.contains(&"DATA".to_owned()), "{heard:?}");
+    }
+    let (error, _) = failed("none", &[GREETING, EHLO, "235 ok", "451 later"]).await;
+    assert_eq!(error.failure, LATER, "of the sender it is the server's");
 }
 
 #[tokio::test]
