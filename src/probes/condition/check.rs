@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
-use super::facts::{Body, Facts, Found, plain};
+use super::facts::{Facts, Found, Tree, plain};
 use super::value::Value;
 use super::{Comparison, Expr, Step, Subject, Test, View};
 use crate::base::Timestamp;
@@ -59,7 +59,7 @@ enum Seen<'a> {
     Value(Value),
     /// A list or an object.
     Whole(&'a Json),
-    Body(&'a Body),
+    Tree(&'a Tree),
     Many(Vec<&'a Json>),
 }
 
@@ -80,8 +80,11 @@ impl Subject {
     }
 
     fn see<'a>(&self, facts: &'a Facts) -> Result<Seen<'a>, String> {
-        let seen =
-            if self.field == super::fields::BODY { self.see_body(facts)? } else { self.see_field(facts) };
+        let seen = match (facts.tree(self.field), facts.get(self.field)) {
+            (Some(tree), _) => self.see_below(tree)?,
+            (None, Some(value)) => Seen::Value(value.clone()),
+            (None, None) => Seen::Missing,
+        };
         match (self.view, seen) {
             (_, Seen::Missing) => Ok(Seen::Missing),
             (View::Length, seen) => self.length(&seen),
@@ -90,25 +93,21 @@ impl Subject {
         }
     }
 
-    fn see_field<'a>(&self, facts: &'a Facts) -> Seen<'a> {
-        facts.get(self.field).map_or(Seen::Missing, |value| Seen::Value(value.clone()))
-    }
-
-    fn see_body<'a>(&self, facts: &'a Facts) -> Result<Seen<'a>, String> {
-        let Some(body) = facts.body() else { return Ok(Seen::Missing) };
+    fn see_below<'a>(&self, tree: &'a Tree) -> Result<Seen<'a>, String> {
         if self.steps.is_empty() {
-            return Ok(Seen::Body(body));
+            return Ok(Seen::Tree(tree));
         }
-        Ok(match body.find(&self.steps)? {
-            Found::Missing => Seen::Missing,
-            Found::Many(all) => Seen::Many(all),
-            Found::One(json) => plain(json).map_or(Seen::Whole(json), Seen::Value),
-        })
+        match tree.find(&self.steps) {
+            None => Err(format!("{} is no JSON", self.field)),
+            Some(Found::Missing) => Ok(Seen::Missing),
+            Some(Found::Many(all)) => Ok(Seen::Many(all)),
+            Some(Found::One(json)) => Ok(plain(json).map_or(Seen::Whole(json), Seen::Value)),
+        }
     }
 
     fn length(&self, seen: &Seen<'_>) -> Result<Seen<'static>, String> {
         let length = match seen {
-            Seen::Body(body) => body.as_str().chars().count(),
+            Seen::Tree(tree) => tree.as_str().chars().count(),
             Seen::Many(all) => all.len(),
             Seen::Whole(Json::Array(items)) => items.len(),
             Seen::Whole(Json::Object(members)) => members.len(),
@@ -121,7 +120,7 @@ impl Subject {
 
     fn age(&self, seen: &Seen<'_>, now: Timestamp) -> Result<Seen<'static>, String> {
         let since = match seen {
-            Seen::Body(body) => Timestamp::parse_rfc3339(body.as_str().trim()),
+            Seen::Tree(tree) => Timestamp::parse_rfc3339(tree.as_str().trim()),
             Seen::Value(Value::Text(text)) => Timestamp::parse_rfc3339(text.trim()),
             Seen::Value(Value::Number(number, _)) => from_unix(*number),
             _ => None,
@@ -166,7 +165,7 @@ impl Subject {
                     Err(format!("{} is a list or an object, wanted {}", self.path(), test.says()))
                 };
             }
-            Seen::Body(body) => &Value::Text(body.as_str().trim().to_owned()),
+            Seen::Tree(tree) => &Value::Text(tree.as_str().trim().to_owned()),
             Seen::Value(value) => value,
         };
         if test.holds(was) {

@@ -13,20 +13,25 @@ use crate::base::Timestamp;
 #[derive(Debug)]
 pub struct Facts {
     values: BTreeMap<&'static str, Value>,
-    body: Option<Body>,
+    trees: BTreeMap<&'static str, Tree>,
     now: Timestamp,
 }
 
-/// What was answered, bounded by whoever read it.
+/// A text that may be JSON, bounded by whoever read it.
 #[derive(Debug)]
-pub struct Body {
+pub struct Tree {
     text: String,
     json: OnceCell<Option<Json>>,
 }
 
-impl Body {
-    pub const fn new(text: String) -> Self {
+impl Tree {
+    /// What was answered. It is read as JSON when a condition first asks for something below it.
+    pub const fn of_text(text: String) -> Self {
         Self { text, json: OnceCell::new() }
+    }
+
+    pub fn of_json(json: Json) -> Self {
+        Self { text: json.to_string(), json: OnceCell::from(Some(json)) }
     }
 
     pub fn as_str(&self) -> &str {
@@ -41,7 +46,7 @@ impl Body {
 impl Facts {
     /// `now` is what ages are counted to.
     pub const fn new(now: Timestamp) -> Self {
-        Self { values: BTreeMap::new(), body: None, now }
+        Self { values: BTreeMap::new(), trees: BTreeMap::new(), now }
     }
 
     /// Adds what was seen; a number that is not finite was not.
@@ -51,8 +56,8 @@ impl Facts {
         }
     }
 
-    pub fn set_body(&mut self, body: Body) {
-        self.body = Some(body);
+    pub fn set_tree(&mut self, field: &'static str, tree: Tree) {
+        self.trees.insert(field, tree);
     }
 
     pub fn get(&self, field: &str) -> Option<&Value> {
@@ -63,8 +68,8 @@ impl Facts {
         self.now
     }
 
-    pub(super) const fn body(&self) -> Option<&Body> {
-        self.body.as_ref()
+    pub(super) fn tree(&self, field: &str) -> Option<&Tree> {
+        self.trees.get(field)
     }
 }
 
@@ -77,13 +82,10 @@ pub(super) enum Found<'a> {
     One(&'a Json),
 }
 
-/// Why a body cannot be followed into.
-pub(super) const NO_JSON: &str = "the body is no JSON";
-
-impl Body {
-    /// Follows `steps` into the body.
-    pub(super) fn find(&self, steps: &[Step]) -> Result<Found<'_>, &'static str> {
-        let mut at = vec![self.json().ok_or(NO_JSON)?];
+impl Tree {
+    /// Follows `steps`; `None` where there is no JSON to follow them into.
+    pub(super) fn find(&self, steps: &[Step]) -> Option<Found<'_>> {
+        let mut at = vec![self.json()?];
         let mut is_many = false;
         for step in steps {
             at = match step {
@@ -95,7 +97,7 @@ impl Body {
                 }
             };
         }
-        Ok(match (is_many, at.as_slice()) {
+        Some(match (is_many, at.as_slice()) {
             (true, _) => Found::Many(at),
             (false, [one]) => Found::One(one),
             (false, _) => Found::Missing,

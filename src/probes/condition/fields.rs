@@ -3,9 +3,6 @@
 use super::value::Unit;
 use crate::base::nearest::nearest;
 
-/// The field that is what was answered, whatever lies below it.
-pub(super) const BODY: &str = "body";
-
 /// The fields of a kind of probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields(pub &'static [Field]);
@@ -24,8 +21,8 @@ pub enum FieldKind {
     Number(Unit),
     Text,
     Flag,
-    /// What was answered: text, and whatever lies below it where it is JSON.
-    Body,
+    /// A text, and whatever lies below it where it is JSON: what was answered, its headers.
+    Tree,
 }
 
 impl Fields {

@@ -29,7 +29,7 @@ mod value;
 use std::fmt;
 
 pub use check::Finding;
-pub use facts::{Body, Facts};
+pub use facts::{Facts, Tree};
 pub use fields::{Field, FieldKind, Fields};
 pub use value::{Unit, Value};
 

@@ -115,7 +115,7 @@ impl Parser {
             Test::In(self.list(&subject, kind)?)
         } else if self.take_word("exists") {
             Test::Exists
-        } else if is_negated || !matches!(kind, FieldKind::Flag | FieldKind::Body) {
+        } else if is_negated || !matches!(kind, FieldKind::Flag | FieldKind::Tree) {
             return self
                 .fault("a comparison is missing here, like < 300, == \"ok\", contains \"ok\", exists");
         } else {
@@ -200,7 +200,7 @@ impl Parser {
             return Err(fault_at(at, self.unknown(&names.join("."))));
         };
         let rest = steps.split_off(length);
-        if !rest.is_empty() && field.kind != FieldKind::Body {
+        if !rest.is_empty() && field.kind != FieldKind::Tree {
             return Err(fault_at(at, format!("nothing lies below {}", field.name)));
         }
         Ok((field, rest))
@@ -299,7 +299,7 @@ impl Step {
 
 /// What a function makes of a field, or why it cannot.
 fn kind_of(view: View, field: &Field, steps: &[Step]) -> Result<FieldKind, String> {
-    let is_text = matches!(field.kind, FieldKind::Body | FieldKind::Text);
+    let is_text = matches!(field.kind, FieldKind::Tree | FieldKind::Text);
     let has_each = steps.contains(&Step::Each);
     match view {
         View::Length if is_text => Ok(FieldKind::Number(Unit::Plain)),
@@ -321,10 +321,10 @@ fn check_unit(subject: &Subject, kind: FieldKind, value: &Value) -> Result<(), S
         (FieldKind::Text, Value::Number(..) | Value::Flag(_)) => {
             Err(format!("{name} is a text, in quotation marks"))
         }
-        (FieldKind::Body, Value::Number(_, unit)) if *unit != Unit::Plain => {
+        (FieldKind::Tree, Value::Number(_, unit)) if *unit != Unit::Plain => {
             Err("numbers in a body have no unit: write the number as the body has it".to_owned())
         }
-        (FieldKind::Text | FieldKind::Body, _) => Ok(()),
+        (FieldKind::Text | FieldKind::Tree, _) => Ok(()),
     }
 }
 

@@ -11,7 +11,8 @@ const FIELDS: Fields = Fields(&[
     Field { name: "disk.used", kind: FieldKind::Number(Unit::Percent), says: "" },
     Field { name: "banner", kind: FieldKind::Text, says: "" },
     Field { name: "tls", kind: FieldKind::Flag, says: "" },
-    Field { name: "body", kind: FieldKind::Body, says: "" },
+    Field { name: "body", kind: FieldKind::Tree, says: "" },
+    Field { name: "header", kind: FieldKind::Tree, says: "" },
 ]);
 
 const BODY: &str = r#"{
@@ -32,7 +33,8 @@ fn facts(body: &str) -> Facts {
     facts.set("disk.used", Value::Number(91.5, Unit::Percent));
     facts.set("banner", Value::Text("220 mail.example ESMTP".to_owned()));
     facts.set("tls", Value::Flag(true));
-    facts.set_body(Body::new(body.to_owned()));
+    facts.set_tree("body", Tree::of_text(body.to_owned()));
+    facts.set_tree("header", Tree::of_json(serde_json::json!({"x-cache": "HIT", "age": "12"})));
     facts
 }
 
@@ -87,6 +89,7 @@ fn conditions_that_hold() {
         "age(body.updated) <= 10m",
         "age(body.updated_ms) == 600s",
         "body.providers[*] exists",
+        "header.x-cache == 'HIT' and header.age < 60",
     ] {
         assert_eq!(finding(condition, BODY), Finding::Holds, "{condition}");
     }
@@ -125,7 +128,7 @@ fn conditions_that_fail_say_what_was_there() {
     ] {
         assert_eq!(finding(condition, BODY), Finding::Fails(reason.to_owned()), "{condition}");
     }
-    let no_json = Finding::Fails("the body is no JSON".to_owned());
+    let no_json = Finding::Fails("body is no JSON".to_owned());
     assert_eq!(finding("body.status == 'ok'", "<html>"), no_json);
     let unseen = Condition::parse("status < 300", &FIELDS).unwrap().check(&Facts::new(Timestamp::EPOCH));
     assert_eq!(unseen, Finding::Fails("status was not there".to_owned()));
