@@ -44,6 +44,8 @@ const DEPTH_MAX: usize = 64;
 const KEY_BYTES_MAX: usize = 200;
 /// A double needs 25 characters at most, a 128-bit integer 40.
 const NUMBER_BYTES_MAX: usize = 64;
+/// How keys begin that `serde_json` takes for orders of its own: it would read the text behind one as JSON.
+const PARSERS_OWN: &str = "$serde_json::private::";
 /// What the parts together may take that the protocol does not name.
 const UNNAMED_BYTES_MAX: usize = 64 * 1024;
 
@@ -186,10 +188,11 @@ impl<'a> Pass<'a> {
             secrets::find(&name, Style::Text, self.names, &mut secrets);
         }
         self.filtered = self.filtered.saturating_add(u32::try_from(secrets.len()).unwrap_or(u32::MAX));
-        let replaced = !secrets.is_empty();
-        let name = if replaced { secrets::replaced(&name, &secrets).into_owned().into() } else { name };
+        let name =
+            if secrets.is_empty() { name } else { secrets::replaced(&name, &secrets).into_owned().into() };
         self.secrets = secrets;
-        if !key.coded && !replaced && name.len() <= KEY_BYTES_MAX {
+        let is_as_sent = matches!(name, Cow::Borrowed(_));
+        if is_as_sent && name.len() <= KEY_BYTES_MAX {
             output::raw(key.raw, &mut self.out);
         } else if output::clipped(&name, KEY_BYTES_MAX, &mut self.out) {
             self.warn(WarningKind::Clipped, format!("a key of {} bytes cut to {KEY_BYTES_MAX}", name.len()));
@@ -313,12 +316,20 @@ impl<'a> Pass<'a> {
 
     /// A key as it is meant, without escapes.
     pub(super) fn name(&mut self, key: Quoted<'a>) -> Cow<'a, str> {
-        if !key.coded {
-            return Cow::Borrowed(key.raw);
-        }
-        let mut name = String::new();
-        self.warn_of_repairs(decode(key.raw, &mut name));
-        Cow::Owned(name)
+        let name = if key.coded {
+            let mut name = String::new();
+            self.warn_of_repairs(decode(key.raw, &mut name));
+            Cow::Owned(name)
+        } else {
+            Cow::Borrowed(key.raw)
+        };
+        let Some(rest) = name.strip_prefix(PARSERS_OWN) else { return name };
+        let renamed = Cow::Owned(format!("…{rest}"));
+        self.warn(
+            WarningKind::NotUnderstood,
+            "a key that means something to the parser was renamed".to_owned(),
+        );
+        renamed
     }
 
     pub(super) fn warn(&mut self, kind: WarningKind, detail: String) {

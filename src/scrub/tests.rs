@@ -182,6 +182,17 @@ fn keys_lose_their_secrets_and_so_do_the_paths_of_warnings() {
 }
 
 #[test]
+fn a_key_that_means_something_to_the_parser_is_renamed() {
+    let key = ["$serde_json", "private", "RawValue"].join("::");
+    for raw in [key.clone(), key.replace('s', "\\u0073")] {
+        let scrubbed = event(&format!(r#"{{"extra":{{"a":{{"{raw}":"{{\"password\":\"hunter2"}}}}}}"#));
+        assert_eq!(kinds(&scrubbed), [("extra.a", WarningKind::NotUnderstood)]);
+        let kept = value_of(&scrubbed);
+        assert!(kept["extra"]["a"].as_object().unwrap().contains_key("…RawValue"), "{kept}");
+    }
+}
+
+#[test]
 fn a_key_that_comes_twice_is_known_by_what_it_means() {
     let scrubbed = event(r#"{"message":"a","m\u0065ssage":"b"}"#);
     assert_eq!(value_of(&scrubbed), json!({ "message": "a" }));
