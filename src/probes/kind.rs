@@ -241,10 +241,9 @@ impl Kind {
     /// What is asked where nothing else is.
     pub const fn default_conditions(self) -> &'static [&'static str] {
         match self {
-            Self::Http => &["status < 300"],
+            Self::Http | Self::S3 => &["status < 300"],
             Self::Tls => &["cert.trusted", "cert.matches", "cert.expires_in > 14d"],
             Self::Dns => &["rcode == 'NOERROR'", "length(records) > 0"],
-            Self::S3 => &["status < 300"],
             Self::Disk => &["disk.used < 90%", "inodes.used < 90%"],
             Self::Machine => &["memory.used < 95%"],
             Self::Process => &["running"],
@@ -285,7 +284,12 @@ mod tests {
             let fields = kind.fields().0;
             for field in fields {
                 assert!(!field.says.is_empty() && field.says.ends_with('.'), "{}", field.name);
-                assert_eq!(fields.iter().filter(|other| other.name == field.name).count(), 1, "{}", field.name);
+                assert_eq!(
+                    fields.iter().filter(|other| other.name == field.name).count(),
+                    1,
+                    "{}",
+                    field.name
+                );
                 let condition = match field.kind {
                     FieldKind::Number(Unit::Seconds) => format!("{} < 5m", field.name),
                     FieldKind::Number(Unit::Bytes) => format!("{} < 5MB", field.name),
