@@ -1,16 +1,19 @@
 //! The ground every module stands on: time, ids, secrets, bounded text. Knows nothing of tocsin.
 
 pub mod clock;
+pub mod crontab;
 pub mod entropy;
 pub mod id;
 pub mod nearest;
 pub mod seal;
 pub mod secret;
 pub mod severity;
+pub mod span;
 pub mod text;
 pub mod time;
 
 pub use clock::Clock;
+pub use crontab::Crontab;
 pub use entropy::Entropy;
 pub use id::{EventId, ProjectId, Uid};
 pub use secret::Secret;

@@ -14,4 +14,4 @@ pub use error::Error;
 pub use reqwest::{Method, Url, header};
 pub use resolve::{NoAddress, addresses, check_literal};
 pub use retry_after::retry_after;
-pub use tls::{TlsError, check_authorities, install_crypto_provider};
+pub use tls::{TlsError, check_authorities, install_crypto_provider, trusted_roots};

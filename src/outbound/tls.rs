@@ -29,8 +29,11 @@ pub fn check_authorities(pem: &[u8]) -> Result<(), TlsError> {
     client_config(Some(pem)).map(drop)
 }
 
-/// The client configuration; `authorities` is PEM text.
-pub(super) fn client_config(authorities: Option<&[u8]>) -> Result<ClientConfig, TlsError> {
+/// The Mozilla roots, and those in `authorities`, which is PEM text.
+///
+/// # Errors
+/// [`TlsError::BadAuthorities`].
+pub fn trusted_roots(authorities: Option<&[u8]>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(pem) = authorities {
         let further = CertificateDer::pem_slice_iter(pem)
@@ -41,6 +44,11 @@ pub(super) fn client_config(authorities: Option<&[u8]>) -> Result<ClientConfig, 
             return Err(TlsError::BadAuthorities);
         }
     }
+    Ok(roots)
+}
+
+pub(super) fn client_config(authorities: Option<&[u8]>) -> Result<ClientConfig, TlsError> {
+    let roots = trusted_roots(authorities)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -6,7 +6,10 @@ use rusqlite_migration::{M, Migrations};
 use super::Error;
 
 /// Every step in order; its position is the schema version it leads to.
-const STEPS: &[M<'static>] = &[M::up(include_str!("../../migrations/0001_spine.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("../../migrations/0001_spine.sql")),
+    M::up(include_str!("../../migrations/0002_health.sql")),
+];
 
 /// The oldest program that may work on this schema, as the schema version it knows. Raised only by a release
 /// that contracts what an earlier one expanded.

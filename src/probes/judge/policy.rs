@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use super::Judge;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use super::Judge;
+use crate::base::span;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Policy {
+    #[serde(with = "span")]
     pub interval: Duration,
     /// Between readings while something is suspected; at most the interval.
+    #[serde(with = "span")]
     pub retry_interval: Duration,
+    #[serde(with = "span")]
     pub timeout: Duration,
     /// So many bad readings …
     pub bad: u8,

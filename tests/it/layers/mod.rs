@@ -17,7 +17,7 @@ const ROWS: &[&[&str]] = &[
     &["base", "telemetry"],
     &["config"],
     &["store", "outbound", "resilience", "scrub"],
-    &["accounts", "ledger", "incidents"],
+    &["accounts", "ledger", "incidents", "vigil"],
     &[
         "issues",
         "traces",
@@ -34,7 +34,7 @@ const ROWS: &[&[&str]] = &[
         "flags",
         "queues",
     ],
-    &["notify", "sentry", "health", "status_page"],
+    &["notify", "sentry", "prober", "health", "status_page"],
     &["engine"],
     &["http"],
     &["lifecycle"],

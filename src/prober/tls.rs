@@ -1,0 +1,15 @@
+//! The certificates that a server shows.
+
+use super::dial;
+use super::question::{Looking, With};
+use crate::probes::seen::Failed;
+use crate::probes::target::Tls;
+
+/// A handshake, and nothing more. A chain that nobody vouches for is what conditions ask about, not a failure.
+pub(super) async fn ask(target: &Tls, with: With<'_>, looking: &mut Looking) -> Result<(), Failed> {
+    let stream = dial::connect(&target.host, target.port, with.reach, looking).await?;
+    let name = target.server_name.as_deref().unwrap_or(&target.host);
+    let (_, shown) = dial::encrypt(stream, name, with.trust, false, looking).await?;
+    looking.sample.head = shown.describe();
+    Ok(())
+}

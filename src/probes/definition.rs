@@ -1,0 +1,118 @@
+//! What a probe is: everything that a person, or a file, says of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::condition::{Condition, Fault};
+use super::judge::{Policy, Refused};
+use super::kind::Kind;
+use super::secrets::{self, Secrets};
+use super::target::Target;
+use crate::base::{Severity, span};
+
+/// A definition as it is stored, without its secrets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    pub target: Target,
+    /// All of them must hold; empty: what its kind asks by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<String>,
+    #[serde(default)]
+    pub policy: Policy,
+    /// An answer that is right but takes longer makes it degraded.
+    #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
+    pub slow_after: Option<Duration>,
+    /// Of its incident when it is unhealthy; one that is only degraded is at most medium.
+    #[serde(default = "high")]
+    pub severity: Severity,
+    /// Whether it rings by itself; nothing: unless a service needs only some of its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rings: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Which preset it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+}
+
+/// A definition that can be carried out, with its conditions understood.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    pub definition: Definition,
+    pub conditions: Vec<Condition>,
+}
+
+/// Why a definition cannot be. Each names its field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("condition “{source_text}”: {fault}")]
+    Condition { source_text: String, fault: Fault },
+    #[error("at most {CONDITIONS_MAX} conditions")]
+    TooManyConditions,
+    #[error(transparent)]
+    Policy(#[from] Refused),
+    /// Of the target; `field` as it stands in a file.
+    #[error("{field}: {reason}")]
+    Field { field: &'static str, reason: String },
+    #[error(transparent)]
+    Secret(#[from] secrets::Missing),
+}
+
+pub const CONDITIONS_MAX: usize = 20;
+pub const LABELS_MAX: usize = 20;
+
+impl Definition {
+    /// A definition of `target` with everything else as it is by default.
+    pub fn of(target: Target) -> Self {
+        Self {
+            target,
+            conditions: Vec::new(),
+            policy: Policy::default(),
+            slow_after: None,
+            severity: high(),
+            rings: None,
+            runbook: None,
+            environment: None,
+            labels: BTreeMap::new(),
+            preset: None,
+        }
+    }
+
+    pub const fn kind(&self) -> Kind {
+        self.target.kind()
+    }
+
+    /// Reads its conditions and checks everything that can be known without asking anybody.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(self, secrets: &Secrets) -> Result<Checked, Invalid> {
+        self.policy.check()?;
+        if self.conditions.len() > CONDITIONS_MAX {
+            return Err(Invalid::TooManyConditions);
+        }
+        let fields = self.kind().fields();
+        let read = |source: &str| {
+            Condition::parse(source, &fields)
+                .map_err(|fault| Invalid::Condition { source_text: source.to_owned(), fault })
+        };
+        let conditions = if self.conditions.is_empty() {
+            self.kind().default_conditions().iter().map(|source| read(source)).collect::<Result<_, _>>()?
+        } else {
+            self.conditions.iter().map(|source| read(source)).collect::<Result<_, _>>()?
+        };
+        secrets.fill(&self.target)?;
+        Ok(Checked { definition: self, conditions })
+    }
+}
+
+const fn high() -> Severity {
+    Severity::High
+}

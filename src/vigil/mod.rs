@@ -1,0 +1,229 @@
+//! When tocsin itself could not see, so that nobody else is blamed for it.
+//!
+//! A *spell* is a time in which tocsin was down, its machine slept, its uplink was gone, or it was starved of processor
+//! time. Whoever waits for something to happen asks [`extend`] when to give up waiting.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::base::Timestamp;
+use crate::store::{Error, ReadTx, Row, Topic, WriteTx, params};
+
+/// Moves when a spell began or ended.
+pub const SPELLS: Topic = Topic("vigil");
+
+/// Why nothing could be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Blindness {
+    /// tocsin did not run.
+    Down,
+    /// The machine slept, or was frozen by its host.
+    Suspended,
+    /// None of the canaries answered.
+    Uplink,
+    /// tocsin did not get the processor in time.
+    Starved,
+}
+
+/// A time without sight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Spell {
+    pub reason: Blindness,
+    pub began_at: Timestamp,
+    /// `None`: still.
+    pub ended_at: Option<Timestamp>,
+    pub detail: String,
+}
+
+/// Spells that are read for one question: a machine that sleeps every night for a quarter has fewer.
+const SPELLS_MAX: u32 = 1_000;
+
+impl Blindness {
+    pub const ALL: [Self; 4] = [Self::Down, Self::Suspended, Self::Uplink, Self::Starved];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Suspended => "suspended",
+            Self::Uplink => "uplink",
+            Self::Starved => "starved",
+        }
+    }
+
+    /// For a sentence that begins with “tocsin was blind”.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::Down => "it was not running",
+            Self::Suspended => "its machine slept",
+            Self::Uplink => "its own network was gone",
+            Self::Starved => "it was starved of processor time",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// Begins a spell; one that goes on already stays as it is.
+pub fn begin(tx: &WriteTx<'_>, reason: Blindness, at: Timestamp, detail: &str) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO blind_spells (reason, began_at, detail) VALUES (?1, ?2, ?3)
+         ON CONFLICT (reason) WHERE ended_at IS NULL DO NOTHING",
+        params![reason.as_str(), at.as_micros(), detail],
+    )?;
+    tx.touch(SPELLS);
+    Ok(())
+}
+
+/// Ends the spell that goes on for this reason, and hands it out; `None` where none does.
+pub fn end(tx: &WriteTx<'_>, reason: Blindness, at: Timestamp) -> Result<Option<Spell>, Error> {
+    let open = tx.first(
+        "SELECT reason, began_at, max(began_at, ?2), detail FROM blind_spells
+         WHERE reason = ?1 AND ended_at IS NULL",
+        params![reason.as_str(), at.as_micros()],
+        spell,
+    )?;
+    if open.is_some() {
+        tx.execute(
+            "UPDATE blind_spells SET ended_at = max(began_at, ?2) WHERE reason = ?1 AND ended_at IS NULL",
+            params![reason.as_str(), at.as_micros()],
+        )?;
+        tx.touch(SPELLS);
+    }
+    Ok(open)
+}
+
+/// Writes a spell that is over.
+pub fn note(tx: &WriteTx<'_>, spell: &Spell) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO blind_spells (reason, began_at, ended_at, detail) VALUES (?1, ?2, ?3, ?4)",
+        params![
+            spell.reason.as_str(),
+            spell.began_at.as_micros(),
+            spell.ended_at.map(Timestamp::as_micros),
+            spell.detail,
+        ],
+    )?;
+    tx.touch(SPELLS);
+    Ok(())
+}
+
+/// Spells that touch the time from `from` to `to`, in the order in which they began; at most 1,000, the newest.
+pub fn between(tx: &ReadTx<'_>, from: Timestamp, to: Timestamp) -> Result<Vec<Spell>, Error> {
+    let mut found = tx.all(
+        "SELECT reason, began_at, ended_at, detail FROM blind_spells
+         WHERE began_at < ?2 AND (ended_at IS NULL OR ended_at > ?1) ORDER BY began_at DESC LIMIT ?3",
+        params![from.as_micros(), to.as_micros(), SPELLS_MAX],
+        spell,
+    )?;
+    found.reverse();
+    Ok(found)
+}
+
+/// The last time at which tocsin is known to have been awake.
+pub fn last_alive(tx: &ReadTx<'_>) -> Result<Option<Timestamp>, Error> {
+    tx.first("SELECT at FROM alive WHERE id = 1", [], |row| row.get(0).map(Timestamp::from_micros))
+}
+
+pub fn mark_alive(tx: &WriteTx<'_>, now: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO alive (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+        [now.as_micros()],
+    )?;
+    Ok(())
+}
+
+/// Removes spells that ended before `before`, oldest first, at most `limit`.
+pub fn purge(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usize, Error> {
+    tx.execute(
+        "DELETE FROM blind_spells WHERE id IN (
+             SELECT id FROM blind_spells WHERE began_at < ?1 AND ended_at < ?1 ORDER BY began_at LIMIT ?2)",
+        params![before.as_micros(), limit],
+    )
+}
+
+/// When to give up on something that was waited for from `since` until `deadline`: later by the time in which it could
+/// not be seen. `None` while a spell goes on that began before then.
+pub fn extend(since: Timestamp, deadline: Timestamp, spells: &[Spell]) -> Option<Timestamp> {
+    let mut extended = deadline;
+    let mut seen_up_to = since;
+    for spell in spells {
+        let began = spell.began_at.max(seen_up_to);
+        if began >= extended {
+            break;
+        }
+        let ended = spell.ended_at?;
+        extended = extended + ended.since(began);
+        seen_up_to = seen_up_to.max(ended);
+    }
+    Some(extended)
+}
+
+/// How much of the time from `from` to `to` could not be seen; spells that overlap count once.
+pub fn blind_time(from: Timestamp, to: Timestamp, spells: &[Spell]) -> Duration {
+    let mut total = Duration::ZERO;
+    let mut counted_up_to = from;
+    for spell in spells {
+        let began = spell.began_at.max(counted_up_to);
+        let ended = spell.ended_at.unwrap_or(to).min(to);
+        total += ended.since(began);
+        counted_up_to = counted_up_to.max(ended);
+    }
+    total
+}
+
+fn spell(row: &Row<'_>) -> rusqlite::Result<Spell> {
+    let reason: String = row.get(0)?;
+    Ok(Spell {
+        // The table checks its words.
+        reason: Blindness::parse(&reason).unwrap_or(Blindness::Down),
+        began_at: Timestamp::from_micros(row.get(1)?),
+        ended_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_micros),
+        detail: row.get(3)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000 + second)
+    }
+
+    fn spell(began: i64, ended: impl Into<Option<i64>>) -> Spell {
+        let ended_at = ended.into().map(at);
+        Spell { reason: Blindness::Down, began_at: at(began), ended_at, detail: String::new() }
+    }
+
+    #[test]
+    fn a_deadline_moves_by_what_could_not_be_seen() {
+        assert_eq!(extend(at(0), at(60), &[]), Some(at(60)));
+        assert_eq!(extend(at(0), at(60), &[spell(10, 20)]), Some(at(70)));
+        assert_eq!(extend(at(0), at(60), &[spell(-50, -20)]), Some(at(60)), "before anybody waited");
+        assert_eq!(extend(at(0), at(60), &[spell(-50, 20)]), Some(at(80)), "only what lies in the wait");
+        assert_eq!(extend(at(0), at(60), &[spell(61, 90)]), Some(at(60)), "after the deadline");
+        assert_eq!(
+            extend(at(0), at(60), &[spell(10, 20), spell(65, 95)]),
+            Some(at(100)),
+            "one leads to another"
+        );
+        assert_eq!(
+            extend(at(0), at(60), &[spell(10, 30), spell(20, 40)]),
+            Some(at(90)),
+            "overlaps count once"
+        );
+        assert_eq!(extend(at(0), at(60), &[spell(50, None)]), None);
+        assert_eq!(extend(at(0), at(60), &[spell(70, None)]), Some(at(60)));
+    }
+
+    #[test]
+    fn blind_time_counts_overlaps_once_and_stays_within() {
+        let spells = [spell(-10, 10), spell(5, 20), spell(50, None)];
+        assert_eq!(blind_time(at(0), at(60), &spells), Duration::from_secs(30));
+        assert_eq!(blind_time(at(20), at(50), &spells), Duration::ZERO);
+    }
+}
