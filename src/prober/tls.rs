@@ -11,5 +11,6 @@ pub(super) async fn ask(target: &Tls, with: With<'_>, looking: &mut Looking) -> 
     let name = target.server_name.as_deref().unwrap_or(&target.host);
     let (_, shown) = dial::encrypt(stream, name, with.trust, false, looking).await?;
     looking.sample.head = shown.describe();
+    looking.sample.lines = shown.lines();
     Ok(())
 }
