@@ -122,6 +122,12 @@ pub(super) fn io_reason(error: &std::io::Error) -> String {
     }
 }
 
+/// Whether a lost uplink ends an open connection so. A reset is the other side's word, and so is the end of the stream.
+pub(super) fn is_uplink_like(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable)
+}
+
 /// Agrees on encryption. `verify` off takes any certificate; what was shown is known in either case.
 pub(super) async fn encrypt(
     stream: TcpStream,
@@ -137,7 +143,8 @@ pub(super) async fn encrypt(
     let began = Instant::now();
     let result = trust.connector().connect(name.clone(), stream).await;
     add(&mut looking.phases.tls, began);
-    let stream = result.map_err(|error| failed(tls_reason(&error)))?;
+    let stream = result
+        .map_err(|error| Failed { may_be_ours: is_uplink_like(&error), ..failed(tls_reason(&error)) })?;
     let shown = trust.judge(stream.get_ref().1, &name, looking.now);
     shown.state(&mut looking.facts);
     match &shown.distrusted {

@@ -9,7 +9,10 @@ mod question;
 mod reach;
 mod trust;
 mod visible;
+mod wire;
 
+mod http;
+mod tcp;
 mod tls;
 
 pub use question::{Asker, Question};

@@ -1,11 +1,12 @@
 //! One question, from its target to what was seen.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::reach::Reach;
-use super::tls;
 use super::trust::Trust;
 use super::visible::visible;
+use super::wire::Marks;
+use super::{http, tcp, tls};
 use crate::base::text::clip;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::outbound::{AddressClass, classify};
@@ -42,8 +43,8 @@ pub(super) struct Looking {
     pub(super) sample: Sample,
     /// The phase that is under way, named where the time runs out.
     pub(super) phase: Phase,
-    /// When something last came over a connection.
-    pub(super) heard_at: Option<Instant>,
+    /// Of the connection that is open.
+    pub(super) marks: Marks,
     /// What was read of the answer's body, bounded by whoever reads; the sample shows its beginning.
     pub(super) body: Vec<u8>,
 }
@@ -64,14 +65,14 @@ impl Looking {
             phases: Phases::default(),
             sample: Sample::default(),
             phase: Phase::Setup,
-            heard_at: None,
+            marks: Marks::default(),
             body: Vec::new(),
         }
     }
 
     /// Nothing came within `timeout`.
     fn timed_out(&self, timeout: Duration) -> Failed {
-        let is_talking = self.heard_at.is_some_and(|at| at.elapsed() < STILL_TALKING);
+        let is_talking = self.marks.heard_at().is_some_and(|at| at.elapsed() < STILL_TALKING);
         // This machine can always reach itself.
         let is_here = self.sample.address.is_some_and(|address| classify(address) == AddressClass::Loopback);
         let limit = crate::base::span::format(timeout);
@@ -140,6 +141,8 @@ impl Asker {
     ) -> Result<(), Failed> {
         let with = With { trust: &self.trust, entropy: &self.entropy, reach: &question.reach };
         match target {
+            Target::Http(target) => http::ask(target, with, looking).await,
+            Target::Tcp(target) => tcp::ask(target, with, looking).await,
             Target::Tls(target) => tls::ask(target, with, looking).await,
             other => {
                 let reason = format!("nothing asks {} yet", other.kind().as_str());
