@@ -6,7 +6,7 @@ use super::reach::Reach;
 use super::trust::Trust;
 use super::visible::visible;
 use super::wire::Marks;
-use super::{http, tcp, tls};
+use super::{dns, http, tcp, tls};
 use crate::base::text::clip;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::outbound::{AddressClass, classify};
@@ -144,6 +144,7 @@ impl Asker {
             Target::Http(target) => http::ask(target, with, looking).await,
             Target::Tcp(target) => tcp::ask(target, with, looking).await,
             Target::Tls(target) => tls::ask(target, with, looking).await,
+            Target::Dns(target) => dns::ask(target, with, looking).await,
             other => {
                 let reason = format!("nothing asks {} yet", other.kind().as_str());
                 Err(Failed::setup(reason))
