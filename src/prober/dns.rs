@@ -190,6 +190,3 @@ async fn over_tcp(server: SocketAddr, asked: &Asked) -> Result<Answer, Fault> {
         Unfit::Stray => Fault::Strays(server),
     })
 }
-
-#[cfg(test)]
-mod tests;
