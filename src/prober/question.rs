@@ -163,3 +163,25 @@ fn without_secrets(sample: Sample, secrets: &Secrets) -> Sample {
         body: clip(&secrets.hide(&sample.body), BODY_CHARS_MAX).into_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_time_is_blamed_on_the_uplink_where_it_could_be() {
+        let blamed = |phase: Phase, address: &str| {
+            let mut looking = Looking::new(Timestamp::EPOCH);
+            looking.phase = phase;
+            looking.sample.address = address.parse().ok();
+            looking.timed_out(Duration::from_secs(1)).may_be_ours
+        };
+        for phase in [Phase::Connect, Phase::Tls, Phase::Answer, Phase::Transfer] {
+            assert!(blamed(phase, "8.8.8.8"), "{phase:?}");
+            assert!(!blamed(phase, "127.0.0.1"), "{phase:?}");
+        }
+        // A name server of this machine asks others.
+        assert!(blamed(Phase::Dns, "127.0.0.53"));
+        assert!(blamed(Phase::Dns, ""));
+    }
+}

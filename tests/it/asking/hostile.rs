@@ -26,7 +26,7 @@ async fn a_body_without_end_is_read_to_its_limit() {
     let heads = [
         "HTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 4294967296\r\n\r\n",
-        "HTTP/1.1 200 OK\r\ncontent-length: 18446744073709551615\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 9223372036854775807\r\n\r\n",
     ];
     for head in heads {
         let server = Server::http(move |stream| for_ever(stream, head, &[b'a'; 65_536])).await;
@@ -76,7 +76,7 @@ async fn a_head_without_end_is_too_much() {
         ("", b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".to_vec()),
     ];
     for (first, again) in cases {
-        let shown = String::from_utf8_lossy(&again[..10]).into_owned();
+        let shown = String::from_utf8_lossy(&again[..again.len().min(10)]).into_owned();
         let server = Server::http(move |stream| {
             let again = again.clone();
             async move { for_ever(stream, first, &again).await }
@@ -95,8 +95,12 @@ async fn lies_about_the_length_are_found() {
     assert_eq!((seen.sample.head.as_str(), seen.sample.body.as_str()), ("HTTP/1.1 200 OK", "ten bytes."));
     let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfive!and more").await;
     holds(&read(get(&server)), &ask(get(&server)).await, &["body == 'five!'", "size == 5B"]);
-    for lie in ["content-length: 5\r\ncontent-length: 6", "content-length: -1", "transfer-encoding: chunked"]
-    {
+    for lie in [
+        "content-length: 5\r\ncontent-length: 6",
+        "content-length: -1",
+        "content-length: 18446744073709551615",
+        "transfer-encoding: chunked",
+    ] {
         let server = Server::saying(format!("HTTP/1.1 200 OK\r\n{lie}\r\n\r\nnonsense")).await;
         let seen = ask(get(&server)).await;
         assert!(seen.failed.is_some(), "{lie}: {:?}", seen.sample);
@@ -118,10 +122,7 @@ async fn whoever_hangs_up_or_says_something_else_is_told_apart() {
     let other = Server::saying("SSH-2.0-OpenSSH_9.2\r\n").await;
     let seen = failure(&ask(get(&other)).await);
     assert!(seen.starts_with("answer: the answer is no HTTP that can be read"), "{seen}");
-    let encrypted = json!({"kind": "http", "url": format!("https://{}/", other.address)});
-    let seen = failure(&ask(encrypted).await);
-    assert!(seen.starts_with("TLS: "), "{seen}");
-    let gone = { Server::saying("").await.address };
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let seen = failure(&ask(json!({"kind": "http", "url": format!("http://{gone}/")})).await);
     assert_eq!(seen, format!("connection: {gone}: connection refused"));
 }
@@ -158,13 +159,8 @@ async fn whoever_answers_byte_by_byte_costs_the_time_limit() {
 }
 
 #[tokio::test]
-async fn silence_costs_the_time_limit_and_is_not_blamed_on_the_uplink_where_none_is_used() {
+async fn silence_on_this_machine_costs_the_time_limit_and_is_no_fault_of_the_uplink() {
     let silent = Server::http(|mut stream| async move { drain(&mut stream).await }).await;
     let seen = ask_within(Duration::from_millis(300), get(&silent)).await;
     assert_eq!(failure(&seen), "answer: nothing came within 300ms");
-    // A network that answers nobody: documentation addresses are never dialled, so a private one that is not there.
-    let target = json!({"kind": "http", "url": "http://10.255.255.1:81/"});
-    let seen = ask_within(Duration::from_millis(300), target).await;
-    let failed = seen.failed.unwrap();
-    assert!(failed.may_be_ours, "{failed}");
 }

@@ -62,12 +62,11 @@ async fn a_redirect_leads_nowhere_that_the_target_could_not_be() {
     {
         // One address of this machine stands for the internet.
         let answer = format!("HTTP/1.1 302 Found\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
-        let outside = Server::raw("127.0.0.2:0", move |mut stream| {
+        let outside = Server::raw("127.0.0.2:0", move |mut stream, told| {
             let answer = answer.clone();
             async move {
-                let head = super::server::request_head(&mut stream).await;
+                told.push(super::server::request_head(&mut stream).await);
                 tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes()).await.ok();
-                head
             }
         })
         .await;

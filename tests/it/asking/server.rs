@@ -8,40 +8,45 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+/// What a server was told.
+#[derive(Clone, Default)]
+pub(super) struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Told {
+    pub(super) fn push(&self, text: String) {
+        self.0.lock().unwrap().push(text);
+    }
+}
+
 pub(super) struct Server {
     pub(super) address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    told: Told,
     connections: Arc<AtomicUsize>,
     // Ends with the test.
     _tasks: JoinSet<()>,
 }
 
 impl Server {
-    /// Hands every connection to `serve`, which says what it was asked.
+    /// Hands every connection to `serve`, which says what it was told before it answers.
     pub(super) async fn raw<F, S>(address: &str, serve: S) -> Self
     where
-        F: Future<Output = String> + Send + 'static,
-        S: Fn(TcpStream) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+        S: Fn(TcpStream, Told) -> F + Send + Sync + 'static,
     {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let told = Told::default();
         let connections: Arc<AtomicUsize> = Arc::default();
         let mut tasks = JoinSet::new();
-        let (remembered, counted) = (Arc::clone(&asked), Arc::clone(&connections));
+        let (remembered, counted) = (told.clone(), Arc::clone(&connections));
         tasks.spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::SeqCst);
-                let serving = serve(stream);
-                let remembered = Arc::clone(&remembered);
-                open.spawn(async move {
-                    let asked = serving.await;
-                    remembered.lock().unwrap().push(asked);
-                });
+                open.spawn(serve(stream, remembered.clone()));
             }
         });
-        Self { address, asked, connections, _tasks: tasks }
+        Self { address, told, connections, _tasks: tasks }
     }
 
     /// Reads a request over HTTP, then hands the connection to `answer`.
@@ -50,12 +55,11 @@ impl Server {
         F: Future<Output = ()> + Send + 'static,
         A: Fn(TcpStream) -> F + Clone + Send + Sync + 'static,
     {
-        Self::raw("127.0.0.1:0", move |mut stream| {
+        Self::raw("127.0.0.1:0", move |mut stream, told| {
             let answer = answer.clone();
             async move {
-                let head = request_head(&mut stream).await;
+                told.push(request_head(&mut stream).await);
                 answer(stream).await;
-                head
             }
         })
         .await
@@ -80,9 +84,9 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// Requests that were answered, in the order in which they ended.
+    /// In the order in which it came.
     pub(super) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.told.0.lock().unwrap().clone()
     }
 
     pub(super) fn connections(&self) -> usize {

@@ -185,25 +185,22 @@ async fn another_name_than_the_hosts_can_be_asked_for() {
 
 #[tokio::test]
 async fn whoever_speaks_no_tls_or_hangs_up_is_told() {
-    let plain = super::server::Server::raw("127.0.0.1:0", |mut stream| async move {
+    let plain = super::server::Server::raw("127.0.0.1:0", |mut stream, _| async move {
         stream.write_all(b"220 mail.example ready\r\n").await.unwrap();
         drain(&mut stream).await;
-        String::new()
     })
     .await;
     let target = json!({"kind": "tls", "host": "127.0.0.1", "port": plain.address.port()});
     assert_eq!(failure(&super::ask(target).await), "TLS: the other side does not speak TLS");
-    let gone = super::server::Server::raw("127.0.0.1:0", |stream| async move {
+    let gone = super::server::Server::raw("127.0.0.1:0", |stream, _| async move {
         drop(stream);
-        String::new()
     })
     .await;
     let target = json!({"kind": "tls", "host": "127.0.0.1", "port": gone.address.port()});
     let seen = failure(&super::ask(target).await);
     assert!(seen == "TLS: the connection was closed" || seen == "TLS: connection reset", "{seen}");
-    let silent = super::server::Server::raw("127.0.0.1:0", |mut stream| async move {
+    let silent = super::server::Server::raw("127.0.0.1:0", |mut stream, _| async move {
         drain(&mut stream).await;
-        String::new()
     })
     .await;
     let target = json!({"kind": "tls", "host": "127.0.0.1", "port": silent.address.port()});
