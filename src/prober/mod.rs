@@ -4,11 +4,18 @@
 //! that its [`Reach`] permits.
 
 mod dial;
+mod lookup;
 mod question;
+mod reach;
 mod trust;
+mod visible;
+mod wire;
 
+pub mod dns;
+mod http;
+mod tcp;
 mod tls;
 
-pub use dial::Reach;
 pub use question::{Asker, Question};
+pub use reach::Reach;
 pub use trust::Trust;

@@ -83,6 +83,13 @@ impl Phase {
     }
 }
 
+impl Failed {
+    /// The definition itself cannot be carried out.
+    pub const fn setup(reason: String) -> Self {
+        Self { phase: Phase::Setup, reason, may_be_ours: false }
+    }
+}
+
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.phase {
