@@ -184,7 +184,7 @@ mod tests {
             path_style,
         };
         let url = signed(&target(true)).unwrap();
-        assert_eq!((url.host_str(), url.path()), (Some("s3.example.com"), "/shop"));
+        assert_eq!((url.host_str(), url.path()), (Some("s3.example.com"), "/shop/"));
         assert!(url.query().unwrap().contains("prefix=daily%2F"), "{url}");
         assert!(!url.as_str().contains("secret"), "{url}");
         assert_eq!(signed(&target(false)).unwrap().host_str(), Some("shop.s3.example.com"));

