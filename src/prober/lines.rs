@@ -1,16 +1,11 @@
-//! A connection that may be encrypted, read by lines and in bounds.
+//! A connection that is read by lines and in bounds.
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
-use tokio_util::either::Either;
 
-use super::dial::io_reason;
 use super::question::Looking;
+use super::wire::Wire;
 use crate::probes::seen::Failed;
-
-/// In the clear or encrypted.
-pub(super) type Wire = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// Reads lines and counted bytes; no more than its bound in all, whatever the other side sends.
 pub(super) struct Lines {
@@ -29,7 +24,7 @@ impl Lines {
         let mut line = Vec::new();
         // One byte more than may be there tells a line that ends from one that does not.
         let mut bounded = (&mut self.stream).take(bound as u64 + 1);
-        bounded.read_until(b'\n', &mut line).await.map_err(|error| looking.failed(io_reason(&error)))?;
+        bounded.read_until(b'\n', &mut line).await.map_err(|error| looking.broken(&error))?;
         if line.last() != Some(&b'\n') {
             let reason = if line.len() > bound {
                 "it sends more than belongs here"
@@ -57,7 +52,7 @@ impl Lines {
             .take(count as u64)
             .read_to_end(&mut bytes)
             .await
-            .map_err(|error| looking.failed(io_reason(&error)))?;
+            .map_err(|error| looking.broken(&error))?;
         if bytes.len() == count { Ok(bytes) } else { Err(looking.failed("the connection was closed")) }
     }
 
@@ -67,15 +62,12 @@ impl Lines {
             stream.write_all(bytes).await?;
             stream.flush().await
         };
-        written.await.map_err(|error| looking.failed(io_reason(&error)))
+        written.await.map_err(|error| looking.broken(&error))
     }
 
     /// The connection, to encrypt it; `None` where something was sent ahead that nobody asked for.
     pub(super) fn into_plain(self) -> Option<TcpStream> {
-        match (self.stream.buffer().is_empty(), self.stream.into_inner()) {
-            (true, Either::Left(stream)) => Some(stream),
-            (false, _) | (true, Either::Right(_)) => None,
-        }
+        if self.stream.buffer().is_empty() { self.stream.into_inner().into_plain() } else { None }
     }
 }
 
@@ -83,6 +75,7 @@ impl Lines {
 mod tests {
     use super::*;
     use crate::base::Timestamp;
+    use crate::prober::wire::Marks;
 
     async fn reading(sent: &'static [u8], bytes_max: usize) -> Lines {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -90,13 +83,13 @@ mod tests {
             tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let mut server = server.unwrap().0;
         server.write_all(sent).await.unwrap();
-        Lines::new(Either::Left(client.unwrap()), bytes_max)
+        Lines::new(Wire::plain(client.unwrap(), Marks::default()), bytes_max)
     }
 
     #[tokio::test]
     async fn lines_and_bytes_are_bounded() {
         let looking = Looking::new(Timestamp::EPOCH);
-        let mut lines = reading(b"one\r\ntwo\nfour4end", 17).await;
+        let mut lines = reading(b"one\r\ntwo\nfour4", 17).await;
         assert_eq!(lines.line(10, &looking).await.unwrap(), b"one");
         assert_eq!(lines.line(4, &looking).await.unwrap(), b"two");
         assert_eq!(lines.bytes(5, &looking).await.unwrap(), b"four4");

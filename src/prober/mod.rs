@@ -4,9 +4,15 @@
 //! that its [`Reach`] permits.
 
 mod dial;
+mod lookup;
 mod question;
+mod reach;
 mod trust;
+mod visible;
+mod wire;
 
+mod http;
+mod tcp;
 mod tls;
 
 mod lines;
@@ -18,6 +24,6 @@ mod s3;
 
 mod host;
 
-pub use dial::Reach;
 pub use question::{Asker, Question};
+pub use reach::Reach;
 pub use trust::Trust;

@@ -32,6 +32,7 @@ pub(super) async fn ask(target: &Postgres, with: With<'_>, looking: &mut Looking
     let address = PostgresAddress::parse(&target.url).map_err(|bad| Failed::setup(format!("url: {bad}")))?;
     let wire = sign_in::open(&address, with, looking).await?;
     looking.phase = Phase::Answer;
+    looking.marks.begin(None);
     let opening = sign_in::config(&address).connect_raw(Frames::new(wire), NoTls).await;
     let (client, connection) = opening.map_err(|error| failed(&error, looking))?;
     let mut connection = pin!(connection);
@@ -151,7 +152,7 @@ fn failed(error: &tokio_postgres::Error, looking: &Looking) -> Failed {
     }
     let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
     match source {
-        Some(io) => looking.failed(super::dial::io_reason(io)),
+        Some(error) => looking.broken(error),
         None if error.is_closed() => looking.failed("the connection was closed"),
         None => {
             let said = error.source().map_or_else(|| error.to_string(), ToString::to_string);

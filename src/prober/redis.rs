@@ -3,14 +3,13 @@
 use std::time::Instant;
 
 use serde_json::{Map, Value as Json};
-use tokio_util::either::Either;
 
-use super::dial;
 use super::lines::Lines;
 use super::question::{Looking, With};
+use super::wire::Wire;
 use crate::base::text::clip;
 use crate::probes::condition::{Tree, Unit, Value};
-use crate::probes::seen::{Failed, Phase};
+use crate::probes::seen::Failed;
 use crate::probes::target::{Redis, RedisAddress};
 
 /// Everything that is read; INFO takes a few kilobytes.
@@ -33,13 +32,8 @@ const SHOWN: [&str; 8] = [
 
 pub(super) async fn ask(target: &Redis, with: With<'_>, looking: &mut Looking) -> Result<(), Failed> {
     let address = RedisAddress::parse(&target.url).map_err(|bad| Failed::setup(format!("url: {bad}")))?;
-    let stream = dial::connect(&address.url.host, address.port(), with.reach, looking).await?;
-    let wire = if address.is_encrypted {
-        Either::Right(dial::encrypt(stream, &address.url.host, with.trust, true, looking).await?.0)
-    } else {
-        Either::Left(stream)
-    };
-    looking.phase = Phase::Answer;
+    let place = (address.url.host.as_str(), address.port());
+    let wire = Wire::open(place, address.is_encrypted, with, looking).await?;
     let mut session = Session { lines: Lines::new(wire, BYTES_MAX) };
     session.sign_in(&address, looking).await?;
     session.ping(looking).await?;

@@ -1,18 +1,16 @@
 //! Buckets: one list of what lies below a prefix, over the S3 protocol.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response, header};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Request, header};
 use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
-use tokio_util::either::Either;
 
-use super::dial;
-use super::lines::Wire;
+use super::http::Conversation;
 use super::question::{Looking, With};
+use super::wire::Wire;
 use crate::base::Timestamp;
 use crate::base::text::clip;
 use crate::outbound::Url;
@@ -22,8 +20,6 @@ use crate::probes::target::S3;
 
 /// Of the list: a thousand objects take some 300 kB.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Of the answer's head.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// More are not in one answer.
 const OBJECTS_MAX: usize = 1000;
 /// How long a signed address is good; clocks that differ by more are refused by S3 as well.
@@ -75,82 +71,51 @@ async fn open(url: &Url, with: With<'_>, looking: &mut Looking) -> Result<Wire, 
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let is_encrypted = url.scheme() == "https";
     let port = url.port().unwrap_or(if is_encrypted { 443 } else { 80 });
-    let stream = dial::connect(host, port, with.reach, looking).await?;
-    Ok(if is_encrypted {
-        Either::Right(dial::encrypt(stream, host, with.trust, true, looking).await?.0)
-    } else {
-        Either::Left(stream)
-    })
+    let trust = with.trust.for_http();
+    Wire::open((host, port), is_encrypted, With { trust: &trust, ..with }, looking).await
 }
 
 /// The body of a good answer. An error of S3 is a failure, with its code.
 async fn get(url: &Url, wire: Wire, looking: &mut Looking) -> Result<String, Failed> {
-    looking.phase = Phase::Answer;
-    let mut builder = hyper::client::conn::http1::Builder::new();
-    builder.max_buf_size(HEAD_BYTES_MAX);
-    let opened = builder.handshake(TokioIo::new(wire)).await;
-    let (mut sender, connection) = opened.map_err(|error| looking.failed(error.to_string()))?;
-    let asking = async {
-        let request = request(url)?;
-        let began = Instant::now();
-        let answer = sender.send_request(request).await;
-        looking.phases.answer = Some(began.elapsed());
-        let answer = answer.map_err(|error| looking.failed(http_reason(&error)))?;
-        read(answer, looking).await
-    };
-    let mut asking = std::pin::pin!(asking);
-    // The connection works only while it is looked after. It may end before its last bytes were read.
-    tokio::select! {
-        result = &mut asking => result,
-        _ = connection => asking.await,
-    }
-}
-
-fn request(url: &Url) -> Result<Request<Empty<Bytes>>, Failed> {
-    let host = url.host_str().unwrap_or_default();
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let target = format!("{}?{}", url.path(), url.query().unwrap_or_default());
-    let request = Request::get(target).header(header::HOST, host).header(header::USER_AGENT, "tocsin");
-    request.body(Empty::new()).map_err(|error| Failed::setup(format!("endpoint: {error}")))
-}
-
-async fn read(answer: Response<Incoming>, looking: &mut Looking) -> Result<String, Failed> {
-    let status = answer.status();
+    let began = Conversation::begin(wire, request(url)?).await;
+    looking.phases.answer = looking.marks.answer_time();
+    let mut conversation = began?;
+    let status = conversation.response.status();
     looking.phase = Phase::Transfer;
     looking.facts.set("status", Value::plain(f64::from(status.as_u16())));
     looking.sample.head = format!("HTTP/1.1 {status}");
-    let began = Instant::now();
-    let body = Limited::new(answer.into_body(), BODY_BYTES_MAX).collect().await;
-    looking.phases.transfer = Some(began.elapsed());
-    let body = body.map_err(|error| {
-        looking.failed(if error.is::<LengthLimitError>() {
-            "the answer is larger than 1 MiB".to_owned()
-        } else {
-            "the connection was closed within the answer".to_owned()
-        })
-    })?;
-    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    let text = read(&mut conversation, looking).await?;
+    looking.phases.transfer = looking.marks.transfer_time();
     looking.phase = Phase::Answer;
     if status.is_success() {
         return Ok(text);
     }
-    looking.sample.body.clone_from(&text);
     let said = match (element(&text, "Code"), element(&text, "Message")) {
         (Some(code), Some(message)) => format!("{status}: {code}: {message}"),
         (Some(code), None) => format!("{status}: {code}"),
         (None, _) => status.to_string(),
     };
+    looking.sample.body = text;
     Err(looking.failed(clip(&said, REASON_CHARS_MAX)))
 }
 
-fn http_reason(error: &hyper::Error) -> String {
-    if error.is_incomplete_message() || error.is_closed() {
-        "the connection was closed".to_owned()
-    } else if error.is_parse() {
-        "what answers does not speak HTTP".to_owned()
-    } else {
-        error.to_string()
+fn request(url: &Url) -> Result<Request<Full<Bytes>>, Failed> {
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let target = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+    let request = Request::get(target).header(header::HOST, host).header(header::USER_AGENT, "tocsin");
+    request.body(Full::default()).map_err(|error| Failed::setup(format!("endpoint: {error}")))
+}
+
+async fn read(conversation: &mut Conversation, looking: &Looking) -> Result<String, Failed> {
+    let mut body = Vec::new();
+    while let Some(chunk) = conversation.next_chunk().await? {
+        if body.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(looking.failed("the answer is larger than 1 MiB"));
+        }
+        body.extend_from_slice(&chunk);
     }
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 /// The text of the first element of this name.

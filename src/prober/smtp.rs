@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio_util::either::Either;
 
 use super::dial;
 use super::lines::Lines;
 use super::question::{Looking, With};
+use super::wire::Wire;
 use crate::base::text::clip;
 use crate::outbound::{AddressClass, classify};
 use crate::probes::condition::{Tree, Value};
@@ -60,15 +60,9 @@ struct Reply {
 
 impl Session {
     async fn open(target: &Smtp, with: With<'_>, looking: &mut Looking) -> Result<Self, Failed> {
-        let stream = dial::connect(&target.host, target.port, with.reach, looking).await?;
-        let own = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
         let is_encrypted = target.tls == SmtpTls::Tls;
-        let wire = if is_encrypted {
-            Either::Right(dial::encrypt(stream, &target.host, with.trust, true, looking).await?.0)
-        } else {
-            Either::Left(stream)
-        };
-        looking.phase = Phase::Answer;
+        let wire = Wire::open((&target.host, target.port), is_encrypted, with, looking).await?;
+        let own = wire.own_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let began = Instant::now();
         let mut session =
             Self { lines: Lines::new(wire, BYTES_MAX), is_encrypted, own, extensions: Vec::new() };
@@ -108,7 +102,7 @@ impl Session {
         })?;
         let (stream, _) = dial::encrypt(stream, &target.host, with.trust, true, looking).await?;
         looking.phase = Phase::Answer;
-        let lines = Lines::new(Either::Right(stream), BYTES_MAX);
+        let lines = Lines::new(Wire::encrypted(stream, looking.marks.clone()), BYTES_MAX);
         let mut session = Self { lines, is_encrypted: true, own: self.own, extensions: Vec::new() };
         session.greet(looking).await?;
         Ok(session)

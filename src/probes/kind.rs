@@ -48,7 +48,7 @@ const TIME_DNS: Field = field("time.dns", SECONDS, "Looking up the name; nothing
 const TIME_CONNECT: Field = field("time.connect", SECONDS, "Opening the connection.");
 const TIME_TLS: Field = field("time.tls", SECONDS, "Agreeing on encryption.");
 const CERT_EXPIRES_IN: Field =
-    field("cert.expires_in", SECONDS, "Until the first certificate of the chain expires; negative after it.");
+    field("cert.expires_in", SECONDS, "Until the server's certificate expires; negative after it.");
 const CERT_ISSUER: Field = field("cert.issuer", FieldKind::Text, "Who issued the server's certificate.");
 const CERT_SUBJECT: Field = field("cert.subject", FieldKind::Text, "Whom the server's certificate names.");
 
@@ -79,6 +79,11 @@ const TCP: &[Field] = &[
 
 const TLS: &[Field] = &[
     CERT_EXPIRES_IN,
+    field(
+        "cert.chain_expires_in",
+        SECONDS,
+        "Until the first of all certificates that the server shows expires; negative after it.",
+    ),
     CERT_ISSUER,
     CERT_SUBJECT,
     field("cert.trusted", FieldKind::Flag, "Whether the chain leads to an authority that is trusted here."),

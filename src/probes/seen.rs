@@ -84,7 +84,7 @@ impl Phase {
 }
 
 impl Failed {
-    /// The definition cannot be carried out.
+    /// The definition itself cannot be carried out.
     pub fn setup(reason: impl Into<String>) -> Self {
         Self { phase: Phase::Setup, reason: reason.into(), may_be_ours: false }
     }

@@ -4,11 +4,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, SslMode as OwnMode};
-use tokio_util::either::Either;
 
 use super::super::dial;
-use super::super::lines::Wire;
 use super::super::question::{Looking, With};
+use super::super::wire::Wire;
 use crate::probes::condition::Value;
 use crate::probes::seen::{Failed, Phase};
 use crate::probes::target::{PostgresAddress, SslMode};
@@ -25,12 +24,12 @@ pub(super) async fn open(
     let host = &address.url.host;
     let mut stream = dial::connect(host, address.port(), with.reach, looking).await?;
     if address.ssl_mode == SslMode::Disable {
-        return Ok(Either::Left(stream));
+        return Ok(Wire::plain(stream, looking.marks.clone()));
     }
     looking.phase = Phase::Tls;
     if !can_encrypt(&mut stream, looking).await? {
         return match address.ssl_mode {
-            SslMode::Disable | SslMode::Prefer => Ok(Either::Left(stream)),
+            SslMode::Disable | SslMode::Prefer => Ok(Wire::plain(stream, looking.marks.clone())),
             SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
                 Err(looking.failed("the server does not encrypt, and the address asks for it"))
             }
@@ -43,7 +42,7 @@ pub(super) async fn open(
         let reason = shown.distrusted.clone();
         return Err(looking.failed(reason.unwrap_or_else(|| "nobody vouches for the certificate".to_owned())));
     }
-    Ok(Either::Right(stream))
+    Ok(Wire::encrypted(stream, looking.marks.clone()))
 }
 
 async fn can_encrypt(stream: &mut TcpStream, looking: &Looking) -> Result<bool, Failed> {
@@ -52,7 +51,7 @@ async fn can_encrypt(stream: &mut TcpStream, looking: &Looking) -> Result<bool, 
         stream.write_all(&SSL_REQUEST).await?;
         stream.read_exact(&mut answer).await
     };
-    asked.await.map_err(|error| looking.failed(dial::io_reason(&error)))?;
+    asked.await.map_err(|error| looking.broken(&error))?;
     match answer {
         [b'S'] => Ok(true),
         [b'N'] => Ok(false),
