@@ -28,6 +28,26 @@ pub(crate) fn node() -> Command {
     node
 }
 
+/// The S3-compatible server.
+pub(crate) fn s3rver() -> Command {
+    let mut node = Command::new("node");
+    node.arg(tools().join("s3/node_modules/s3rver/bin/s3rver.js"));
+    node
+}
+
+/// One of PostgreSQL's programs.
+pub(crate) fn postgres(program: &str) -> PathBuf {
+    let path = tools().join("postgres").join(program);
+    assert!(path.exists(), "{program} is missing. Run: tests/run tools");
+    path
+}
+
+/// The one on PATH, or the one that stands under another name there.
+pub(crate) fn redis_server() -> PathBuf {
+    let renamed = tools().join("redis/redis-server");
+    if renamed.exists() { renamed } else { program(&["redis-server"]) }
+}
+
 /// The one on PATH, or the one that was unpacked.
 pub(crate) fn promtool() -> PathBuf {
     let unpacked = tools().join("promtool/promtool");
