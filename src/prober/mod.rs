@@ -9,6 +9,20 @@ mod trust;
 
 mod tls;
 
+mod keeper;
+mod lag;
+mod run;
+mod sight;
+mod subject;
+mod uplink;
+mod wheel;
+
+#[cfg(test)]
+mod tests;
+
 pub use dial::Reach;
+pub use lag::Observed;
 pub use question::{Asker, Question};
+pub use run::{Covers, Loop, Parts, Settings};
+pub use sight::{Sight, TOLD_FROM};
 pub use trust::Trust;
