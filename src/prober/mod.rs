@@ -1,4 +1,6 @@
-//! Asks: one file per kind of probe. Hands out what was seen, judges nothing and stores nothing.
+//! Asks: one file per kind of probe, and the loop that asks each in its time and has its readings judged.
+//!
+//! A kind hands out what was seen, judges nothing and stores nothing; [`Loop`] decides whose fault a bad reading is.
 //!
 //! Every question has one time limit for all its phases, reads a bounded part of the answer, and dials only addresses
 //! that its [`Reach`] permits.
@@ -9,6 +11,7 @@ mod trust;
 
 mod tls;
 
+mod handle;
 mod keeper;
 mod lag;
 mod run;
@@ -21,6 +24,7 @@ mod wheel;
 mod tests;
 
 pub use dial::Reach;
+pub use handle::{Prober, Tried};
 pub use lag::Observed;
 pub use question::{Asker, Question};
 pub use run::{Covers, Loop, Parts, Settings};

@@ -185,10 +185,11 @@ mod tests {
                 prop_assert!(point.at.since(read.at) < TICK);
                 prop_assert!(near(read.phases.total, point.phases.total));
                 for (read, phase) in phases(&read.phases).iter().zip(phases(&point.phases)) {
-                    prop_assert!(match (read, phase) {
+                    let is_near = match (read, phase) {
                         (Some(read), Some(phase)) => near(*read, phase),
                         (read, phase) => read.is_none() && phase.is_none(),
-                    });
+                    };
+                    prop_assert!(is_near);
                 }
             }
         }
