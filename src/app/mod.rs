@@ -2,6 +2,7 @@
 
 mod channels;
 mod parts;
+mod probing;
 mod reserve;
 mod retention;
 mod send_test;

@@ -1,7 +1,7 @@
 //! The parts of a running tocsin.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use super::start::default_door;
 use super::watch::Watch;
-use super::{channels, tasks};
+use super::{channels, probing, tasks};
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{By, Cache, Email, projects, users};
 use crate::base::seal::Sealer;
@@ -35,6 +35,7 @@ use crate::notify::outbox::{Flights, LinkMaker, Outbox};
 use crate::notify::verdict::DeliveryPolicy;
 use crate::notify::worker::Worker;
 use crate::outbound;
+use crate::prober;
 use crate::resilience::Limiter;
 use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
@@ -42,6 +43,8 @@ use crate::telemetry::{Registry, RegistryError};
 /// Every part, built and ready to listen.
 pub struct App {
     pub state: web::Data<AppState>,
+    /// Taken by whoever starts it.
+    asking: Mutex<Option<prober::Loop>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +92,9 @@ impl App {
             .await
             .map_err(BuildError::Channels)?;
         let (registry, observed) = observe()?;
+        let sight = prober::Sight::new(store.clone(), clock.clone(), Arc::clone(&incidents));
+        sight.wake().await?;
+        let (prober, asking) = probing::prober((&store, &clock), &config, (&incidents, &sealer), &registry)?;
         let base_url = base_url(&config);
         let refusals = Arc::new(Refusals::default());
         let own = Arc::new(OwnHealth::default());
@@ -108,6 +114,7 @@ impl App {
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
             retention: config.retention,
+            sight,
             watch: watch(&store, &clock, &incidents, (&events, &points), (&observed, &own), folder),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
@@ -135,9 +142,10 @@ impl App {
             link_key: outbox.links.key,
             outbox,
             sealer,
+            prober,
             config: Arc::new(config),
         };
-        Ok(Self { state: web::Data::new(state) })
+        Ok(Self { state: web::Data::new(state), asking: Mutex::new(Some(asking)) })
     }
 
     /// Starts the background tasks and serves HTTP at `door` until the soft stop.
@@ -145,12 +153,21 @@ impl App {
         for (name, running) in self.state.engine.loops(&lifecycle.soft()) {
             lifecycle.spawn(name, running);
         }
+        self.start_asking(lifecycle);
         let (flights, soft) = (self.state.outbox.flights.clone(), lifecycle.soft());
         lifecycle.spawn("messages under way", async move {
             soft.cancelled().await;
             flights.finish().await;
         });
         self.serve(lifecycle, door)
+    }
+
+    /// Starts the loop that asks probes, once. Part of [`App::start`].
+    pub fn start_asking(&self, lifecycle: &Lifecycle) {
+        let asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(asking) = asking {
+            lifecycle.spawn("probes", asking.run(lifecycle.soft()));
+        }
     }
 
     /// As [`App::start`], without the background tasks: for tests, which run them one by one.
@@ -321,6 +338,11 @@ impl Authorities {
                 .transpose()?,
         })
     }
+}
+
+/// The authorities of the operator's own, for everything but mail.
+pub(super) fn read_others(config: &Config) -> Result<Option<Vec<u8>>, BuildError> {
+    Ok(Authorities::read(config)?.others)
 }
 
 fn read_authorities(key: &str, file: &Path) -> Result<Vec<u8>, BuildError> {

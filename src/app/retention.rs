@@ -18,8 +18,9 @@ use crate::issues::ids::{Entry, RecentIds};
 use crate::issues::retention::{
     Cut, Mark, STEP_ROWS, evict, evict_these, find_busy, find_forgotten, forget_hours, forget_issues,
 };
+use crate::probes::points;
 use crate::store::{Error, ReadTx, Store, WriteTx};
-use crate::{incidents, ledger, metrics, releases};
+use crate::{incidents, ledger, metrics, releases, vigil};
 
 /// What the two tasks work with.
 #[derive(Clone)]
@@ -55,6 +56,10 @@ const VACUUM_PAGES: u32 = 64;
 const SPARE_SHARE: u64 = 20;
 const SPARE_PAGES_MIN: u64 = 256;
 
+/// A plot of single readings is looked at for the last days.
+const PROBE_POINTS_AGE: Duration = Duration::from_hours(7 * 24);
+const PROBE_HISTORY_AGE: Duration = Duration::from_hours(400 * 24);
+
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
@@ -83,10 +88,17 @@ enum Shelf {
     Silences,
     Ledger,
     Audit,
+    /// Readings of probes.
+    ProbePoints,
+    /// What remains of their hours.
+    ProbeHours,
+    ProbeChanges,
+    /// When tocsin was blind.
+    Spells,
 }
 
 /// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
-const AGED: [Shelf; 12] = [
+const AGED: [Shelf; 16] = [
     Shelf::Payloads,
     Shelf::Dictionaries,
     Shelf::Hours,
@@ -99,17 +111,23 @@ const AGED: [Shelf; 12] = [
     Shelf::Silences,
     Shelf::Ledger,
     Shelf::Audit,
+    Shelf::ProbePoints,
+    Shelf::ProbeHours,
+    Shelf::ProbeChanges,
+    Shelf::Spells,
 ];
 
 /// What goes for want of room, and what of it stays for now: first what there is most of, last what there is only
 /// one of, and of everything the newest last.
-const OVER_BUDGET: [(Shelf, Duration); 10] = [
+const OVER_BUDGET: [(Shelf, Duration); 12] = [
     (Shelf::BusyPayloads, Duration::ZERO),
     (Shelf::Points, DAY),
+    (Shelf::ProbePoints, DAY),
     (Shelf::Hours, Duration::from_hours(48)),
     (Shelf::Incidents, Duration::from_hours(7 * 24)),
     (Shelf::Ledger, Duration::from_hours(30 * 24)),
     (Shelf::Deploys, Duration::from_hours(30 * 24)),
+    (Shelf::ProbeHours, Duration::from_hours(90 * 24)),
     (Shelf::Points, HOUR),
     (Shelf::Payloads, Duration::ZERO),
     (Shelf::Issues, DAY),
@@ -197,7 +215,13 @@ impl LettingGo {
 
     /// Before which moment things of this kind are too old.
     fn too_old(&self, shelf: Shelf) -> Timestamp {
-        let age = if shelf == Shelf::Audit { self.retention.audit_age } else { self.retention.age };
+        let age = match shelf {
+            Shelf::Audit => self.retention.audit_age,
+            Shelf::ProbePoints => self.retention.age.min(PROBE_POINTS_AGE),
+            // What was how, and for how long, is asked for after a year.
+            Shelf::ProbeHours | Shelf::ProbeChanges | Shelf::Spells => PROBE_HISTORY_AGE,
+            _ => self.retention.age,
+        };
         self.clock.now() - age
     }
 
@@ -320,6 +344,10 @@ impl<'a> Run<'a> {
                 Shelf::Ledger => ledger::purge(tx, before, STEP_ROWS)?,
                 Shelf::Silences => incidents::silences::purge(tx, before, STEP_ROWS)?,
                 Shelf::Audit => audit::purge(tx, before, STEP_ROWS)?,
+                Shelf::ProbePoints => points::purge(tx, before, STEP_ROWS)?,
+                Shelf::ProbeHours => points::purge_hours(tx, before, STEP_ROWS)?,
+                Shelf::ProbeChanges => points::purge_changes(tx, before, STEP_ROWS)?,
+                Shelf::Spells => vigil::purge(tx, before, STEP_ROWS)?,
                 Shelf::Payloads | Shelf::BusyPayloads | Shelf::Dictionaries | Shelf::Issues => 0,
             })
         });

@@ -15,6 +15,7 @@ mod layers;
 mod limits;
 mod log;
 mod outbound;
+mod probes;
 mod problem;
 mod reference;
 mod retention;
@@ -36,6 +37,7 @@ pub use layers::{Origin, Setting};
 pub use limits::Limits;
 pub use log::Log;
 pub use outbound::Outbound;
+pub use probes::Probes;
 pub use problem::{Invalid, Problem};
 pub use retention::Retention;
 pub use server::{BaseUrl, FirstOwner, Mode, Server};
@@ -71,6 +73,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub ingest: Ingest,
     pub issues: Issues,
+    pub probes: Probes,
     pub incidents: Incidents,
     pub retention: Retention,
     pub limits: Limits,
@@ -162,6 +165,7 @@ impl Config {
         let outbound = outbound::check(values, problems);
         let ingest = ingest::check(values, problems);
         let issues = issues::check(values, problems);
+        let probes = probes::check(values, problems);
         let incidents = incidents::check(values, problems);
         let retention = retention::check(values, problems);
         let limits = limits::check(values, problems);
@@ -175,6 +179,7 @@ impl Config {
             outbound: outbound?,
             ingest: ingest?,
             issues: issues?,
+            probes: probes?,
             incidents: incidents?,
             retention: retention?,
             limits: limits?,

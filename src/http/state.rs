@@ -21,6 +21,7 @@ use crate::issues::incoming::{Incoming, Tools};
 use crate::issues::record::{EventRecord, Recorded};
 use crate::metrics::Point;
 use crate::notify::outbox::Outbox;
+use crate::prober::Prober;
 use crate::resilience::Limiter;
 use crate::store::{Error, Lane, Store};
 use crate::telemetry::Registry;
@@ -58,6 +59,7 @@ pub struct AppState {
     pub sealer: Sealer,
     /// Signs acknowledge links.
     pub link_key: [u8; 32],
+    pub prober: Prober,
 }
 
 impl AppState {

@@ -75,6 +75,11 @@ impl Facts {
         self.values.get(field)
     }
 
+    /// The values by their names, as people read them; trees are not among them.
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        self.values.iter().map(|(name, value)| (*name, value.to_string())).collect()
+    }
+
     pub(super) const fn now(&self) -> Timestamp {
         self.now
     }
