@@ -85,7 +85,7 @@ fn end_reason(reason: Option<&str>) -> &'static str {
         Some("recovered") => "it recovered",
         Some("quiet") => "it has not been seen again",
         Some("subject_resolved") => "its issue was resolved",
-        Some("subject_ignored") => "its issue was ignored",
+        Some("subject_ignored") => "what it is about was ignored, paused or removed",
         Some("by_hand") => "somebody closed it",
         Some(_) | None => "it is closed",
     }
