@@ -23,7 +23,7 @@ pub(super) fn prober(
     let authorities = read_others(config)?;
     let trust =
         Trust::new(authorities.as_deref()).map_err(|error| BuildError::Outgoing(error.to_string()))?;
-    let asker = Asker { clock: clock.clone(), trust };
+    let asker = Asker { clock: clock.clone(), entropy: incidents.entropy.clone(), trust };
     let probes = Probes { incidents: Arc::clone(incidents), sealer: sealer.clone() };
     let settings = Settings {
         concurrency: config.probes.concurrency,

@@ -10,6 +10,7 @@ use crate::accounts::{links, sessions};
 use crate::base::{Clock, Timestamp};
 use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
+use crate::heartbeats::{self, HEARTBEATS};
 use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
 use crate::incidents::windows::Looked;
@@ -46,6 +47,8 @@ impl Work {
 
 /// Rows that one run of `incidents.expire` handles per step.
 const EXPIRE_ROWS: u32 = 100;
+/// Heartbeats that one step of `heartbeats.due` looks at; each may open an incident.
+const DUE_ROWS: u32 = 100;
 
 pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
     let every = |seconds| Schedule::Every(Duration::from_secs(seconds));
@@ -75,6 +78,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             every(10),
             Wake::ScheduleOnly,
             |work| Box::pin(windows(work)),
+        ),
+        task(
+            "heartbeats.due",
+            "Notices jobs that were not heard from in time",
+            every(1),
+            Wake::OnCommit(HEARTBEATS),
+            |work| Box::pin(heartbeats_due(work)),
         ),
         task(
             WATCH_TASK,
@@ -129,6 +139,21 @@ async fn expire(work: Work) -> anyhow::Result<Report> {
         did.witnesses_over, did.rang, did.digests, did.handed_over
     );
     Ok(if did.more { Report::More(text) } else { Report::Did(text) })
+}
+
+async fn heartbeats_due(work: Work) -> anyhow::Result<Report> {
+    let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
+    if !work.store.read_reserved(move |tx| heartbeats::is_due(tx, now)).await? {
+        return Ok(Report::Idle);
+    }
+    let write = move |tx: &WriteTx<'_>| heartbeats::pass(tx, &incidents, now, DUE_ROWS);
+    let did = work.store.write("heartbeats.due", write).await?;
+    let text = format!("{} late, {} down", did.late, did.down);
+    Ok(match (did.more, did.late + did.down) {
+        (true, _) => Report::More(text),
+        (false, 0) => Report::Idle,
+        (false, _) => Report::Did(text),
+    })
 }
 
 async fn deliver(work: Work) -> anyhow::Result<Report> {

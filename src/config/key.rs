@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use toml::Value;
 
 use super::{
-    alerts, http, incidents, ingest, issues, limits, log, outbound, probes, retention, server, slack, smtp,
+    alerts, heartbeats, http, incidents, ingest, issues, limits, log, outbound, probes, retention, server,
+    slack, smtp,
 };
 
 /// One thing that can be configured.
@@ -52,6 +53,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         ingest::KEYS,
         issues::KEYS,
         probes::KEYS,
+        heartbeats::KEYS,
         incidents::KEYS,
         retention::KEYS,
         limits::KEYS,

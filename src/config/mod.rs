@@ -6,6 +6,7 @@
 
 mod alerts;
 mod folder;
+mod heartbeats;
 mod http;
 mod incidents;
 mod ingest;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 
 pub use alerts::{Alerts, SlackTarget, WebhookTarget};
 pub use folder::{Folder, FolderReason, SYSTEM_FILE};
+pub use heartbeats::Heartbeats;
 pub use http::{Http, Network};
 pub use incidents::Incidents;
 pub use ingest::Ingest;
@@ -74,6 +76,7 @@ pub struct Config {
     pub ingest: Ingest,
     pub issues: Issues,
     pub probes: Probes,
+    pub heartbeats: Heartbeats,
     pub incidents: Incidents,
     pub retention: Retention,
     pub limits: Limits,
@@ -166,6 +169,7 @@ impl Config {
         let ingest = ingest::check(values, problems);
         let issues = issues::check(values, problems);
         let probes = probes::check(values, problems);
+        let heartbeats = heartbeats::check(values, problems);
         let incidents = incidents::check(values, problems);
         let retention = retention::check(values, problems);
         let limits = limits::check(values, problems);
@@ -180,6 +184,7 @@ impl Config {
             ingest: ingest?,
             issues: issues?,
             probes: probes?,
+            heartbeats: heartbeats?,
             incidents: incidents?,
             retention: retention?,
             limits: limits?,

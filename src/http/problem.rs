@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::body::Unread;
 use crate::accounts;
 use crate::accounts::access::Denial;
+use crate::heartbeats::save;
 use crate::incidents;
 use crate::store;
 
@@ -237,6 +238,22 @@ impl From<incidents::Error> for Problem {
             | incidents::Error::LastWitness
             | incidents::Error::OwnedElsewhere(_)
             | incidents::Error::NameTaken => Self::new(StatusCode::CONFLICT, text),
+        }
+    }
+}
+
+impl From<save::Error> for Problem {
+    fn from(error: save::Error) -> Self {
+        let text = sentence(&error.to_string());
+        match error {
+            save::Error::Store(error) => error.into(),
+            save::Error::Accounts(error) => error.into(),
+            save::Error::Incidents(error) => error.into(),
+            save::Error::NotFound => Self::new(StatusCode::NOT_FOUND, text),
+            save::Error::Line(_) => Self::bad_request(text),
+            save::Error::OwnedByFile | save::Error::SlugTaken(_) | save::Error::TooMany => {
+                Self::new(StatusCode::CONFLICT, text)
+            }
         }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::dial::Reach;
 use super::lag::Observed;
 use super::question::{Asker, Question};
+use super::reach::Reach;
 use super::run::{Loop, Parts, Settings, run_of};
 use super::subject::written;
 use crate::config::Network;

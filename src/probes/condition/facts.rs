@@ -1,7 +1,7 @@
 //! What a probe saw, as conditions ask for it.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 
@@ -21,7 +21,7 @@ pub struct Facts {
 #[derive(Debug)]
 pub struct Tree {
     text: String,
-    json: OnceCell<Option<Json>>,
+    json: OnceLock<Option<Json>>,
     /// It never was a text: only what it holds can be counted.
     is_data: bool,
 }
@@ -29,11 +29,11 @@ pub struct Tree {
 impl Tree {
     /// What was answered. It is read as JSON when a condition first asks for something below it.
     pub const fn of_text(text: String) -> Self {
-        Self { text, json: OnceCell::new(), is_data: false }
+        Self { text, json: OnceLock::new(), is_data: false }
     }
 
     pub fn of_json(json: Json) -> Self {
-        Self { text: json.to_string(), json: OnceCell::from(Some(json)), is_data: true }
+        Self { text: json.to_string(), json: OnceLock::from(Some(json)), is_data: true }
     }
 
     pub fn as_str(&self) -> &str {
