@@ -17,6 +17,7 @@ use crate::base::{Clock, Entropy};
 use crate::config::{self, BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
+use crate::health::services::{Services, Snapshot, SnapshotHolder};
 use crate::heartbeats::{Addresses, PingRecord};
 use crate::http::doubles::Doubles;
 use crate::http::drain::Door;
@@ -24,6 +25,7 @@ use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
 use crate::http::{AppState, server};
+use crate::incidents::maintenance::CoversNow;
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
 use crate::issues;
 use crate::issues::ids::RecentIds;
@@ -37,6 +39,7 @@ use crate::notify::verdict::DeliveryPolicy;
 use crate::notify::worker::Worker;
 use crate::outbound;
 use crate::prober;
+use crate::probes::Board;
 use crate::resilience::Limiter;
 use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
@@ -97,10 +100,15 @@ impl App {
         let (registry, observed) = observe()?;
         let sight = prober::Sight::new(store.clone(), clock.clone(), Arc::clone(&incidents));
         sight.wake().await?;
-        let (prober, asking) = probing::prober((&store, &clock), &config, (&incidents, &sealer), &registry)?;
+        let covers = CoversNow::default();
+        let (prober, asking) =
+            probing::prober((&store, &clock), &config, (&incidents, &sealer), &registry, covers.clone())?;
         let base_url = base_url(&config);
         let refusals = Arc::new(Refusals::default());
         let own = Arc::new(OwnHealth::default());
+        let services =
+            Arc::new(Services { incidents: Arc::clone(&incidents), probes: prober.probes.clone() });
+        let watched = watch_services(&store, &clock, prober.board.clone()).await?;
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),
@@ -119,6 +127,10 @@ impl App {
             retention: config.retention,
             sight,
             watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
+            services: Arc::clone(&services),
+            board: prober.board.clone(),
+            covers,
+            watched: watched.clone(),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {
@@ -142,6 +154,8 @@ impl App {
             tools,
             refusals,
             own,
+            services,
+            watched,
             registry,
             observed,
             link_key: outbox.links.key,
@@ -230,6 +244,13 @@ fn watch(
         before: Arc::default(),
         unraised: Arc::default(),
     }
+}
+
+/// How the services were before this start, so that nobody is told of none.
+async fn watch_services(store: &Store, clock: &Clock, board: Board) -> Result<SnapshotHolder, store::Error> {
+    let (now, watched) = (clock.now(), SnapshotHolder::default());
+    watched.set(store.read_reserved(move |tx| Snapshot::read(tx, now, &board)).await?);
+    Ok(watched)
 }
 
 fn observe() -> Result<(Registry, Observed), RegistryError> {

@@ -8,6 +8,7 @@ use crate::base::seal::Sealer;
 use crate::config::Config;
 use crate::engine::{Report, Schedule, Task, Wake};
 use crate::incidents::Incidents;
+use crate::incidents::maintenance::CoversNow;
 use crate::prober::{Asker, Loop, Observed, Prober, Settings, Sight, Trust};
 use crate::probes::Probes;
 use crate::store::Store;
@@ -19,6 +20,7 @@ pub(super) fn prober(
     config: &Config,
     (incidents, sealer): (&Arc<Incidents>, &Sealer),
     registry: &Registry,
+    covers: CoversNow,
 ) -> Result<(Prober, Loop), BuildError> {
     let authorities = read_others(config)?;
     let trust =
@@ -29,7 +31,7 @@ pub(super) fn prober(
         concurrency: config.probes.concurrency,
         private_targets: config.probes.private_targets.clone().into(),
         canaries: config.probes.canaries.clone().into(),
-        covers: Arc::new(|_, _| false),
+        covers: Arc::new(move |project, key| covers.covers(project, key)),
     };
     Ok(Prober::new(store, asker, probes, Observed::register(registry)?, settings))
 }

@@ -10,17 +10,20 @@ use crate::accounts::{links, sessions};
 use crate::base::{Clock, Timestamp};
 use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
+use crate::health::services::{self, Services, Snapshot, SnapshotHolder};
 use crate::heartbeats::{self, HEARTBEATS};
 use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
+use crate::incidents::maintenance::CoversNow;
 use crate::incidents::windows::Looked;
-use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
+use crate::incidents::{DELIVERIES, INCIDENTS, Incidents, MAINTENANCE, maintenance};
 use crate::issues::error_rate::expire_rates;
 use crate::issues::ids::{Merge, RecentIds};
 use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
 use crate::prober::Sight;
+use crate::probes::{self, Board};
 use crate::store::{Error, GROWN, Store, WriteTx};
 
 /// What tasks work with.
@@ -33,6 +36,10 @@ pub(super) struct Work {
     pub(super) refusals: Arc<Refusals>,
     pub(super) retention: Retention,
     pub(super) outbox: Outbox,
+    pub(super) covers: CoversNow,
+    pub(super) services: Arc<Services>,
+    pub(super) board: Board,
+    pub(super) watched: SnapshotHolder,
     pub(super) watch: Watch,
     pub(super) sight: Sight,
 }
@@ -49,6 +56,8 @@ impl Work {
 const EXPIRE_ROWS: u32 = 100;
 /// Heartbeats that one step of `heartbeats.due` looks at; each may open an incident.
 const DUE_ROWS: u32 = 100;
+/// Occurrences that one run begins: each becomes up to 50 silences.
+const MAINTENANCE_ROWS: u32 = 10;
 
 pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
     let every = |seconds| Schedule::Every(Duration::from_secs(seconds));
@@ -65,6 +74,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             |work| Box::pin(expire(work)),
         ),
         task(
+            "incidents.maintenance",
+            "Begins and ends planned work",
+            every(1),
+            Wake::OnCommit(MAINTENANCE),
+            |work| Box::pin(maintenance(work)),
+        ),
+        task(
             "notify.deliver",
             "Sends the messages that are due",
             every(2),
@@ -72,6 +88,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             |work| Box::pin(deliver(work)),
         ),
         channel_tests(work.clone()),
+        task(
+            "health.services",
+            "Judges the services, and rings for those that need only some of their members",
+            every(2),
+            Wake::OnCommit(probes::STATES),
+            |work| Box::pin(services(work)),
+        ),
         task(
             "rules.windows",
             "Notices that an error rate or the number of slow queries fell again",
@@ -153,6 +176,36 @@ async fn heartbeats_due(work: Work) -> anyhow::Result<Report> {
         (true, _) => Report::More(text),
         (false, 0) => Report::Idle,
         (false, _) => Report::Did(text),
+    })
+}
+
+async fn maintenance(work: Work) -> anyhow::Result<Report> {
+    let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
+    if !work.store.read_reserved(move |tx| maintenance::is_due(tx, now)).await? {
+        work.covers.set(work.store.read_reserved(move |tx| maintenance::covers(tx, now)).await?);
+        return Ok(Report::Idle);
+    }
+    let keep = move |tx: &WriteTx<'_>| incidents.keep_maintenance(tx, now, MAINTENANCE_ROWS);
+    let kept = work.store.write("incidents.maintenance", keep).await?;
+    work.covers.set(work.store.read_reserved(move |tx| maintenance::covers(tx, now)).await?);
+    let text = format!("{} begun, {} over", kept.begun, kept.over);
+    Ok(if kept.more { Report::More(text) } else { Report::Did(text) })
+}
+
+async fn services(work: Work) -> anyhow::Result<Report> {
+    let (now, services) = (work.clock.now(), Arc::clone(&work.services));
+    let look = Arc::clone(&services);
+    let kept = if work.store.read_reserved(move |tx| look.is_due(tx, now)).await? {
+        work.store.write("health.services", move |tx| services.keep(tx, now)).await?
+    } else {
+        services::Kept::default()
+    };
+    let board = work.board.clone();
+    work.watched.set(work.store.read_reserved(move |tx| Snapshot::read(tx, now, &board)).await?);
+    Ok(if kept == services::Kept::default() {
+        Report::Idle
+    } else {
+        Report::Did(format!("{} changed, {} rang or ended", kept.changed, kept.rung))
     })
 }
 
