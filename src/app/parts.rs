@@ -337,7 +337,8 @@ fn link_maker(base_url: &BaseUrl, sealing_key: &[u8; 32]) -> Result<LinkMaker, B
     Ok(LinkMaker { base_url, key: derive_key(sealing_key, b"acknowledge links") })
 }
 
-fn policy(config: &Config) -> Policy {
+/// How long things may take before they mean something else, as configured.
+pub fn policy(config: &Config) -> Policy {
     Policy {
         join_within: config.incidents.join_within,
         hold: config.incidents.hold,

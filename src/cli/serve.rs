@@ -17,11 +17,13 @@ use crate::config::{Loaded, Mode};
 use crate::health::own::status_line;
 use crate::http::AppState;
 use crate::http::drain::Door;
+use crate::incidents::Incidents;
 use crate::lifecycle::control::{self, ControlSocket, Desk, Health, Live, StatusOf, StatusReport};
 use crate::lifecycle::{
     Ended, InheritedSockets, Lifecycle, Proof, ServiceManager, Signals, StopReason, prepare_folder,
     sealing_key, watch,
 };
+use crate::manifest::Means;
 use crate::store::{Error, FolderLock, Store};
 use crate::telemetry::{self, Destination, Format, Logging};
 
@@ -190,6 +192,11 @@ fn desk(app: &App, door: SocketAddr) -> Desk {
         clock: state.clock.clone(),
         entropy: state.entropy.clone(),
         base_url: state.base_url.clone(),
+        means: Ok(Means {
+            incidents: Incidents::clone(&state.incidents),
+            entropy: state.entropy.clone(),
+            sealer: state.sealer.clone(),
+        }),
         live: Some(live),
     }
 }

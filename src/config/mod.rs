@@ -37,6 +37,7 @@ pub use limits::Limits;
 pub use log::Log;
 pub use outbound::Outbound;
 pub use problem::{Invalid, Problem};
+pub use reference::Reference;
 pub use retention::Retention;
 pub use server::{BaseUrl, FirstOwner, Mode, Server};
 pub use slack::Slack;

@@ -221,6 +221,7 @@ impl From<accounts::Error> for Problem {
             | accounts::Error::UnknownKey
             | accounts::Error::UnknownToken
             | accounts::Error::UnknownSession => Self::new(StatusCode::NOT_FOUND, text),
+            accounts::Error::OwnedByFile => Self::new(StatusCode::CONFLICT, text),
             _ => Self::bad_request(text),
         }
     }
@@ -236,6 +237,7 @@ impl From<incidents::Error> for Problem {
             incidents::Error::Over
             | incidents::Error::LastWitness
             | incidents::Error::OwnedElsewhere(_)
+            | incidents::Error::NamedInFile
             | incidents::Error::NameTaken => Self::new(StatusCode::CONFLICT, text),
         }
     }

@@ -32,6 +32,7 @@ pub mod channels;
 pub mod deliveries;
 pub mod digest;
 mod fallback;
+pub mod from_files;
 mod outbox;
 pub mod put_off;
 mod refusals;
@@ -87,6 +88,8 @@ pub enum Error {
     LastWitness,
     #[error("this channel comes from the {0} and is changed there")]
     OwnedElsewhere(&'static str),
+    #[error("a file of the configuration names this: change it there and run `tocsin apply`")]
+    NamedInFile,
     #[error("another channel already has this name")]
     NameTaken,
     #[error(transparent)]
