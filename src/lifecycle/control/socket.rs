@@ -280,7 +280,7 @@ mod tests {
         let stop = CancellationToken::new();
         let mut server = JoinSet::new();
         server.spawn(socket.serve(stop.clone(), reply));
-        let endless = vec![b'x'; 300 * 1024];
+        let endless = vec![b'x'; usize::try_from(LINE_BYTES_MAX).unwrap() + 1];
         for (sent, expected) in [(&b"{}\n"[..], "another version"), (&endless, "one line of at most")] {
             let mut stream = UnixStream::connect(folder.path().join(NAME)).await.unwrap();
             // The server may close before it has read all of it.
