@@ -50,7 +50,7 @@ pub enum Error {
     LinkSpent,
     #[error("this user is disabled: an owner can enable it again")]
     UserDisabled,
-    #[error("a file of the configuration names this: change it there and run `tocsin apply`")]
+    #[error("a file names this, and it is changed there: edit the file and run `tocsin apply`")]
     OwnedByFile,
     #[error("several active keys of this project are labelled {0}: rename or revoke all but one first")]
     LabelTwice(String),

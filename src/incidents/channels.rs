@@ -366,6 +366,6 @@ fn owned_by_page(tx: &ReadTx<'_>, id: ChannelId) -> Result<(), Error> {
     match find(tx, id)?.ok_or(Error::NotFound("channel"))?.owner {
         ChannelOwner::Page => Ok(()),
         ChannelOwner::Environment => Err(Error::OwnedElsewhere("environment")),
-        ChannelOwner::File => Err(Error::NamedInFile),
+        ChannelOwner::File => Err(Error::OwnedByFile),
     }
 }

@@ -81,7 +81,7 @@ pub fn list_rules(tx: &ReadTx<'_>) -> Result<Vec<StoredRule>, store::Error> {
                     window: window_s.map(|secs| std::time::Duration::from_secs(u64::from(secs))),
                     params,
                 },
-                owner: row.get_ref(7)?.as_str()?.parse().unwrap_or_default(),
+                owner: rows::word(row, 7, Owner::parse)?,
             }))
         },
     )?;

@@ -218,7 +218,7 @@ pub fn effective(tx: &ReadTx<'_>, project: Option<ProjectId>) -> Result<RuleSet,
                 threshold: row.get(4)?,
                 window: window_s.map(|secs| Duration::from_secs(u64::from(secs))),
                 params: serde_json::from_value(rows::json(row, 6)?).unwrap_or_default(),
-                owner: row.get_ref(7)?.as_str()?.parse().unwrap_or_default(),
+                owner: rows::word(row, 7, Owner::parse)?,
             }))
         },
     )?;
@@ -242,7 +242,7 @@ pub fn window_words(window: Duration) -> String {
 /// Stores a rule for a project, or with `None` for every project.
 ///
 /// # Errors
-/// [`Error::Invalid`] names the field that cannot be; [`Error::NamedInFile`].
+/// [`Error::Invalid`] names the field that cannot be; [`Error::OwnedByFile`].
 pub fn change(
     tx: &WriteTx<'_>,
     now: Timestamp,
@@ -290,7 +290,7 @@ pub(super) fn write(
 /// Forgets a stored rule, so that the one below it holds again.
 ///
 /// # Errors
-/// [`Error::NamedInFile`].
+/// [`Error::OwnedByFile`].
 pub fn reset(tx: &WriteTx<'_>, project: Option<ProjectId>, kind: RuleKind) -> Result<(), Error> {
     refuse_of_file(tx, project, kind)?;
     forget(tx, project, kind)
@@ -303,7 +303,7 @@ fn refuse_of_file(tx: &ReadTx<'_>, project: Option<ProjectId>, kind: RuleKind) -
         |row| row.get::<_, String>(0),
     )?;
     match owner.and_then(|owner| owner.parse().ok()) {
-        Some(Owner::File) => Err(Error::NamedInFile),
+        Some(Owner::File) => Err(Error::OwnedByFile),
         Some(Owner::Page) | None => Ok(()),
     }
 }

@@ -340,7 +340,7 @@ fn what_a_file_names_is_changed_nowhere_else() {
         assert!(matches!(refused, Err(accounts::Error::OwnedByFile)), "{refused:?}");
     }
     for refused in of_incidents {
-        assert!(matches!(refused, Err(incidents::Error::NamedInFile)), "{refused:?}");
+        assert!(matches!(refused, Err(incidents::Error::OwnedByFile)), "{refused:?}");
     }
 }
 

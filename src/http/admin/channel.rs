@@ -240,7 +240,7 @@ pub(super) async fn update(
     match channel.owner {
         ChannelOwner::Page => {}
         ChannelOwner::Environment => return Err(incidents::Error::OwnedElsewhere("configuration").into()),
-        ChannelOwner::File => return Err(incidents::Error::NamedInFile.into()),
+        ChannelOwner::File => return Err(incidents::Error::OwnedByFile.into()),
     }
     let seen = form.text("seen");
     if !seen.is_empty() && seen != version(&channel) {
