@@ -17,7 +17,6 @@ use crate::config::{Loaded, Mode};
 use crate::health::own::status_line;
 use crate::http::AppState;
 use crate::http::drain::Door;
-use crate::incidents::Incidents;
 use crate::lifecycle::control::{self, ControlSocket, Desk, Health, Live, StatusOf, StatusReport};
 use crate::lifecycle::{
     Ended, InheritedSockets, Lifecycle, Proof, ServiceManager, Signals, StopReason, prepare_folder,
@@ -193,7 +192,7 @@ fn desk(app: &App, door: SocketAddr) -> Desk {
         entropy: state.entropy.clone(),
         base_url: state.base_url.clone(),
         means: Ok(Means {
-            incidents: Incidents::clone(&state.incidents),
+            incidents: Arc::clone(&state.incidents),
             entropy: state.entropy.clone(),
             sealer: state.sealer.clone(),
         }),

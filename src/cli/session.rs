@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use rustix::fs::Mode;
@@ -107,7 +108,7 @@ impl Drop for Here {
 fn means(folder: &Path, entropy: &Entropy, policy: Policy) -> Result<Means, String> {
     let key = sealing_key(folder, entropy).map_err(|error| error.to_string())?;
     let incidents = Incidents { policy, entropy: entropy.clone() };
-    Ok(Means { incidents, entropy: entropy.clone(), sealer: Sealer::new(&key) })
+    Ok(Means { incidents: Arc::new(incidents), entropy: entropy.clone(), sealer: Sealer::new(&key) })
 }
 
 fn carry_out_here(folder: &Path, loaded: &Loaded, command: Command) -> anyhow::Result<Answer> {

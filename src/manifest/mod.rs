@@ -9,6 +9,7 @@ mod apply;
 mod entries;
 mod export;
 pub mod files;
+mod order;
 mod plan;
 mod problem;
 mod reader;
@@ -26,6 +27,8 @@ pub use plan::{Change, FieldChange, Left, Plan, What};
 pub use problem::Problem;
 pub use tree::Manifest;
 
+use std::sync::Arc;
+
 use crate::base::Entropy;
 use crate::base::seal::Sealer;
 use crate::incidents::Incidents;
@@ -33,7 +36,7 @@ use crate::incidents::Incidents;
 /// What saving needs beside the transaction.
 #[derive(Clone, Debug)]
 pub struct Means {
-    pub incidents: Incidents,
+    pub incidents: Arc<Incidents>,
     pub entropy: Entropy,
     pub sealer: Sealer,
 }

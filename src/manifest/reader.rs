@@ -60,8 +60,11 @@ fn culprit<T>(
             Err(other) => other != error,
         }
     };
+    // Without its kind everything is another thing: that is looked at last.
+    let rest =
+        || fields.keys().filter(|name| *name != "kind").chain(fields.keys().filter(|name| *name == "kind"));
     let named = unknown(error).and_then(|(name, _)| fields.keys().find(|field| *field == name));
-    named.filter(is_it).or_else(|| fields.keys().find(is_it)).cloned()
+    named.filter(is_it).or_else(|| rest().find(is_it)).cloned()
 }
 
 fn told(entry: &Entry, culprit: Option<&str>, error: &str) -> Problem {
@@ -78,7 +81,11 @@ fn told(entry: &Entry, culprit: Option<&str>, error: &str) -> Problem {
             };
             entry.problem(&path, format!("{before}{}", unknown_words(name, &known)))
         }
-        None => entry.problem(field, format!("{field}: {}", words(error))),
+        None => {
+            let words = words(error);
+            let text = if words.starts_with(field) { words } else { format!("{field}: {words}") };
+            entry.problem(field, text)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::files::{Document, Source};
+use super::order;
 use super::problem::Problem;
 use super::sections::{self, Draft, SECTIONS, Section, Shape};
 use crate::base::nearest::nearest;
@@ -72,6 +73,8 @@ impl Manifest {
         }
         // Stable: within a section it goes by files and lines.
         wishes.sort_by_key(|wish| sections::rank(wish.section));
+        let wishes = order::by_dependency(wishes, &mut problems);
+        refuse_twins(&wishes, &mut problems);
         (Self { wishes }, problems)
     }
 
@@ -110,6 +113,18 @@ impl Entry {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Two entries with keys of their own can mean one thing.
+fn refuse_twins(wishes: &[Wish], problems: &mut Vec<Problem>) {
+    let mut known: BTreeMap<(&str, String), &Entry> = BTreeMap::new();
+    for wish in wishes {
+        let key = wish.key();
+        let called = wish.section.called(&key);
+        if let Some(first) = known.insert((wish.section.name, key), &wish.entry) {
+            problems.push(wish.entry.problem("", format!("{called} is named twice: at {} too", first.place)));
+        }
     }
 }
 

@@ -205,6 +205,7 @@ fn stored(tx: &ReadTx<'_>, means: &Means) -> Result<Vec<Stored>, Fault> {
             let secrets = opened(means, channel);
             Stored {
                 key: channel.name.clone(),
+                entry_key: None,
                 of_file: channel.owner == ChannelOwner::File,
                 table: fields,
                 secrets: secrets.into_iter().map(|(name, secret)| (name, Secret::new(secret))).collect(),

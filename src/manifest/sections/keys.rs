@@ -105,6 +105,7 @@ fn row(full: String, key: &Key) -> Stored {
     let allow_critical = Some(Value::Bool(true)).filter(|_| *allow_critical);
     Stored {
         key: full,
+        entry_key: None,
         of_file: key.owner == Owner::File,
         table: table(json!({
             "kind": kind,

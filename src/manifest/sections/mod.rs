@@ -2,7 +2,10 @@
 //! an entry, and saves and removes through its domain's functions.
 
 mod channels;
+mod heartbeats;
 mod keys;
+mod maintenance;
+mod probes;
 mod projects;
 mod rules;
 
@@ -13,6 +16,7 @@ use serde_json::{Map, Value};
 use super::Means;
 use super::plan::What;
 use super::problem::Problem;
+use super::reader::unknown;
 use super::tree::Entry;
 use crate::accounts::projects::{Project, ProjectRef, find_visible};
 use crate::accounts::{self, By, Slug, Visible};
@@ -21,8 +25,15 @@ use crate::incidents;
 use crate::store::{self, ReadTx, WriteTx};
 
 /// Every section, in the order in which it is saved: what others name comes first.
-pub(super) static SECTIONS: &[Section] =
-    &[channels::SECTION, projects::SECTION, keys::SECTION, rules::SECTION];
+pub(super) static SECTIONS: &[Section] = &[
+    channels::SECTION,
+    projects::SECTION,
+    keys::SECTION,
+    rules::SECTION,
+    probes::SECTION,
+    heartbeats::SECTION,
+    maintenance::SECTION,
+];
 
 /// One kind of thing that files can name.
 pub(super) struct Section {
@@ -63,6 +74,11 @@ pub(super) trait Draft: Send + Sync {
     fn stored_key(&self) -> Option<String> {
         None
     }
+
+    /// Keys of the same section that must be saved before it.
+    fn after(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// What saving works with.
@@ -78,6 +94,8 @@ pub(super) struct Work<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) key: String,
+    /// Of its entry in a file, where that is another.
+    pub(super) entry_key: Option<String>,
     /// Files have the say over it.
     pub(super) of_file: bool,
     /// Whole, so that comparing two tells what changed.
@@ -118,7 +136,7 @@ impl super::tree::Wish {
 impl Stored {
     /// The key of its entry in a file.
     pub(super) fn export_key(&self) -> &str {
-        &self.key
+        self.entry_key.as_deref().unwrap_or(&self.key)
     }
 }
 
@@ -188,6 +206,13 @@ fn project_named(tx: &ReadTx<'_>, slug: &str) -> Result<Project, Fault> {
 fn slugs(tx: &ReadTx<'_>) -> Result<BTreeMap<ProjectId, String>, Fault> {
     let all = accounts::projects::list(tx, &Visible::All)?;
     Ok(all.into_iter().map(|project| (project.id, project.slug.to_string())).collect())
+}
+
+/// serde's words on an unknown field, with the fields that somebody else would have taken.
+fn known_first(error: &str, known: &[&str]) -> String {
+    let Some((name, others)) = unknown(error) else { return error.to_owned() };
+    let all: Vec<String> = known.iter().copied().chain(others).map(|name| format!("`{name}`")).collect();
+    format!("unknown field `{name}`, expected one of {}", all.join(", "))
 }
 
 /// What the value is in the words of an entry; an object without what is null.

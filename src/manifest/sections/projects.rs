@@ -111,6 +111,7 @@ fn stored(tx: &ReadTx<'_>, _: &Means) -> Result<Vec<Stored>, Fault> {
         let names = Some(names).filter(|names| !names.is_empty());
         stored.push(Stored {
             key: project.slug.to_string(),
+            entry_key: None,
             of_file: project.owner == Owner::File,
             table: table(json!({ "name": project.name, "channels": names })),
             secrets: std::collections::BTreeMap::new(),

@@ -154,6 +154,7 @@ fn row(key: String, rule: &StoredRule) -> Stored {
     let about_issues = matches!(rule.kind, RuleKind::NewIssue | RuleKind::Regression);
     Stored {
         key,
+        entry_key: None,
         of_file: rule.owner == Owner::File,
         table: table(json!({
             "enabled": enabled,

@@ -16,6 +16,8 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const PASSWORD: &str = "correct-horse-battery";
 const HOOK: &str = "https://hooks.slack.com/services/T0/B0/XyZzY";
 
+mod health;
+
 const SHOP: &str = r##"
 [projects.shop]
 name = "Shop"
@@ -62,7 +64,7 @@ impl House {
         let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
         let entropy = Entropy::seeded(1);
         let means = Means {
-            incidents: Incidents { policy: Policy::default(), entropy: entropy.clone() },
+            incidents: Arc::new(Incidents { policy: Policy::default(), entropy: entropy.clone() }),
             entropy,
             sealer: Sealer::new(&[7; 32]),
         };
