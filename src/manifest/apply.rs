@@ -186,10 +186,10 @@ fn left<'a>(work: &Work<'_>, gone: impl Iterator<Item = &'a (usize, String)>) ->
 
 /// The line of the audit log, where the domain writes none itself.
 fn write_down(work: &Work<'_>, change: &Change, manifest: &Manifest) -> Result<(), Stop> {
-    let wish =
-        manifest.wishes.iter().find(|wish| wish.section.word == change.section && wish.key() == change.key);
     let section = SECTIONS.iter().find(|section| section.word == change.section);
     let Some(section) = section.filter(|section| !section.audits_itself) else { return Ok(()) };
+    let mut of_section = manifest.wishes.iter().filter(|wish| wish.section.name == section.name);
+    let wish = of_section.find(|wish| wish.key() == change.key);
     let fields: Vec<Value> = change.fields.iter().map(|field| field.to_string().into()).collect();
     let place = wish.map(|wish| wish.entry.place.to_string());
     let detail = json!({ "file": place, "changes": fields });

@@ -45,8 +45,7 @@ const SECRETS_MAX: usize = 20_000;
 pub fn read(path: &Path, environment: &Environment) -> Result<Document, Vec<Problem>> {
     let mut document = Document { files: read_files(path)?, secrets: BTreeMap::new() };
     let mut problems = Vec::new();
-    // What is wrong in the files is told with everything else, by whoever knows all of it.
-    let (manifest, _) = Manifest::read(&document);
+    let (manifest, told) = Manifest::read(&document);
     for (place, reference) in manifest.references() {
         if document.secrets.contains_key(reference) {
             continue;
@@ -60,7 +59,12 @@ pub fn read(path: &Path, environment: &Environment) -> Result<Document, Vec<Prob
             Err(why) => problems.push(Problem::new(place, format!("{reference}: {why}"))),
         }
     }
-    if problems.is_empty() { Ok(document) } else { Err(Problem::first(problems)) }
+    if problems.is_empty() {
+        // What else is wrong is told by whoever knows what is stored.
+        return Ok(document);
+    }
+    problems.extend(told);
+    Err(Problem::first(problems))
 }
 
 fn read_files(path: &Path) -> Result<Vec<Source>, Vec<Problem>> {

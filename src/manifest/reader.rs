@@ -8,6 +8,11 @@ use super::tree::Entry;
 use crate::base::nearest::nearest;
 use crate::base::text::clip;
 
+/// Whoever has this many to mend in one entry mends some and asks again.
+const TOLD_MAX: usize = 20;
+/// Several times what the largest has. Finding who is at fault takes a look at each.
+const FIELDS_MAX: usize = 200;
+
 /// The entry as a `T`, which must refuse fields that it does not know.
 pub(super) fn read<T: DeserializeOwned>(entry: &Entry, problems: &mut Vec<Problem>) -> Option<T> {
     read_with(entry, problems, |fields| {
@@ -22,9 +27,13 @@ pub(super) fn read_with<T>(
     problems: &mut Vec<Problem>,
     understand: impl Fn(&Map<String, Value>) -> Result<T, String>,
 ) -> Option<T> {
+    if entry.fields.len() > FIELDS_MAX {
+        problems.push(entry.problem("", format!("at most {FIELDS_MAX} keys")));
+        return None;
+    }
     let (mut fields, mut is_whole) = (entry.fields.clone(), true);
     // Each round takes one field away.
-    loop {
+    for _ in 0..TOLD_MAX {
         let error = match understand(&fields) {
             Ok(read) => return is_whole.then_some(read),
             Err(error) => error,
@@ -41,6 +50,7 @@ pub(super) fn read_with<T>(
             None => return None,
         }
     }
+    None
 }
 
 /// The field without which it fails otherwise, or not at all.

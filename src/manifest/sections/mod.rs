@@ -8,6 +8,7 @@ mod maintenance;
 mod probes;
 mod projects;
 mod rules;
+mod services;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ pub(super) static SECTIONS: &[Section] = &[
     rules::SECTION,
     probes::SECTION,
     heartbeats::SECTION,
+    services::SECTION,
     maintenance::SECTION,
 ];
 

@@ -172,7 +172,7 @@ fn mistakes_in_what_is_watched_are_told_at_their_lines() {
 fn what_rests_on_something_wrong_is_not_told_as_well() {
     let house = House::open();
     let told = house.wrong(&WATCHED.replace("port = 443", "port = \"https\""));
-    assert_eq!(told, ["tocsin.toml:24: port: takes a whole number; found text"]);
+    assert_eq!(told, ["tocsin.toml:22: port: takes a whole number; found text"]);
 }
 
 #[test]
@@ -206,6 +206,48 @@ fn a_thousand_probes_are_carried_out_in_one_write_in_any_order() {
     }
     assert_eq!(house.apply(&text).count(What::Created), 1001);
     assert_eq!(lines(&house.apply(&text)), ["= 1001 unchanged"]);
+}
+
+#[test]
+fn the_example_that_is_shipped_is_applied_to_a_fresh_store() {
+    let text = include_str!("../../../packaging/examples/shop.toml");
+    let mut document = document(&[("shop.toml", text)]);
+    let (manifest, problems) = Manifest::read(&document);
+    assert_eq!(problems, []);
+    let named: Vec<String> = manifest.references().map(|(_, reference)| reference.to_owned()).collect();
+    document.secrets.extend(named.into_iter().map(|reference| (reference, Secret::new("a-secret"))));
+    let house = House::open();
+    let plan = house.run_all(document.clone(), How::default()).unwrap();
+    for service in ["database", "storage", "ai_providers", "payment", "email", "cache"] {
+        let is_made = plan.changes.iter().any(|change| change.section == "service" && change.key == service);
+        assert!(is_made, "{plan}");
+    }
+    assert!(house.run_all(document, How::default()).unwrap().is_empty());
+    let exported = house.export(None);
+    assert!(house.apply(&exported).is_empty(), "{exported}");
+}
+
+#[test]
+fn mistakes_in_services_are_told_at_their_lines() {
+    let before = "[projects.shop]\nname = \"Shop\"\n[probes.a]\nproject = \"shop\"\nkind = \"push\"\n\
+                  [services.s]\nproject = \"shop\"\n";
+    let table = [
+        ("", "6: members is missing"),
+        ("members = [\"b\"]", "8: service s: members: there is no probe “b” in this project"),
+        ("members = [\"a\"]\nneeds = \"some\"", "9: needs: takes one of all, any, quorum"),
+        ("members = [\"a\"]\nneeds = \"quorum\"", "9: quorum is missing"),
+        (
+            "members = [\"a\"]\nquorum = 3",
+            "9: service s: needs: a quorum is 1 to the number of members, which is 1",
+        ),
+        ("members = [\"a\"]\nneeds = \"any\"\nquorum = 1", "10: quorum: only where"),
+    ];
+    let house = House::open();
+    for (text, wanted) in table {
+        let told = house.wrong(&format!("{before}{text}"));
+        assert!(told[0].starts_with(&format!("tocsin.toml:{wanted}")), "{text}\n{told:#?}");
+        assert_eq!(told.len(), 1, "{text}\n{told:#?}");
+    }
 }
 
 /// A probe of a file, with whatever of it may be left out.
