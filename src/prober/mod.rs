@@ -9,6 +9,15 @@ mod trust;
 
 mod tls;
 
+mod lines;
+mod redis;
+mod smtp;
+
+mod postgres;
+mod s3;
+
+mod host;
+
 pub use dial::Reach;
 pub use question::{Asker, Question};
 pub use trust::Trust;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::dial::Reach;
-use super::tls;
 use super::trust::Trust;
+use super::{host, postgres, redis, s3, smtp, tls};
 use crate::base::text::clip;
 use crate::base::{Clock, Timestamp};
 use crate::probes::condition::Facts;
 use crate::probes::seen::{BODY_CHARS_MAX, Failed, LINES_MAX, Phase, Phases, Sample, Seen};
+use crate::probes::target::Machine;
 use crate::probes::{Secrets, Target};
 
 /// What everybody who asks needs. Cheap to clone.
@@ -45,6 +46,8 @@ pub(super) struct Looking {
 pub(super) struct With<'q> {
     pub(super) trust: &'q Trust,
     pub(super) reach: &'q Reach,
+    /// The time limit of the whole question; whoever asks need not keep it.
+    pub(super) timeout: Duration,
 }
 
 impl Looking {
@@ -56,6 +59,11 @@ impl Looking {
             sample: Sample::default(),
             phase: Phase::Setup,
         }
+    }
+
+    /// What went wrong in the phase that is under way; whoever could say so was reached.
+    pub(super) fn failed(&self, reason: impl Into<String>) -> Failed {
+        Failed { phase: self.phase, reason: reason.into(), may_be_ours: false }
     }
 }
 
@@ -88,9 +96,17 @@ impl Asker {
         question: &Question,
         looking: &mut Looking,
     ) -> Result<(), Failed> {
-        let with = With { trust: &self.trust, reach: &question.reach };
+        let with = With { trust: &self.trust, reach: &question.reach, timeout: question.timeout };
         match target {
             Target::Tls(target) => tls::ask(target, with, looking).await,
+            Target::Smtp(target) => smtp::ask(target, with, looking).await,
+            Target::S3(target) => s3::ask(target, with, looking).await,
+            Target::Postgres(target) => postgres::ask(target, with, looking).await,
+            Target::Redis(target) => redis::ask(target, with, looking).await,
+            Target::Disk(target) => host::ask_disk(target, looking).await,
+            Target::Machine(Machine {}) => host::ask_machine(looking).await,
+            Target::Process(target) => host::ask_process(target, looking).await,
+            Target::File(target) => host::ask_file(target, looking).await,
             other => {
                 let reason = format!("nothing asks {} yet", other.kind().as_str());
                 Err(Failed { phase: Phase::Setup, reason, may_be_ours: false })
