@@ -10,6 +10,6 @@ mod start;
 mod tasks;
 mod watch;
 
-pub use parts::{App, BuildError, Surroundings};
+pub use parts::{App, BuildError, Surroundings, policy};
 pub use send_test::{own_address, send_test};
 pub use start::{FirstWords, first_words};

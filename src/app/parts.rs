@@ -24,6 +24,7 @@ use crate::http::drain::Door;
 use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
+use crate::http::status::StatusCache;
 use crate::http::{AppState, server};
 use crate::incidents::maintenance::CoversNow;
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
@@ -109,6 +110,7 @@ impl App {
         let services =
             Arc::new(Services { incidents: Arc::clone(&incidents), probes: prober.probes.clone() });
         let watched = watch_services(&store, &clock, prober.board.clone()).await?;
+        let status = StatusCache::default();
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),
@@ -131,6 +133,9 @@ impl App {
             board: prober.board.clone(),
             covers,
             watched: watched.clone(),
+            status: status.clone(),
+            base_url: base_url.as_str().to_owned(),
+            entropy: entropy.clone(),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {
@@ -156,6 +161,7 @@ impl App {
             own,
             services,
             watched,
+            status,
             registry,
             observed,
             link_key: outbox.links.key,
@@ -388,7 +394,8 @@ fn link_maker(base_url: &BaseUrl, sealing_key: &[u8; 32]) -> Result<LinkMaker, B
     Ok(LinkMaker { base_url, key: derive_key(sealing_key, b"acknowledge links") })
 }
 
-fn policy(config: &Config) -> Policy {
+/// How long things may take before they mean something else, as configured.
+pub fn policy(config: &Config) -> Policy {
     Policy {
         join_within: config.incidents.join_within,
         hold: config.incidents.hold,

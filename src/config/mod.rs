@@ -41,6 +41,7 @@ pub use log::Log;
 pub use outbound::Outbound;
 pub use probes::Probes;
 pub use problem::{Invalid, Problem};
+pub use reference::Reference;
 pub use retention::Retention;
 pub use server::{BaseUrl, FirstOwner, Mode, Server};
 pub use slack::Slack;

@@ -14,6 +14,7 @@ mod demo;
 mod disk;
 mod intake;
 mod looks;
+mod manifest;
 mod outage;
 mod own;
 mod sdk;

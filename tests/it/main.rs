@@ -4,6 +4,7 @@ mod alarms;
 mod api;
 mod asking;
 mod forms;
+mod from_files;
 mod hostile;
 mod intake;
 mod layers;

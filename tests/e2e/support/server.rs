@@ -170,6 +170,13 @@ impl Server {
         json_of(command.args(arguments))
     }
 
+    /// `tocsin` on the server's folder, with arguments to come.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        self.set_environment(&mut command);
+        command
+    }
+
     pub(crate) fn project(&self, name: &str) -> Project {
         let made = self.cli(&["project", "create", name, "--json"]);
         let text = |key: &str| made[key].as_str().unwrap_or_else(|| panic!("no {key} in {made}")).to_owned();
