@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 
 /// Nobody who probes sends more.
 const REQUEST_BYTES_MAX: usize = 4096;
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}";
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}";
 
 /// Every time at which a path was asked for.
 type Asked = BTreeMap<String, Vec<Instant>>;
@@ -41,6 +42,11 @@ impl Answers {
         let mut lags: Vec<_> = pairs.map(|pair| (pair[1] - pair[0]).abs_diff(interval)).collect();
         lags.sort_unstable();
         lags
+    }
+
+    /// How often something was asked for.
+    pub(crate) fn count(&self) -> usize {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).values().map(Vec::len).sum()
     }
 
     /// Forgets what was asked up to now.
@@ -77,7 +83,12 @@ async fn answer(mut stream: TcpStream, asked: Arc<Mutex<Asked>>) {
         if received.windows(4).any(|end| end == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&received);
             let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-            asked.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default().push(Instant::now());
+            asked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(path)
+                .or_default()
+                .push(Instant::now());
             received.clear();
             if stream.write_all(ANSWER).await.is_err() {
                 return;
