@@ -4,7 +4,7 @@ mod answer;
 mod exchange;
 mod request;
 
-use exchange::Conversation;
+pub(super) use exchange::Conversation;
 use hyper::body::Body as _;
 use request::Request;
 

@@ -16,6 +16,15 @@ mod http;
 mod tcp;
 mod tls;
 
+mod lines;
+mod redis;
+mod smtp;
+
+mod postgres;
+mod s3;
+
+mod host;
+
 pub use question::{Asker, Question};
 pub use reach::Reach;
 pub use trust::Trust;

@@ -6,12 +6,13 @@ use super::reach::Reach;
 use super::trust::Trust;
 use super::visible::visible;
 use super::wire::Marks;
-use super::{dns, http, tcp, tls};
+use super::{dial, dns, host, http, postgres, redis, s3, smtp, tcp, tls};
 use crate::base::text::clip;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::outbound::{AddressClass, classify};
 use crate::probes::condition::{Facts, Value};
 use crate::probes::seen::{BODY_CHARS_MAX, Failed, LINES_MAX, Phase, Phases, Sample, Seen};
+use crate::probes::target::{Machine, Push};
 use crate::probes::{Secrets, Target};
 
 /// What everybody who asks needs. Cheap to clone.
@@ -55,6 +56,8 @@ pub(super) struct With<'q> {
     pub(super) trust: &'q Trust,
     pub(super) entropy: &'q Entropy,
     pub(super) reach: &'q Reach,
+    /// The time limit of the whole question; whoever asks need not keep it.
+    pub(super) timeout: Duration,
 }
 
 impl Looking {
@@ -103,6 +106,16 @@ impl Looking {
             self.facts.set(field, Value::seconds(time.as_secs_f64()));
         }
     }
+
+    /// What went wrong in the phase that is under way; whoever could say so was reached.
+    pub(super) fn failed(&self, reason: impl Into<String>) -> Failed {
+        Failed { phase: self.phase, reason: reason.into(), may_be_ours: false }
+    }
+
+    /// The connection broke in the phase that is under way.
+    pub(super) fn broken(&self, error: &std::io::Error) -> Failed {
+        Failed { may_be_ours: dial::is_uplink_like(error), ..self.failed(dial::io_reason(error)) }
+    }
 }
 
 /// Whoever said something within this time is no lost uplink.
@@ -139,16 +152,26 @@ impl Asker {
         question: &Question,
         looking: &mut Looking,
     ) -> Result<(), Failed> {
-        let with = With { trust: &self.trust, entropy: &self.entropy, reach: &question.reach };
+        let with = With {
+            trust: &self.trust,
+            entropy: &self.entropy,
+            reach: &question.reach,
+            timeout: question.timeout,
+        };
         match target {
             Target::Http(target) => http::ask(target, with, looking).await,
             Target::Tcp(target) => tcp::ask(target, with, looking).await,
             Target::Tls(target) => tls::ask(target, with, looking).await,
             Target::Dns(target) => dns::ask(target, with, looking).await,
-            other => {
-                let reason = format!("nothing asks {} yet", other.kind().as_str());
-                Err(Failed::setup(reason))
-            }
+            Target::Smtp(target) => smtp::ask(target, with, looking).await,
+            Target::S3(target) => s3::ask(target, with, looking).await,
+            Target::Postgres(target) => postgres::ask(target, with, looking).await,
+            Target::Redis(target) => redis::ask(target, with, looking).await,
+            Target::Disk(target) => host::ask_disk(target, looking).await,
+            Target::Machine(Machine {}) => host::ask_machine(looking).await,
+            Target::Process(target) => host::ask_process(target, looking).await,
+            Target::File(target) => host::ask_file(target, looking).await,
+            Target::Push(Push {}) => Err(Failed::setup("others report how it is; nothing is asked")),
         }
     }
 }

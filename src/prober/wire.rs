@@ -1,6 +1,7 @@
 //! A connection, encrypted or not, that remembers when what was said over it.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -9,6 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use super::dial;
+use super::question::{Looking, With};
+use crate::probes::seen::{Failed, Phase};
 
 /// Shared by a connection and whoever wants to know how it went, also after it was dropped.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +108,42 @@ impl Wire {
 
     pub(super) fn encrypted(stream: TlsStream<TcpStream>, marks: Marks) -> Self {
         Self { stream: Stream::Encrypted(Box::new(stream)), marks }
+    }
+
+    /// Dials, agrees on encryption where wanted, and is ready for the question.
+    pub(super) async fn open(
+        (host, port): (&str, u16),
+        is_encrypted: bool,
+        with: With<'_>,
+        looking: &mut Looking,
+    ) -> Result<Self, Failed> {
+        let stream = dial::connect(host, port, with.reach, looking).await?;
+        let marks = looking.marks.clone();
+        let wire = if is_encrypted {
+            Self::encrypted(dial::encrypt(stream, host, with.trust, true, looking).await?.0, marks)
+        } else {
+            Self::plain(stream, marks)
+        };
+        looking.phase = Phase::Answer;
+        looking.marks.begin(None);
+        Ok(wire)
+    }
+
+    /// The connection in the clear, to encrypt it.
+    pub(super) fn into_plain(self) -> Option<TcpStream> {
+        match self.stream {
+            Stream::Plain(stream) => Some(stream),
+            Stream::Encrypted(_) => None,
+        }
+    }
+
+    /// This end's address.
+    pub(super) fn own_address(&self) -> Option<IpAddr> {
+        let stream = match &self.stream {
+            Stream::Plain(stream) => stream,
+            Stream::Encrypted(stream) => stream.get_ref().0,
+        };
+        stream.local_addr().ok().map(|address| address.ip())
     }
 }
 

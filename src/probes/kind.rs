@@ -126,7 +126,7 @@ const POSTGRES: &[Field] = &[
     field("result", FieldKind::Tree, "The first row of the query, by the names of its columns."),
     field("rows", NUMBER, "Rows that the query returned, counted to 1,000."),
     field("table.exists", FieldKind::Flag, "Whether the table is there."),
-    field("table.rows", NUMBER, "Rows of the table."),
+    field("table.rows", NUMBER, "Rows of the table; of a large one, what the server estimates."),
     field("newest_row.age", SECONDS, "How old the newest row is, by its column of times."),
     field("time.query", SECONDS, "The query alone."),
     TIME_TOTAL,
@@ -141,6 +141,9 @@ const REDIS: &[Field] = &[
     field("clients", NUMBER, "Connections of clients."),
     field("role", FieldKind::Text, "master or slave."),
     field("info", FieldKind::Tree, "What INFO says, by its names."),
+    field("key.exists", FieldKind::Flag, "Whether the key is there."),
+    field("key.length", NUMBER, "Its characters, items, members or fields; 0 where it is not there."),
+    field("key.type", FieldKind::Text, "Such as string, list or hash."),
     field("time.ping", SECONDS, "PING alone."),
     TIME_TOTAL,
     TIME_DNS,
@@ -173,8 +176,8 @@ const PROCESS: &[Field] = &[
 
 const FILE: &[Field] = &[
     field("exists", FieldKind::Flag, "Whether the file is there."),
-    field("age", SECONDS, "How long ago it was changed."),
-    field("size", BYTES, "Its length."),
+    field("age", SECONDS, "How long ago it was changed; of a folder, the newest file in it."),
+    field("size", BYTES, "Its length; of a folder, of the files right in it."),
 ];
 
 const PUSH: &[Field] = &[

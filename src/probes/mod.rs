@@ -10,6 +10,8 @@ pub mod target;
 pub mod condition;
 pub mod seen;
 
+pub mod presets;
+
 pub mod judge;
 pub mod status;
 

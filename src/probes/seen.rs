@@ -85,8 +85,8 @@ impl Phase {
 
 impl Failed {
     /// The definition itself cannot be carried out.
-    pub const fn setup(reason: String) -> Self {
-        Self { phase: Phase::Setup, reason, may_be_ours: false }
+    pub fn setup(reason: impl Into<String>) -> Self {
+        Self { phase: Phase::Setup, reason: reason.into(), may_be_ours: false }
     }
 }
 

@@ -4,6 +4,9 @@
 //! the probe runs and nowhere else.
 
 mod check;
+mod database;
+mod postgres;
+mod redis;
 mod spelling;
 
 use std::collections::BTreeMap;
@@ -15,6 +18,9 @@ use super::secrets::with_stand_ins;
 use crate::outbound::Url;
 
 pub use check::normal_host;
+pub use database::{BadUrl, DatabaseUrl};
+pub use postgres::{PostgresAddress, SslMode, table_path};
+pub use redis::RedisAddress;
 pub use spelling::{BadEscape, bytes_of, host_and_port};
 
 /// One target, tagged with its `kind`; a field that its kind does not know is refused.

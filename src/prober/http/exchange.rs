@@ -17,9 +17,9 @@ use crate::prober::wire::{TooMuch, Wire};
 use crate::probes::seen::{Failed, Phase};
 
 /// A connection whose answer has begun. It moves only while somebody waits for the answer, and dies with it.
-pub(super) struct Conversation {
+pub(in crate::prober) struct Conversation {
     line: Line,
-    pub(super) response: Response<Incoming>,
+    pub(in crate::prober) response: Response<Incoming>,
 }
 
 struct Line {
@@ -29,7 +29,10 @@ struct Line {
 
 impl Conversation {
     /// Sends a request and waits for the head of its answer.
-    pub(super) async fn begin(wire: Wire, request: hyper::Request<Full<Bytes>>) -> Result<Self, Failed> {
+    pub(in crate::prober) async fn begin(
+        wire: Wire,
+        request: hyper::Request<Full<Bytes>>,
+    ) -> Result<Self, Failed> {
         let failed = |error: hyper::Error| broken(&error, Phase::Answer);
         let opened = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(wire)).await;
         let (mut sender, connection) = opened.map_err(failed)?;
@@ -39,7 +42,7 @@ impl Conversation {
     }
 
     /// The next piece of the body, as large as it was read; `None`: that was all.
-    pub(super) async fn next_chunk(&mut self) -> Result<Option<Bytes>, Failed> {
+    pub(in crate::prober) async fn next_chunk(&mut self) -> Result<Option<Bytes>, Failed> {
         let Self { line, response } = self;
         loop {
             let Some(frame) = line.drive(response.body_mut().frame()).await else { return Ok(None) };
