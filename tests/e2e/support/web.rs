@@ -102,7 +102,7 @@ impl NameServer {
         let many: String = (0..MANY).map(|n| format!("many IN TXT \"record number {n}\"\n")).collect();
         let zones = [
             ("example", format!("{ZONE}{many}")),
-            ("reverse", "@ 60 IN SOA ns.example.test. ops.example.test. 1 2 3 4 5\n@ IN NS ns.example.test.\n7 IN PTR www.example.test.\n".to_owned()),
+            ("reverse", "$TTL 300\n@ IN SOA ns.example.test. ops.example.test. 1 2 3 4 5\n@ IN NS ns.example.test.\n7 IN PTR www.example.test.\n".to_owned()),
         ];
         for (name, text) in zones {
             fs::write(folder.path().join(name), text).expect("a temporary folder can be filled");
