@@ -22,20 +22,31 @@ pub struct Facts {
 pub struct Tree {
     text: String,
     json: OnceCell<Option<Json>>,
+    /// It never was a text: only what it holds can be counted.
+    is_data: bool,
 }
 
 impl Tree {
     /// What was answered. It is read as JSON when a condition first asks for something below it.
     pub const fn of_text(text: String) -> Self {
-        Self { text, json: OnceCell::new() }
+        Self { text, json: OnceCell::new(), is_data: false }
     }
 
     pub fn of_json(json: Json) -> Self {
-        Self { text: json.to_string(), json: OnceCell::from(Some(json)) }
+        Self { text: json.to_string(), json: OnceCell::from(Some(json)), is_data: true }
     }
 
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Characters of a text; of a list or an object that somebody made, what it holds.
+    pub(super) fn length(&self) -> usize {
+        match self.json.get() {
+            Some(Some(Json::Array(items))) if self.is_data => items.len(),
+            Some(Some(Json::Object(members))) if self.is_data => members.len(),
+            _ => self.text.chars().count(),
+        }
     }
 
     fn json(&self) -> Option<&Json> {
