@@ -171,7 +171,7 @@ impl Asker {
             Target::Machine(Machine {}) => host::ask_machine(looking).await,
             Target::Process(target) => host::ask_process(target, looking).await,
             Target::File(target) => host::ask_file(target, looking).await,
-            Target::Push(Push {}) => Err(Failed::setup("others report how it is; nothing is asked")),
+            Target::Push(Push {}) => Err(Failed::setup("nothing is asked here: results are reported")),
         }
     }
 }
