@@ -6,14 +6,13 @@ use super::reach::Reach;
 use super::trust::Trust;
 use super::visible::visible;
 use super::wire::Marks;
-
 use super::{dial, dns, host, http, postgres, redis, s3, smtp, tcp, tls};
 use crate::base::text::clip;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::outbound::{AddressClass, classify};
 use crate::probes::condition::{Facts, Value};
 use crate::probes::seen::{BODY_CHARS_MAX, Failed, LINES_MAX, Phase, Phases, Sample, Seen};
-use crate::probes::target::Machine;
+use crate::probes::target::{Machine, Push};
 use crate::probes::{Secrets, Target};
 
 /// What everybody who asks needs. Cheap to clone.
@@ -172,10 +171,7 @@ impl Asker {
             Target::Machine(Machine {}) => host::ask_machine(looking).await,
             Target::Process(target) => host::ask_process(target, looking).await,
             Target::File(target) => host::ask_file(target, looking).await,
-            other => {
-                let reason = format!("nothing asks {} yet", other.kind().as_str());
-                Err(Failed::setup(reason))
-            }
+            Target::Push(Push {}) => Err(Failed::setup("nothing is asked here: results are reported")),
         }
     }
 }

@@ -45,7 +45,7 @@ async fn a_database_is_asked_for_rows_of_all_types_and_for_tables() {
     eye.ask(json!({"kind": "postgres", "url": server.url("")}), SECRETS).await.holds(&["rows == 1"]);
 
     let began = Instant::now();
-    let endless = "SELECT n FROM generate_series(1, 100000000000) AS n;";
+    let endless = "SELECT generate_series(1, 100000000000) AS n;";
     eye.ask(query(&server, endless), SECRETS).await.holds(&["rows == 1000", "result.n == 1"]);
     assert!(began.elapsed() < SLACK);
     let none = eye.ask(query(&server, "SELECT 1 WHERE false"), SECRETS).await;
@@ -88,7 +88,7 @@ async fn nothing_is_changed(server: &Postgres, eye: &Eye) {
         ("WITH gone AS (DELETE FROM orders RETURNING 1) SELECT * FROM gone", "top level"),
         ("SELECT nextval('counter')", "read-only transaction"),
         ("SELECT 1) AS x; DROP TABLE orders; SELECT (1", "multiple commands"),
-        ("SELECT 1) AS asked; COMMIT; DELETE FROM orders; --", "multiple commands"),
+        ("SELECT 1) AS asked; COMMIT; DELETE FROM orders; --", "syntax error"),
         ("SELECT set_config('transaction_read_only', 'off', false)", "read-write mode must be set before"),
     ] {
         let reason = eye.ask(query(server, statement), SECRETS).await.reason();
@@ -104,7 +104,7 @@ async fn a_broken_database_says_what_is_wrong_and_costs_no_more_than_its_limits(
     let wrong = eye.ask(query(&server, "SELECT 1"), &[("password", "wrong-one")]).await;
     wrong.fails_with("password authentication failed for user \"shop\" (28P01)");
     assert!(!wrong.reason().contains("wrong-one"));
-    let elsewhere = server.url("").replace("/shop", "/nowhere");
+    let elsewhere = server.url("").trim_end_matches("shop").to_owned() + "nowhere";
     let target = json!({"kind": "postgres", "url": elsewhere});
     eye.ask(target, SECRETS).await.fails_with("database \"nowhere\" does not exist (3D000)");
     eye.ask(query(&server, "SELECT * FROM nowhere"), SECRETS)

@@ -1,5 +1,6 @@
 //! Questions to servers on this machine, well-behaved and hostile: what is seen, what it costs, whom it blames.
 
+mod clients;
 mod dns;
 mod hostile;
 mod http;
