@@ -1,5 +1,6 @@
 //! Redis: sign-in, PING, INFO, and one key.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use serde_json::{Map, Value as Json};
@@ -139,7 +140,8 @@ impl Session {
     async fn call(&mut self, words: &[&str], looking: &Looking) -> Result<Reply, Failed> {
         let mut command = format!("*{}\r\n", words.len());
         for word in words {
-            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+            // Writing to a String cannot fail.
+            write!(command, "${}\r\n{word}\r\n", word.len()).ok();
         }
         self.lines.write(command.as_bytes(), looking).await?;
         self.reply(looking).await

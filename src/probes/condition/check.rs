@@ -75,7 +75,7 @@ impl Subject {
                     Ok(())
                 }
             }
-            (seen, _) => self.one(test, &seen),
+            (seen, _) => self.one(test, &seen).map_err(|reason| facts.explained(self.field, reason)),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::base::Timestamp;
 pub struct Facts {
     values: BTreeMap<&'static str, Value>,
     trees: BTreeMap<&'static str, Tree>,
+    whys: BTreeMap<&'static str, String>,
     now: Timestamp,
 }
 
@@ -57,7 +58,7 @@ impl Tree {
 impl Facts {
     /// `now` is what ages are counted to.
     pub const fn new(now: Timestamp) -> Self {
-        Self { values: BTreeMap::new(), trees: BTreeMap::new(), now }
+        Self { values: BTreeMap::new(), trees: BTreeMap::new(), whys: BTreeMap::new(), now }
     }
 
     /// Adds what was seen; a number that is not finite was not.
@@ -69,6 +70,19 @@ impl Facts {
 
     pub fn set_tree(&mut self, field: &'static str, tree: Tree) {
         self.trees.insert(field, tree);
+    }
+
+    /// Why a value is what it is, for whoever asks for another: `the certificate has expired`.
+    pub fn explain(&mut self, field: &'static str, why: String) {
+        self.whys.insert(field, why);
+    }
+
+    /// `reason`, with why the field is as it is.
+    pub(super) fn explained(&self, field: &str, reason: String) -> String {
+        match self.whys.get(field) {
+            Some(why) => format!("{reason}: {why}"),
+            None => reason,
+        }
     }
 
     pub fn get(&self, field: &str) -> Option<&Value> {

@@ -34,14 +34,14 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    fn start(mut command: Command, port: u16, folder: TempDir) -> Daemon {
+    pub(crate) fn start(mut command: Command, port: u16, folder: TempDir) -> Daemon {
         let log = fs::File::create(folder.path().join("log")).expect("the log can be written");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Daemon { child, port, folder }
     }
 
-    fn wait_for(mut self, what: &str, mut is_ready: impl FnMut(u16) -> bool) -> Daemon {
+    pub(crate) fn wait_for(mut self, what: &str, mut is_ready: impl FnMut(u16) -> bool) -> Daemon {
         wait_until(what, READY_WITHIN, || {
             let ended = self.child.try_wait().expect("its end can be seen");
             assert!(ended.is_none(), "{what}: it ended with {ended:?}:\n{}", self.log());

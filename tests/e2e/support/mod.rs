@@ -10,6 +10,7 @@ pub(crate) mod manager;
 pub(crate) mod peer;
 pub(crate) mod server;
 pub(crate) mod tools;
+pub(crate) mod web;
 
 use std::{
     thread,

@@ -48,6 +48,16 @@ pub(crate) fn redis_server() -> PathBuf {
     if renamed.exists() { renamed } else { program(&["redis-server"]) }
 }
 
+/// A server out of an unpacked package, which finds the libraries that came with it.
+pub(crate) fn unpacked(name: &str) -> Command {
+    let folder = tools().join(name);
+    let path = folder.join("usr/sbin").join(name);
+    assert!(path.exists(), "{name} is missing. Run: tests/run tools");
+    let mut command = Command::new(path);
+    command.env("LD_LIBRARY_PATH", folder.join("lib"));
+    command
+}
+
 /// The one on PATH, or the one that was unpacked.
 pub(crate) fn promtool() -> PathBuf {
     let unpacked = tools().join("promtool/promtool");

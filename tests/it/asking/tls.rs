@@ -9,6 +9,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
 use serde_json::json;
 use tocsin::base::{Clock, Timestamp};
+use tocsin::probes::Kind;
+use tocsin::probes::condition::{Condition, Finding};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -156,6 +158,10 @@ async fn a_bad_certificate_is_seen_and_says_why() {
     let expired = Papers { from_days: -90, until_days: -3, ..Papers::good() };
     let seen = look(&expired, &["not cert.trusted", "cert.matches", "cert.expires_in < -2d"]).await;
     assert_eq!(trouble(&seen), "no: the certificate has expired");
+    // The alarm says it too.
+    let condition = Condition::parse("cert.trusted", &Kind::Tls.fields()).unwrap();
+    let says = "cert.trusted was false, wanted true: the certificate has expired";
+    assert_eq!(condition.check(&seen.facts), Finding::Fails(says.to_owned()));
     let near = Papers { until_days: 5, ..Papers::good() };
     look(&near, &["cert.trusted", "cert.expires_in < 14d and cert.expires_in > 3d"]).await;
     let early = Papers { from_days: 2, ..Papers::good() };
