@@ -19,7 +19,7 @@ fn target(server: &Bucket) -> Value {
 async fn put(server: &Bucket, key: &str) {
     let name = Name::new(server.url().parse().unwrap(), UrlStyle::Path, "shop", "us-east-1").unwrap();
     let credentials = Credentials::new(Bucket::KEY, Bucket::KEY);
-    let url = name.put_object(Some(&credentials), key).sign(Duration::from_secs(60));
+    let url = name.put_object(Some(&credentials), key).sign(Duration::from_mins(1));
     let answer = reqwest::Client::new().put(url).body("backup").send().await.unwrap();
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
 }
