@@ -1,7 +1,7 @@
 //! Every ready-made probe of a provider against one that answers as it does: with a good key, a wrong one, and down.
 
 use serde_json::{Value, json};
-use tocsin::probes::condition::Finding;
+use tocsin::probes::condition::{Condition, Finding};
 use tocsin::probes::presets::{self, Inputs, Preset};
 
 use crate::support::{
@@ -124,6 +124,6 @@ async fn ones_own_databases_need_an_address_and_nothing_more() {
         assert_eq!(built.warnings, Vec::<String>::new());
         let checked = built.definition.check(&built.secrets).unwrap();
         let look = Eye::new(None).ask_target(PATIENCE, checked.definition.target, built.secrets).await;
-        look.holds(&checked.conditions.iter().map(|condition| condition.as_str()).collect::<Vec<_>>());
+        look.holds(&checked.conditions.iter().map(Condition::as_str).collect::<Vec<_>>());
     }
 }

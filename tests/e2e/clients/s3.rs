@@ -1,4 +1,4 @@
-//! Buckets, well and broken.
+//! Buckets, well and broken. The server checks names and keys; signatures of V4 it only reads.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn target(server: &Bucket) -> Value {
 async fn put(server: &Bucket, key: &str) {
     let name = Name::new(server.url().parse().unwrap(), UrlStyle::Path, "shop", "us-east-1").unwrap();
     let credentials = Credentials::new(Bucket::KEY, Bucket::KEY);
-    let url = name.put_object(Some(&credentials), key).sign(Duration::from_secs(60));
+    let url = name.put_object(Some(&credentials), key).sign(Duration::from_mins(1));
     let answer = reqwest::Client::new().put(url).body("backup").send().await.unwrap();
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
 }
@@ -49,10 +49,6 @@ async fn a_bucket_tells_how_many_objects_it_has_and_how_new_they_are() {
     eye.ask(other, SECRETS)
         .await
         .fails_with("404 Not Found: NoSuchBucket: The specified bucket does not exist");
-    let wrong = eye.ask(target(&server), &[("secret_key", "wrong/secret/key")]).await;
-    wrong.fails_with("403 Forbidden: SignatureDoesNotMatch");
-    let seen = format!("{:?}", wrong.seen);
-    assert!(!seen.contains("wrong/secret/key"), "{seen}");
     let mut unknown = target(&server);
     unknown["access_key"] = "AKIAUNKNOWN".into();
     eye.ask(unknown, SECRETS).await.fails_with("403 Forbidden: InvalidAccessKeyId");
@@ -67,9 +63,13 @@ async fn what_is_no_bucket_costs_its_limits_and_no_more() {
     let endless = "x".repeat(2 * 1024 * 1024);
     let skewed =
         "<Error><Code>RequestTimeTooSkewed</Code><Message>The clocks differ.</Message></Error>".to_owned();
+    let mismatched =
+        "<Error><Code>SignatureDoesNotMatch</Code><Message>Check your key.</Message></Error>".to_owned();
     let peer = Peer::start(&[
         Reply::Status(200, Vec::new(), endless),
         Reply::Status(403, Vec::new(), skewed),
+        // The server above takes any signature of a key that it knows.
+        Reply::Status(403, Vec::new(), mismatched),
         Reply::Status(200, Vec::new(), "<html>welcome</html>".to_owned()),
         Reply::status(503),
         Reply::Silence(Duration::from_secs(20)),
@@ -80,6 +80,7 @@ async fn what_is_no_bucket_costs_its_limits_and_no_more() {
     for words in [
         "larger than 1 MiB",
         "403 Forbidden: RequestTimeTooSkewed: The clocks differ.",
+        "403 Forbidden: SignatureDoesNotMatch: Check your key.",
         "no list of objects",
         "503 Service Unavailable",
         "nothing came within 1s",

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// A cold start on a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 /// `nobody`: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65_534;
 
@@ -219,8 +219,7 @@ impl Redis {
     pub(crate) fn say(&self, commands: &[&str]) -> String {
         use std::io::{Read as _, Write as _};
         let mut stream = TcpStream::connect(("127.0.0.1", self.daemon.port)).expect("it listens");
-        let lines: String =
-            commands.iter().chain(&["QUIT"]).map(|command| format!("{command}\r\n")).collect();
+        let lines = [commands, &["QUIT", ""]].concat().join("\r\n");
         stream.write_all(lines.as_bytes()).expect("it hears");
         let mut said = String::new();
         stream.read_to_string(&mut said).expect("it answers");

@@ -90,8 +90,9 @@ async fn whoever_hangs_up_or_says_something_else_is_named_so() {
         drain(&mut stream).await;
     })
     .await;
+    // Its first letter is what PostgreSQL says to a wish for encryption.
     for (target, words) in
-        kinds(&ssh).into_iter().zip(["no mail server", "no Redis", "", "no PostgreSQL", "no HTTP"])
+        kinds(&ssh).into_iter().zip(["no mail server", "no Redis", "", "does not speak TLS", "no HTTP"])
     {
         let told = failure(&ask_within(Duration::from_secs(2), target.clone()).await);
         assert!(!told.is_empty() && told.contains(words), "{target}: {told}");
