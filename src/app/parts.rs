@@ -94,7 +94,8 @@ impl App {
         let (registry, observed) = observe()?;
         let sight = prober::Sight::new(store.clone(), clock.clone(), Arc::clone(&incidents));
         sight.wake().await?;
-        let (prober, asking) = probing::prober((&store, &clock), &config, (&incidents, &sealer), &registry)?;
+        let (prober, asking) =
+            probing::prober((&store, &clock, &entropy), &config, (&incidents, &sealer), &registry)?;
         let base_url = base_url(&config);
         let refusals = Arc::new(Refusals::default());
         let own = Arc::new(OwnHealth::default());
@@ -143,6 +144,7 @@ impl App {
             outbox,
             sealer,
             prober,
+            push_limits: Limiter::new(KEYS_LIMITED_MAX),
             config: Arc::new(config),
         };
         Ok(Self { state: web::Data::new(state), asking: Mutex::new(Some(asking)) })

@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod observed;
 pub mod own;
 pub mod problem;
+mod push;
 pub mod request;
 pub mod server;
 pub mod services;

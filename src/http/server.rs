@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::{self, Door, Drain};
 use super::ingest::{direct, envelope, sentry};
-use super::{AppState, admin, api, own, problem, request, services};
+use super::{AppState, admin, api, own, problem, push, request, services};
 
 /// Longer than the 60 s for which proxies keep idle connections: else one of theirs dies under a request now and then.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -94,6 +94,11 @@ fn machines(config: &mut web::ServiceConfig) {
     for path in ["/api/{project}/store", "/api/{project}/store/"] {
         let resource = of_sdks(path).route(web::post().to(envelope::store_event));
         config.service(resource.route(web::get().to(envelope::store_pixel)));
+    }
+    for path in ["/api/push/{token}", "/push/{token}"] {
+        let resource = web::resource(path).default_service(web::to(push::wrong_method));
+        let posted = resource.route(web::post().to(push::by_body));
+        config.service(posted.route(web::get().to(push::by_address)));
     }
     let of_apps =
         |path| web::resource(path).default_service(web::to(direct::wrong_method)).route(preflight());

@@ -6,10 +6,25 @@
 //! that its [`Reach`] permits.
 
 mod dial;
+mod lookup;
 mod question;
+mod reach;
 mod trust;
+mod visible;
+mod wire;
 
+mod http;
+mod tcp;
 mod tls;
+
+mod lines;
+mod redis;
+mod smtp;
+
+mod postgres;
+mod s3;
+
+mod host;
 
 mod handle;
 mod keeper;
@@ -23,10 +38,10 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
-pub use dial::Reach;
 pub use handle::{Prober, Tried};
 pub use lag::Observed;
 pub use question::{Asker, Question};
+pub use reach::Reach;
 pub use run::{Covers, Loop, Parts, Settings};
 pub use sight::{Sight, TOLD_FROM};
 pub use trust::Trust;

@@ -7,6 +7,8 @@
 mod blame;
 mod definitions;
 mod flush;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;

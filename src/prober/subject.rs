@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::dial::Reach;
 use super::question::Question;
+use super::reach::Reach;
 use crate::base::Timestamp;
 use crate::base::text::clip;
 use crate::config::Network;

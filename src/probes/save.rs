@@ -82,7 +82,7 @@ impl Probes {
         let project = projects::find(tx, draft.project)?.filter(|project| visible.contains(project.id));
         project.filter(|project| project.archived_at.is_none()).ok_or(Error::UnknownProject)?;
         let parents = parents::find(tx, &draft.parents, &visible)?;
-        let secrets = self.merge(found.as_ref(), draft)?;
+        let secrets = self.secrets_of(found.as_ref(), draft)?;
         draft.definition.clone().check(&secrets)?;
         let change = match found {
             None => Change::Created(self.insert(tx, by, draft, &secrets)?),
@@ -151,8 +151,12 @@ impl Probes {
         sealed.map(Some).map_err(|_| Error::Sealing)
     }
 
-    /// Those that were given, and of the others those that the target still asks for.
-    fn merge(&self, found: Option<&Probe>, draft: &Draft) -> Result<Secrets, Error> {
+    /// The secrets of a draft: those that were given, and of the stored ones those that the target still asks for.
+    ///
+    /// # Errors
+    /// [`Error::SecretMoves`] where a stored one would go to another place; [`Error::SecretTooLong`],
+    /// [`Error::Sealing`].
+    pub fn secrets_of(&self, found: Option<&Probe>, draft: &Draft) -> Result<Secrets, Error> {
         let kept = match found {
             Some(found) => self.open(found)?,
             None => Secrets::default(),

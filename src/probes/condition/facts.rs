@@ -1,7 +1,7 @@
 //! What a probe saw, as conditions ask for it.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 
@@ -21,17 +21,17 @@ pub struct Facts {
 #[derive(Debug)]
 pub struct Tree {
     text: String,
-    json: OnceCell<Option<Json>>,
+    json: OnceLock<Option<Json>>,
 }
 
 impl Tree {
     /// What was answered. It is read as JSON when a condition first asks for something below it.
     pub const fn of_text(text: String) -> Self {
-        Self { text, json: OnceCell::new() }
+        Self { text, json: OnceLock::new() }
     }
 
     pub fn of_json(json: Json) -> Self {
-        Self { text: json.to_string(), json: OnceCell::from(Some(json)) }
+        Self { text: json.to_string(), json: OnceLock::from(Some(json)) }
     }
 
     pub fn as_str(&self) -> &str {
