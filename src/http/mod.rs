@@ -8,6 +8,7 @@ pub mod body;
 pub mod doubles;
 pub mod drain;
 pub mod exposition;
+mod exposition_probes;
 pub mod ingest;
 pub mod observed;
 pub mod own;

@@ -27,6 +27,7 @@ use super::uplink::Uplink;
 use super::wheel::{Wheel, next_place};
 use crate::base::{ProjectId, Timestamp};
 use crate::config::Network;
+use crate::probes::condition::Value;
 use crate::probes::judge::Reading;
 use crate::probes::pushed::Stored;
 use crate::probes::seen::Seen;
@@ -125,6 +126,8 @@ enum Blame {
 const TICK: Duration = Duration::from_millis(500);
 /// Woken later than this, tocsin was starved: what it saw meanwhile proves nothing.
 const STARVED_FROM: Duration = Duration::from_secs(2);
+/// A fact that conditions do not know: they ask how long is left.
+pub const CERT_EXPIRES_AT: &str = "cert.expires_at";
 /// At the stop: what is still to be written has this long.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
@@ -345,6 +348,11 @@ impl Loop {
 pub(super) fn run_of(checked: &Checked, at: Timestamp, began: Duration, seen: Seen) -> Run {
     let Assessed { reading, reason } = assess(checked, &seen);
     let may_be_ours = seen.failed.as_ref().is_some_and(|failed| failed.may_be_ours);
-    let facts = seen.facts.shown();
+    let mut facts = seen.facts.shown();
+    if let Some(Value::Number(seconds, _)) = seen.facts.get("cert.expires_in") {
+        let left = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
+        let expires = if *seconds < 0.0 { at - left } else { at + left };
+        facts.push((CERT_EXPIRES_AT, expires.to_rfc3339()));
+    }
     Run { at, began, reading, reason, may_be_ours, phases: seen.phases, facts, sample: seen.sample }
 }

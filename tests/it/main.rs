@@ -10,6 +10,7 @@ mod overview;
 mod own;
 mod pages;
 mod people;
+mod probes;
 mod refusals;
 mod retention;
 mod schema;

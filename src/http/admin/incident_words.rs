@@ -100,6 +100,7 @@ pub(super) fn source_label(source: &str) -> &str {
         "errors" => "errors",
         "error_rate" => "error rate",
         "slow_metrics" => "slow metrics",
+        "probe" => "a probe",
         "self" => "tocsin itself",
         other => other,
     }

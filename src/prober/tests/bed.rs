@@ -19,7 +19,7 @@ use crate::store::{self, Options, Store, WriteTx};
 use crate::telemetry::Registry;
 
 pub(super) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
-const WAIT: Duration = Duration::from_secs(20);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// A store, and a loop that can be stopped and started again.
 pub(in crate::prober) struct Bed {
@@ -127,8 +127,7 @@ impl Bed {
         let given_up = tokio::time::Instant::now() + WAIT;
         while !holds(self).await {
             assert!(tokio::time::Instant::now() < given_up, "{what}");
-            self.clock.advance(Duration::from_millis(500));
-            tokio::task::yield_now().await;
+            self.clock.advance(Duration::from_secs(1));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
