@@ -177,3 +177,43 @@ fn tls_reason(error: &std::io::Error) -> String {
 fn add(phase: &mut Option<Duration>, since: Instant) {
     *phase = Some(phase.unwrap_or_default() + since.elapsed());
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn only_what_a_lost_uplink_could_do_is_blamed_on_it() {
+        let blamed = |failures: &[(&str, ErrorKind)]| {
+            let failures: Vec<_> = failures
+                .iter()
+                .map(|(address, kind)| (address.parse().unwrap(), Error::from(*kind)))
+                .collect();
+            nobody(&failures).may_be_ours
+        };
+        for kind in [ErrorKind::TimedOut, ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable] {
+            assert!(blamed(&[("8.8.8.8:1", kind)]), "{kind}");
+            assert!(blamed(&[("10.0.0.1:1", kind), ("[2606:4700::1111]:1", kind)]), "{kind}");
+            assert!(!blamed(&[("127.0.0.1:1", kind)]), "{kind}");
+            // One that refuses was reached.
+            assert!(!blamed(&[("[2606:4700::1111]:1", kind), ("8.8.8.8:1", ErrorKind::ConnectionRefused)]));
+            assert!(is_uplink_like(&Error::from(kind)));
+        }
+        for kind in [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof, ErrorKind::InvalidData] {
+            assert!(!is_uplink_like(&Error::from(kind)), "{kind}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_does_not_hide_a_living_one() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let living = listener.local_addr().unwrap();
+        let refusing = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (_, address) = first_to_answer(&[refusing, living]).await.unwrap();
+        assert_eq!(address, living);
+        let failed = first_to_answer(&[refusing]).await.unwrap_err();
+        assert_eq!(failed.reason, format!("{refusing}: connection refused"));
+    }
+}

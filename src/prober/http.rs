@@ -14,8 +14,11 @@ use super::wire::{Marks, Wire};
 use crate::probes::seen::{Failed, Phase};
 use crate::probes::target::Http;
 
-/// Everything before the body, with answers that only say that one is to come (1xx).
+/// Status line and headers, and what is read at once of the body.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Everything until the answer has begun: one head, with what is read beyond it, or many that only say that an answer is
+/// to come (1xx).
+const BEGINNING_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 
 /// Asks, and follows redirects as far as the target wants.
 pub(super) async fn ask(target: &Http, with: With<'_>, looking: &mut Looking) -> Result<(), Failed> {
@@ -61,7 +64,7 @@ async fn begin(
         Wire::plain(stream, marks)
     };
     looking.phase = Phase::Answer;
-    looking.marks.begin(Some(HEAD_BYTES_MAX));
+    looking.marks.begin(Some(BEGINNING_BYTES_MAX));
     let begun = Conversation::begin(wire, request.to_hyper()?).await;
     add_answer_time(&looking.marks, &mut looking.phases.answer);
     looking.marks.lift();

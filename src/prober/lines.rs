@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(lines.bytes(5, &looking).await.unwrap(), b"four4");
         assert!(lines.bytes(4, &looking).await.unwrap_err().reason.contains("more than belongs"));
         assert!(lines.line(10, &looking).await.unwrap_err().reason.contains("closed"));
-        for (sent, bound) in [(b"endless".as_slice(), 4), (b"12345\n", 5)] {
+        for (sent, bound) in [(b"endless".as_slice(), 4), (b"123456\n", 5)] {
             let mut lines = reading(sent, 100).await;
             let told = lines.line(bound, &looking).await.unwrap_err();
             assert!(told.reason.contains("more than belongs"), "{told}");

@@ -13,6 +13,7 @@ mod trust;
 mod visible;
 mod wire;
 
+pub mod dns;
 mod http;
 mod tcp;
 mod tls;

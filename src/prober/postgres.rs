@@ -7,6 +7,7 @@ mod table;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use serde_json::Value as Json;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls};
@@ -37,22 +38,26 @@ pub(super) async fn ask(target: &Postgres, with: With<'_>, looking: &mut Looking
     let (client, connection) = opening.map_err(|error| failed(&error, looking))?;
     let mut connection = pin!(connection);
     let session = Session { client, began, timeout: with.timeout };
-    let broken = {
+    let end = {
         let mut working = pin!(session.work(target, looking));
         tokio::select! {
             biased;
             result = &mut working => Ok(result),
-            // By itself it ends only where it breaks; the work then learns no more than that.
-            end = &mut connection => Err((end, working.await)),
+            // By itself the connection ends only where it breaks. The last word of the server may have come right
+            // before; more does not come.
+            end = &mut connection => match working.now_or_never() {
+                Some(result) => return result,
+                None => Err(end),
+            },
         }
     };
-    match broken {
+    match end {
         Ok(result) => {
             tokio::time::timeout(FAREWELL, connection).await.ok();
             result
         }
-        Err((Err(error), Err(_))) => Err(failed(&error, looking)),
-        Err((_, result)) => result,
+        Err(Err(error)) => Err(failed(&error, looking)),
+        Err(Ok(())) => Err(looking.failed("the connection was closed")),
     }
 }
 

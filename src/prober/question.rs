@@ -6,13 +6,13 @@ use super::reach::Reach;
 use super::trust::Trust;
 use super::visible::visible;
 use super::wire::Marks;
-use super::{dial, host, http, postgres, redis, s3, smtp, tcp, tls};
+use super::{dial, dns, host, http, postgres, redis, s3, smtp, tcp, tls};
 use crate::base::text::clip;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::outbound::{AddressClass, classify};
 use crate::probes::condition::{Facts, Value};
 use crate::probes::seen::{BODY_CHARS_MAX, Failed, LINES_MAX, Phase, Phases, Sample, Seen};
-use crate::probes::target::Machine;
+use crate::probes::target::{Machine, Push};
 use crate::probes::{Secrets, Target};
 
 /// What everybody who asks needs. Cheap to clone.
@@ -162,6 +162,7 @@ impl Asker {
             Target::Http(target) => http::ask(target, with, looking).await,
             Target::Tcp(target) => tcp::ask(target, with, looking).await,
             Target::Tls(target) => tls::ask(target, with, looking).await,
+            Target::Dns(target) => dns::ask(target, with, looking).await,
             Target::Smtp(target) => smtp::ask(target, with, looking).await,
             Target::S3(target) => s3::ask(target, with, looking).await,
             Target::Postgres(target) => postgres::ask(target, with, looking).await,
@@ -170,10 +171,7 @@ impl Asker {
             Target::Machine(Machine {}) => host::ask_machine(looking).await,
             Target::Process(target) => host::ask_process(target, looking).await,
             Target::File(target) => host::ask_file(target, looking).await,
-            other => {
-                let reason = format!("nothing asks {} yet", other.kind().as_str());
-                Err(Failed::setup(reason))
-            }
+            Target::Push(Push {}) => Err(Failed::setup("nothing is asked here: results are reported")),
         }
     }
 }
@@ -186,5 +184,27 @@ fn without_secrets(sample: Sample, secrets: &Secrets) -> Sample {
         head: secrets.hide(&sample.head),
         lines: lines.map(|(name, value)| (name, secrets.hide(&value))).collect(),
         body: clip(&secrets.hide(&sample.body), BODY_CHARS_MAX).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_time_is_blamed_on_the_uplink_where_it_could_be() {
+        let blamed = |phase: Phase, address: &str| {
+            let mut looking = Looking::new(Timestamp::EPOCH);
+            looking.phase = phase;
+            looking.sample.address = address.parse().ok();
+            looking.timed_out(Duration::from_secs(1)).may_be_ours
+        };
+        for phase in [Phase::Connect, Phase::Tls, Phase::Answer, Phase::Transfer] {
+            assert!(blamed(phase, "8.8.8.8"), "{phase:?}");
+            assert!(!blamed(phase, "127.0.0.1"), "{phase:?}");
+        }
+        // A name server of this machine asks others.
+        assert!(blamed(Phase::Dns, "127.0.0.53"));
+        assert!(blamed(Phase::Dns, ""));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, header};
-use rusty_s3::actions::ListObjectsV2;
+use percent_encoding::percent_decode_str;
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 
 use super::http::Conversation;
@@ -31,17 +31,12 @@ pub(super) async fn ask(target: &S3, with: With<'_>, looking: &mut Looking) -> R
     let url = signed(target)?;
     let wire = open(&url, with, looking).await?;
     let text = get(&url, wire, looking).await?;
-    let listed = ListObjectsV2::parse_response(&text)
-        .map_err(|_| looking.failed("the answer is no list of objects: is this an S3 server?"))?;
-    let newest = listed
-        .contents
-        .iter()
-        .filter_map(|object| Some((Timestamp::parse_rfc3339(object.last_modified.as_deref()?)?, &object.key)))
-        .max();
+    let listed = read_list(&text)
+        .ok_or_else(|| looking.failed("the answer is no list of objects: is this an S3 server?"))?;
     #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
-    looking.facts.set("objects", Value::plain(listed.contents.len() as f64));
-    looking.sample.lines.push(("objects".to_owned(), listed.contents.len().to_string()));
-    if let Some((at, key)) = newest {
+    looking.facts.set("objects", Value::plain(listed.count as f64));
+    looking.sample.lines.push(("objects".to_owned(), listed.count.to_string()));
+    if let Some((at, key)) = listed.newest {
         #[expect(clippy::cast_precision_loss, reason = "exact to a microsecond for 285 years")]
         let age = (looking.now.as_micros() - at.as_micros()) as f64 / 1e6;
         looking.facts.set("newest_object.age", Value::seconds(age));
@@ -118,6 +113,31 @@ async fn read(conversation: &mut Conversation, looking: &Looking) -> Result<Stri
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
+/// What a list comes to.
+#[derive(Debug, PartialEq, Eq)]
+struct Listed {
+    count: usize,
+    newest: Option<(Timestamp, String)>,
+}
+
+/// Reads only what is asked about: the servers that speak this protocol differ in everything else, also in the
+/// namespace. `None` where it is no list.
+fn read_list(xml: &str) -> Option<Listed> {
+    if !xml.contains("<ListBucketResult") {
+        return None;
+    }
+    let mut listed = Listed { count: 0, newest: None };
+    for object in xml.split("<Contents>").skip(1) {
+        listed.count += 1;
+        let Some(at) = element(object, "LastModified").and_then(Timestamp::parse_rfc3339) else { continue };
+        if listed.newest.as_ref().is_none_or(|(newest, _)| at > *newest) {
+            let key = element(object, "Key").unwrap_or_default().replace('+', " ");
+            listed.newest = Some((at, percent_decode_str(&key).decode_utf8_lossy().into_owned()));
+        }
+    }
+    Some(listed)
+}
+
 /// The text of the first element of this name.
 fn element<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
     let (_, after) = xml.split_once(&format!("<{name}>"))?;
@@ -135,6 +155,24 @@ mod tests {
         assert_eq!(element(xml, "Code"), Some("NoSuchBucket"));
         assert_eq!(element(xml, "Message"), Some("It is not there."));
         assert_eq!(element(xml, "Key"), None);
+    }
+
+    #[test]
+    fn a_list_is_counted_and_its_newest_object_found() {
+        let object = |key: &str, at: &str| {
+            format!("<Contents><Key>{key}</Key><LastModified>{at}</LastModified><Size>1</Size></Contents>")
+        };
+        let xml = format!(
+            "<ListBucketResult xmlns='x'>{}{}{}</ListBucketResult>",
+            object("a", "2026-01-01T00:00:00.000Z"),
+            object("b+c%2Bd", "2026-01-03T00:00:00Z"),
+            object("e", "never"),
+        );
+        let listed = read_list(&xml).unwrap();
+        assert_eq!(listed.count, 3);
+        assert_eq!(listed.newest.unwrap().1, "b c+d");
+        assert_eq!(read_list("<ListBucketResult/>"), Some(Listed { count: 0, newest: None }));
+        assert_eq!(read_list("<html>"), None);
     }
 
     #[test]

@@ -208,4 +208,25 @@ mod tests {
             assert_eq!(read_reply_line(line), None, "{line}");
         }
     }
+
+    #[tokio::test]
+    async fn a_password_leaves_this_machine_only_encrypted() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut looking = Looking::new(crate::base::Timestamp::EPOCH);
+        looking.sample.address = Some(IpAddr::from([192, 0, 2, 1]));
+        let mut session = Session {
+            lines: Lines::new(Wire::plain(stream, looking.marks.clone()), BYTES_MAX),
+            is_encrypted: false,
+            own: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            extensions: vec!["AUTH PLAIN LOGIN".to_owned()],
+        };
+        let told = session.sign_in("user", "password", &looking).await.unwrap_err();
+        assert_eq!(told.phase, Phase::Setup);
+        assert!(told.reason.contains("not sent in the clear"), "{told}");
+        drop(session);
+        let (mut heard, mut stream) = (Vec::new(), listener.accept().await.unwrap().0);
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard).await.unwrap();
+        assert_eq!(heard, b"", "nothing was sent");
+    }
 }

@@ -216,6 +216,12 @@ impl Shown {
         facts.set("cert.chain_length", Value::Number(length, Unit::Plain));
         facts.set("cert.trusted", Value::Flag(self.is_trusted));
         facts.set("cert.matches", Value::Flag(self.is_own_name));
+        if let (false, Some(reason)) = (self.is_trusted, &self.distrusted) {
+            facts.explain("cert.trusted", reason.clone());
+        }
+        if !self.is_own_name && !self.names.is_empty() {
+            facts.explain("cert.matches", format!("it names {}", self.names.join(", ")));
+        }
     }
 }
 

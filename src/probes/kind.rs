@@ -265,8 +265,67 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::probes::condition::Condition;
+
+    const PAGE: &str = include_str!("../../docs/conditions.md");
+
+    /// The page's part below its mark.
+    fn documentation() -> String {
+        let mut out = String::new();
+        for kind in Kind::ALL {
+            let defaults: Vec<_> =
+                kind.default_conditions().iter().map(|source| format!("`{source}`")).collect();
+            let asks =
+                if defaults.is_empty() { "that it comes to its end".to_owned() } else { defaults.join(", ") };
+            write!(
+                out,
+                "\n### {}\n\nAsks by itself: {asks}.\n\n| field | is |\n| --- | --- |\n",
+                kind.as_str()
+            )
+            .unwrap();
+            for field in kind.fields().0 {
+                let unit = match field.kind {
+                    FieldKind::Number(Unit::Seconds) => "time",
+                    FieldKind::Number(Unit::Bytes) => "size",
+                    FieldKind::Number(Unit::Percent) => "share",
+                    FieldKind::Number(Unit::Plain) => "count",
+                    FieldKind::Text => "text",
+                    FieldKind::Flag => "yes or no",
+                    FieldKind::Tree => "tree",
+                };
+                writeln!(out, "| `{}` | {unit}. {} |", field.name, field.says).unwrap();
+            }
+        }
+        out
+    }
+
+    /// `TOCSIN_WRITE_DOCS=1` writes the page anew.
+    #[test]
+    fn the_page_about_conditions_lists_every_field() {
+        let (head, below) = PAGE.split_once("<!-- fields -->\n").unwrap();
+        if std::env::var_os("TOCSIN_WRITE_DOCS").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/conditions.md");
+            std::fs::write(path, format!("{head}<!-- fields -->\n{}", documentation())).unwrap();
+        } else {
+            assert_eq!(below, documentation(), "run it with TOCSIN_WRITE_DOCS=1");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_page_can_be_asked() {
+        let (prose, _) = PAGE.split_once("<!-- fields -->").unwrap();
+        let examples = prose.lines().filter_map(|line| line.strip_prefix("    "));
+        let mut count = 0;
+        for example in examples {
+            let reads = |kind: &Kind| Condition::parse(example, &kind.fields()).is_ok();
+            assert!(Kind::ALL.iter().any(reads), "{example}");
+            count += 1;
+        }
+        assert!(count >= 14, "{count}");
+    }
 
     #[test]
     fn kinds_are_read_as_they_are_written() {

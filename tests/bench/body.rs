@@ -12,6 +12,7 @@ use flate2::write::DeflateEncoder;
 use serde_json::{Map, Value, json};
 use tocsin::base::Timestamp;
 
+use crate::load::Requests;
 use crate::wire::Target;
 
 /// The recorded request that every body is made from: 7.5 kB, 2.8 kB as gzip.
@@ -40,9 +41,8 @@ pub(crate) struct Template {
     rest: Vec<u8>,
 }
 
-/// Makes `issues` × [`VARIANTS`] templates for one project and checks that each of them is the gzip stream
-/// it claims to be.
-pub(crate) fn templates(target: &Target, issues: usize) -> Result<Vec<Template>> {
+/// Makes `issues` × [`VARIANTS`] events for one project and checks that each of them is the gzip stream it claims to be.
+pub(crate) fn requests(target: &Target, issues: usize) -> Result<Requests> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(RECORDED);
     let event = recorded_event(&path).with_context(|| format!("read {}", path.display()))?;
     let mut random = fastrand::Rng::with_seed(SEED);
@@ -54,7 +54,7 @@ pub(crate) fn templates(target: &Target, issues: usize) -> Result<Vec<Template>>
             templates.push(template);
         }
     }
-    Ok(templates)
+    Ok(Requests::Events(templates))
 }
 
 impl Template {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::body::templates;
+use crate::body::requests;
 use crate::load::{self, End, Offer, Pace};
 use crate::product::{Product, Settings};
 use crate::report::say;
@@ -58,7 +58,7 @@ pub(crate) async fn fill(folder: &Path, events: u32) -> Result<Made> {
         warm_up: Duration::ZERO,
         end: End::Requests(events),
     };
-    let load = load::run(&target, Arc::new(templates(&target, ISSUES)?), offer).await?;
+    let load = load::run(target.address, Arc::new(requests(&target, ISSUES)?), offer).await?;
     ensure!(load.accepted == events, "{} of {events} events were accepted", load.accepted);
     product.stop().await?;
     Ok(Made { project: target.project, token })

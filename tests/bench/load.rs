@@ -1,6 +1,7 @@
 //! The load generator: many keep-alive connections, each with one request on its way.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -11,7 +12,15 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::body::Template;
-use crate::wire::{Target, Wire};
+use crate::wire::Wire;
+
+/// What is sent, one at random at a time.
+pub(crate) enum Requests {
+    /// Each with an event id and a time of its own.
+    Events(Vec<Template>),
+    /// Each as it is.
+    Fixed(Vec<Vec<u8>>),
+}
 
 #[derive(Clone, Copy)]
 pub(crate) struct Offer {
@@ -53,12 +62,12 @@ pub(crate) struct Load {
 /// Pause after a failed request, so that a dead server is not hammered.
 const FAILURE_PAUSE: Duration = Duration::from_millis(5);
 
-/// Offers load to `target` until the end of `offer`, then waits for the answers still on their way.
-pub(crate) async fn run(target: &Target, templates: Arc<Vec<Template>>, offer: Offer) -> Result<Load> {
+/// Offers load to `address` until the end of `offer`, then waits for the answers still on their way.
+pub(crate) async fn run(address: SocketAddr, requests: Arc<Requests>, offer: Offer) -> Result<Load> {
     let schedule = Arc::new(Schedule { start: Instant::now(), offer, next: AtomicU32::new(0) });
     let mut connections = JoinSet::new();
     for _ in 0..offer.connections {
-        connections.spawn(connection(Wire::new(target.address), templates.clone(), schedule.clone()));
+        connections.spawn(connection(Wire::new(address), requests.clone(), schedule.clone()));
     }
     let mut load = Load::default();
     while let Some(one) = connections.join_next().await {
@@ -67,6 +76,18 @@ pub(crate) async fn run(target: &Target, templates: Arc<Vec<Template>>, offer: O
     load.elapsed = schedule.start.elapsed();
     load.latencies_us.sort_unstable();
     Ok(load)
+}
+
+impl Requests {
+    fn write(&self, request: &mut Vec<u8>, random: &mut fastrand::Rng, clock: &Clock) {
+        match self {
+            Self::Events(templates) => {
+                let template = &templates[random.usize(..templates.len())];
+                template.write(request, random, clock.now());
+            }
+            Self::Fixed(requests) => requests[random.usize(..requests.len())].clone_into(request),
+        }
+    }
 }
 
 impl Load {
@@ -127,15 +148,14 @@ impl Schedule {
     }
 }
 
-async fn connection(mut wire: Wire, templates: Arc<Vec<Template>>, schedule: Arc<Schedule>) -> Load {
+async fn connection(mut wire: Wire, requests: Arc<Requests>, schedule: Arc<Schedule>) -> Load {
     let (mut random, clock) = (fastrand::Rng::new(), Clock::system());
     let (mut load, mut request) = (Load::default(), Vec::new());
     while let Some(due) = schedule.next_due() {
-        let Some(template) = random.choice(templates.iter()) else { break };
         if due > Instant::now() {
             tokio::time::sleep_until(due).await;
         }
-        template.write(&mut request, &mut random, clock.now());
+        requests.write(&mut request, &mut random, &clock);
         let start = match schedule.offer.pace {
             Pace::AsAnswered => Instant::now(),
             Pace::PerSecond(_) => due,

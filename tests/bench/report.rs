@@ -15,6 +15,7 @@ pub(crate) enum Goal {
     /// Shown to be read, not judged.
     Shown,
     AtMost(f64),
+    AtLeast(f64),
     /// Of the bare limit's figure in the same run.
     RatioAtLeast(f64),
     /// Of the figure beside it.
@@ -82,12 +83,14 @@ impl Line {
         let goal = match self.goal {
             Goal::Shown => String::new(),
             Goal::AtMost(most) => format!("at most {}", figure(most)),
+            Goal::AtLeast(least) => format!("at least {}", figure(least)),
             Goal::RatioAtLeast(least) => format!("at least {least:.2} x bare"),
             Goal::RatioAtMost(most) => format!("at most {most:.2} x without"),
         };
         let met = match self.goal {
             Goal::Shown => None,
             Goal::AtMost(most) => median(&self.product).map(|value| value <= most),
+            Goal::AtLeast(least) => median(&self.product).map(|value| value >= least),
             Goal::RatioAtLeast(least) => self.ratio().map(|ratio| ratio >= least),
             Goal::RatioAtMost(most) => self.ratio().map(|ratio| ratio <= most),
         };

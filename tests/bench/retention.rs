@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::body::templates;
+use crate::body::requests;
 use crate::filled::fill;
 use crate::load::{self, Load, Offer};
 use crate::product::{Product, Settings};
@@ -66,9 +66,9 @@ async fn run(filled: &Path, settings: Settings, offer: Offer, issues: usize) -> 
     // Every task runs once at the start, and retention goes on while there is more.
     let product = Product::start(&folder, settings, None).await?;
     let target = product.create_project("load")?;
-    let templates = Arc::new(templates(&target, issues)?);
+    let offered = Arc::new(requests(&target, issues)?);
     let before = count_old(&folder)?;
-    let load = load::run(&target, templates, offer).await?;
+    let load = load::run(target.address, offered, offer).await?;
     let left = count_old(&folder)?;
     product.stop().await?;
     Ok((Run { load, gone: before.saturating_sub(left) }, left))

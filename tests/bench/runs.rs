@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use crate::body::templates;
+use crate::body::requests;
 use crate::load::{self, Load, Offer};
 use crate::product::{Product, Settings, Visible, database_bytes};
 use crate::report::{Report, say};
@@ -76,8 +76,8 @@ async fn run_bare(traffic: &Traffic<'_>) -> Result<Load> {
     command.args(["--bench", "--serve-bare", &address.to_string(), "--folder"]).arg(folder.path());
     let server = Server::start(command, address, folder.path().join("log")).await?;
     let target = Target { address, project: 1, public_key: "0123456789abcdef0123456789abcdef".to_owned() };
-    let templates = Arc::new(templates(&target, traffic.issues)?);
-    let load = load::run(&target, templates, traffic.offer).await?;
+    let offered = Arc::new(requests(&target, traffic.issues)?);
+    let load = load::run(address, offered, traffic.offer).await?;
     drop(server);
     Ok(load)
 }
@@ -89,8 +89,8 @@ async fn run_product(traffic: &Traffic<'_>) -> Result<ProductRun> {
     let resident_mb = product.server.memory_mb("VmRSS")?;
     let target = product.create_project("bench")?;
     let token = product.create_token()?;
-    let templates = Arc::new(templates(&target, traffic.issues)?);
-    let load = load::run(&target, templates, traffic.offer);
+    let offered = Arc::new(requests(&target, traffic.issues)?);
+    let load = load::run(target.address, offered, traffic.offer);
     let (load, page_times) = match traffic.page {
         None => (load.await?, Vec::new()),
         Some(page) => read_meanwhile(load, &product, page).await?,

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod api;
+mod asking;
 mod forms;
 mod hostile;
 mod intake;

@@ -79,6 +79,9 @@ const TOO_LARGE: &str = "message head is too large";
 fn broken(error: &hyper::Error, phase: Phase) -> Failed {
     let fault = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
     let is_too_much = fault.and_then(std::io::Error::get_ref).is_some_and(|inner| inner.is::<TooMuch>());
+    let is_early_end = error.is_incomplete_message()
+        || error.is_body_write_aborted()
+        || fault.is_some_and(|fault| fault.kind() == std::io::ErrorKind::UnexpectedEof);
     let reason = if is_too_much || error.to_string() == TOO_LARGE {
         format!(
             "the head of the answer is larger than {} KiB or has more than 100 headers",
@@ -86,14 +89,14 @@ fn broken(error: &hyper::Error, phase: Phase) -> Failed {
         )
     } else if error.is_parse_version_h2() {
         "the server speaks HTTP/2 where HTTP/1.1 was asked for".to_owned()
+    } else if is_early_end && phase == Phase::Answer {
+        "the connection was closed without an answer".to_owned()
+    } else if is_early_end {
+        "the connection was closed in the middle of the answer".to_owned()
     } else if let Some(fault) = fault {
         dial::io_reason(fault)
     } else if error.is_parse() {
         format!("the answer is no HTTP that can be read: {error}")
-    } else if error.is_incomplete_message() && phase == Phase::Answer {
-        "the connection was closed without an answer".to_owned()
-    } else if error.is_incomplete_message() || error.is_body_write_aborted() {
-        "the connection was closed in the middle of the answer".to_owned()
     } else if error.is_closed() || error.is_canceled() {
         "the connection was closed".to_owned()
     } else {

@@ -241,7 +241,7 @@ pub(crate) fn binary() -> OsString {
 }
 
 /// A free port below those that the system gives to clients: none takes it while the server is down.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let first = getrandom::u32().expect("the system gives random bytes") % PORTS;
     (0..PORTS)
         .map(|step| PORT_MIN + (first + step) % PORTS)

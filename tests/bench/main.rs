@@ -73,7 +73,7 @@ const QUICK: Extent = Extent {
 fn main() -> Result<ExitCode> {
     // Without it the caller runs every target as a test, with arguments of a test harness.
     if !std::env::args().any(|argument| argument == "--bench") {
-        say("nothing measured; run `cargo bench --bench ingest`");
+        say("nothing measured; run `cargo bench --bench figures`");
         return Ok(ExitCode::SUCCESS);
     }
     let arguments = Arguments::parse();
