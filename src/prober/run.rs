@@ -175,7 +175,7 @@ impl Loop {
                 Some(event) = self.flying.next() => self.take(event),
                 planned = tick.tick() => self.woke(Instant::now().saturating_duration_since(planned.into_std())),
                 Ok(()) = self.definitions.changed() => self.load(),
-                Some(report) = self.parts.reports.recv() => self.reported(report),
+                Some(report) = self.parts.reports.recv() => self.reported(&report),
                 () = due => {}
             }
             self.work_off();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::definition::{Definition, LABELS_MAX};
+use super::pause::seen_by;
 use super::status::Status;
 use super::{Error, Owner, PROBES, Probe, ProbeId, STATES, Secrets, parents, ring, rows, secrets};
 use crate::accounts::audit::{self, Change as Audited};
@@ -117,7 +118,7 @@ impl Probes {
     /// # Errors
     /// [`Error::NotFound`], [`Error::OwnedByFile`].
     pub fn remove(&self, tx: &WriteTx<'_>, by: &By, id: ProbeId, owner: Owner) -> Result<(), Error> {
-        let probe = self.seen_by(tx, by, id)?;
+        let probe = seen_by(tx, by, id)?;
         if owner == Owner::Page {
             owned_by_page(&probe)?;
         }
