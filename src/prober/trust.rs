@@ -1,6 +1,5 @@
 //! Which certificates are trusted, and what a server showed.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,9 +152,11 @@ fn names(certificate: &TbsCertificate) -> Vec<String> {
 /// Until the first of all shown certificates expires, in seconds; negative after it. `None` where one cannot be read.
 pub(super) fn chain_expires_in(connection: &ClientConnection, now: Timestamp) -> Option<f64> {
     let chain = connection.peer_certificates()?;
-    let ends =
-        chain.iter().map(|der| Some(Certificate::from_der(der).ok()?.tbs_certificate.validity.not_after));
-    let first = ends.collect::<Option<Vec<_>>>()?.into_iter().map(|end| end.to_unix_duration()).min()?;
+    let end = |der: &CertificateDer<'_>| {
+        let certificate = Certificate::from_der(der).ok()?;
+        Some(certificate.tbs_certificate.validity.not_after.to_unix_duration())
+    };
+    let first = chain.iter().map(end).collect::<Option<Vec<_>>>()?.into_iter().min()?;
     #[expect(clippy::cast_precision_loss, reason = "seconds of this century are exact")]
     let now = now.as_secs() as f64;
     Some(first.as_secs_f64() - now)
@@ -170,12 +171,10 @@ impl Shown {
 
     /// As a sample shows it.
     pub(super) fn lines(&self) -> Vec<(String, String)> {
-        let mut trusted = "yes".to_owned();
-        if let Some(reason) = &self.distrusted {
-            trusted = "no: ".to_owned();
-            // Writing to a String cannot fail.
-            write!(trusted, "{reason}").ok();
-        }
+        let trusted = match &self.distrusted {
+            Some(reason) => format!("no: {reason}"),
+            None => "yes".to_owned(),
+        };
         let expires = self.expires_at.map(|at| (Timestamp::EPOCH + at).to_rfc3339());
         let names = (!self.names.is_empty()).then(|| self.names.join(", "));
         [

@@ -64,10 +64,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         write_event(Path::new(folder), &format!("text-{at}"), event.to_string().as_bytes())?;
     }
     for (at, condition) in CONDITIONS.iter().enumerate() {
-        write(Path::new(folder), "condition", &at.to_string(), &[b"\0", condition.as_bytes()].concat())?;
+        write(Path::new(folder), "condition", &at.to_string(), &[b"\0".as_slice(), condition.as_bytes()].concat())?;
     }
     for (at, (record, answer)) in ANSWERS.iter().enumerate() {
-        write(Path::new(folder), "dns", &at.to_string(), &[&[record * 2 + 1, 0, 7, 1], *answer].concat())?;
+        write(Path::new(folder), "dns", &at.to_string(), &[[record * 2 + 1, 0, 7, 1].as_slice(), answer].concat())?;
     }
     Ok(())
 }

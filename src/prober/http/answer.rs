@@ -21,7 +21,8 @@ pub(super) fn state_head<B>(response: &Response<B>, looking: &mut Looking) {
         |words| visible_line(words.as_bytes()),
     );
     let version = if response.version() == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
-    looking.sample.head = format!("{version} {} {reason}", status.as_u16()).trim_end().to_owned();
+    let line = format!("{version} {} {reason}", status.as_u16());
+    line.trim_end().clone_into(&mut looking.sample.head);
     looking.facts.set("status", Value::plain(f64::from(status.as_u16())));
     looking.sample.lines = lines(response.headers());
     let tree = tree(&looking.sample.lines);

@@ -78,7 +78,8 @@ const TOO_LARGE: &str = "message head is too large";
 /// What went wrong between two that were connected, in words.
 fn broken(error: &hyper::Error, phase: Phase) -> Failed {
     let fault = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    let is_too_much = fault.and_then(std::io::Error::get_ref).is_some_and(|inner| inner.is::<TooMuch>());
+    let inner = fault.and_then(std::io::Error::get_ref);
+    let is_too_much = inner.and_then(|inner| inner.downcast_ref::<TooMuch>()).is_some();
     let is_early_end = error.is_incomplete_message()
         || error.is_body_write_aborted()
         || fault.is_some_and(|fault| fault.kind() == std::io::ErrorKind::UnexpectedEof);
