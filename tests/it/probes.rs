@@ -190,7 +190,7 @@ async fn results_are_reported_to_an_address_of_their_own() {
             support::json(&house.get("/api/v1/probes/backup", Some(&token)).await)["next_run_at"].is_string();
     }
     let taken = house.get(&format!("{path}?status=up&msg=OK&ping=12"), None).await;
-    assert_eq!((taken.status.as_u16(), support::json(&taken)), (200, json!({"ok": true})));
+    assert_eq!((taken.status, support::json(&taken)), (200, json!({"ok": true})));
     until_status(&house, &token, "backup", "healthy").await;
     for _ in 0..2 {
         let taken = house.post(&path, &json!({"status": "down", "message": "no space left"})).await;
@@ -201,7 +201,7 @@ async fn results_are_reported_to_an_address_of_their_own() {
     assert_eq!(house.number("SELECT count(*) FROM probe_reports").await, 1);
 
     let refused = house.get("/api/push/unknown?status=up", None).await;
-    assert_eq!((refused.status.as_u16(), &support::json(&refused)["ok"]), (404, &json!(false)));
+    assert_eq!((refused.status, &support::json(&refused)["ok"]), (404, &json!(false)));
     let refused = house.post(&path, &json!({"status": "sideways"})).await;
     assert_eq!(refused.status, 400);
     let refused = house.post(&path, &json!({"message": "x".repeat(70_000)})).await;
