@@ -102,8 +102,13 @@ impl App {
         let sight = prober::Sight::new(store.clone(), clock.clone(), Arc::clone(&incidents));
         sight.wake().await?;
         let covers = CoversNow::default();
-        let (prober, asking) =
-            probing::prober((&store, &clock), &config, (&incidents, &sealer), &registry, covers.clone())?;
+        let (prober, asking) = probing::prober(
+            (&store, &clock, &entropy),
+            &config,
+            (&incidents, &sealer),
+            &registry,
+            covers.clone(),
+        )?;
         let base_url = base_url(&config);
         let refusals = Arc::new(Refusals::default());
         let own = Arc::new(OwnHealth::default());
@@ -168,6 +173,7 @@ impl App {
             outbox,
             sealer,
             prober,
+            push_limits: Limiter::new(KEYS_LIMITED_MAX),
             config: Arc::new(config),
         };
         Ok(Self { state: web::Data::new(state), asking: Mutex::new(Some(asking)) })

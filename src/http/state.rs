@@ -9,7 +9,7 @@ use super::ingest::points::PointLane;
 use super::observed::Observed;
 use super::status::StatusCache;
 use crate::accounts::sign_in::SignInGate;
-use crate::accounts::{Cache, PublicKey};
+use crate::accounts::{Cache, PublicKey, TokenHash};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::config::{BaseUrl, Config};
@@ -70,6 +70,8 @@ pub struct AppState {
     /// Signs acknowledge links.
     pub link_key: [u8; 32],
     pub prober: Prober,
+    /// Reports to probes, by their token.
+    pub push_limits: Limiter<TokenHash>,
 }
 
 impl AppState {

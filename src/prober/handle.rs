@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::lag::Observed;
 use super::question::{Asker, Question};
@@ -26,6 +26,7 @@ pub struct Prober {
     store: Store,
     networks: Arc<[Network]>,
     reports: mpsc::Sender<Stored>,
+    trials: Arc<Semaphore>,
 }
 
 /// What one run saw that nobody counts.
@@ -41,6 +42,9 @@ pub struct Tried {
 
 /// Reports that wait for the loop. Of each probe only the last one counts, and that is stored.
 const REPORTS_WAITING_MAX: usize = 4096;
+
+/// Runs that people wait for at once; each takes its time limit at most.
+const TRIALS_MAX: usize = 8;
 
 impl Prober {
     /// What others ask, and the loop that is to be driven.
@@ -60,12 +64,15 @@ impl Prober {
             store: store.clone(),
             networks: Arc::clone(&settings.private_targets),
             reports: sender,
+            trials: Arc::new(Semaphore::new(TRIALS_MAX)),
         };
         (prober, Loop::new(Parts { store, asker, probes, board, observed, settings, reports }))
     }
 
-    /// Runs a probe once, counts nothing and stores nothing. Takes its time limit at most.
-    pub async fn try_now(&self, checked: &Checked, secrets: Secrets, owner: Owner) -> Tried {
+    /// Runs a probe once, counts nothing and stores nothing. Takes its time limit at most. `None`: too many are being
+    /// tried.
+    pub async fn try_now(&self, checked: &Checked, secrets: Secrets, owner: Owner) -> Option<Tried> {
+        let _turn = self.trials.try_acquire().ok()?;
         let definition = &checked.definition;
         let reach = match owner {
             Owner::Page => Reach::Public(Arc::clone(&self.networks)),
@@ -77,7 +84,7 @@ impl Prober {
         let run = run_of(checked, at, began, self.asker.ask(&question).await);
         let sample = written(&run.phases, &run.facts, &run.sample, &run.reason);
         let sample = serde_json::from_str(&sample).unwrap_or_default();
-        Tried { reading: run.reading, reason: run.reason, total: run.phases.total, sample }
+        Some(Tried { reading: run.reading, reason: run.reason, total: run.phases.total, sample })
     }
 
     /// Stores a report, then has it judged.

@@ -43,6 +43,6 @@ pub use handle::{Prober, Tried};
 pub use lag::Observed;
 pub use question::{Asker, Question};
 pub use reach::Reach;
-pub use run::{Covers, Loop, Parts, Settings};
+pub use run::{CERT_EXPIRES_AT, Covers, Loop, Parts, Settings};
 pub use sight::{Sight, TOLD_FROM};
 pub use trust::Trust;

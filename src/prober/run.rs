@@ -7,6 +7,8 @@
 mod blame;
 mod definitions;
 mod flush;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
@@ -25,6 +27,7 @@ use super::uplink::Uplink;
 use super::wheel::{Wheel, next_place};
 use crate::base::{ProjectId, Timestamp};
 use crate::config::Network;
+use crate::probes::condition::Value;
 use crate::probes::judge::Reading;
 use crate::probes::pushed::Stored;
 use crate::probes::seen::Seen;
@@ -123,6 +126,8 @@ enum Blame {
 const TICK: Duration = Duration::from_millis(500);
 /// Woken later than this, tocsin was starved: what it saw meanwhile proves nothing.
 const STARVED_FROM: Duration = Duration::from_secs(2);
+/// A fact that conditions do not know: they ask how long is left.
+pub const CERT_EXPIRES_AT: &str = "cert.expires_at";
 /// At the stop: what is still to be written has this long.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
@@ -170,7 +175,7 @@ impl Loop {
                 Some(event) = self.flying.next() => self.take(event),
                 planned = tick.tick() => self.woke(Instant::now().saturating_duration_since(planned.into_std())),
                 Ok(()) = self.definitions.changed() => self.load(),
-                Some(report) = self.parts.reports.recv() => self.reported(report),
+                Some(report) = self.parts.reports.recv() => self.reported(&report),
                 () = due => {}
             }
             self.work_off();
@@ -343,6 +348,11 @@ impl Loop {
 pub(super) fn run_of(checked: &Checked, at: Timestamp, began: Duration, seen: Seen) -> Run {
     let Assessed { reading, reason } = assess(checked, &seen);
     let may_be_ours = seen.failed.as_ref().is_some_and(|failed| failed.may_be_ours);
-    let facts = seen.facts.shown();
+    let mut facts = seen.facts.shown();
+    if let Some(Value::Number(seconds, _)) = seen.facts.get("cert.expires_in") {
+        let left = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
+        let expires = if *seconds < 0.0 { at - left } else { at + left };
+        facts.push((CERT_EXPIRES_AT, expires.to_rfc3339()));
+    }
     Run { at, began, reading, reason, may_be_ours, phases: seen.phases, facts, sample: seen.sample }
 }

@@ -103,7 +103,7 @@ pub(super) fn apply(
         source: Source::Own,
         severity: Severity::Medium,
         summary: format!("tocsin was blind from {from} to {to} UTC: {}", spell.reason.says()),
-        detail: json!({"alert": "blind"}),
+        detail: json!({}),
         first_bad_at: spell.began_at,
         observed_at: now,
         kind: SignalKind::Occurrence,

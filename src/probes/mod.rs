@@ -20,6 +20,8 @@ pub mod status;
 
 pub mod board;
 
+pub mod presets;
+
 mod error;
 mod memory;
 mod place;

@@ -101,6 +101,7 @@ pub(super) fn source_label(source: &str) -> &str {
         "error_rate" => "error rate",
         "slow_metrics" => "slow metrics",
         "service" => "its service",
+        "probe" => "a probe",
         "self" => "tocsin itself",
         other => other,
     }

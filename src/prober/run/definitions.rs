@@ -79,7 +79,7 @@ impl Loop {
         if is_start {
             self.level();
         }
-        for stored in loaded.reports {
+        for stored in &loaded.reports {
             self.reported(stored);
         }
     }
@@ -179,7 +179,7 @@ impl Loop {
     }
 
     /// Somebody said how it is.
-    pub(super) fn reported(&mut self, stored: Stored) {
+    pub(super) fn reported(&mut self, stored: &Stored) {
         // An earlier one that is still in doubt says less than this.
         self.held.remove(&stored.id);
         let Some(subject) = self.subjects.get_mut(&stored.id) else { return };
