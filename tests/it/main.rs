@@ -3,6 +3,7 @@
 mod alarms;
 mod api;
 mod forms;
+mod heartbeats;
 mod hostile;
 mod intake;
 mod layers;
