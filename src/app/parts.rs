@@ -112,6 +112,7 @@ impl App {
             refusals: Arc::clone(&refusals),
             retention: config.retention,
             watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
+            deaf_since: Arc::default(),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {
