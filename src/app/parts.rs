@@ -141,6 +141,7 @@ impl App {
             status: status.clone(),
             base_url: base_url.as_str().to_owned(),
             entropy: entropy.clone(),
+            deaf_since: Arc::default(),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {

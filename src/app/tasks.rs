@@ -27,6 +27,7 @@ use crate::prober::Sight;
 use crate::probes::{self, Board};
 use crate::status_page::{self, Followed};
 use crate::store::{Error, GROWN, Store, WriteTx};
+use crate::vigil;
 
 /// What tasks work with.
 #[derive(Clone)]
@@ -47,6 +48,8 @@ pub(super) struct Work {
     pub(super) entropy: Entropy,
     pub(super) watch: Watch,
     pub(super) sight: Sight,
+    /// Since when the disk has no room for pings.
+    pub(super) deaf_since: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl Work {
@@ -178,7 +181,9 @@ async fn expire(work: Work) -> anyhow::Result<Report> {
 
 async fn heartbeats_due(work: Work) -> anyhow::Result<Report> {
     let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
-    if !work.store.read_reserved(move |tx| heartbeats::is_due(tx, now)).await? {
+    if !heard_all(&work, now).await?
+        || !work.store.read_reserved(move |tx| heartbeats::is_due(tx, now)).await?
+    {
         return Ok(Report::Idle);
     }
     let write = move |tx: &WriteTx<'_>| heartbeats::pass(tx, &incidents, now, DUE_ROWS);
@@ -246,6 +251,21 @@ async fn status_page(work: Work) -> anyhow::Result<Report> {
 async fn read_status_page(work: &Work) -> Result<Option<Inputs>, Error> {
     let (now, snapshot, base_url) = (work.clock.now(), work.watched.get(), work.base_url.clone());
     work.store.read_reserved(move |tx| Inputs::read(tx, now, &snapshot, &base_url)).await
+}
+
+/// Whether pings are taken. While the disk is full they are not, and afterwards that time is nobody's fault.
+async fn heard_all(work: &Work, now: Timestamp) -> Result<bool, Error> {
+    let deaf = || work.deaf_since.lock().unwrap_or_else(PoisonError::into_inner);
+    if work.watch.own.is_disk_full() {
+        deaf().get_or_insert(now);
+        return Ok(false);
+    }
+    let Some(began_at) = *deaf() else { return Ok(true) };
+    let detail = "pings were refused".to_owned();
+    let spell = vigil::Spell { reason: vigil::Blindness::Full, began_at, ended_at: Some(now), detail };
+    work.store.write("vigil.full", move |tx| vigil::note(tx, &spell)).await?;
+    *deaf() = None;
+    Ok(true)
 }
 
 async fn deliver(work: Work) -> anyhow::Result<Report> {

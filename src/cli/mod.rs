@@ -10,6 +10,7 @@ mod demo;
 mod export;
 mod output;
 mod project;
+mod run;
 mod send_test;
 mod serve;
 mod session;
@@ -68,6 +69,7 @@ enum Command {
     Diff(apply::Diff),
     Export(export::Export),
     Sql(sql::Sql),
+    Run(run::Run),
 }
 
 /// For machines.
@@ -106,6 +108,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment,
         Command::Diff(diff) => diff.run(&mut session),
         Command::Export(export) => export.run(&mut session),
         Command::Sql(sql) => sql.run(&mut session),
+        Command::Run(run) => run.run(&mut session),
     };
     done.unwrap_or_else(|error| {
         if is_broken_pipe(&error) {

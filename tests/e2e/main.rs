@@ -12,6 +12,7 @@ mod damage;
 mod delivery;
 mod demo;
 mod disk;
+mod heartbeats;
 mod intake;
 mod looks;
 mod manifest;

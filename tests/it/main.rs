@@ -5,6 +5,7 @@ mod api;
 mod asking;
 mod forms;
 mod from_files;
+mod heartbeats;
 mod hostile;
 mod intake;
 mod layers;
