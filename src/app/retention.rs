@@ -11,6 +11,7 @@ use crate::base::{Clock, Timestamp};
 use crate::config::Retention;
 use crate::engine::Report;
 use crate::health::own::OwnHealth;
+use crate::health::services;
 use crate::incidents::Incidents;
 use crate::issues::dictionaries::{find_unused, forget_unused, retire};
 use crate::issues::error_rate::purge_rates;
@@ -18,6 +19,7 @@ use crate::issues::ids::{Entry, RecentIds};
 use crate::issues::retention::{
     Cut, Mark, STEP_ROWS, evict, evict_these, find_busy, find_forgotten, forget_hours, forget_issues,
 };
+use crate::status_page::posts;
 use crate::store::{Error, ReadTx, Store, WriteTx};
 use crate::{incidents, ledger, metrics, releases};
 
@@ -55,6 +57,8 @@ const VACUUM_PAGES: u32 = 64;
 const SPARE_SHARE: u64 = 20;
 const SPARE_PAGES_MIN: u64 = 256;
 
+/// What the status page tells of a year, and some weeks to look back on; few rows each.
+const KEPT_FOR_STRANGERS: Duration = Duration::from_hours(400 * 24);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
@@ -81,12 +85,16 @@ enum Shelf {
     /// Closed ones, with their messages.
     Incidents,
     Silences,
+    /// Planned work that is over.
+    Maintenances,
+    ServiceChanges,
+    StatusPosts,
     Ledger,
     Audit,
 }
 
 /// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
-const AGED: [Shelf; 12] = [
+const AGED: [Shelf; 15] = [
     Shelf::Payloads,
     Shelf::Dictionaries,
     Shelf::Hours,
@@ -97,6 +105,9 @@ const AGED: [Shelf; 12] = [
     Shelf::Deploys,
     Shelf::Incidents,
     Shelf::Silences,
+    Shelf::Maintenances,
+    Shelf::ServiceChanges,
+    Shelf::StatusPosts,
     Shelf::Ledger,
     Shelf::Audit,
 ];
@@ -197,7 +208,11 @@ impl LettingGo {
 
     /// Before which moment things of this kind are too old.
     fn too_old(&self, shelf: Shelf) -> Timestamp {
-        let age = if shelf == Shelf::Audit { self.retention.audit_age } else { self.retention.age };
+        let age = match shelf {
+            Shelf::Audit => self.retention.audit_age,
+            Shelf::Maintenances | Shelf::ServiceChanges | Shelf::StatusPosts => KEPT_FOR_STRANGERS,
+            _ => self.retention.age,
+        };
         self.clock.now() - age
     }
 
@@ -319,6 +334,9 @@ impl<'a> Run<'a> {
                 Shelf::Incidents => incidents.purge(tx, before, STEP_INCIDENTS)?,
                 Shelf::Ledger => ledger::purge(tx, before, STEP_ROWS)?,
                 Shelf::Silences => incidents::silences::purge(tx, before, STEP_ROWS)?,
+                Shelf::Maintenances => incidents::maintenance::purge(tx, before, STEP_ROWS)?,
+                Shelf::ServiceChanges => services::purge(tx, before, STEP_ROWS)?,
+                Shelf::StatusPosts => posts::purge(tx, before, STEP_ROWS)?,
                 Shelf::Audit => audit::purge(tx, before, STEP_ROWS)?,
                 Shelf::Payloads | Shelf::BusyPayloads | Shelf::Dictionaries | Shelf::Issues => 0,
             })

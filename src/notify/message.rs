@@ -240,11 +240,10 @@ const fn alert_words(alert: Alert) -> Option<&'static str> {
         Alert::CriticalError => Some("Critical error"),
         Alert::NewIssue => Some("New error"),
         Alert::Regression => Some("Resolved error is back"),
-        Alert::ServiceDown => Some("Service down"),
         Alert::HighErrorRate => Some("Many errors"),
         Alert::PerformanceDegradation => Some("Slow queries"),
         Alert::MonitorTrouble => Some("Trouble of tocsin's own"),
-        Alert::Incident => None,
+        Alert::ServiceDown | Alert::Incident => None,
     }
 }
 
@@ -317,6 +316,12 @@ fn advice(facts: &Facts, incident: &IncidentFacts) -> String {
             .to_owned();
     }
     let place = facts.link(&format!("/incidents/{}", incident.uid)).map(|url| format!(": {url}"));
+    if incident.subject_witness().is_some_and(|witness| witness.alert() == Alert::ServiceDown) {
+        return format!(
+            "Look which of its members failed, and what they have in common{}",
+            place.unwrap_or_default()
+        );
+    }
     format!("Look at incident {} and its newest event{}", incident.number, place.unwrap_or_default())
 }
 

@@ -13,4 +13,5 @@ mod people;
 mod refusals;
 mod retention;
 mod schema;
+mod services;
 mod support;
