@@ -11,6 +11,7 @@ use crate::base::{Clock, Timestamp};
 use crate::config::Retention;
 use crate::engine::Report;
 use crate::health::own::OwnHealth;
+use crate::health::services;
 use crate::heartbeats::retention::{CHANGES_KEPT, RUNS_KEPT, purge_changes, purge_runs};
 use crate::incidents::Incidents;
 use crate::issues::dictionaries::{find_unused, forget_unused, retire};
@@ -20,6 +21,7 @@ use crate::issues::retention::{
     Cut, Mark, STEP_ROWS, evict, evict_these, find_busy, find_forgotten, forget_hours, forget_issues,
 };
 use crate::probes::points;
+use crate::status_page::posts;
 use crate::store::{Error, ReadTx, Store, WriteTx};
 use crate::{incidents, ledger, metrics, releases, vigil};
 
@@ -61,6 +63,8 @@ const SPARE_PAGES_MIN: u64 = 256;
 const PROBE_POINTS_AGE: Duration = Duration::from_hours(7 * 24);
 const PROBE_HISTORY_AGE: Duration = Duration::from_hours(400 * 24);
 
+/// What the status page tells of a year, and some weeks to look back on; few rows each.
+const KEPT_FOR_STRANGERS: Duration = Duration::from_hours(400 * 24);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
@@ -90,6 +94,10 @@ enum Shelf {
     /// Closed ones, with their messages.
     Incidents,
     Silences,
+    /// Planned work that is over.
+    Maintenances,
+    ServiceChanges,
+    StatusPosts,
     Ledger,
     Audit,
     /// Readings of probes.
@@ -102,7 +110,7 @@ enum Shelf {
 }
 
 /// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
-const AGED: [Shelf; 18] = [
+const AGED: [Shelf; 21] = [
     Shelf::Payloads,
     Shelf::Dictionaries,
     Shelf::Hours,
@@ -115,6 +123,9 @@ const AGED: [Shelf; 18] = [
     Shelf::Deploys,
     Shelf::Incidents,
     Shelf::Silences,
+    Shelf::Maintenances,
+    Shelf::ServiceChanges,
+    Shelf::StatusPosts,
     Shelf::Ledger,
     Shelf::Audit,
     Shelf::ProbePoints,
@@ -231,6 +242,7 @@ impl LettingGo {
             // What uptime is counted from outlives what is looked at one by one.
             Shelf::Runs => RUNS_KEPT,
             Shelf::HeartbeatChanges => CHANGES_KEPT,
+            Shelf::Maintenances | Shelf::ServiceChanges | Shelf::StatusPosts => KEPT_FOR_STRANGERS,
             _ => self.retention.age,
         };
         self.clock.now() - age
@@ -356,6 +368,9 @@ impl<'a> Run<'a> {
                 Shelf::Incidents => incidents.purge(tx, before, STEP_INCIDENTS)?,
                 Shelf::Ledger => ledger::purge(tx, before, STEP_ROWS)?,
                 Shelf::Silences => incidents::silences::purge(tx, before, STEP_ROWS)?,
+                Shelf::Maintenances => incidents::maintenance::purge(tx, before, STEP_ROWS)?,
+                Shelf::ServiceChanges => services::purge(tx, before, STEP_ROWS)?,
+                Shelf::StatusPosts => posts::purge(tx, before, STEP_ROWS)?,
                 Shelf::Audit => audit::purge(tx, before, STEP_ROWS)?,
                 Shelf::ProbePoints => points::purge(tx, before, STEP_ROWS)?,
                 Shelf::ProbeHours => points::purge_hours(tx, before, STEP_ROWS)?,

@@ -10,8 +10,6 @@ pub mod target;
 pub mod condition;
 pub mod seen;
 
-pub mod presets;
-
 pub mod assess;
 pub mod judge;
 pub mod points;

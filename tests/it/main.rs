@@ -17,4 +17,5 @@ mod probes;
 mod refusals;
 mod retention;
 mod schema;
+mod services;
 mod support;

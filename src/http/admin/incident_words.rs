@@ -100,8 +100,8 @@ pub(super) fn source_label(source: &str) -> &str {
         "errors" => "errors",
         "error_rate" => "error rate",
         "slow_metrics" => "slow metrics",
-        "service" => "its service",
-        "probe" => "a probe",
+        "service" => "service",
+        "probe" => "probe",
         "self" => "tocsin itself",
         other => other,
     }
