@@ -9,6 +9,7 @@ mod probes;
 mod projects;
 mod rules;
 mod services;
+mod status_page;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,7 @@ pub(super) static SECTIONS: &[Section] = &[
     heartbeats::SECTION,
     services::SECTION,
     maintenance::SECTION,
+    status_page::SECTION,
 ];
 
 /// One kind of thing that files can name.
@@ -63,7 +65,6 @@ pub(super) enum Shape {
     /// `[section.key]`
     Keyed,
     /// `[section]`: there is one.
-    #[expect(dead_code, reason = "the status page will be one")]
     Single,
 }
 
