@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::Means;
-use super::plan::What;
+use super::plan::{What, called};
 use super::problem::Problem;
 use super::reader::unknown;
 use super::tree::Entry;
@@ -120,7 +120,7 @@ pub(super) enum Fault {
 impl Section {
     /// `channel on-call`
     pub(super) fn called(&self, key: &str) -> String {
-        if key.is_empty() { self.word.to_owned() } else { format!("{} {key}", self.word) }
+        called(self.word, key)
     }
 }
 
