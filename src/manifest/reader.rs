@@ -38,11 +38,11 @@ pub(super) fn read_with<T>(
             Ok(read) => return is_whole.then_some(read),
             Err(error) => error,
         };
-        is_whole = false;
-        // A field that was told already is missing now.
-        if missing(&error).is_some_and(|name| entry.fields.contains_key(name)) {
+        // What is missing once something was told may be what was told: misspelt, or of the wrong kind.
+        if !is_whole && missing(&error).is_some() {
             return None;
         }
+        is_whole = false;
         let culprit = culprit(&fields, &error, &understand);
         problems.push(told(entry, culprit.as_deref(), &error));
         match culprit {
