@@ -82,21 +82,17 @@ fn told(entry: &Entry, culprit: Option<&str>, error: &str) -> Problem {
         return entry.problem("", format!("{name} is missing"));
     }
     let Some(field) = culprit else { return entry.problem("", words(error)) };
-    match unknown(error) {
-        Some((name, known)) => {
-            let (path, before) = if name == field {
-                (field.to_owned(), String::new())
-            } else {
-                (format!("{field}.{name}"), format!("{field}: "))
-            };
-            entry.problem(&path, format!("{before}{}", unknown_words(name, &known)))
-        }
-        None => {
-            let words = words(error);
-            let text = if words.starts_with(field) { words } else { format!("{field}: {words}") };
-            entry.problem(field, text)
-        }
-    }
+    let Some((name, known)) = unknown(error) else {
+        let words = words(error);
+        let text = if words.starts_with(field) { words } else { format!("{field}: {words}") };
+        return entry.problem(field, text);
+    };
+    let (path, before) = if name == field {
+        (field.to_owned(), String::new())
+    } else {
+        (format!("{field}.{name}"), format!("{field}: "))
+    };
+    entry.problem(&path, format!("{before}{}", unknown_words(name, &known)))
 }
 
 /// `is no key` with the one that was probably meant.

@@ -54,11 +54,14 @@ pub(super) struct Section {
     pub(super) audits_itself: bool,
     /// As the audit log names what was done.
     pub(super) action: fn(What) -> &'static str,
-    pub(super) read: fn(&Entry, &mut Vec<Problem>) -> Option<Box<dyn Draft>>,
+    pub(super) read: Read,
     pub(super) stored: fn(&ReadTx<'_>, &Means) -> Result<Vec<Stored>, Fault>,
     /// Takes away what no file names any more, or hands it over.
     pub(super) remove: fn(&Work<'_>, &Stored) -> Result<What, Fault>,
 }
+
+/// Understands an entry; what is wrong is told.
+type Read = fn(&Entry, &mut Vec<Problem>) -> Option<Box<dyn Draft>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
