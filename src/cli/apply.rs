@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -44,7 +44,7 @@ const DIFFERS: u8 = 2;
 impl Apply {
     pub(super) fn run(self, session: &mut Session<'_>) -> anyhow::Result<ExitCode> {
         let Self { path, dry_run, prune, format } = self;
-        let Some(plan) = ask(session, path, (dry_run, prune), format)? else { return Ok(ExitCode::FAILURE) };
+        let Some(plan) = ask(session, &path, (dry_run, prune), format)? else { return Ok(ExitCode::FAILURE) };
         tell(&mut session.output, &plan, format, !dry_run)?;
         DONE
     }
@@ -53,7 +53,7 @@ impl Apply {
 impl Diff {
     pub(super) fn run(self, session: &mut Session<'_>) -> anyhow::Result<ExitCode> {
         let Self { path, prune, format } = self;
-        let Some(plan) = ask(session, path, (true, prune), format)? else { return Ok(ExitCode::FAILURE) };
+        let Some(plan) = ask(session, &path, (true, prune), format)? else { return Ok(ExitCode::FAILURE) };
         tell(&mut session.output, &plan, format, false)?;
         if plan.is_empty() { DONE } else { Ok(ExitCode::from(DIFFERS)) }
     }
@@ -62,14 +62,14 @@ impl Diff {
 /// What was changed, or would be; nothing where the files are wrong, which is told then.
 fn ask(
     session: &mut Session<'_>,
-    path: PathBuf,
+    path: &Path,
     (dry, prune): (bool, bool),
     format: AsJson,
 ) -> anyhow::Result<Option<Plan>> {
     let begun = Instant::now();
     // Read as the folder's owner, like everything else.
     session.enter()?;
-    let document = match files::read(&path, session.environment) {
+    let document = match files::read(path, session.environment) {
         Ok(document) => document,
         Err(problems) => return tell_wrong(&mut session.output, &problems, format),
     };

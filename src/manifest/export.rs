@@ -65,14 +65,12 @@ fn block(section: &Section, thing: &Stored, known: Option<&Noted>) -> String {
     }
     let mut references = Vec::new();
     for name in thing.secrets.keys() {
-        match known.and_then(|known| known.secrets.get(name)) {
-            Some(reference) => {
-                references.push(format!("{} = {}", bare(name), inline(&Value::from(reference.as_str()))));
-            }
-            None => {
-                let hint = "is stored and not written here; name it as file:PATH, cred:NAME or env:NAME to change it";
-                writeln!(text, "# secrets.{name} {hint}").ok();
-            }
+        if let Some(reference) = known.and_then(|known| known.secrets.get(name)) {
+            references.push(format!("{} = {}", bare(name), inline(&Value::from(reference.as_str()))));
+        } else {
+            let hint =
+                "is stored and not written here; name it as file:PATH, cred:NAME or env:NAME to change it";
+            writeln!(text, "# secrets.{name} {hint}").ok();
         }
     }
     if !references.is_empty() {

@@ -33,26 +33,22 @@ pub(super) fn by_dependency(mut wishes: Vec<Wish>, problems: &mut Vec<Problem>) 
                 continue;
             }
             let after = wish.draft.as_ref().map(|draft| draft.after()).unwrap_or_default();
-            match after.get(*next) {
-                Some(name) => {
-                    *next += 1;
-                    let Some(&named) = keys.get(&(wish.section.name, name.as_str())) else { continue };
-                    match visits[named] {
-                        Some(Visit::Open) => {
-                            let text =
-                                format!("depends_on: {name} leads back to itself: take it out here or there");
-                            problems.push(wish.entry.problem("depends_on", text));
-                            circular.push(place);
-                        }
-                        Some(Visit::Done) => {}
-                        None => path.push((named, 0)),
-                    }
+            let Some(name) = after.get(*next) else {
+                visits[place] = Some(Visit::Done);
+                order.push(place);
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            let Some(&named) = keys.get(&(wish.section.name, name.as_str())) else { continue };
+            match visits[named] {
+                Some(Visit::Open) => {
+                    let text = format!("depends_on: {name} leads back to itself: take it out here or there");
+                    problems.push(wish.entry.problem("depends_on", text));
+                    circular.push(place);
                 }
-                None => {
-                    visits[place] = Some(Visit::Done);
-                    order.push(place);
-                    path.pop();
-                }
+                Some(Visit::Done) => {}
+                None => path.push((named, 0)),
             }
         }
     }

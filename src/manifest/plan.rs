@@ -195,13 +195,18 @@ impl fmt::Display for FieldChange {
     }
 }
 
+/// `channel on-call`; a section that is one thing has no key.
+pub(super) fn called(word: &str, key: &str) -> String {
+    if key.is_empty() { word.to_owned() } else { format!("{word} {key}") }
+}
+
 /// A plan as a person reads it.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in &self.changes {
             let handed =
                 if change.what == What::HandedOver { ": changed on its page from now on" } else { "" };
-            writeln!(f, "{} {} {}{handed}", change.what.sign(), change.section, change.key)?;
+            writeln!(f, "{} {}{handed}", change.what.sign(), called(&change.section, &change.key))?;
             for field in &change.fields {
                 writeln!(f, "    {field}")?;
             }
@@ -212,8 +217,9 @@ impl fmt::Display for Plan {
         for left in &self.left {
             writeln!(
                 f,
-                "! {} {} stays, although no file names it any more (it stood in {}); --prune takes it away",
-                left.section, left.key, left.place
+                "! {} stays, although no file names it any more (it stood in {}); --prune takes it away",
+                called(&left.section, &left.key),
+                left.place
             )?;
         }
         Ok(())

@@ -38,11 +38,11 @@ pub(super) fn read_with<T>(
             Ok(read) => return is_whole.then_some(read),
             Err(error) => error,
         };
-        is_whole = false;
-        // A field that was told already is missing now.
-        if missing(&error).is_some_and(|name| entry.fields.contains_key(name)) {
+        // What is missing once something was told may be what was told: misspelt, or of the wrong kind.
+        if !is_whole && missing(&error).is_some() {
             return None;
         }
+        is_whole = false;
         let culprit = culprit(&fields, &error, &understand);
         problems.push(told(entry, culprit.as_deref(), &error));
         match culprit {
@@ -82,21 +82,17 @@ fn told(entry: &Entry, culprit: Option<&str>, error: &str) -> Problem {
         return entry.problem("", format!("{name} is missing"));
     }
     let Some(field) = culprit else { return entry.problem("", words(error)) };
-    match unknown(error) {
-        Some((name, known)) => {
-            let (path, before) = if name == field {
-                (field.to_owned(), String::new())
-            } else {
-                (format!("{field}.{name}"), format!("{field}: "))
-            };
-            entry.problem(&path, format!("{before}{}", unknown_words(name, &known)))
-        }
-        None => {
-            let words = words(error);
-            let text = if words.starts_with(field) { words } else { format!("{field}: {words}") };
-            entry.problem(field, text)
-        }
-    }
+    let Some((name, known)) = unknown(error) else {
+        let words = words(error);
+        let text = if words.starts_with(field) { words } else { format!("{field}: {words}") };
+        return entry.problem(field, text);
+    };
+    let (path, before) = if name == field {
+        (field.to_owned(), String::new())
+    } else {
+        (format!("{field}.{name}"), format!("{field}: "))
+    };
+    entry.problem(&path, format!("{before}{}", unknown_words(name, &known)))
 }
 
 /// `is no key` with the one that was probably meant.

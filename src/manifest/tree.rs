@@ -248,20 +248,17 @@ impl Found {
             match plain(value.get_ref()) {
                 Ok(value) => drop(entry.fields.insert(name.get_ref().to_string(), value)),
                 Err(why) => {
-                    reading.problems.push(entry.problem(name.get_ref(), format!("{} {why}", name.get_ref())))
+                    reading.problems.push(entry.problem(name.get_ref(), format!("{} {why}", name.get_ref())));
                 }
             }
         }
         entry.is_flawed = reading.problems.len() > told;
-        match self.places.get(&(section.name, entry.key.clone())) {
-            Some(first) => {
-                let text = format!("{} is named twice: at {first} too", section.called(&entry.key));
-                reading.problems.push(Problem::new(&entry.place, text));
-            }
-            None => {
-                self.places.insert((section.name, entry.key.clone()), entry.place.clone());
-                self.entries.push((section, entry));
-            }
+        if let Some(first) = self.places.get(&(section.name, entry.key.clone())) {
+            let text = format!("{} is named twice: at {first} too", section.called(&entry.key));
+            reading.problems.push(Problem::new(&entry.place, text));
+        } else {
+            self.places.insert((section.name, entry.key.clone()), entry.place.clone());
+            self.entries.push((section, entry));
         }
     }
 }
@@ -325,13 +322,11 @@ impl Reading<'_> {
     fn unknown(&mut self, name: &Spanned<DeString<'_>>, what: &str, near: Option<&str>) {
         let place = self.place(name.span());
         let shown = clip(name.get_ref(), 80);
-        let text = match near {
-            Some(near) => format!("`{shown}` is no {what}; did you mean `{near}`?"),
-            None => {
-                let known: Vec<&str> =
-                    SECTIONS.iter().filter(|it| it.stands_alone).map(|it| it.name).collect();
-                format!("`{shown}` is no {what}; there are {}", known.join(", "))
-            }
+        let text = if let Some(near) = near {
+            format!("`{shown}` is no {what}; did you mean `{near}`?")
+        } else {
+            let known: Vec<&str> = SECTIONS.iter().filter(|it| it.stands_alone).map(|it| it.name).collect();
+            format!("`{shown}` is no {what}; there are {}", known.join(", "))
         };
         self.problems.push(Problem::new(place, text));
     }

@@ -9,13 +9,14 @@ mod probes;
 mod projects;
 mod rules;
 mod services;
+mod status_page;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use super::Means;
-use super::plan::What;
+use super::plan::{What, called};
 use super::problem::Problem;
 use super::reader::unknown;
 use super::tree::Entry;
@@ -35,6 +36,7 @@ pub(super) static SECTIONS: &[Section] = &[
     heartbeats::SECTION,
     services::SECTION,
     maintenance::SECTION,
+    status_page::SECTION,
 ];
 
 /// One kind of thing that files can name.
@@ -52,18 +54,20 @@ pub(super) struct Section {
     pub(super) audits_itself: bool,
     /// As the audit log names what was done.
     pub(super) action: fn(What) -> &'static str,
-    pub(super) read: fn(&Entry, &mut Vec<Problem>) -> Option<Box<dyn Draft>>,
+    pub(super) read: Read,
     pub(super) stored: fn(&ReadTx<'_>, &Means) -> Result<Vec<Stored>, Fault>,
     /// Takes away what no file names any more, or hands it over.
     pub(super) remove: fn(&Work<'_>, &Stored) -> Result<What, Fault>,
 }
+
+/// Understands an entry; what is wrong is told.
+type Read = fn(&Entry, &mut Vec<Problem>) -> Option<Box<dyn Draft>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// `[section.key]`
     Keyed,
     /// `[section]`: there is one.
-    #[expect(dead_code, reason = "the status page will be one")]
     Single,
 }
 
@@ -119,7 +123,7 @@ pub(super) enum Fault {
 impl Section {
     /// `channel on-call`
     pub(super) fn called(&self, key: &str) -> String {
-        if key.is_empty() { self.word.to_owned() } else { format!("{} {key}", self.word) }
+        called(self.word, key)
     }
 }
 

@@ -11,10 +11,11 @@ use crate::base::{Severity, span};
 use crate::manifest::Means;
 use crate::manifest::plan::What;
 use crate::manifest::problem::Problem;
-use crate::manifest::reader;
+use crate::manifest::reader::{self, unknown_words};
 use crate::manifest::tree::Entry;
 use crate::probes::condition::Condition;
 use crate::probes::judge::Policy;
+use crate::probes::presets::{self, Inputs, Preset};
 use crate::probes::save::PROBES_MAX;
 use crate::probes::{
     self, Definition, Invalid, Kind, Owner, Probe, ProbeId, Probes, Secrets, Target, queries,
@@ -69,6 +70,9 @@ struct Fields {
     labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     depends_on: Vec<String>,
+    /// Without a kind: what makes the rest. With one: what once made it.
+    #[serde(default)]
+    preset: Option<String>,
 }
 
 /// How many readings prove something.
@@ -82,7 +86,7 @@ struct Confirm {
     retry: Option<Duration>,
 }
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "name",
     "project",
     "conditions",
@@ -96,6 +100,7 @@ const FIELDS: [&str; 13] = [
     "environment",
     "labels",
     "depends_on",
+    "preset",
 ];
 
 /// Kinds whose target has a `name` of its own, and how files call it.
@@ -103,42 +108,101 @@ const RENAMED: [(Kind, &str); 2] = [(Kind::Dns, "domain"), (Kind::Process, "prog
 
 struct Wanted {
     key: String,
-    name: String,
-    project: String,
-    definition: Definition,
-    parents: Vec<String>,
+    fields: Fields,
+    source: Source,
     references: BTreeMap<String, String>,
 }
 
+/// Of what the target is made.
+enum Source {
+    Target(Target),
+    /// With the inputs that are no secrets.
+    Preset(&'static Preset, BTreeMap<String, String>),
+}
+
 fn read(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Box<dyn Draft>> {
-    let (fields, target) = reader::read_with(entry, problems, |all| {
+    let (fields, source) = reader::read_with(entry, problems, |all| {
         let (own, rest): (Map<_, _>, Map<_, _>) =
             all.clone().into_iter().partition(|(name, _)| FIELDS.contains(&name.as_str()));
-        let target = target(rest).map_err(|error| known_first(&error, &FIELDS))?;
+        let preset = own.get("preset").filter(|_| !rest.contains_key("kind"));
+        let source = match preset {
+            Some(preset) => made(preset, rest),
+            None => target(rest).map(Source::Target),
+        };
+        let source = source.map_err(|error| known_first(&error, &FIELDS))?;
         let fields =
             serde_json::from_value::<Fields>(Value::Object(own)).map_err(|error| error.to_string())?;
-        Ok((fields, target))
+        Ok((fields, source))
     })?;
-    for (place, source) in fields.conditions.iter().enumerate() {
-        if let Err(fault) = Condition::parse(source, &target.kind().fields()) {
-            let text = format!("condition “{source}”: {fault}");
+    let definition = match &source {
+        Source::Target(target) => Definition::of(target.clone()),
+        Source::Preset(preset, inputs) => stand_in(entry, preset, inputs, problems)?,
+    };
+    for (place, condition) in fields.conditions.iter().enumerate() {
+        if let Err(fault) = Condition::parse(condition, &definition.kind().fields()) {
+            let text = format!("condition “{condition}”: {fault}");
             problems.push(entry.problem(&format!("conditions.{place}"), text));
         }
     }
-    let written = serde_json::to_string(&target).unwrap_or_default();
+    if let Source::Target(target) = &source {
+        refuse_unused(entry, target, problems);
+    }
+    Some(Box::new(Wanted { key: entry.key.clone(), fields, source, references: entry.secrets.clone() }))
+}
+
+/// The preset of this name with its inputs.
+fn made(preset: &Value, rest: Map<String, Value>) -> Result<Source, String> {
+    let name = preset.as_str().ok_or("invalid type: other, expected a string")?;
+    let found = presets::find(name).ok_or_else(|| {
+        let known: Vec<String> = presets::all().map(|preset| format!("`{}`", preset.id)).collect();
+        format!("unknown variant `{name}`, expected one of {}", known.join(", "))
+    })?;
+    let plain = || found.inputs.iter().filter(|input| !input.is_secret).map(|input| input.name);
+    let mut inputs = BTreeMap::new();
+    for (name, value) in rest {
+        if !plain().any(|known| known == name) {
+            let known: Vec<String> = plain().map(|name| format!("`{name}`")).collect();
+            return Err(format!("unknown field `{name}`, expected one of {}", known.join(", ")));
+        }
+        let text = value.as_str().ok_or("invalid type: other, expected a string")?;
+        inputs.insert(name, text.to_owned());
+    }
+    Ok(Source::Preset(found, inputs))
+}
+
+/// What a preset makes, with something in the place of its secrets: those are known only when it is saved.
+fn stand_in(
+    entry: &Entry,
+    preset: &Preset,
+    inputs: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> Option<Definition> {
+    let secret = |name: &str| preset.inputs.iter().any(|input| input.is_secret && input.name == name);
+    for name in entry.secrets.keys().filter(|name| !secret(name)) {
+        let known: Vec<&str> = preset.inputs.iter().filter(|it| it.is_secret).map(|it| it.name).collect();
+        let text = format!("secrets: {}", unknown_words(name, &known));
+        problems.push(entry.problem(&format!("secrets.{name}"), text));
+    }
+    let mut inputs = Inputs(inputs.clone());
+    inputs.0.extend(entry.secrets.keys().map(|name| (name.clone(), "stand-in".to_owned())));
+    match preset.build(&inputs) {
+        Ok(built) => Some(built.definition),
+        Err(needed) => {
+            let name = needed.name;
+            let path = if secret(name) { format!("secrets.{name}") } else { name.to_owned() };
+            problems.push(entry.problem(&path, format!("{path} is missing: {}", needed.hint)));
+            None
+        }
+    }
+}
+
+fn refuse_unused(entry: &Entry, target: &Target, problems: &mut Vec<Problem>) {
+    let written = serde_json::to_string(target).unwrap_or_default();
     for name in entry.secrets.keys().filter(|name| !written.contains(&format!("{{{{{name}}}}}"))) {
         let text =
             format!("secrets.{name}: nothing here stands for it; write {{{{{name}}}}} where it belongs");
         problems.push(entry.problem(&format!("secrets.{name}"), text));
     }
-    Some(Box::new(Wanted {
-        key: entry.key.clone(),
-        name: fields.name.clone().unwrap_or_else(|| entry.key.clone()),
-        project: fields.project.clone(),
-        parents: fields.depends_on.clone(),
-        definition: definition(fields, target),
-        references: entry.secrets.clone(),
-    }))
 }
 
 fn target(mut fields: Map<String, Value>) -> Result<Target, String> {
@@ -153,31 +217,41 @@ fn target(mut fields: Map<String, Value>) -> Result<Target, String> {
     })
 }
 
-fn definition(fields: Fields, target: Target) -> Definition {
-    let usual = Policy::default();
-    let interval = fields.interval.unwrap_or(usual.interval);
+/// What a target is asked by, where little is said.
+fn usual(fields: &Fields, target: Target) -> Definition {
+    let mut usual = Definition::of(target);
     // A short interval bounds what is not said.
-    let within = |usual: Duration| usual.min(interval);
+    if let Some(interval) = fields.interval {
+        usual.policy.retry_interval = usual.policy.retry_interval.min(interval);
+        usual.policy.timeout = usual.policy.timeout.min(interval);
+    }
+    usual.policy.of = usual.policy.of.max(fields.confirm.bad.unwrap_or(0));
+    usual.preset.clone_from(&fields.preset);
+    usual
+}
+
+/// What is said, over what is usual.
+fn definition(fields: &Fields, usual: Definition) -> Definition {
     let Confirm { bad, of, good, retry } = fields.confirm;
-    let policy = Policy {
-        interval,
-        retry_interval: retry.unwrap_or_else(|| within(usual.retry_interval)),
-        timeout: fields.timeout.unwrap_or_else(|| within(usual.timeout)),
-        bad: bad.unwrap_or(usual.bad),
-        of: of.unwrap_or_else(|| usual.of.max(bad.unwrap_or(0))),
-        good: good.unwrap_or(usual.good),
-    };
-    let by_default = Definition::of(target);
+    let policy = usual.policy;
     Definition {
-        conditions: fields.conditions,
-        policy,
-        slow_after: fields.slow_after,
-        severity: fields.severity.unwrap_or(by_default.severity),
-        rings: fields.rings,
-        runbook: fields.runbook,
-        environment: fields.environment,
-        labels: fields.labels,
-        ..by_default
+        conditions: if fields.conditions.is_empty() { usual.conditions } else { fields.conditions.clone() },
+        policy: Policy {
+            interval: fields.interval.unwrap_or(policy.interval),
+            retry_interval: retry.unwrap_or(policy.retry_interval),
+            timeout: fields.timeout.unwrap_or(policy.timeout),
+            bad: bad.unwrap_or(policy.bad),
+            of: of.unwrap_or(policy.of),
+            good: good.unwrap_or(policy.good),
+        },
+        slow_after: fields.slow_after.or(usual.slow_after),
+        severity: fields.severity.unwrap_or(usual.severity),
+        rings: fields.rings.or(usual.rings),
+        runbook: fields.runbook.clone().or(usual.runbook),
+        environment: fields.environment.clone().or(usual.environment),
+        labels: if fields.labels.is_empty() { usual.labels } else { fields.labels.clone() },
+        target: usual.target,
+        preset: usual.preset,
     }
 }
 
@@ -187,13 +261,22 @@ impl Draft for Wanted {
             .references
             .iter()
             .filter_map(|(name, reference)| Some((name.clone(), work.secrets.get(reference)?.clone())));
+        let (usual, secrets) = match &self.source {
+            Source::Target(target) => (usual(&self.fields, target.clone()), Secrets(named.collect())),
+            Source::Preset(preset, inputs) => {
+                let secrets = named.map(|(name, secret)| (name, secret.expose().to_owned()));
+                let inputs = Inputs(inputs.clone().into_iter().chain(secrets).collect());
+                let built = preset.build(&inputs).map_err(|needed| Fault::at("", needed.to_string()))?;
+                (built.definition, built.secrets)
+            }
+        };
         let draft = probes::Draft {
             key: self.key.clone(),
-            name: self.name.clone(),
-            project: project_named(work.tx, &self.project)?.id,
-            definition: self.definition.clone(),
-            secrets: Secrets(named.collect()),
-            parents: self.parents.clone(),
+            name: self.fields.name.clone().unwrap_or_else(|| self.key.clone()),
+            project: project_named(work.tx, &self.fields.project)?.id,
+            definition: definition(&self.fields, usual),
+            secrets,
+            parents: self.fields.depends_on.clone(),
             owner: Owner::File,
         };
         probes_of(work.means).save(work.tx, work.by, &draft)?;
@@ -201,7 +284,7 @@ impl Draft for Wanted {
     }
 
     fn after(&self) -> &[String] {
-        &self.parents
+        &self.fields.depends_on
     }
 }
 
@@ -239,7 +322,7 @@ fn row(probe: &Probe, keys: &BTreeMap<ProbeId, &str>) -> Map<String, Value> {
         runbook,
         environment,
         labels,
-        preset: _,
+        preset,
     } = &probe.definition;
     let mut depends_on: Vec<String> =
         probe.parents.iter().filter_map(|parent| keys.get(parent)).map(|key| (*key).to_owned()).collect();
@@ -263,6 +346,7 @@ fn row(probe: &Probe, keys: &BTreeMap<ProbeId, &str>) -> Map<String, Value> {
         environment: environment.clone(),
         labels: labels.clone(),
         depends_on,
+        preset: preset.clone(),
     };
     let mut written = table(json!(target));
     let renamed = RENAMED.iter().find(|(kind, _)| *kind == target.kind());

@@ -250,6 +250,59 @@ fn mistakes_in_services_are_told_at_their_lines() {
     }
 }
 
+#[test]
+fn a_preset_makes_a_probe_of_its_key_and_what_is_said_beside_it_holds() {
+    let house = House::open();
+    let shop = "[projects.shop]\nname = \"Shop\"\n";
+    let secret =
+        probes::presets::find("stripe").unwrap().inputs.iter().find(|input| input.is_secret).unwrap();
+    let stripe = format!(
+        "{shop}[probes.stripe]\nproject = \"shop\"\npreset = \"stripe\"\ninterval = \"5m\"\nsecrets = {{ {} = \"env:OTHER\" }}",
+        secret.name
+    );
+    assert_eq!(lines(&house.apply(&stripe)), ["+ project shop", "+ probe stripe"]);
+    assert!(house.apply(&stripe).is_empty());
+    let exported = house.export(None);
+    assert!(exported.contains("preset = \"stripe\"") && exported.contains("interval = \"5m\""), "{exported}");
+    assert!(!exported.contains("another-horse"), "{exported}");
+    assert!(house.apply(&exported).is_empty(), "{exported}");
+    let table = [
+        ("preset = \"strpe\"".to_owned(), "5: preset: takes one of"),
+        ("preset = \"stripe\"".to_owned(), "3: secrets."),
+        (
+            format!(
+                "preset = \"stripe\"\nsecrets = {{ {} = \"env:OTHER\", x = \"env:OTHER\" }}",
+                secret.name
+            ),
+            "6: secrets: `x`",
+        ),
+        (format!("preset = \"stripe\"\n{} = \"sk_live_1\"", secret.name), "6: `"),
+    ];
+    for (text, wanted) in table {
+        let told = house.wrong(&format!("{shop}[probes.other]\nproject = \"shop\"\n{text}"));
+        assert!(told[0].starts_with(&format!("tocsin.toml:{wanted}")), "{text}\n{told:#?}");
+        assert!(!told.join("").contains("sk_live_1"), "{told:#?}");
+    }
+}
+
+#[test]
+fn the_status_page_is_one_thing_and_is_handed_back() {
+    let house = House::open();
+    let page = "[status_page]\nenabled = true\ntitle = \"Shop\"\n[[status_page.sections]]\ntitle = \"All\"\n\
+                entries = [{ service = \"database\", latency = true }]\n";
+    assert_eq!(lines(&house.apply(page)), ["+ status page"]);
+    assert_eq!(lines(&house.apply(page)), ["= 1 unchanged"]);
+    let exported = house.export(None);
+    assert!(house.apply(&exported).is_empty(), "{exported}");
+    let told = house.wrong("[status_page]\nenabled = true\ntitel = \"Shop\"");
+    assert!(
+        told[0].starts_with("tocsin.toml:3: `titel` is not a key here; did you mean `title`?"),
+        "{told:?}"
+    );
+    let pruned = house.run("[rules.critical]", How { dry: false, prune: true }).unwrap();
+    assert!(pruned.to_string().contains("> status page: changed on its page from now on"), "{pruned}");
+}
+
 /// A probe of a file, with whatever of it may be left out.
 fn any_probe() -> impl Strategy<Value = String> {
     let field = |name: &'static str, values: &'static [&'static str]| {
