@@ -84,13 +84,7 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             Wake::ScheduleOnly,
             |work| Box::pin(windows(work)),
         ),
-        task(
-            "heartbeats.due",
-            "Notices jobs that were not heard from in time",
-            every(1),
-            Wake::OnCommit(HEARTBEATS),
-            |work| Box::pin(heartbeats_due(work)),
-        ),
+        heartbeats_due_task(work.clone()),
         task(
             WATCH_TASK,
             "Looks at tocsin itself and raises what is wrong with it",
@@ -211,6 +205,16 @@ async fn look_at_windows(work: &Work, look: Look) -> Result<u64, Error> {
             None => return Ok(fell),
         }
     }
+}
+
+fn heartbeats_due_task(work: Work) -> Task {
+    Task::new(
+        "heartbeats.due",
+        "Notices jobs that were not heard from in time",
+        Schedule::Every(Duration::from_secs(1)),
+        Wake::OnCommit(HEARTBEATS),
+        move || Box::pin(heartbeats_due(work.clone())),
+    )
 }
 
 fn channel_tests(work: Work) -> Task {
