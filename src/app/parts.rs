@@ -10,7 +10,7 @@ use sha2::Sha256;
 use super::start::default_door;
 use super::watch::Watch;
 use super::watching::Watching;
-use super::{channels, probing, tasks};
+use super::{channels, tasks};
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{By, Cache, Email, projects, users};
 use crate::base::seal::Sealer;
@@ -25,7 +25,6 @@ use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
 use crate::http::{AppState, server};
-use crate::incidents::maintenance::CoversNow;
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
 use crate::issues;
 use crate::issues::ids::RecentIds;
@@ -93,24 +92,13 @@ impl App {
             open_store(folder, &config, &incidents, &entropy)?;
         first_start(&store, &config, &clock, &entropy).await?;
         let sealer = Sealer::new(&sealing_key);
-        channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now())
-            .await
-            .map_err(BuildError::Channels)?;
+        let following = channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now());
+        following.await.map_err(BuildError::Channels)?;
         let (registry, observed) = observe()?;
-        let sight = prober::Sight::new(store.clone(), clock.clone(), Arc::clone(&incidents));
-        sight.wake().await?;
-        let covers = CoversNow::default();
-        let (prober, asking) = probing::prober(
-            (&store, &clock, &entropy),
-            &config,
-            (&incidents, &sealer),
-            &registry,
-            covers.clone(),
-        )?;
-        let base_url = base_url(&config);
-        let refusals = Arc::new(Refusals::default());
+        let (watching, asking) =
+            Watching::build((&store, &clock, &incidents, &sealer), &config, &registry).await?;
+        let (base_url, refusals) = (base_url(&config), Arc::new(Refusals::default()));
         let own = Arc::new(OwnHealth::default());
-        let watching = Watching::build(&store, &clock, &prober, &covers, base_url.as_str()).await?;
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),
@@ -127,7 +115,6 @@ impl App {
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
             retention: config.retention,
-            sight,
             watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
             watching: watching.clone(),
             deaf_since: Arc::default(),
@@ -162,7 +149,7 @@ impl App {
             link_key: outbox.links.key,
             outbox,
             sealer,
-            prober,
+            prober: watching.prober,
             push_limits: Limiter::new(KEYS_LIMITED_MAX),
             config: Arc::new(config),
         };
@@ -254,7 +241,7 @@ fn observe() -> Result<(Registry, Observed), RegistryError> {
     Ok((registry, observed))
 }
 
-fn base_url(config: &Config) -> BaseUrl {
+pub(super) fn base_url(config: &Config) -> BaseUrl {
     config.server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(config.server.listen))
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::parts::{BuildError, read_others};
+use crate::base::Clock;
 use crate::base::seal::Sealer;
-use crate::base::{Clock, Entropy};
 use crate::config::Config;
 use crate::engine::{Report, Schedule, Task, Wake};
 use crate::incidents::Incidents;
@@ -16,7 +16,7 @@ use crate::telemetry::Registry;
 
 /// What asks, and the loop that is to be driven.
 pub(super) fn prober(
-    (store, clock, entropy): (&Store, &Clock, &Entropy),
+    (store, clock): (&Store, &Clock),
     config: &Config,
     (incidents, sealer): (&Arc<Incidents>, &Sealer),
     registry: &Registry,
@@ -25,7 +25,7 @@ pub(super) fn prober(
     let authorities = read_others(config)?;
     let trust =
         Trust::new(authorities.as_deref()).map_err(|error| BuildError::Outgoing(error.to_string()))?;
-    let asker = Asker { clock: clock.clone(), entropy: entropy.clone(), trust };
+    let asker = Asker { clock: clock.clone(), entropy: incidents.entropy.clone(), trust };
     let probes = Probes { incidents: Arc::clone(incidents), sealer: sealer.clone() };
     let settings = Settings {
         concurrency: config.probes.concurrency,

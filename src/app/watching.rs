@@ -3,16 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::parts::{BuildError, base_url};
+use super::probing;
+use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy};
+use crate::config::Config;
 use crate::engine::{Report, Schedule, Task, Wake};
 use crate::health::services::{self, SERVICES, Services, Snapshot, SnapshotHolder};
 use crate::http::status::{Inputs, RENDER_TASK, StatusCache};
 use crate::incidents::maintenance::CoversNow;
 use crate::incidents::{Incidents, MAINTENANCE, maintenance};
-use crate::prober::Prober;
-use crate::probes::{self, Board};
+use crate::prober::{Loop, Prober, Sight};
+use crate::probes;
 use crate::status_page::{self, Followed};
 use crate::store::{Error, ReadTx, Store, WriteTx};
+use crate::telemetry::Registry;
 
 /// What these tasks work with.
 #[derive(Clone)]
@@ -21,9 +26,10 @@ pub(super) struct Watching {
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
     pub(super) incidents: Arc<Incidents>,
+    pub(super) sight: Sight,
+    pub(super) prober: Prober,
     pub(super) covers: CoversNow,
     pub(super) services: Arc<Services>,
-    pub(super) board: Board,
     pub(super) watched: SnapshotHolder,
     pub(super) status: StatusCache,
     pub(super) base_url: String,
@@ -33,31 +39,35 @@ pub(super) struct Watching {
 const MAINTENANCE_ROWS: u32 = 10;
 
 impl Watching {
-    /// Reads how the services were before this start, so that nobody is told that there are none.
+    /// Notes how long tocsin was away, and reads how the services were before this start, so that nobody is told that
+    /// there are none. Also hands out the loop that is to be driven.
     pub(super) async fn build(
-        store: &Store,
-        clock: &Clock,
-        prober: &Prober,
-        covers: &CoversNow,
-        base_url: &str,
-    ) -> Result<Self, Error> {
-        let (probes, board, watched) =
-            (prober.probes.clone(), prober.board.clone(), SnapshotHolder::default());
-        let incidents = Arc::clone(&probes.incidents);
-        let (now, of) = (clock.now(), board.clone());
+        (store, clock, incidents, sealer): (&Store, &Clock, &Arc<Incidents>, &Sealer),
+        config: &Config,
+        registry: &Registry,
+    ) -> Result<(Self, Loop), BuildError> {
+        let sight = Sight::new(store.clone(), clock.clone(), Arc::clone(incidents));
+        sight.wake().await?;
+        let covers = CoversNow::default();
+        let (prober, asking) =
+            probing::prober((store, clock), config, (incidents, sealer), registry, covers.clone())?;
+        let (now, of, watched) = (clock.now(), prober.board.clone(), SnapshotHolder::default());
         watched.set(store.read_reserved(move |tx| Snapshot::read(tx, now, &of)).await?);
-        Ok(Self {
+        let services = Arc::new(Services { incidents: Arc::clone(incidents), probes: prober.probes.clone() });
+        let watching = Self {
             store: store.clone(),
             clock: clock.clone(),
             entropy: incidents.entropy.clone(),
-            services: Arc::new(Services { incidents: Arc::clone(&incidents), probes }),
-            incidents,
-            covers: covers.clone(),
-            board,
+            incidents: Arc::clone(incidents),
+            sight,
+            prober,
+            covers,
+            services,
             watched,
             status: StatusCache::default(),
-            base_url: base_url.to_owned(),
-        })
+            base_url: base_url(config).as_str().to_owned(),
+        };
+        Ok((watching, asking))
     }
 
     pub(super) fn tasks(&self) -> Vec<Task> {
@@ -67,6 +77,7 @@ impl Watching {
             Task::new(name, does, schedule, Wake::OnCommit(topic), move || run(with.clone()))
         };
         vec![
+            probing::alive(self.sight.clone()),
             task("incidents.maintenance", "Begins and ends planned work", every(1), MAINTENANCE, |with| {
                 Box::pin(maintenance(with))
             }),
@@ -111,7 +122,7 @@ async fn services(with: Watching) -> anyhow::Result<Report> {
     } else {
         services::Kept::default()
     };
-    let board = with.board.clone();
+    let board = with.prober.board.clone();
     with.watched.set(with.store.read_reserved(move |tx| Snapshot::read(tx, now, &board)).await?);
     Ok(if kept == services::Kept::default() {
         Report::Idle
@@ -144,7 +155,7 @@ async fn status_page(with: Watching) -> anyhow::Result<Report> {
 
 /// With the services as they are in the same transaction: what was laid down for others may be older.
 async fn read_status_page(with: &Watching) -> Result<Option<Inputs>, Error> {
-    let (now, board, base_url) = (with.clock.now(), with.board.clone(), with.base_url.clone());
+    let (now, board, base_url) = (with.clock.now(), with.prober.board.clone(), with.base_url.clone());
     let read = move |tx: &ReadTx<'_>| Inputs::read(tx, now, &Snapshot::read(tx, now, &board)?, &base_url);
     with.store.read_reserved(read).await
 }

@@ -77,6 +77,23 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
         ("/deliveries", get(web::get().to(deliveries::list))),
         ("/deliveries/{id}", get(web::get().to(deliveries::show))),
         ("/outcomes", get(web::get().to(outcomes::list))),
+        (
+            "/silences",
+            vec![("get", web::get().to(silences::list)), ("post", web::post().to(silences::begin))],
+        ),
+        ("/silences/{id}/end", post(web::post().to(silences::end))),
+        ("/tasks", get(web::get().to(tasks::list))),
+    ]
+    .into_iter()
+    .chain(of_probes())
+    .chain(of_heartbeats())
+    .chain(of_services())
+    .collect()
+}
+
+fn of_probes() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
+    let post = |route: Route| vec![("post", route)];
+    vec![
         ("/probes", vec![("get", web::get().to(probes::list)), ("post", web::post().to(probes::create))]),
         (
             "/probes/{key}",
@@ -91,11 +108,11 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
         ("/probes/{key}/resume", post(web::post().to(probes::resume))),
         ("/probes/{key}/token", post(web::post().to(probes::renew_token))),
         ("/probe-trials", post(web::post().to(probes::try_draft))),
-        (
-            "/silences",
-            vec![("get", web::get().to(silences::list)), ("post", web::post().to(silences::begin))],
-        ),
-        ("/silences/{id}/end", post(web::post().to(silences::end))),
+    ]
+}
+
+fn of_services() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
+    vec![
         ("/services", vec![("get", web::get().to(services::list)), ("post", web::post().to(services::save))]),
         (
             "/services/{key}",
@@ -106,7 +123,7 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
             vec![("get", web::get().to(maintenances::list)), ("post", web::post().to(maintenances::save))],
         ),
         ("/maintenances/{id}", vec![("delete", web::delete().to(maintenances::remove))]),
-        ("/maintenances/{id}/end", post(web::post().to(maintenances::end))),
+        ("/maintenances/{id}/end", vec![("post", web::post().to(maintenances::end))]),
         (
             "/status-page",
             vec![("get", web::get().to(status_page::show)), ("put", web::put().to(status_page::save))],
@@ -122,11 +139,7 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
                 ("delete", web::delete().to(status_page::remove)),
             ],
         ),
-        ("/tasks", get(web::get().to(tasks::list))),
     ]
-    .into_iter()
-    .chain(of_heartbeats())
-    .collect()
 }
 
 fn of_heartbeats() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {

@@ -1,5 +1,7 @@
 //! Probes, heartbeats and planned work in files.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::probes;
 
@@ -200,9 +202,11 @@ fn a_thousand_probes_are_carried_out_in_one_write_in_any_order() {
         } else {
             format!("depends_on = [\"p{}\"]\n", number / 10 * 10 + 9)
         };
-        text += &format!(
+        write!(
+            text,
             "[probes.p{number}]\nproject = \"shop\"\nkind = \"http\"\nurl = \"https://a{number}.example\"\n{parent}"
-        );
+        )
+        .unwrap();
     }
     assert_eq!(house.apply(&text).count(What::Created), 1001);
     assert_eq!(lines(&house.apply(&text)), ["= 1001 unchanged"]);
@@ -340,7 +344,7 @@ proptest! {
         let house = House::open();
         let mut text = "[projects.shop]\nname = \"Shop\"\n".to_owned();
         for (number, probe) in probes.iter().enumerate() {
-            text += &format!("[probes.p{number}]\n{probe}");
+            write!(text, "[probes.p{number}]\n{probe}").unwrap();
         }
         prop_assert_eq!(house.apply(&text).count(What::Created), probes.len() + 1);
         let exported = house.export(None);

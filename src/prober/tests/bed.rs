@@ -171,8 +171,8 @@ impl Web {
                 count.fetch_add(1, Ordering::Relaxed);
                 let status = set.load(Ordering::Relaxed);
                 let mut head = [0; 2048];
-                stream.read(&mut head).await.ok();
-                if status > 0 {
+                let read = stream.read(&mut head).await;
+                if status > 0 && read.is_ok() {
                     let answer =
                         format!("HTTP/1.1 {status} Said\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
                     stream.write_all(answer.as_bytes()).await.ok();

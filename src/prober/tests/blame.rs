@@ -57,7 +57,7 @@ async fn a_gap_is_found_at_the_start_and_told_once() {
     assert_eq!(sight(&bed.clock).wake().await.unwrap(), None, "a first start is no gap");
     bed.clock.advance(Duration::from_secs(20));
     assert_eq!(sight(&bed.clock).wake().await.unwrap(), None, "a restart is none");
-    bed.clock.advance(Duration::from_secs(60));
+    bed.clock.advance(Duration::from_mins(1));
     assert!(sight(&bed.clock).wake().await.unwrap().is_some());
     assert_eq!(bed.number("SELECT count(*) FROM incidents").await, 0, "too short to be told");
     bed.clock.advance(Duration::from_mins(12));

@@ -45,8 +45,9 @@ impl Answers {
     }
 
     /// How often something was asked for.
-    pub(crate) fn count(&self) -> usize {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).values().map(Vec::len).sum()
+    pub(crate) fn count(&self) -> u32 {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        u32::try_from(asked.values().map(Vec::len).sum::<usize>()).unwrap_or(u32::MAX)
     }
 
     /// Forgets what was asked up to now.

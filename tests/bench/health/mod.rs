@@ -62,13 +62,13 @@ pub(crate) async fn watch(wanted: Watching) -> Result<Watched> {
     answers.forget();
     let (began, cpu) = (Instant::now(), product.server.cpu_time()?);
     tokio::time::sleep(wanted.run).await;
-    let (passed, used) = (began.elapsed(), product.server.cpu_time()? - cpu);
+    let (passed, used) = (began.elapsed(), product.server.cpu_time()?.saturating_sub(cpu));
     let lags = answers.lags(wanted.interval);
     ensure!(!lags.is_empty(), "nothing was asked twice");
     let session = product.sign_in().await?;
     let watched = Watched {
         lag_p99_ms: of_99(&lags).as_secs_f64() * 1000.0,
-        asked_per_s: answers.count() as f64 / passed.as_secs_f64(),
+        asked_per_s: f64::from(answers.count()) / passed.as_secs_f64(),
         cpu_percent: 100.0 * used.as_secs_f64() / passed.as_secs_f64(),
         list_ms: page_ms(&product, "/probes", &session).await?,
         overview_ms: page_ms(&product, "/", &session).await?,
