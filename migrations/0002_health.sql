@@ -179,6 +179,8 @@ CREATE TABLE heartbeat_states (
     pings         INTEGER NOT NULL DEFAULT 0,
     missed        INTEGER NOT NULL DEFAULT 0,       -- runs that never came, in all
     missed_now    INTEGER NOT NULL DEFAULT 0,       -- in a row, up to now
+    bad_now       INTEGER NOT NULL DEFAULT 0,       -- failures in a row, missed runs included
+    good_now      INTEGER NOT NULL DEFAULT 0,       -- good runs in a row
     durations     TEXT NOT NULL DEFAULT '[]'        -- JSON: milliseconds of the last good runs
 ) STRICT;
 CREATE INDEX heartbeat_states_by_rank ON heartbeat_states (project_id, rank, heartbeat_id);

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod health;
+pub mod heartbeats;
 pub mod http;
 pub mod incidents;
 pub mod issues;

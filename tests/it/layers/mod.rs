@@ -48,7 +48,6 @@ const TO_COME: &[&str] = &[
     "traces",
     "logs",
     "replays",
-    "heartbeats",
     "webhooks",
     "gateway",
     "limits",

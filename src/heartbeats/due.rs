@@ -1,0 +1,84 @@
+//! The body of the background task that notices what did not come.
+
+use std::time::Duration;
+
+use super::absence::{Looked, look};
+use super::rows::{self, COLUMNS, Heartbeat, JOINED};
+use super::{Status, runs, signals};
+use crate::base::Timestamp;
+use crate::incidents::Incidents;
+use crate::store::{Error, ReadTx, WriteTx, params};
+use crate::vigil::{self, Spell};
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    pub late: u64,
+    pub down: u64,
+    /// There is more that is due.
+    pub more: bool,
+}
+
+/// After a start nobody has said yet how long tocsin was away: until it is said, nothing is decided.
+const AWAY: Duration = Duration::from_secs(60);
+
+/// Lets time pass for at most `limit` heartbeats that are due.
+pub fn pass(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp, limit: u32) -> Result<Passed, Error> {
+    let due = find_due(tx, now, limit)?;
+    let Some(since) = due.iter().map(waited_since).min() else { return Ok(Passed::default()) };
+    if vigil::last_alive(tx)?.is_some_and(|alive| now.since(alive) > AWAY) {
+        return Ok(Passed::default());
+    }
+    let spells = vigil::between(tx, since, now)?;
+    let mut passed =
+        Passed { more: due.len() >= usize::try_from(limit).unwrap_or(usize::MAX), ..Passed::default() };
+    for heartbeat in due {
+        pass_one(tx, incidents, now, heartbeat, &spells, &mut passed)?;
+    }
+    Ok(passed)
+}
+
+fn find_due(tx: &ReadTx<'_>, now: Timestamp, limit: u32) -> Result<Vec<Heartbeat>, Error> {
+    tx.all(
+        &format!("SELECT {COLUMNS} FROM {JOINED} WHERE s.due_at <= ?1 ORDER BY s.due_at LIMIT ?2"),
+        params![now.as_micros(), limit],
+        rows::read,
+    )
+}
+
+/// Since when something is waited for.
+fn waited_since(heartbeat: &Heartbeat) -> Timestamp {
+    let state = &heartbeat.state;
+    [state.last_start_at, state.expected_at, state.due_at].into_iter().flatten().min().unwrap_or_default()
+}
+
+fn pass_one(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    now: Timestamp,
+    mut heartbeat: Heartbeat,
+    spells: &[Spell],
+    passed: &mut Passed,
+) -> Result<(), Error> {
+    let Looked { changes, missed, lost } = look(&heartbeat.definition, &mut heartbeat.state, spells, now);
+    rows::save_state(tx, heartbeat.id, &heartbeat.state)?;
+    for expected in missed {
+        runs::insert_missed(tx, heartbeat.id, expected)?;
+    }
+    if lost {
+        runs::give_up_all(tx, heartbeat.id, "tocsin was blind when its end should have come")?;
+    }
+    for changed in &changes {
+        rows::note_change(tx, heartbeat.id, changed.at, changed.status, &changed.reason)?;
+        match changed.status {
+            Status::Late => passed.late += 1,
+            Status::Down => passed.down += 1,
+            Status::New | Status::Up | Status::Paused => {}
+        }
+    }
+    let fell = changes.iter().rev().find(|changed| changed.status == Status::Down);
+    if let Some(fell) = fell {
+        signals::level(tx, incidents, now, &heartbeat, Some(fell.bad_since))?;
+    }
+    Ok(())
+}
