@@ -27,8 +27,8 @@ CREATE TABLE maintenances (
     project_id  INTEGER REFERENCES projects (id) ON DELETE CASCADE,  -- NULL: every project
     title       TEXT NOT NULL,
     message     TEXT NOT NULL DEFAULT '',           -- for the status page
-    starts_at   INTEGER NOT NULL,                   -- of the only, or the first, occurrence
-    ends_at     INTEGER,                            -- no occurrence begins after it; NULL: goes on
+    starts_at   INTEGER NOT NULL,                   -- of the only occurrence; of a schedule: none begins before it
+    ends_at     INTEGER,                            -- of a schedule: none begins at or after it; NULL: goes on
     duration_s  INTEGER NOT NULL,
     schedule    TEXT,                               -- five fields; NULL: once
     time_zone   TEXT NOT NULL,
@@ -36,11 +36,13 @@ CREATE TABLE maintenances (
     owner       TEXT NOT NULL CHECK (owner IN ('page', 'file')),
     created_by  TEXT NOT NULL,
     created_at  INTEGER NOT NULL,
-    begun_at    INTEGER,                            -- the last occurrence that became silences
+    next_at     INTEGER,                            -- when the next occurrence begins; NULL: none does
     ended_at    INTEGER                             -- called off, or nothing more to come
 ) STRICT;
 CREATE INDEX maintenances_by_project ON maintenances (project_id);
-CREATE INDEX maintenances_live ON maintenances (starts_at) WHERE ended_at IS NULL;
+CREATE INDEX maintenances_due ON maintenances (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX maintenances_live ON maintenances (id) WHERE ended_at IS NULL;
+CREATE INDEX maintenances_over ON maintenances (ended_at) WHERE ended_at IS NOT NULL;
 
 -- What it covers; none: all of its project.
 CREATE TABLE maintenance_subjects (
@@ -48,6 +50,23 @@ CREATE TABLE maintenance_subjects (
     key            TEXT NOT NULL,                   -- a signal's key, such as probe:7
     PRIMARY KEY (maintenance_id, key)
 ) STRICT, WITHOUT ROWID;
+
+-- Those that began.
+CREATE TABLE maintenance_occurrences (
+    maintenance_id INTEGER NOT NULL REFERENCES maintenances (id) ON DELETE CASCADE,
+    began_at       INTEGER NOT NULL,
+    ends_at        INTEGER NOT NULL,
+    called_off     INTEGER NOT NULL DEFAULT 0,      -- 1: somebody ended it; it does not begin again
+    PRIMARY KEY (maintenance_id, began_at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX maintenance_occurrences_by_end ON maintenance_occurrences (ends_at);
+
+-- The silences that an occurrence became.
+CREATE TABLE maintenance_silences (
+    silence_id     INTEGER PRIMARY KEY REFERENCES silences (id) ON DELETE CASCADE,
+    maintenance_id INTEGER NOT NULL REFERENCES maintenances (id) ON DELETE CASCADE
+) STRICT;
+CREATE INDEX maintenance_silences_by_maintenance ON maintenance_silences (maintenance_id);
 
 -- owner: probes
 CREATE TABLE probes (

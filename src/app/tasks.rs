@@ -12,7 +12,7 @@ use crate::engine::{Report, Schedule, Task, Wake};
 use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
 use crate::incidents::windows::Looked;
-use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
+use crate::incidents::{DELIVERIES, INCIDENTS, Incidents, MAINTENANCE, maintenance};
 use crate::issues::error_rate::expire_rates;
 use crate::issues::ids::{Merge, RecentIds};
 use crate::issues::retention::STEP_ROWS;
@@ -43,6 +43,8 @@ impl Work {
 
 /// Rows that one run of `incidents.expire` handles per step.
 const EXPIRE_ROWS: u32 = 100;
+/// Occurrences that one run begins: each becomes up to 50 silences.
+const MAINTENANCE_ROWS: u32 = 10;
 
 pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
     let every = |seconds| Schedule::Every(Duration::from_secs(seconds));
@@ -57,6 +59,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             every(1),
             Wake::OnCommit(INCIDENTS),
             |work| Box::pin(expire(work)),
+        ),
+        task(
+            "incidents.maintenance",
+            "Begins and ends planned work",
+            every(1),
+            Wake::OnCommit(MAINTENANCE),
+            |work| Box::pin(maintenance(work)),
         ),
         task(
             "notify.deliver",
@@ -125,6 +134,17 @@ async fn expire(work: Work) -> anyhow::Result<Report> {
         did.witnesses_over, did.rang, did.digests, did.handed_over
     );
     Ok(if did.more { Report::More(text) } else { Report::Did(text) })
+}
+
+async fn maintenance(work: Work) -> anyhow::Result<Report> {
+    let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
+    if !work.store.read_reserved(move |tx| maintenance::is_due(tx, now)).await? {
+        return Ok(Report::Idle);
+    }
+    let keep = move |tx: &WriteTx<'_>| incidents.keep_maintenance(tx, now, MAINTENANCE_ROWS);
+    let kept = work.store.write("incidents.maintenance", keep).await?;
+    let text = format!("{} begun, {} over", kept.begun, kept.over);
+    Ok(if kept.more { Report::More(text) } else { Report::Did(text) })
 }
 
 async fn deliver(work: Work) -> anyhow::Result<Report> {

@@ -5,6 +5,7 @@ pub mod crontab;
 pub mod entropy;
 pub mod id;
 pub mod nearest;
+pub mod owned;
 pub mod seal;
 pub mod secret;
 pub mod severity;

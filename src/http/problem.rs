@@ -236,6 +236,7 @@ impl From<incidents::Error> for Problem {
             incidents::Error::Over
             | incidents::Error::LastWitness
             | incidents::Error::OwnedElsewhere(_)
+            | incidents::Error::OwnedByFile
             | incidents::Error::NameTaken => Self::new(StatusCode::CONFLICT, text),
         }
     }

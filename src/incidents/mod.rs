@@ -23,6 +23,7 @@ mod timeline;
 mod witnesses;
 
 pub mod links;
+pub mod maintenance;
 pub mod rules;
 pub mod silences;
 pub mod windows;
@@ -66,6 +67,9 @@ pub const DELIVERIES: Topic = Topic("deliveries");
 /// Moves when an incident changed in a way a page shows.
 pub const INCIDENTS: Topic = Topic("incidents");
 
+/// Moves when planned work was changed, began or ended.
+pub const MAINTENANCE: Topic = Topic("maintenance");
+
 /// Opens, joins, rings and closes incidents. Its methods work in the caller's transaction.
 #[derive(Clone, Debug)]
 pub struct Incidents {
@@ -73,7 +77,7 @@ pub struct Incidents {
     pub entropy: Entropy,
 }
 
-/// Why an incident, a channel, a rule or a silence was not changed.
+/// Why an incident, a channel, a rule, a silence or planned work was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("there is no such {0}")]
@@ -87,6 +91,8 @@ pub enum Error {
     LastWitness,
     #[error("this channel comes from the {0} and is changed there")]
     OwnedElsewhere(&'static str),
+    #[error("this maintenance comes from a file and is changed there: edit the file and run `tocsin apply`")]
+    OwnedByFile,
     #[error("another channel already has this name")]
     NameTaken,
     #[error(transparent)]

@@ -94,6 +94,16 @@ impl Incidents {
             );
             return Err(Error::Invalid(text));
         }
+        self.begin_silence(tx, now, silence)
+    }
+
+    /// As [`Incidents::silence`], where nothing is left to be checked.
+    pub(super) fn begin_silence(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        silence: &NewSilence,
+    ) -> Result<SilenceId, Error> {
         let id = tx.insert(
             "INSERT INTO silences (uid, project_id, key, incident_id, reason, created_by, starts_at, ends_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -225,7 +235,7 @@ fn check_incident(tx: &ReadTx<'_>, incident: IncidentId) -> Result<(), Error> {
 }
 
 /// A silence's key is one of an incident, or the beginning of some.
-fn check_key(key: Option<&str>) -> Result<(), Error> {
+pub(super) fn check_key(key: Option<&str>) -> Result<(), Error> {
     let Some(key) = key else { return Ok(()) };
     let stem = key.strip_suffix('*').unwrap_or(key);
     if key.is_empty() || stem.contains('*') {

@@ -1,0 +1,70 @@
+//! Things that a page or a file may define: whose they are, what saving them did, by which key files name them.
+
+use serde::Serialize;
+
+/// Who says how a thing is. What a file says is read-only everywhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    Page,
+    File,
+}
+
+/// What saving a thing did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    Created,
+    Updated,
+    /// It was so already; nothing was written.
+    Unchanged,
+}
+
+/// Why a text is no key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "“{0}” is no key: it has 1 to {KEY_CHARS_MAX} of a-z, 0-9, _ and -, and begins with a letter or a digit"
+)]
+pub struct BadKey(String);
+
+pub const KEY_CHARS_MAX: usize = 60;
+
+impl Owner {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::File => "file",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Page, Self::File].into_iter().find(|owner| owner.as_str() == word)
+    }
+}
+
+/// Checks that `key` can name a thing in a file and in an address.
+///
+/// # Errors
+/// [`BadKey`], with what a key may be.
+pub fn check_key(key: &str) -> Result<(), BadKey> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let shaped = (1..=KEY_CHARS_MAX).contains(&key.len())
+        && key.bytes().all(|b| plain(b) || b == b'_' || b == b'-')
+        && key.bytes().next().is_some_and(plain);
+    if shaped { Ok(()) } else { Err(BadKey(key.chars().take(KEY_CHARS_MAX + 1).collect())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_fits_a_file_and_an_address() {
+        for key in ["api", "0", "ai_providers", "db-1"] {
+            check_key(key).unwrap();
+        }
+        for key in ["", "_a", "-a", "API", "a b", "a/b", "ä", "a.b", &"x".repeat(61)] {
+            assert!(check_key(key).is_err(), "{key}");
+        }
+    }
+}
