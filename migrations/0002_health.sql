@@ -68,6 +68,9 @@ CREATE TABLE maintenance_silences (
 ) STRICT;
 CREATE INDEX maintenance_silences_by_maintenance ON maintenance_silences (maintenance_id);
 
+-- What a probe or a heartbeat was a witness of, for its page.
+CREATE INDEX witnesses_by_key ON witnesses (key, incident_id);
+
 -- owner: probes
 CREATE TABLE probes (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,   -- a key `probe:7` must never mean another one

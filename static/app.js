@@ -115,7 +115,7 @@
         const answer = await fetch(undo.url, { method: "POST", body, headers: { "X-CSRF-Token": csrf(), "HX-Request": "true" } });
         if (!answer.ok) return toast("That could not be undone. Load the page again.");
         toast("Undone.");
-        document.body.dispatchEvent(new CustomEvent("live:issues"));
+        document.body.dispatchEvent(new CustomEvent(undo.live ?? "live:issues"));
       });
       box.append(button);
     }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::body::Unread;
 use crate::accounts;
 use crate::accounts::access::Denial;
+use crate::heartbeats;
 use crate::incidents;
 use crate::store;
 
@@ -238,6 +239,21 @@ impl From<incidents::Error> for Problem {
             | incidents::Error::OwnedElsewhere(_)
             | incidents::Error::OwnedByFile
             | incidents::Error::NameTaken => Self::new(StatusCode::CONFLICT, text),
+        }
+    }
+}
+
+impl From<heartbeats::save::Error> for Problem {
+    fn from(error: heartbeats::save::Error) -> Self {
+        use heartbeats::save::Error;
+        let text = sentence(&error.to_string());
+        match error {
+            Error::NotFound => Self::new(StatusCode::NOT_FOUND, text),
+            Error::OwnedByFile | Error::SlugTaken(_) => Self::new(StatusCode::CONFLICT, text),
+            Error::TooMany | Error::Line(_) => Self::bad_request(text),
+            Error::Accounts(error) => error.into(),
+            Error::Incidents(error) => error.into(),
+            Error::Store(error) => error.into(),
         }
     }
 }

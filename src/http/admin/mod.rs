@@ -43,6 +43,14 @@ mod project_channels;
 mod rule_form;
 mod rules;
 
+mod heartbeat;
+mod heartbeat_edit;
+mod heartbeat_form;
+mod heartbeat_words;
+mod heartbeats;
+mod run_bars;
+mod schedule_words;
+
 mod ack;
 mod incident;
 mod incident_acts;

@@ -7,9 +7,9 @@ use actix_web::{
 
 use super::frame::see_other;
 use super::{
-    ack, audit, channel, channels, frame, incident, incident_acts, incidents, issue, issues, ledger, link,
-    live, outbox, overview, people, person, project, project_channels, projects, rules, sessions, sign_in,
-    silences, statics, tasks, tokens, welcome,
+    ack, audit, channel, channels, frame, heartbeat, heartbeat_edit, heartbeats, incident, incident_acts,
+    incidents, issue, issues, ledger, link, live, outbox, overview, people, person, project,
+    project_channels, projects, rules, sessions, sign_in, silences, statics, tasks, tokens, welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -17,6 +17,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     one_self(cfg);
     issue_pages(cfg);
     project_pages(cfg);
+    heartbeat_pages(cfg);
     alarm_pages(cfg);
     ringing_pages(cfg);
     running_pages(cfg);
@@ -78,6 +79,28 @@ fn project_pages(cfg: &mut web::ServiceConfig) {
     .service(act("/projects/{slug}/name", 1, post().to(project::rename)))
     .service(act("/projects/{slug}/members", 1, post().to(project::change_members)))
     .service(act("/projects/{slug}/archive", 1, post().to(project::archive)));
+}
+
+/// Jobs that should run.
+fn heartbeat_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/heartbeats")
+            .route(get().to(heartbeats::list))
+            .route(post().to(heartbeat_edit::create)),
+    )
+    .route("/heartbeats/new", get().to(heartbeat_edit::show_new))
+    .route("/heartbeats/preview", get().to(heartbeat_edit::preview))
+    .service(act("/heartbeats/act", 1, post().to(heartbeats::act)))
+    .service(act("/heartbeats/ping-key", 1, post().to(heartbeat_edit::make_key)))
+    .route("/heartbeats/{id}", get().to(heartbeat::show))
+    .service(
+        web::resource("/heartbeats/{id}/edit")
+            .route(get().to(heartbeat_edit::show))
+            .route(post().to(heartbeat_edit::update)),
+    )
+    .route("/heartbeats/{id}/runs", get().to(heartbeat::to_page))
+    .route("/heartbeats/{id}/runs/{run}", get().to(heartbeat::show_run))
+    .service(act("/heartbeats/{id}/{act}", 1, post().to(heartbeat_edit::act)));
 }
 
 /// What rings, and who takes care of it.
