@@ -84,6 +84,7 @@ CREATE TABLE probes (
     owner      TEXT NOT NULL CHECK (owner IN ('page', 'file')),
     paused_at  INTEGER,
     paused_by  TEXT,
+    paused_until INTEGER,                           -- NULL: until somebody resumes it
     push_hash  BLOB,                                -- of the token with which results are reported
     grouped    INTEGER NOT NULL DEFAULT 0,          -- 1: a service that needs only some of its members rings for it
     created_at INTEGER NOT NULL,
@@ -108,6 +109,7 @@ CREATE TABLE probe_states (
     status     TEXT NOT NULL CHECK (status IN
         ('unknown', 'healthy', 'degraded', 'unhealthy', 'unreachable', 'maintenance', 'paused')),
     rank       INTEGER NOT NULL,                    -- how urgent, for lists: the worst first
+    name       TEXT NOT NULL DEFAULT '' COLLATE NOCASE,  -- as in probes, so that a list is read in order
     since      INTEGER NOT NULL,
     reason     TEXT NOT NULL DEFAULT '',
     flapping   INTEGER NOT NULL DEFAULT 0,
@@ -116,6 +118,14 @@ CREATE TABLE probe_states (
     latency_us INTEGER
 ) STRICT;
 CREATE INDEX probe_states_by_rank ON probe_states (project_id, rank, probe_id);
+CREATE INDEX probe_states_in_order ON probe_states (rank, name, probe_id);
+
+-- The last report of each probe that is reported to: durable before it is acknowledged, judged after.
+CREATE TABLE probe_reports (
+    probe_id INTEGER PRIMARY KEY REFERENCES probes (id) ON DELETE CASCADE,
+    at       INTEGER NOT NULL,
+    report   TEXT NOT NULL                          -- JSON: status, message, value, body
+) STRICT;
 
 -- From when on it was how. Uptime is counted from here.
 CREATE TABLE probe_changes (

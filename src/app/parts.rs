@@ -17,6 +17,7 @@ use crate::base::{Clock, Entropy};
 use crate::config::{self, BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
+use crate::health::services::{Services, Snapshot, SnapshotHolder};
 use crate::http::doubles::Doubles;
 use crate::http::drain::Door;
 use crate::http::ingest::Refusals;
@@ -35,6 +36,7 @@ use crate::notify::outbox::{Flights, LinkMaker, Outbox};
 use crate::notify::verdict::DeliveryPolicy;
 use crate::notify::worker::Worker;
 use crate::outbound;
+use crate::probes::{Board, Probes};
 use crate::resilience::Limiter;
 use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
@@ -92,6 +94,9 @@ impl App {
         let base_url = base_url(&config);
         let refusals = Arc::new(Refusals::default());
         let own = Arc::new(OwnHealth::default());
+        let probes = Probes { incidents: Arc::clone(&incidents), sealer: sealer.clone() };
+        let services = Arc::new(Services { incidents: Arc::clone(&incidents), probes });
+        let (board, watched) = (Board::default(), watch_services(&store, &clock).await?);
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),
@@ -108,6 +113,9 @@ impl App {
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
             retention: config.retention,
+            services: Arc::clone(&services),
+            board: board.clone(),
+            watched: watched.clone(),
             watch: watch(&store, &clock, &incidents, (&events, &points), (&observed, &own), folder),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
@@ -130,6 +138,8 @@ impl App {
             tools,
             refusals,
             own,
+            services,
+            watched,
             registry,
             observed,
             link_key: outbox.links.key,
@@ -207,6 +217,13 @@ fn watch(
         before: Arc::default(),
         unraised: Arc::default(),
     }
+}
+
+/// How the services were before this start, so that nobody is told of none.
+async fn watch_services(store: &Store, clock: &Clock) -> Result<SnapshotHolder, store::Error> {
+    let (now, watched) = (clock.now(), SnapshotHolder::default());
+    watched.set(store.read_reserved(move |tx| Snapshot::read(tx, now, &Board::default())).await?);
+    Ok(watched)
 }
 
 fn observe() -> Result<(Registry, Observed), RegistryError> {

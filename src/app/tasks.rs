@@ -9,6 +9,7 @@ use crate::accounts::{links, sessions};
 use crate::base::{Clock, Timestamp};
 use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
+use crate::health::services::{self, Services, Snapshot, SnapshotHolder};
 use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
 use crate::incidents::windows::Looked;
@@ -18,6 +19,7 @@ use crate::issues::ids::{Merge, RecentIds};
 use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
+use crate::probes::{self, Board};
 use crate::store::{Error, GROWN, Store, WriteTx};
 
 /// What tasks work with.
@@ -30,6 +32,9 @@ pub(super) struct Work {
     pub(super) refusals: Arc<Refusals>,
     pub(super) retention: Retention,
     pub(super) outbox: Outbox,
+    pub(super) services: Arc<Services>,
+    pub(super) board: Board,
+    pub(super) watched: SnapshotHolder,
     pub(super) watch: Watch,
 }
 
@@ -75,6 +80,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             |work| Box::pin(deliver(work)),
         ),
         channel_tests(work.clone()),
+        task(
+            "health.services",
+            "Judges the services, and rings for those that need only some of their members",
+            every(2),
+            Wake::OnCommit(probes::STATES),
+            |work| Box::pin(services(work)),
+        ),
         task(
             "rules.windows",
             "Notices that an error rate or the number of slow queries fell again",
@@ -145,6 +157,23 @@ async fn maintenance(work: Work) -> anyhow::Result<Report> {
     let kept = work.store.write("incidents.maintenance", keep).await?;
     let text = format!("{} begun, {} over", kept.begun, kept.over);
     Ok(if kept.more { Report::More(text) } else { Report::Did(text) })
+}
+
+async fn services(work: Work) -> anyhow::Result<Report> {
+    let (now, services) = (work.clock.now(), Arc::clone(&work.services));
+    let look = Arc::clone(&services);
+    let kept = if work.store.read_reserved(move |tx| look.is_due(tx, now)).await? {
+        work.store.write("health.services", move |tx| services.keep(tx, now)).await?
+    } else {
+        services::Kept::default()
+    };
+    let board = work.board.clone();
+    work.watched.set(work.store.read_reserved(move |tx| Snapshot::read(tx, now, &board)).await?);
+    Ok(if kept == services::Kept::default() {
+        Report::Idle
+    } else {
+        Report::Did(format!("{} changed, {} rang or ended", kept.changed, kept.rung))
+    })
 }
 
 async fn deliver(work: Work) -> anyhow::Result<Report> {

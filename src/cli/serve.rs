@@ -15,9 +15,13 @@ use crate::app::{App, Surroundings, first_words, own_address, send_test};
 use crate::base::{Clock, Entropy};
 use crate::config::{Loaded, Mode};
 use crate::health::own::status_line;
+use crate::health::services::ServiceStatus;
+use crate::health::services::snapshot::Seen;
 use crate::http::AppState;
 use crate::http::drain::Door;
-use crate::lifecycle::control::{self, ControlSocket, Desk, Health, Live, StatusOf, StatusReport};
+use crate::lifecycle::control::{
+    self, ControlSocket, Desk, Health, Live, PartHealth, StatusOf, StatusReport,
+};
 use crate::lifecycle::{
     Ended, InheritedSockets, Lifecycle, Proof, ServiceManager, Signals, StopReason, prepare_folder,
     sealing_key, watch,
@@ -194,18 +198,46 @@ fn desk(app: &App, door: SocketAddr) -> Desk {
     }
 }
 
-/// How tocsin is, part by part, proven now; nothing else is watched yet.
+/// How tocsin is, part by part, proven now; or how the services are.
 async fn status(state: web::Data<AppState>, of: StatusOf, uptime: Duration) -> StatusReport {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
     let parts = match of {
-        StatusOf::Services => Vec::new(),
+        StatusOf::Services => {
+            let snapshot = state.watched.get();
+            let parts = snapshot.services.iter().map(service_part).collect();
+            return StatusReport {
+                status: word(snapshot.status),
+                version,
+                uptime_s: uptime.as_secs(),
+                parts,
+            };
+        }
         StatusOf::Itself => {
             let proof = tokio::time::timeout(STATUS_TIMEOUT, prove_work(&state.store)).await;
             let silent = || Err(format!("no write was committed within {} s", STATUS_TIMEOUT.as_secs()));
             state.own_parts(proof.unwrap_or_else(|_| silent()).err())
         }
     };
-    let version = env!("CARGO_PKG_VERSION").to_owned();
     StatusReport { status: Health::of(&parts), version, uptime_s: uptime.as_secs(), parts }
+}
+
+fn service_part(seen: &Seen) -> PartHealth {
+    let service = &seen.service;
+    let text = match service.reason.as_str() {
+        "" => seen.latency_ms().map_or_else(String::new, |ms| format!("answers in {ms} ms")),
+        reason => reason.to_owned(),
+    };
+    PartHealth { name: service.key.clone(), status: word(service.status), text }
+}
+
+/// In the four words that the command knows; planned work is nothing that anybody can judge.
+fn word(status: ServiceStatus) -> Health {
+    match status {
+        ServiceStatus::Healthy => Health::Healthy,
+        ServiceStatus::Unknown | ServiceStatus::Maintenance => Health::Unknown,
+        ServiceStatus::Degraded => Health::Degraded,
+        ServiceStatus::Unhealthy => Health::Unhealthy,
+    }
 }
 
 /// What feeds the watchdog: the writer commits, the readers read, the scheduler runs tasks.

@@ -14,6 +14,7 @@ use crate::base::{Clock, Entropy, Timestamp};
 use crate::config::{BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::{self, Live, OwnHealth, TaskFacts};
+use crate::health::services::{Services, SnapshotHolder};
 use crate::health::{Health, PartHealth};
 use crate::incidents::Incidents;
 use crate::issues::ids::RecentIds;
@@ -50,6 +51,9 @@ pub struct AppState {
     pub tools: Tools,
     pub refusals: Arc<Refusals>,
     pub own: Arc<OwnHealth>,
+    pub services: Arc<Services>,
+    /// How the services are.
+    pub watched: SnapshotHolder,
     pub engine: Engine,
     pub registry: Registry,
     pub observed: Observed,

@@ -20,6 +20,12 @@ pub enum CloseReason {
     Quiet,
     SubjectResolved,
     SubjectIgnored,
+    /// What was watched was removed, or belongs to another project now.
+    SubjectRemoved,
+    /// Somebody paused what watches.
+    SubjectPaused,
+    /// It does not ring by itself any more: what it belongs to does.
+    SubjectGrouped,
     /// A person closed the incident.
     ByHand,
 }
@@ -38,6 +44,9 @@ impl CloseReason {
             Self::Quiet => "quiet",
             Self::SubjectResolved => "subject_resolved",
             Self::SubjectIgnored => "subject_ignored",
+            Self::SubjectRemoved => "subject_removed",
+            Self::SubjectPaused => "subject_paused",
+            Self::SubjectGrouped => "subject_grouped",
             Self::ByHand => "by_hand",
         }
     }

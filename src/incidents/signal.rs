@@ -48,6 +48,8 @@ pub enum Source {
     Own,
     Probe,
     Heartbeat,
+    /// Of a service that needs only some of its members.
+    Service,
     Webhook,
     Breaker,
 }
@@ -68,6 +70,7 @@ impl Source {
             Self::Own => "self",
             Self::Probe => "probe",
             Self::Heartbeat => "heartbeat",
+            Self::Service => "service",
             Self::Webhook => "webhook",
             Self::Breaker => "breaker",
         }

@@ -35,7 +35,8 @@ pub struct IncidentView {
     pub acknowledged_by: Option<String>,
     pub recovered_at: Option<Timestamp>,
     pub resolved_at: Option<Timestamp>,
-    /// `recovered`, `quiet`, `subject_resolved`, `subject_ignored` or `by_hand`.
+    /// `recovered`, `quiet`, `subject_resolved`, `subject_ignored`, `subject_removed`, `subject_paused`,
+    /// `subject_grouped` or `by_hand`.
     pub resolve_reason: Option<String>,
     /// When it rings next if nobody acknowledges.
     pub next_ring_at: Option<Timestamp>,

@@ -118,6 +118,8 @@ pub enum Alert {
     CriticalError,
     NewIssue,
     Regression,
+    /// A service has lost more members than it can.
+    ServiceDown,
     HighErrorRate,
     PerformanceDegradation,
     /// Trouble of tocsin's own.
@@ -130,6 +132,7 @@ impl WitnessFacts {
     pub fn alert(&self) -> Alert {
         self.detail.alert.unwrap_or(match self.source.as_str() {
             "errors" => Alert::NewIssue,
+            "service" => Alert::ServiceDown,
             "error_rate" => Alert::HighErrorRate,
             "slow_metrics" => Alert::PerformanceDegradation,
             "self" => Alert::MonitorTrouble,
@@ -144,6 +147,7 @@ impl Alert {
             Self::CriticalError => "critical_error",
             Self::NewIssue => "new_issue",
             Self::Regression => "regression",
+            Self::ServiceDown => "service_down",
             Self::HighErrorRate => "high_error_rate",
             Self::PerformanceDegradation => "performance_degradation",
             Self::MonitorTrouble => "monitor_trouble",

@@ -240,6 +240,7 @@ const fn alert_words(alert: Alert) -> Option<&'static str> {
         Alert::CriticalError => Some("Critical error"),
         Alert::NewIssue => Some("New error"),
         Alert::Regression => Some("Resolved error is back"),
+        Alert::ServiceDown => Some("Service down"),
         Alert::HighErrorRate => Some("Many errors"),
         Alert::PerformanceDegradation => Some("Slow queries"),
         Alert::MonitorTrouble => Some("Trouble of tocsin's own"),

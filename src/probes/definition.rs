@@ -95,6 +95,7 @@ impl Definition {
     /// The first thing that is wrong.
     pub fn check(self, secrets: &Secrets) -> Result<Checked, Invalid> {
         self.policy.check()?;
+        self.target.check()?;
         if self.conditions.len() > CONDITIONS_MAX {
             return Err(Invalid::TooManyConditions);
         }

@@ -15,10 +15,39 @@ pub mod status;
 
 pub mod board;
 
+mod error;
+mod memory;
+mod place;
+mod rows;
+
+pub mod grouped;
+mod parents;
+mod pause;
+pub mod queries;
+pub mod record;
+pub mod ring;
+pub mod save;
+pub mod token;
+
+#[cfg(test)]
+mod tests;
+
 pub use board::{Board, ProbeId};
 pub use definition::{Checked, Definition, Invalid};
+pub use error::Error;
 pub use kind::Kind;
+pub use memory::Memory;
+pub use pause::Paused;
+pub use rows::{Owner, Probe};
+pub use save::{Change, Draft, Probes};
 pub use secrets::Secrets;
 pub use seen::Seen;
 pub use status::Status;
 pub use target::Target;
+
+use crate::store::Topic;
+
+/// Moves when a probe was made, changed, paused, resumed or removed.
+pub const PROBES: Topic = Topic("probes");
+/// Moves when the status of a probe changed.
+pub const STATES: Topic = Topic("probe_states");

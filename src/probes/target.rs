@@ -3,11 +3,16 @@
 //! Any text may hold `{{name}}`, which stands for one of the probe's secrets (`secrets`); it is filled in right before
 //! the probe runs and nowhere else.
 
+mod check;
+mod spelling;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
+pub use check::normal_host;
+pub use spelling::{BadEscape, bytes_of, host_and_port};
 
 /// One target, tagged with its `kind`; a field that its kind does not know is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,10 +70,10 @@ pub struct Tcp {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Turn {
-    /// Sent as it is; `\r\n`, `\n`, `\t` and `\xNN` stand for bytes.
+    /// Sent as it is; `\r`, `\n`, `\t`, `\\` and `\xNN` stand for bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send: Option<String>,
-    /// The answer must hold this text.
+    /// What came since the last turn must hold this text, written like `send`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<String>,
 }

@@ -86,6 +86,9 @@ fn end_reason(reason: Option<&str>) -> &'static str {
         Some("quiet") => "it has not been seen again",
         Some("subject_resolved") => "its issue was resolved",
         Some("subject_ignored") => "its issue was ignored",
+        Some("subject_removed") => "what was watched was removed",
+        Some("subject_paused") => "its probe or heartbeat was paused",
+        Some("subject_grouped") => "its service rings for it now",
         Some("by_hand") => "somebody closed it",
         Some(_) | None => "it is closed",
     }
@@ -97,6 +100,7 @@ pub(super) fn source_label(source: &str) -> &str {
         "errors" => "errors",
         "error_rate" => "error rate",
         "slow_metrics" => "slow metrics",
+        "service" => "its service",
         "self" => "tocsin itself",
         other => other,
     }

@@ -1,0 +1,142 @@
+//! Who belongs to a service, by the names that people use and by the keys of their signals.
+
+use rusqlite::Row;
+use serde::Serialize;
+
+use super::Error;
+use crate::base::{ProjectId, Timestamp};
+use crate::incidents::maintenance::Covers;
+use crate::probes::Status;
+use crate::store::{self, ReadTx, params};
+
+/// A member with how it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemberView {
+    /// The key of its signals: `probe:7`, `heartbeat:3`.
+    pub member: String,
+    /// As files name it: `api`, `shop/nightly`.
+    pub key: String,
+    pub name: String,
+    /// `http`, `postgres` … or `heartbeat`.
+    pub kind: String,
+    pub status: Status,
+    pub since: Option<Timestamp>,
+    pub reason: String,
+    pub checked_at: Option<Timestamp>,
+    pub latency_us: Option<i64>,
+}
+
+/// A service's members: reading them all takes a statement of each kind.
+const PROBES: &str = "
+    SELECT m.service_id, m.member, p.key, p.name, p.kind,
+           iif(p.paused_at IS NULL, ifnull(s.status, 'unknown'), 'paused'), s.since, ifnull(s.reason, ''),
+           s.checked_at, s.latency_us, m.position
+    FROM service_members m JOIN probes p ON p.id = CAST(substr(m.member, 7) AS INTEGER)
+    LEFT JOIN probe_states s ON s.probe_id = p.id
+    WHERE m.member LIKE 'probe:%' AND (?1 IS NULL OR m.service_id = ?1)";
+const HEARTBEATS: &str = "
+    SELECT m.service_id, m.member, projects.slug || '/' || h.slug, h.name, 'heartbeat',
+           iif(h.paused_at IS NULL, ifnull(s.status, 'new'), 'paused'), s.since, ifnull(s.reason, ''),
+           s.last_ping_at, NULL, m.position
+    FROM service_members m JOIN heartbeats h ON h.id = CAST(substr(m.member, 11) AS INTEGER)
+    JOIN projects ON projects.id = h.project_id
+    LEFT JOIN heartbeat_states s ON s.heartbeat_id = h.id
+    WHERE m.member LIKE 'heartbeat:%' AND (?1 IS NULL OR m.service_id = ?1)";
+
+/// Members with their service, in their order; those of one service, or of all. What was removed is left out.
+pub(super) fn find(tx: &ReadTx<'_>, service: Option<i64>) -> Result<Vec<(i64, MemberView)>, store::Error> {
+    let mut found = tx.all(PROBES, [service], |row| read(row, probe_status))?;
+    found.extend(tx.all(HEARTBEATS, [service], |row| read(row, heartbeat_status))?);
+    found.sort_by_key(|(service, position, _)| (*service, *position));
+    Ok(found.into_iter().map(|(service, _, member)| (service, member)).collect())
+}
+
+fn read(row: &Row<'_>, status: fn(&str) -> Status) -> rusqlite::Result<(i64, i64, MemberView)> {
+    let time = |at| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_micros));
+    let member = MemberView {
+        member: row.get(1)?,
+        key: row.get(2)?,
+        name: row.get(3)?,
+        kind: row.get(4)?,
+        status: status(row.get_ref(5)?.as_str()?),
+        since: time(6)?,
+        reason: row.get(7)?,
+        checked_at: time(8)?,
+        latency_us: row.get(9)?,
+    };
+    Ok((row.get(0)?, row.get(10)?, member))
+}
+
+/// The table checks its words; one of a newer program says nothing here.
+fn probe_status(word: &str) -> Status {
+    Status::parse(word).unwrap_or(Status::Unknown)
+}
+
+/// A job that is late is within its grace: nothing is wrong yet.
+fn heartbeat_status(word: &str) -> Status {
+    match word {
+        "up" | "late" => Status::Healthy,
+        "down" => Status::Unhealthy,
+        "paused" => Status::Paused,
+        _ => Status::Unknown,
+    }
+}
+
+impl MemberView {
+    /// What it is while planned work covers it.
+    pub(super) fn under(mut self, project: ProjectId, covers: &Covers) -> Self {
+        if self.status != Status::Paused
+            && let Some(active) = covers.of(project, &self.member)
+        {
+            self.status = Status::Maintenance;
+            self.reason.clone_from(&active.title);
+        }
+        self
+    }
+}
+
+/// The key of the signals of what is named `api`, `shop/nightly`, `probe:7` or `heartbeat:3` in a project.
+///
+/// # Errors
+/// [`Error::UnknownProbe`], [`Error::UnknownHeartbeat`]; [`Error::OtherProject`].
+pub fn resolve(tx: &ReadTx<'_>, project: ProjectId, name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    let (found, unknown) = if let Some(id) = name.strip_prefix("probe:") {
+        (
+            find_probe(
+                tx,
+                "SELECT 'probe:' || id, project_id FROM probes WHERE id = CAST(?1 AS INTEGER)",
+                id,
+            )?,
+            false,
+        )
+    } else if let Some(id) = name.strip_prefix("heartbeat:") {
+        let sql = "SELECT 'heartbeat:' || id, project_id FROM heartbeats WHERE id = CAST(?1 AS INTEGER)";
+        (find_probe(tx, sql, id)?, true)
+    } else if let Some((slug, heartbeat)) = name.split_once('/') {
+        (find_heartbeat(tx, slug, heartbeat)?, true)
+    } else {
+        (find_probe(tx, "SELECT 'probe:' || id, project_id FROM probes WHERE key = ?1", name)?, false)
+    };
+    match found {
+        Some((member, of)) if of == project => Ok(member),
+        Some(_) => Err(Error::OtherProject(name.to_owned())),
+        None if unknown => Err(Error::UnknownHeartbeat(name.to_owned())),
+        None => Err(Error::UnknownProbe(name.to_owned())),
+    }
+}
+
+type Found = Option<(String, ProjectId)>;
+
+fn find_probe(tx: &ReadTx<'_>, sql: &str, name: &str) -> Result<Found, store::Error> {
+    tx.first(sql, [name], |row| Ok((row.get(0)?, ProjectId(row.get(1)?))))
+}
+
+fn find_heartbeat(tx: &ReadTx<'_>, slug: &str, heartbeat: &str) -> Result<Found, store::Error> {
+    tx.first(
+        "SELECT 'heartbeat:' || h.id, h.project_id FROM heartbeats h JOIN projects ON projects.id = h.project_id
+         WHERE projects.slug = ?1 AND h.slug = ?2",
+        params![slug, heartbeat],
+        |row| Ok((row.get(0)?, ProjectId(row.get(1)?))),
+    )
+}

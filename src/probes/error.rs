@@ -1,0 +1,64 @@
+//! Why a probe was not made, changed, paused or removed.
+
+use super::definition::{Invalid, LABELS_MAX};
+use super::parents::{DEPTH_MAX, PARENTS_MAX};
+use super::save::{PROBES_MAX, SECRET_BYTES_MAX};
+use crate::base::text::BadLine;
+use crate::store;
+
+/// Each names what is wrong and what to do instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no such probe")]
+    NotFound,
+    #[error("a key has 1 to 60 characters of a-z, 0-9, - and _, and begins with a letter or digit")]
+    BadKey,
+    #[error("there is a probe {0} already: choose another key")]
+    KeyTaken(String),
+    #[error(transparent)]
+    BadLine(#[from] BadLine),
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error("at most {LABELS_MAX} labels, each with a name and a value of at most 100 characters")]
+    BadLabels,
+    #[error("the runbook is an address of at most 500 characters that begins with https:// or http://")]
+    BadRunbook,
+    #[error("no such project")]
+    UnknownProject,
+    #[error("depends_on: there is no probe {0}")]
+    UnknownParent(String),
+    #[error("depends_on: {} leads back to itself: take one of these out", .0.join(" → "))]
+    Cycle(Vec<String>),
+    #[error("depends_on: probes depend on each other at most {DEPTH_MAX} deep")]
+    TooDeep,
+    #[error("depends_on: at most {PARENTS_MAX} probes")]
+    TooManyParents,
+    #[error("the secret {0} goes to another place now: enter it anew")]
+    SecretMoves(String),
+    #[error("the secret {0} is longer than {SECRET_BYTES_MAX} bytes")]
+    SecretTooLong(String),
+    #[error("the probe {0} comes from a file: change it there and apply the file")]
+    OwnedByFile(String),
+    #[error("there are {PROBES_MAX} probes already, which is the most there can be: remove some first")]
+    TooMany,
+    #[error("results are reported only to a probe of kind push")]
+    NotPushed,
+    #[error("the secrets of the probe could not be sealed or opened: enter them anew")]
+    Sealing,
+    #[error(transparent)]
+    Accounts(#[from] crate::accounts::Error),
+    #[error(transparent)]
+    Incidents(#[from] crate::incidents::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// For transactions in which a probe's step is one among others.
+impl From<Error> for store::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error,
+            other => Self::Refused(other.to_string().into()),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What the loop writes of its readings: only what changed, with the incident that follows from it.
+
+use std::time::Duration;
+
+use super::memory::Memory;
+use super::status::Status;
+use super::{Error, ProbeId, STATES, ring};
+use crate::base::Timestamp;
+use crate::incidents::Incidents;
+use crate::store::{self, WriteTx, params};
+
+/// How a probe is from now on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    pub id: ProbeId,
+    /// When the reading was taken from which this follows.
+    pub at: Timestamp,
+    pub status: Status,
+    pub since: Timestamp,
+    pub reason: String,
+    pub flapping: bool,
+    pub memory: Memory,
+    pub latency: Option<Duration>,
+    /// The last good and the last bad answer, where there is a newer one: JSON of a sample.
+    pub good: Option<Sampled>,
+    pub bad: Option<Sampled>,
+}
+
+/// An answer to lay beside another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sampled {
+    pub at: Timestamp,
+    /// JSON: phases, facts, the answer's head and beginning.
+    pub json: String,
+}
+
+impl Recording {
+    /// What an earlier recording, which could not be written, knows and this one does not.
+    pub fn after(&mut self, earlier: Self) {
+        self.good = self.good.take().or(earlier.good);
+        self.bad = self.bad.take().or(earlier.bad);
+    }
+}
+
+/// Writes how a probe is, and raises or ends what rings for it. Nothing where it was paused or removed meanwhile.
+///
+/// # Errors
+/// Where it cannot be written; then nothing is.
+pub fn record(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    now: Timestamp,
+    recording: &Recording,
+) -> Result<(), Error> {
+    let id = recording.id;
+    if !is_asked(tx, id)? {
+        return Ok(());
+    }
+    let memory = serde_json::to_string(&recording.memory).unwrap_or_default();
+    tx.execute(
+        "UPDATE probe_states SET flapping = ?2, judge = ?3, checked_at = ?4, latency_us = ?5 WHERE probe_id = ?1",
+        params![
+            id.0,
+            recording.flapping,
+            memory,
+            recording.at.as_micros(),
+            recording.latency.map(micros)
+        ],
+    )?;
+    change_status(tx, id, recording.since, recording.status, &recording.reason)?;
+    for (kind, sampled) in [("good", &recording.good), ("bad", &recording.bad)] {
+        if let Some(sampled) = sampled {
+            tx.execute(
+                "INSERT INTO probe_samples (probe_id, kind, at, sample) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (probe_id, kind) DO UPDATE SET at = excluded.at, sample = excluded.sample",
+                params![id.0, kind, sampled.at.as_micros(), sampled.json],
+            )?;
+        }
+    }
+    ring::level(tx, incidents, now, id)
+}
+
+/// Notes when a probe was asked last and how long it took, for lists that are read after a restart.
+pub(super) fn refresh(
+    tx: &WriteTx<'_>,
+    id: ProbeId,
+    at: Timestamp,
+    latency: Duration,
+) -> Result<(), store::Error> {
+    tx.execute(
+        "UPDATE probe_states SET checked_at = ?2, latency_us = ?3 WHERE probe_id = ?1",
+        params![id.0, at.as_micros(), micros(latency)],
+    )?;
+    Ok(())
+}
+
+fn is_asked(tx: &WriteTx<'_>, id: ProbeId) -> Result<bool, store::Error> {
+    let found = tx.first("SELECT paused_at IS NULL FROM probes WHERE id = ?1", [id.0], |row| row.get(0))?;
+    Ok(found.unwrap_or(false))
+}
+
+/// Makes `status` what the probe is since `since`, which lies not before the last change. The same status keeps its
+/// time and takes the newer reason.
+pub(super) fn change_status(
+    tx: &WriteTx<'_>,
+    id: ProbeId,
+    since: Timestamp,
+    status: Status,
+    reason: &str,
+) -> Result<(), store::Error> {
+    let before = tx.first("SELECT status, since FROM probe_states WHERE probe_id = ?1", [id.0], |row| {
+        Ok((row.get::<_, String>(0)?, Timestamp::from_micros(row.get(1)?)))
+    })?;
+    let Some((before, before_since)) = before else { return Ok(()) };
+    let is_change = before != status.as_str();
+    let since = if is_change { since.max(before_since) } else { before_since };
+    tx.execute(
+        "UPDATE probe_states SET status = ?2, rank = ?3, since = ?4, reason = ?5 WHERE probe_id = ?1",
+        params![id.0, status.as_str(), status.rank(), since.as_micros(), reason],
+    )?;
+    if is_change {
+        tx.execute(
+            "INSERT INTO probe_changes (probe_id, at, status, reason) VALUES (?1, ?2, ?3, ?4)",
+            params![id.0, since.as_micros(), status.as_str(), reason],
+        )?;
+    }
+    tx.touch(STATES);
+    Ok(())
+}
+
+/// Forgets what readings proved: it is to be proved anew.
+pub(super) fn forget(tx: &WriteTx<'_>, id: ProbeId) -> Result<(), store::Error> {
+    tx.execute("UPDATE probe_states SET judge = '{}', flapping = 0 WHERE probe_id = ?1", [id.0])?;
+    Ok(())
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,141 @@
+//! Rows of `probes` and `probe_states`, and how their words are read.
+
+use rusqlite::types::{FromSqlError, Type};
+use serde::de::DeserializeOwned;
+
+use super::ProbeId;
+use super::definition::Definition;
+use super::pause::Paused;
+use crate::base::{ProjectId, Timestamp, Uid};
+use crate::store::{self, ReadTx, Row};
+
+/// Where a probe is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// The page and the API.
+    Page,
+    /// A file that is applied; the page shows it.
+    File,
+}
+
+/// A probe as it is stored. Its secrets stay sealed, with the context `probe:{uid}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    pub id: ProbeId,
+    pub uid: Uid,
+    pub project: ProjectId,
+    /// The project's slug.
+    pub project_slug: String,
+    pub key: String,
+    pub name: String,
+    pub definition: Definition,
+    pub sealed: Option<Vec<u8>>,
+    pub owner: Owner,
+    pub paused: Option<Paused>,
+    /// Whether there is a token with which results are reported.
+    pub has_token: bool,
+    /// A service that needs only some of its members rings for it.
+    pub grouped: bool,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Grows with each change of the definition or the pause.
+    pub version: i64,
+    /// What it depends on.
+    pub parents: Vec<ProbeId>,
+}
+
+impl Owner {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::File => "file",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::Page, Self::File].into_iter().find(|owner| owner.as_str() == text)
+    }
+}
+
+impl Probe {
+    /// Whether it rings by itself.
+    pub fn rings(&self) -> bool {
+        self.definition.rings.unwrap_or(!self.grouped)
+    }
+
+    /// With what its secrets are sealed.
+    pub fn context(uid: Uid) -> String {
+        format!("probe:{uid}")
+    }
+}
+
+/// What [`probe`] reads, from 0 on.
+pub(super) const PROBES: &str = "
+    SELECT probes.id, probes.uid, probes.project_id, projects.slug, probes.key, probes.name, probes.definition,
+           probes.sealed, probes.owner, probes.paused_at, probes.paused_by, probes.paused_until,
+           probes.push_hash IS NOT NULL, probes.grouped, probes.created_at, probes.updated_at, probes.version,
+           (SELECT json_group_array(parent_id) FROM probe_parents WHERE probe_id = probes.id)
+    FROM probes CROSS JOIN projects ON projects.id = probes.project_id";
+
+pub(super) fn probe(row: &Row<'_>) -> rusqlite::Result<Probe> {
+    let paused_at: Option<i64> = row.get(9)?;
+    let paused = paused_at.map(|at| {
+        Ok::<_, rusqlite::Error>(Paused {
+            at: Timestamp::from_micros(at),
+            by: row.get::<_, Option<String>>(10)?.unwrap_or_default(),
+            until: maybe_time(row, 11)?,
+        })
+    });
+    Ok(Probe {
+        id: ProbeId(row.get(0)?),
+        uid: Uid::from_bytes(row.get(1)?),
+        project: ProjectId(row.get(2)?),
+        project_slug: row.get(3)?,
+        key: row.get(4)?,
+        name: row.get(5)?,
+        definition: json(row, 6)?,
+        sealed: row.get(7)?,
+        owner: word(row, 8, Owner::parse)?,
+        paused: paused.transpose()?,
+        has_token: row.get(12)?,
+        grouped: row.get(13)?,
+        created_at: time(row, 14)?,
+        updated_at: time(row, 15)?,
+        version: row.get(16)?,
+        parents: json::<Vec<ProbeId>>(row, 17)?,
+    })
+}
+
+pub(super) fn find(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<Probe>, store::Error> {
+    tx.first(&format!("{PROBES} WHERE probes.id = ?1"), [id.0], probe)
+}
+
+pub(super) fn find_by_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<Probe>, store::Error> {
+    tx.first(&format!("{PROBES} WHERE probes.key = ?1"), [key], probe)
+}
+
+pub(super) fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
+    row.get(at).map(Timestamp::from_micros)
+}
+
+pub(super) fn maybe_time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_micros))
+}
+
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(at)?.as_str()?;
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error)))
+}
+
+/// Reads one of an enum's words; another word is a damaged database or a newer program's.
+pub(super) fn word<T>(
+    row: &Row<'_>,
+    at: usize,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
+    parse(row.get_ref(at)?.as_str()?).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(FromSqlError::InvalidType))
+    })
+}

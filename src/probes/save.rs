@@ -1,0 +1,340 @@
+//! Making, changing and removing probes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::definition::{Definition, LABELS_MAX};
+use super::status::Status;
+use super::{Error, Owner, PROBES, Probe, ProbeId, STATES, Secrets, parents, ring, rows, secrets};
+use crate::accounts::audit::{self, Change as Audited};
+use crate::accounts::{By, projects};
+use crate::base::seal::Sealer;
+use crate::base::text::line;
+use crate::base::{ProjectId, Secret, Uid};
+use crate::incidents::{CloseReason, Incidents};
+use crate::store::{self, ReadTx, WriteTx, params};
+
+/// What makes and changes probes. Its methods work in the caller's transaction; whoever calls asked for permission.
+#[derive(Clone, Debug)]
+pub struct Probes {
+    pub incidents: Arc<Incidents>,
+    pub sealer: Sealer,
+}
+
+/// What somebody wants a probe to be.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// By which it is found: a draft with the key of a probe changes that one.
+    pub key: String,
+    pub name: String,
+    pub project: ProjectId,
+    pub definition: Definition,
+    /// Those that are not given are kept; those that the target does not name are forgotten.
+    pub secrets: Secrets,
+    /// Keys of what it depends on; all of them.
+    pub parents: Vec<String>,
+    pub owner: Owner,
+}
+
+/// What became of a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Created(ProbeId),
+    Updated(ProbeId),
+    Unchanged(ProbeId),
+}
+
+/// At 30 seconds each that is 333 a second, twice what was measured.
+pub const PROBES_MAX: u32 = 10_000;
+/// A private key is about 2 KiB; a token less.
+pub const SECRET_BYTES_MAX: usize = 8 * 1024;
+const KEY_CHARS_MAX: usize = 60;
+const NAME_CHARS_MAX: usize = 100;
+const LABEL_CHARS_MAX: usize = 100;
+const RUNBOOK_CHARS_MAX: usize = 500;
+
+impl Change {
+    pub const fn id(self) -> ProbeId {
+        match self {
+            Self::Created(id) | Self::Updated(id) | Self::Unchanged(id) => id,
+        }
+    }
+}
+
+impl Probes {
+    /// Makes the probe of this key what the draft says, or makes it. A file takes over what the page made.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, by its field; [`Error::OwnedByFile`] for a change on the page of what a file owns;
+    /// [`Error::KeyTaken`] where the caller may not know of the probe of this key; [`Error::TooMany`].
+    pub fn save(&self, tx: &WriteTx<'_>, by: &By, draft: &Draft) -> Result<Change, Error> {
+        let found = rows::find_by_key(tx, &draft.key)?;
+        let visible = by.actor.visible();
+        if let Some(found) = found.as_ref().filter(|found| !visible.contains(found.project)) {
+            return Err(Error::KeyTaken(found.key.clone()));
+        }
+        if draft.owner == Owner::Page {
+            found.as_ref().map_or(Ok(()), owned_by_page)?;
+        }
+        check(draft)?;
+        let project = projects::find(tx, draft.project)?.filter(|project| visible.contains(project.id));
+        project.filter(|project| project.archived_at.is_none()).ok_or(Error::UnknownProject)?;
+        let parents = parents::find(tx, &draft.parents, &visible)?;
+        let secrets = self.merge(found.as_ref(), draft)?;
+        draft.definition.clone().check(&secrets)?;
+        let change = match found {
+            None => Change::Created(self.insert(tx, by, draft, &secrets)?),
+            Some(found) => self.update(tx, by, (&found, draft), &secrets)?,
+        };
+        let id = change.id();
+        let related = parents::set(tx, id, &parents)?;
+        let change = match change {
+            Change::Unchanged(id) if related => {
+                bump(tx, by, id)?;
+                Change::Updated(id)
+            }
+            change => change,
+        };
+        self.follow_up(tx, by, change, draft)
+    }
+
+    /// As [`Probes::save`], for a probe that is not there yet.
+    ///
+    /// # Errors
+    /// As [`Probes::save`]; [`Error::KeyTaken`].
+    pub fn create(&self, tx: &WriteTx<'_>, by: &By, draft: &Draft) -> Result<ProbeId, Error> {
+        if rows::find_by_key(tx, &draft.key)?.is_some() {
+            return Err(Error::KeyTaken(draft.key.clone()));
+        }
+        self.save(tx, by, draft).map(Change::id)
+    }
+
+    /// Removes a probe with all that it saw. Its incident ends, saying why. `owner` is who removes: the page cannot
+    /// remove what a file owns.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::OwnedByFile`].
+    pub fn remove(&self, tx: &WriteTx<'_>, by: &By, id: ProbeId, owner: Owner) -> Result<(), Error> {
+        let probe = self.seen_by(tx, by, id)?;
+        if owner == Owner::Page {
+            owned_by_page(&probe)?;
+        }
+        ring::end(tx, &self.incidents, by.now, id, CloseReason::SubjectRemoved)?;
+        tx.execute("DELETE FROM probes WHERE id = ?1", [id.0])?;
+        tx.touch(PROBES);
+        tx.touch(STATES);
+        note(tx, by, "probe.remove", &probe, Value::Null)
+    }
+
+    /// The secrets of a probe.
+    ///
+    /// # Errors
+    /// [`Error::Sealing`] where they were sealed with another key.
+    pub fn open(&self, probe: &Probe) -> Result<Secrets, Error> {
+        let Some(sealed) = &probe.sealed else { return Ok(Secrets::default()) };
+        let opened = self.sealer.open(sealed, &Probe::context(probe.uid)).map_err(|_| Error::Sealing)?;
+        let named: BTreeMap<String, Secret> =
+            serde_json::from_str(opened.expose()).map_err(|_| Error::Sealing)?;
+        Ok(Secrets(named))
+    }
+
+    fn seal(&self, uid: Uid, secrets: &Secrets) -> Result<Option<Vec<u8>>, Error> {
+        if secrets.0.is_empty() {
+            return Ok(None);
+        }
+        let named: BTreeMap<&str, &str> =
+            secrets.0.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
+        let text = Secret::new(serde_json::to_string(&named).map_err(|_| Error::Sealing)?);
+        let sealed = self.sealer.seal(&self.incidents.entropy, &text, &Probe::context(uid));
+        sealed.map(Some).map_err(|_| Error::Sealing)
+    }
+
+    /// Those that were given, and of the others those that the target still asks for.
+    fn merge(&self, found: Option<&Probe>, draft: &Draft) -> Result<Secrets, Error> {
+        let kept = match found {
+            Some(found) => self.open(found)?,
+            None => Secrets::default(),
+        };
+        let target = &draft.definition.target;
+        let moves = found.is_some_and(|found| found.definition.target.place() != target.place());
+        let mut merged = Secrets::default();
+        for name in secrets::names(target) {
+            let given = draft.secrets.0.get(&name);
+            if given.is_none() && moves && draft.owner == Owner::Page && kept.0.contains_key(&name) {
+                return Err(Error::SecretMoves(name));
+            }
+            let Some(secret) = given.or_else(|| kept.0.get(&name)) else { continue };
+            if secret.expose().len() > SECRET_BYTES_MAX {
+                return Err(Error::SecretTooLong(name));
+            }
+            merged.0.insert(name, secret.clone());
+        }
+        Ok(merged)
+    }
+
+    fn insert(&self, tx: &WriteTx<'_>, by: &By, draft: &Draft, secrets: &Secrets) -> Result<ProbeId, Error> {
+        if count(tx)? >= PROBES_MAX {
+            return Err(Error::TooMany);
+        }
+        let uid = self.incidents.entropy.uid(by.now);
+        let name = line("name", &draft.name, NAME_CHARS_MAX)?;
+        let id = tx.insert(
+            "INSERT INTO probes (uid, project_id, key, name, kind, definition, sealed, owner, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+            params![
+                uid.as_bytes(),
+                draft.project.0,
+                draft.key,
+                name,
+                draft.definition.kind().as_str(),
+                written(&draft.definition)?,
+                self.seal(uid, secrets)?,
+                draft.owner.as_str(),
+                by.now.as_micros()
+            ],
+        )?;
+        let status = Status::Unknown;
+        tx.execute(
+            "INSERT INTO probe_states (probe_id, project_id, status, rank, name, since, reason)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'not asked yet')",
+            params![id, draft.project.0, status.as_str(), status.rank(), name, by.now.as_micros()],
+        )?;
+        Ok(ProbeId(id))
+    }
+
+    fn update(
+        &self,
+        tx: &WriteTx<'_>,
+        by: &By,
+        (found, draft): (&Probe, &Draft),
+        secrets: &Secrets,
+    ) -> Result<Change, Error> {
+        let name = line("name", &draft.name, NAME_CHARS_MAX)?;
+        let same_secrets = same(&self.open(found)?, secrets);
+        let is_same = found.name == name
+            && found.project == draft.project
+            && found.definition == draft.definition
+            && found.owner == draft.owner
+            && same_secrets;
+        if is_same {
+            return Ok(Change::Unchanged(found.id));
+        }
+        let sealed = if same_secrets { found.sealed.clone() } else { self.seal(found.uid, secrets)? };
+        tx.execute(
+            "UPDATE probes SET project_id = ?2, name = ?3, kind = ?4, definition = ?5, sealed = ?6, owner = ?7,
+                    push_hash = iif(?4 = 'push', push_hash, NULL)
+             WHERE id = ?1",
+            params![
+                found.id.0,
+                draft.project.0,
+                name,
+                draft.definition.kind().as_str(),
+                written(&draft.definition)?,
+                sealed,
+                draft.owner.as_str()
+            ],
+        )?;
+        bump(tx, by, found.id)?;
+        tx.execute(
+            "UPDATE probe_states SET project_id = ?2, name = ?3 WHERE probe_id = ?1",
+            params![found.id.0, draft.project.0, name],
+        )?;
+        if found.project != draft.project {
+            // Its incident belongs to the other project; what still holds opens one here.
+            ring::end(tx, &self.incidents, by.now, found.id, CloseReason::SubjectRemoved)?;
+        }
+        Ok(Change::Updated(found.id))
+    }
+
+    fn follow_up(&self, tx: &WriteTx<'_>, by: &By, change: Change, draft: &Draft) -> Result<Change, Error> {
+        let action = match change {
+            Change::Created(_) => "probe.create",
+            Change::Updated(_) => "probe.update",
+            Change::Unchanged(_) => return Ok(change),
+        };
+        let probe = rows::find(tx, change.id())?.ok_or(Error::NotFound)?;
+        let detail = json!({"name": probe.name, "kind": probe.definition.kind(), "owner": draft.owner});
+        note(tx, by, action, &probe, detail)?;
+        ring::level(tx, &self.incidents, by.now, probe.id)?;
+        tx.touch(PROBES);
+        tx.touch(STATES);
+        Ok(change)
+    }
+}
+
+/// Writes the line of the audit log.
+pub(super) fn note(
+    tx: &WriteTx<'_>,
+    by: &By,
+    action: &'static str,
+    probe: &Probe,
+    detail: Value,
+) -> Result<(), Error> {
+    let change = Audited { action, subject: &probe.key, project: Some(probe.project), detail };
+    Ok(audit::append(tx, by, &change)?)
+}
+
+fn bump(tx: &WriteTx<'_>, by: &By, id: ProbeId) -> Result<(), store::Error> {
+    tx.execute(
+        "UPDATE probes SET version = version + 1, updated_at = ?2 WHERE id = ?1",
+        params![id.0, by.now.as_micros()],
+    )?;
+    Ok(())
+}
+
+fn owned_by_page(probe: &Probe) -> Result<(), Error> {
+    match probe.owner {
+        Owner::Page => Ok(()),
+        Owner::File => Err(Error::OwnedByFile(probe.key.clone())),
+    }
+}
+
+fn count(tx: &ReadTx<'_>) -> Result<u32, store::Error> {
+    tx.one("SELECT count(*) FROM probes", [], |row| row.get(0))
+}
+
+fn written(definition: &Definition) -> Result<String, Error> {
+    let written = serde_json::to_string(definition);
+    written.map_err(|error| Error::Store(store::Error::Refused(error.to_string().into())))
+}
+
+fn same(one: &Secrets, other: &Secrets) -> bool {
+    one.0.len() == other.0.len()
+        && one
+            .0
+            .iter()
+            .zip(&other.0)
+            .all(|((name, secret), (other_name, other))| name == other_name && secret.matches(other.expose()))
+}
+
+/// Whether a probe can be called so.
+pub fn is_key(key: &str) -> bool {
+    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(is_inner) && !key.starts_with(['-', '_'])
+}
+
+/// What can be said without looking at anything stored.
+fn check(draft: &Draft) -> Result<(), Error> {
+    if !is_key(&draft.key) {
+        return Err(Error::BadKey);
+    }
+    line("name", &draft.name, NAME_CHARS_MAX)?;
+    let Definition { labels, runbook, environment, .. } = &draft.definition;
+    let fits = |text: &str| line("label", text, LABEL_CHARS_MAX).is_ok();
+    if labels.len() > LABELS_MAX || !labels.iter().all(|(name, value)| fits(name) && fits(value)) {
+        return Err(Error::BadLabels);
+    }
+    if let Some(environment) = environment {
+        line("environment", environment, LABEL_CHARS_MAX)?;
+    }
+    let leads = |runbook: &String| {
+        (runbook.starts_with("https://") || runbook.starts_with("http://"))
+            && line("runbook", runbook, RUNBOOK_CHARS_MAX).is_ok()
+    };
+    if !runbook.as_ref().is_none_or(leads) {
+        return Err(Error::BadRunbook);
+    }
+    Ok(())
+}

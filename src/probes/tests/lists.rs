@@ -1,0 +1,87 @@
+use serde_json::json;
+
+use super::queries::{Filter, count, counts, list};
+use super::*;
+use crate::accounts::Visible;
+use crate::store::plans::plans_of;
+
+fn keys(bed: &Bed, filter: &Filter) -> Vec<String> {
+    let (mut found, mut filter) = (Vec::new(), filter.clone());
+    loop {
+        let page = bed.read(|tx| list(tx, &filter));
+        found.extend(page.items.into_iter().map(|line| line.key));
+        let Some(next) = page.next else { return found };
+        filter.after = Some(next);
+    }
+}
+
+#[test]
+fn a_list_puts_first_what_needs_somebody_and_goes_on_where_it_ended() {
+    let bed = Bed::new();
+    for (name, project) in [("delta", SHOP), ("Alpha", SHOP), ("charlie", BLOG), ("bravo", SHOP)] {
+        let wanted = Draft { name: name.to_owned(), project, ..draft(&name.to_lowercase()) };
+        bed.save(&wanted).unwrap();
+    }
+    bed.write(|_, tx| Ok(record::change_status(tx, ProbeId(3), T0, Status::Unhealthy, "status was 503")?))
+        .unwrap();
+    let all = Filter { limit: 1, ..Filter::all(Visible::All) };
+    assert_eq!(keys(&bed, &all), ["charlie", "alpha", "bravo", "delta"]);
+    let only = |change: &dyn Fn(&mut Filter)| {
+        let mut filter = Filter::all(Visible::All);
+        change(&mut filter);
+        let found = keys(&bed, &filter);
+        assert_eq!(bed.read(|tx| count(tx, &filter)), u32::try_from(found.len()).unwrap());
+        found
+    };
+    assert_eq!(only(&|filter| filter.visible = Visible::Only(vec![BLOG])), ["charlie"]);
+    assert_eq!(only(&|filter| filter.visible = Visible::Only(vec![])), Vec::<String>::new());
+    assert_eq!(only(&|filter| filter.project = Some(SHOP)), ["alpha", "bravo", "delta"]);
+    assert_eq!(only(&|filter| filter.status = vec![Status::Unhealthy, Status::Degraded]), ["charlie"]);
+    assert_eq!(only(&|filter| filter.text = Some("BRAVO.example".to_owned())), ["bravo"]);
+    assert_eq!(only(&|filter| filter.kind = Some(Kind::Tls)), Vec::<String>::new());
+    let counted = bed.read(|tx| counts(tx, &Visible::All, None));
+    assert_eq!((counted.unhealthy, counted.unknown, counted.total()), (1, 3, 4));
+}
+
+#[test]
+fn labels_are_found() {
+    let bed = Bed::new();
+    let mut wanted = draft("api");
+    wanted.definition.labels.insert("team.name".to_owned(), "pay".to_owned());
+    bed.save(&wanted).unwrap();
+    bed.save(&draft("other")).unwrap();
+    let label = |value: &str| Filter {
+        label: Some(("team.name".to_owned(), value.to_owned())),
+        ..Filter::all(Visible::All)
+    };
+    assert_eq!(keys(&bed, &label("pay")), ["api"]);
+    assert!(keys(&bed, &label("shop")).is_empty());
+}
+
+#[test]
+fn a_page_of_five_thousand_is_read_in_order_and_not_sorted() {
+    let bed = Bed::new();
+    bed.write(|_, tx| {
+        let definition = json!({"target": {"kind": "disk"}, "policy": {}}).to_string();
+        tx.execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+             INSERT INTO probes (uid, project_id, key, name, kind, definition, owner, created_at, updated_at)
+             SELECT randomblob(16), 1 + i % 2, 'p' || i, 'Probe ' || i, 'disk', ?1, 'page', 0, 0 FROM n",
+            [definition],
+        )?;
+        tx.execute(
+            "INSERT INTO probe_states (probe_id, project_id, status, rank, name, since)
+             SELECT id, project_id, 'healthy', 5, name, 0 FROM probes",
+            [],
+        )?;
+        Ok(())
+    })
+    .unwrap();
+    for visible in [Visible::All, Visible::Only(vec![BLOG]), Visible::Only(vec![SHOP, BLOG])] {
+        let filter = Filter { limit: 50, ..Filter::all(visible) };
+        let plans = bed.read(|tx| Ok(plans_of(tx, || list(tx, &filter).unwrap())));
+        assert!(plans[0].uses("probe_states_in_order") && !plans[0].sorts(), "{:?}", plans[0]);
+    }
+    let filter = Filter { limit: 100, ..Filter::all(Visible::All) };
+    assert_eq!(keys(&bed, &filter).len(), 5000);
+}
