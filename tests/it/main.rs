@@ -2,6 +2,7 @@
 
 mod alarms;
 mod api;
+mod beats;
 mod forms;
 mod hostile;
 mod intake;

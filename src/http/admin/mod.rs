@@ -51,6 +51,11 @@ mod heartbeats;
 mod run_bars;
 mod schedule_words;
 
+mod chooser;
+mod maintenance;
+mod maintenance_form;
+mod service_words;
+
 mod ack;
 mod incident;
 mod incident_acts;

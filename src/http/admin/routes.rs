@@ -7,9 +7,10 @@ use actix_web::{
 
 use super::frame::see_other;
 use super::{
-    ack, audit, channel, channels, frame, heartbeat, heartbeat_edit, heartbeats, incident, incident_acts,
-    incidents, issue, issues, ledger, link, live, outbox, overview, people, person, project,
-    project_channels, projects, rules, sessions, sign_in, silences, statics, tasks, tokens, welcome,
+    ack, audit, channel, channels, chooser, frame, heartbeat, heartbeat_edit, heartbeats, incident,
+    incident_acts, incidents, issue, issues, ledger, link, live, maintenance, outbox, overview, people,
+    person, project, project_channels, projects, rules, sessions, sign_in, silences, statics, tasks, tokens,
+    welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -18,6 +19,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     issue_pages(cfg);
     project_pages(cfg);
     heartbeat_pages(cfg);
+    maintenance_pages(cfg);
     alarm_pages(cfg);
     ringing_pages(cfg);
     running_pages(cfg);
@@ -101,6 +103,24 @@ fn heartbeat_pages(cfg: &mut web::ServiceConfig) {
     .route("/heartbeats/{id}/runs", get().to(heartbeat::to_page))
     .route("/heartbeats/{id}/runs/{run}", get().to(heartbeat::show_run))
     .service(act("/heartbeats/{id}/{act}", 1, post().to(heartbeat_edit::act)));
+}
+
+/// Planned work.
+fn maintenance_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/maintenance")
+            .route(get().to(maintenance::list))
+            .route(post().to(maintenance::create)),
+    )
+    .route("/maintenance/new", get().to(maintenance::show_new))
+    .route("/maintenance/preview", get().to(maintenance::preview))
+    .service(
+        web::resource("/maintenance/{id}")
+            .route(get().to(maintenance::show))
+            .route(post().to(maintenance::update)),
+    )
+    .service(act("/maintenance/{id}/{act}", 1, post().to(maintenance::act)))
+    .route("/choose", get().to(chooser::choose));
 }
 
 /// What rings, and who takes care of it.
