@@ -23,6 +23,7 @@ pub mod releases;
 pub mod resilience;
 pub mod scrub;
 pub mod sentry;
+pub mod status_page;
 pub mod store;
 pub mod telemetry;
 pub mod vigil;

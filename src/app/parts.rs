@@ -23,6 +23,7 @@ use crate::http::drain::Door;
 use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
+use crate::http::status::StatusCache;
 use crate::http::{AppState, server};
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
 use crate::issues;
@@ -97,6 +98,7 @@ impl App {
         let probes = Probes { incidents: Arc::clone(&incidents), sealer: sealer.clone() };
         let services = Arc::new(Services { incidents: Arc::clone(&incidents), probes });
         let (board, watched) = (Board::default(), watch_services(&store, &clock).await?);
+        let status = StatusCache::default();
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),
@@ -116,6 +118,9 @@ impl App {
             services: Arc::clone(&services),
             board: board.clone(),
             watched: watched.clone(),
+            status: status.clone(),
+            base_url: base_url.as_str().to_owned(),
+            entropy: entropy.clone(),
             watch: watch(&store, &clock, &incidents, (&events, &points), (&observed, &own), folder),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
@@ -140,6 +145,7 @@ impl App {
             own,
             services,
             watched,
+            status,
             registry,
             observed,
             link_key: outbox.links.key,

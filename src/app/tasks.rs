@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::retention::{LettingGo, SEARCH_TIME};
 use super::watch::Watch;
 use crate::accounts::{links, sessions};
-use crate::base::{Clock, Timestamp};
+use crate::base::{Clock, Entropy, Timestamp};
 use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
-use crate::health::services::{self, Services, Snapshot, SnapshotHolder};
+use crate::health::services::{self, SERVICES, Services, Snapshot, SnapshotHolder};
 use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
+use crate::http::status::{Inputs, RENDER_TASK, StatusCache};
 use crate::incidents::windows::Looked;
 use crate::incidents::{DELIVERIES, INCIDENTS, Incidents, MAINTENANCE, maintenance};
 use crate::issues::error_rate::expire_rates;
@@ -20,6 +21,7 @@ use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
 use crate::probes::{self, Board};
+use crate::status_page::{self, Followed};
 use crate::store::{Error, GROWN, Store, WriteTx};
 
 /// What tasks work with.
@@ -35,6 +37,9 @@ pub(super) struct Work {
     pub(super) services: Arc<Services>,
     pub(super) board: Board,
     pub(super) watched: SnapshotHolder,
+    pub(super) status: StatusCache,
+    pub(super) base_url: String,
+    pub(super) entropy: Entropy,
     pub(super) watch: Watch,
 }
 
@@ -86,6 +91,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             every(2),
             Wake::OnCommit(probes::STATES),
             |work| Box::pin(services(work)),
+        ),
+        task(
+            RENDER_TASK,
+            "Lays down what strangers see, and begins and ends posts with their incidents",
+            every(30),
+            Wake::OnCommit(SERVICES),
+            |work| Box::pin(status_page(work)),
         ),
         task(
             "rules.windows",
@@ -174,6 +186,33 @@ async fn services(work: Work) -> anyhow::Result<Report> {
     } else {
         Report::Did(format!("{} changed, {} rang or ended", kept.changed, kept.rung))
     })
+}
+
+async fn status_page(work: Work) -> anyhow::Result<Report> {
+    let mut inputs = read_status_page(&work).await?;
+    let mut followed = Followed::default();
+    if let Some(read) = &inputs {
+        let (shown, publish) = (read.followed(), read.publish());
+        let asked = shown.clone();
+        if work.store.read_reserved(move |tx| status_page::is_due(tx, &asked)).await? {
+            let (now, entropy) = (work.clock.now(), work.entropy.clone());
+            let follow = move |tx: &WriteTx<'_>| status_page::follow(tx, now, &entropy, &shown, publish);
+            followed = work.store.write("status_page.follow", follow).await?;
+            inputs = read_status_page(&work).await?;
+        }
+    }
+    let status = work.status.clone();
+    let is_on = inputs.is_some();
+    tokio::task::spawn_blocking(move || status.render(inputs.as_ref())).await??;
+    Ok(match (is_on, followed == Followed::default()) {
+        (false, _) | (true, true) => Report::Idle,
+        (true, false) => Report::Did(format!("{} posts begun, {} went on", followed.begun, followed.told)),
+    })
+}
+
+async fn read_status_page(work: &Work) -> Result<Option<Inputs>, Error> {
+    let (now, snapshot, base_url) = (work.clock.now(), work.watched.get(), work.base_url.clone());
+    work.store.read_reserved(move |tx| Inputs::read(tx, now, &snapshot, &base_url)).await
 }
 
 async fn deliver(work: Work) -> anyhow::Result<Report> {

@@ -16,6 +16,7 @@ pub mod request;
 pub mod server;
 pub mod services;
 mod state;
+pub mod status;
 pub mod visible;
 
 pub use problem::Problem;

@@ -13,7 +13,9 @@ use super::body::Unread;
 use crate::accounts;
 use crate::accounts::access::Denial;
 use crate::heartbeats;
+use crate::health::services;
 use crate::incidents;
+use crate::status_page;
 use crate::store;
 
 /// A refusal. `detail` says what is wrong and what to do; it is shown to whoever asked.
@@ -254,6 +256,33 @@ impl From<heartbeats::save::Error> for Problem {
             Error::Accounts(error) => error.into(),
             Error::Incidents(error) => error.into(),
             Error::Store(error) => error.into(),
+impl From<services::Error> for Problem {
+    fn from(error: services::Error) -> Self {
+        let text = sentence(&error.to_string());
+        match error {
+            services::Error::Store(error) => error.into(),
+            services::Error::Incidents(error) => error.into(),
+            services::Error::Accounts(error) => error.into(),
+            services::Error::NotFound | services::Error::UnknownProject => {
+                Self::new(StatusCode::NOT_FOUND, text)
+            }
+            services::Error::OwnedByFile(_) | services::Error::KeyTaken(_) => {
+                Self::new(StatusCode::CONFLICT, text)
+            }
+            _ => Self::bad_request(text),
+        }
+    }
+}
+
+impl From<status_page::Error> for Problem {
+    fn from(error: status_page::Error) -> Self {
+        let text = sentence(&error.to_string());
+        match error {
+            status_page::Error::Store(error) => error.into(),
+            status_page::Error::Accounts(error) => error.into(),
+            status_page::Error::NotFound => Self::new(StatusCode::NOT_FOUND, text),
+            status_page::Error::OwnedByFile => Self::new(StatusCode::CONFLICT, text),
+            status_page::Error::Invalid(_) | status_page::Error::BadLine(_) => Self::bad_request(text),
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::{self, Door, Drain};
 use super::ingest::{direct, envelope, sentry};
-use super::{AppState, admin, api, own, problem, request, services};
+use super::{AppState, admin, api, own, problem, request, services, status};
 
 /// Longer than the 60 s for which proxies keep idle connections: else one of theirs dies under a request now and then.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -41,6 +41,7 @@ pub fn run(
             .configure(machines)
             .configure(itself)
             .configure(api::routes)
+            .configure(status::routes)
             .configure(admin::routes::routes)
     })
     .on_connect(move |_, connection| {

@@ -7,6 +7,7 @@ use super::ingest::Refusals;
 use super::ingest::admit::Allowance;
 use super::ingest::points::PointLane;
 use super::observed::Observed;
+use super::status::StatusCache;
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{Cache, PublicKey};
 use crate::base::seal::Sealer;
@@ -54,6 +55,8 @@ pub struct AppState {
     pub services: Arc<Services>,
     /// How the services are.
     pub watched: SnapshotHolder,
+    /// What strangers see.
+    pub status: StatusCache,
     pub engine: Engine,
     pub registry: Registry,
     pub observed: Observed,

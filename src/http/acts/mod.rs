@@ -3,4 +3,8 @@
 
 pub mod incident;
 pub mod issue;
+pub mod maintenance;
+mod named;
+pub mod service;
 pub mod silence;
+pub mod status_page;

@@ -10,10 +10,13 @@ mod deliveries;
 mod events;
 mod incidents;
 mod issues;
+mod maintenances;
 mod openapi;
 mod outcomes;
 mod projects;
+mod services;
 mod silences;
+mod status_page;
 mod tasks;
 
 use std::pin::Pin;
@@ -30,6 +33,7 @@ use super::auth::state_of;
 use super::body::read_small;
 use super::request::request_id;
 use crate::base::Uid;
+use crate::base::owned::Change;
 
 /// Where every path of [`table`] begins.
 const PREFIX: &str = "/api/v1";
@@ -75,6 +79,32 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
             vec![("get", web::get().to(silences::list)), ("post", web::post().to(silences::begin))],
         ),
         ("/silences/{id}/end", post(web::post().to(silences::end))),
+        ("/services", vec![("get", web::get().to(services::list)), ("post", web::post().to(services::save))]),
+        (
+            "/services/{key}",
+            vec![("get", web::get().to(services::show)), ("delete", web::delete().to(services::remove))],
+        ),
+        (
+            "/maintenances",
+            vec![("get", web::get().to(maintenances::list)), ("post", web::post().to(maintenances::save))],
+        ),
+        ("/maintenances/{id}", vec![("delete", web::delete().to(maintenances::remove))]),
+        ("/maintenances/{id}/end", post(web::post().to(maintenances::end))),
+        (
+            "/status-page",
+            vec![("get", web::get().to(status_page::show)), ("put", web::put().to(status_page::save))],
+        ),
+        (
+            "/status-page/posts",
+            vec![("get", web::get().to(status_page::list)), ("post", web::post().to(status_page::create))],
+        ),
+        (
+            "/status-page/posts/{id}",
+            vec![
+                ("patch", web::patch().to(status_page::change)),
+                ("delete", web::delete().to(status_page::remove)),
+            ],
+        ),
         ("/tasks", get(web::get().to(tasks::list))),
     ]
 }
@@ -93,6 +123,14 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
             let body = read_small(&request, payload, bytes_max).await?;
             serde_json::from_slice(&body).map(Self).map_err(|error| misfit(&error))
         })
+    }
+}
+
+/// What became of a thing that is made, or changed where it exists.
+const fn status_of(change: Change) -> StatusCode {
+    match change {
+        Change::Created => StatusCode::CREATED,
+        Change::Updated | Change::Unchanged => StatusCode::OK,
     }
 }
 

@@ -1,0 +1,149 @@
+//! Posts that follow real incidents: begun where one touches a service that strangers see, over when it is.
+//!
+//! The words are ours, not the incident's: its summary may name what strangers must not know.
+
+use super::posts::{self, Impact, NewPost, Stage};
+use super::{Error, Publish};
+use crate::base::{Entropy, Timestamp, Uid};
+use crate::incidents::IncidentState;
+use crate::store::{self, ReadTx, WriteTx, params};
+
+/// A service that strangers see, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub service: String,
+    /// As strangers know it.
+    pub title: String,
+    /// Keys of the signals that are about it: its own, and those of its members.
+    pub keys: Vec<String>,
+    /// Whether strangers notice anything: one of three providers is no outage.
+    pub impact: Impact,
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    pub begun: usize,
+    pub told: usize,
+}
+
+/// Incidents of one run; the rest follows in the next.
+const INCIDENTS_MAX: i64 = 50;
+const AUTHOR: &str = "tocsin";
+
+/// Begins posts for open incidents, says where somebody took one over, and ends those whose incident is over.
+/// Idempotent.
+pub fn follow(
+    tx: &WriteTx<'_>,
+    now: Timestamp,
+    entropy: &Entropy,
+    shown: &[Shown],
+    publish: Publish,
+) -> Result<Followed, Error> {
+    let mut followed = Followed::default();
+    for open in find_untold(tx, shown)? {
+        posts::insert(tx, now, entropy, &open.post(publish), AUTHOR)?;
+        followed.begun += 1;
+    }
+    for (post, stage, text) in find_behind(tx)? {
+        posts::say(tx, now, post, (stage, text), AUTHOR)?;
+        followed.told += 1;
+    }
+    Ok(followed)
+}
+
+/// Whether [`follow`] would find something to do.
+pub fn is_due(tx: &ReadTx<'_>, shown: &[Shown]) -> Result<bool, store::Error> {
+    Ok(!find_behind(tx)?.is_empty() || !find_untold(tx, shown)?.is_empty())
+}
+
+/// An incident of which strangers were not told.
+struct Untold {
+    incident: Uid,
+    began_at: Timestamp,
+    services: Vec<Shown>,
+}
+
+impl Untold {
+    fn post(&self, publish: Publish) -> NewPost {
+        let impact = self.services.iter().map(|one| one.impact).max().unwrap_or(Impact::Minor);
+        let titles: Vec<&str> = self.services.iter().map(|one| one.title.as_str()).collect();
+        let (how, text) = match impact {
+            Impact::None | Impact::Minor => ("degraded", "It works, but not as well as it should."),
+            Impact::Major | Impact::Critical => ("not available", "It does not work at the moment."),
+        };
+        let title = match titles.as_slice() {
+            [one] => format!("{one} is {how}"),
+            [one, other] => format!("{one} and {other} are {how}"),
+            several => format!("{} services are {how}", several.len()),
+        };
+        NewPost {
+            incident: Some(self.incident),
+            title: crate::base::text::clip(&title, super::TITLE_CHARS_MAX).into_owned(),
+            impact,
+            services: self.services.iter().map(|one| one.service.clone()).collect(),
+            began_at: self.began_at,
+            published: publish == Publish::Automatically,
+            stage: Stage::Investigating,
+            text: format!("{text} We are looking into it."),
+        }
+    }
+}
+
+fn find_untold(tx: &ReadTx<'_>, shown: &[Shown]) -> Result<Vec<Untold>, store::Error> {
+    let ill: Vec<&Shown> = shown.iter().filter(|one| one.impact != Impact::None).collect();
+    if ill.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<&String> = ill.iter().flat_map(|one| &one.keys).collect();
+    let found: Vec<(Uid, Timestamp, String)> = tx.all(
+        "SELECT i.uid, i.impact_started_at, json_group_array(w.key)
+         FROM json_each(?1) AS k JOIN witnesses w ON w.key = k.value AND w.live = 1 AND w.state = 'firing'
+         JOIN incidents i ON i.id = w.incident_id
+         WHERE i.state <> 'resolved' AND i.silenced = 0
+         GROUP BY i.id ORDER BY i.id LIMIT ?2",
+        params![serde_json::json!(keys).to_string(), INCIDENTS_MAX],
+        |row| {
+            let began_at = Timestamp::from_micros(row.get(1)?);
+            Ok((Uid::from_bytes(row.get(0)?), began_at, row.get(2)?))
+        },
+    )?;
+    let mut untold = Vec::new();
+    for (incident, began_at, fired) in found {
+        let known =
+            tx.first("SELECT 1 FROM status_posts WHERE incident = ?1", [incident.to_string()], |_| Ok(()))?;
+        if known.is_none() {
+            let fired: Vec<String> = serde_json::from_str(&fired).unwrap_or_default();
+            let touched = ill.iter().filter(|one| one.keys.iter().any(|key| fired.contains(key)));
+            untold.push(Untold { incident, began_at, services: touched.map(|one| (*one).clone()).collect() });
+        }
+    }
+    Ok(untold)
+}
+
+/// Posts whose incident went on without them. One that people wrote on is left at what they said, until it is over.
+fn find_behind(tx: &ReadTx<'_>) -> Result<Vec<(i64, Stage, &'static str)>, store::Error> {
+    let open: Vec<(i64, String, String)> = tx.all(
+        "SELECT id, incident, state FROM status_posts WHERE resolved_at IS NULL AND incident IS NOT NULL
+         ORDER BY began_at LIMIT ?1",
+        [INCIDENTS_MAX],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    let mut behind = Vec::new();
+    for (post, incident, stage) in open {
+        let Ok(incident) = incident.parse::<Uid>() else { continue };
+        let state = tx.first("SELECT state FROM incidents WHERE uid = ?1", [incident.as_bytes()], |row| {
+            row.get::<_, String>(0)
+        })?;
+        match state.as_deref().map(IncidentState::parse) {
+            Some(Some(IncidentState::Resolved)) | None => {
+                behind.push((post, Stage::Resolved, "It works again."));
+            }
+            Some(Some(IncidentState::Acknowledged)) if stage == Stage::Investigating.as_str() => {
+                behind.push((post, Stage::Identified, "Somebody is working on it."));
+            }
+            Some(Some(IncidentState::Acknowledged | IncidentState::Open) | None) => {}
+        }
+    }
+    Ok(behind)
+}

@@ -1,0 +1,169 @@
+use std::time::Duration;
+
+use super::posts::{Impact, NewPost, PostChange, Stage};
+use super::*;
+use crate::accounts::By;
+use crate::base::owned::Change;
+use crate::base::{Entropy, ProjectId, Severity, Timestamp};
+use crate::incidents::{Incidents, Policy, Signal, SignalKind, Source, queries};
+use crate::store::{Options, Store, WriteTx};
+
+const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+fn minutes(n: u64) -> Timestamp {
+    T0 + Duration::from_mins(n)
+}
+
+fn with_store(work: impl FnOnce(&WriteTx<'_>, &Entropy) + Send + 'static) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+    store
+        .write_now("test", move |tx| {
+            tx.execute(
+                "INSERT INTO projects (id, slug, name, created_at) VALUES (1, 'shop', 'Shop', 0)",
+                [],
+            )?;
+            work(tx, &Entropy::seeded(1));
+            Ok::<_, store::Error>(())
+        })
+        .unwrap();
+    store.stop();
+}
+
+fn draft() -> Draft {
+    let entry = |service: &str| Entry { service: service.to_owned(), title: None, latency: true };
+    let section = |title: &str, services: &[&str]| Section {
+        title: title.to_owned(),
+        entries: services.iter().map(|service| entry(service)).collect(),
+    };
+    Draft {
+        enabled: true,
+        title: "Shop status".to_owned(),
+        sections: vec![section("Shop", &["website", "payment"]), section("Inside", &["database"])],
+        ..Draft::empty()
+    }
+}
+
+fn save_by(tx: &WriteTx<'_>, entropy: &Entropy, draft: &Draft, owner: Owner) -> Result<Change, Error> {
+    save(tx, &By::command_line(T0), entropy, draft, owner)
+}
+
+#[test]
+fn the_page_is_found_as_it_was_saved_and_services_keep_their_badges() {
+    with_store(|tx, entropy| {
+        assert_eq!(find(tx).unwrap(), None);
+        assert_eq!(save_by(tx, entropy, &draft(), Owner::Page).unwrap(), Change::Created);
+        assert_eq!(save_by(tx, entropy, &draft(), Owner::Page).unwrap(), Change::Unchanged);
+        let before = find(tx).unwrap().unwrap();
+        assert_eq!(before.draft(), draft());
+        let mut other = draft();
+        other.sections.reverse();
+        assert_eq!(save_by(tx, entropy, &other, Owner::Page).unwrap(), Change::Updated);
+        let after = find(tx).unwrap().unwrap();
+        let badge =
+            |page: &Page| page.entries().find(|entry| entry.service == "payment").unwrap().badge.clone();
+        assert_eq!(badge(&before), badge(&after));
+        assert_eq!(badge(&after).len(), 22);
+    });
+}
+
+#[test]
+fn mistakes_are_refused_and_what_a_file_says_is_read_only() {
+    with_store(|tx, entropy| {
+        let mut twice = draft();
+        twice.sections[1].entries[0].service = "payment".to_owned();
+        let mut script = draft();
+        script.settings.support_url = Some("javascript:alert(1)".to_owned());
+        for (wrong, says) in [
+            (Draft { title: String::new(), ..draft() }, "title"),
+            (twice, "payment is shown twice"),
+            (script, "support_url"),
+        ] {
+            let error = save_by(tx, entropy, &wrong, Owner::Page).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        save_by(tx, entropy, &draft(), Owner::File).unwrap();
+        let page = save_by(tx, entropy, &Draft::empty(), Owner::Page);
+        assert!(matches!(page, Err(Error::OwnedByFile)));
+    });
+}
+
+fn shown(impact: Impact) -> [Shown; 1] {
+    [Shown {
+        service: "payment".to_owned(),
+        title: "Payments".to_owned(),
+        keys: vec!["probe:1".to_owned(), "service:1".to_owned()],
+        impact,
+    }]
+}
+
+#[test]
+fn an_incident_of_a_service_that_is_shown_is_told_once_and_to_its_end() {
+    with_store(|tx, entropy| {
+        let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
+        let signal = Signal {
+            project: Some(ProjectId(1)),
+            service: None,
+            key: "probe:1".to_owned(),
+            source: Source::Probe,
+            severity: Severity::High,
+            summary: "db-7.internal is down".to_owned(),
+            detail: serde_json::json!({}),
+            first_bad_at: T0,
+            observed_at: minutes(1),
+            kind: SignalKind::Firing,
+        };
+        let incident = incidents.raise(tx, minutes(1), &signal).unwrap().incident.unwrap();
+        let run = |now, shown: &[Shown], publish| follow(tx, now, entropy, shown, publish).unwrap();
+        assert_eq!(run(minutes(1), &shown(Impact::None), Publish::Automatically), Followed::default());
+        assert!(is_due(tx, &shown(Impact::Major)).unwrap());
+        assert_eq!(run(minutes(1), &shown(Impact::Major), Publish::Automatically).begun, 1);
+        assert!(!is_due(tx, &shown(Impact::Major)).unwrap(), "once");
+        let post = posts::list(tx, T0).unwrap().remove(0);
+        assert_eq!((post.title.as_str(), post.published), ("Payments is not available", true));
+        assert_eq!((post.began_at, post.stage), (T0, Stage::Investigating));
+        assert!(!serde_json::to_string(&post).unwrap().contains("internal"), "strangers learn no names");
+        incidents.acknowledge(tx, minutes(2), incident, "ann@example.org").unwrap();
+        assert_eq!(run(minutes(2), &shown(Impact::Major), Publish::Automatically).told, 1);
+        assert_eq!(run(minutes(2), &shown(Impact::Major), Publish::Automatically), Followed::default());
+        let ok = Signal { kind: SignalKind::Ok, observed_at: minutes(5), ..signal };
+        incidents.raise(tx, minutes(5), &ok).unwrap();
+        incidents.expire(tx, minutes(60), 100).unwrap();
+        assert_eq!(queries::find_live(tx, "probe:1").unwrap(), None);
+        assert_eq!(run(minutes(60), &[], Publish::Automatically).told, 1);
+        let post = posts::find(tx, post.id).unwrap().unwrap();
+        assert_eq!((post.stage, post.resolved_at), (Stage::Resolved, Some(minutes(60))));
+        let stages: Vec<_> = post.updates.iter().map(|update| update.stage.as_str()).collect();
+        assert_eq!(stages, ["resolved", "identified", "investigating"]);
+    });
+}
+
+#[test]
+fn a_post_is_written_changed_and_removed_by_hand() {
+    with_store(|tx, entropy| {
+        let by = By::command_line(T0);
+        let new = NewPost {
+            incident: None,
+            title: "Slow answers".to_owned(),
+            impact: Impact::Minor,
+            services: vec!["payment".to_owned()],
+            began_at: T0,
+            published: false,
+            stage: Stage::Investigating,
+            text: "We look into it.".to_owned(),
+        };
+        let nothing = NewPost { text: " ".to_owned(), ..new.clone() };
+        assert!(matches!(posts::create(tx, &by, entropy, &nothing), Err(Error::Invalid(_))));
+        let id = posts::create(tx, &by, entropy, &new).unwrap();
+        let change = PostChange {
+            published: Some(true),
+            update: Some((Stage::Resolved, "Mended.".to_owned())),
+            ..PostChange::default()
+        };
+        posts::change(tx, &by, id, &change).unwrap();
+        let post = posts::find(tx, id).unwrap().unwrap();
+        assert_eq!((post.published, post.stage, post.updates.len()), (true, Stage::Resolved, 2));
+        posts::remove(tx, &by, id).unwrap();
+        assert!(matches!(posts::remove(tx, &by, id), Err(Error::NotFound)));
+    });
+}
