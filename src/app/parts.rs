@@ -18,6 +18,7 @@ use crate::config::{self, BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
 use crate::health::services::{Services, Snapshot, SnapshotHolder};
+use crate::heartbeats::{Addresses, PingRecord};
 use crate::http::doubles::Doubles;
 use crate::http::drain::Door;
 use crate::http::ingest::Refusals;
@@ -67,6 +68,8 @@ pub enum BuildError {
 const EVENTS_WAITING_MAX: usize = 4096;
 /// Metric points that may wait, so that one commit of them stays short.
 const POINTS_WAITING_MAX: usize = 4 * metrics::POINTS_MAX;
+/// Pings that may wait: what comes in a third of a second at the most that was asked for.
+const PINGS_WAITING_MAX: usize = 4096;
 /// Keys whose quota is counted apart; each takes a kilobyte when it is busy.
 const KEYS_LIMITED_MAX: usize = 10_000;
 
@@ -84,7 +87,7 @@ impl App {
     pub async fn build(around: Surroundings<'_>) -> Result<Self, BuildError> {
         let Surroundings { folder, config, clock, entropy, sealing_key } = around;
         let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
-        let Opened { store, events, points, recent, tools } =
+        let Opened { store, events, points, pings, recent, tools } =
             open_store(folder, &config, &incidents, &entropy)?;
         first_start(&store, &config, &clock, &entropy).await?;
         let sealer = Sealer::new(&sealing_key);
@@ -121,7 +124,7 @@ impl App {
             status: status.clone(),
             base_url: base_url.as_str().to_owned(),
             entropy: entropy.clone(),
-            watch: watch(&store, &clock, &incidents, (&events, &points), (&observed, &own), folder),
+            watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {
@@ -130,9 +133,11 @@ impl App {
             engine: Engine::new(store.clone(), clock.clone(), tasks).remember().await?,
             clock,
             entropy,
+            addresses: Arc::new(Addresses::new(&store)),
             store,
             events,
             points,
+            pings,
             recent,
             incidents,
             cache: Arc::new(Cache::default()),
@@ -207,7 +212,7 @@ fn watch(
     store: &Store,
     clock: &Clock,
     incidents: &Arc<Incidents>,
-    (events, points): (&Lane<EventRecord>, &Arc<PointLane>),
+    (events, points, pings): (&Lane<EventRecord>, &Arc<PointLane>, &Lane<PingRecord>),
     (observed, own): (&Observed, &Arc<OwnHealth>),
     folder: &Path,
 ) -> Watch {
@@ -217,6 +222,7 @@ fn watch(
         incidents: Arc::clone(incidents),
         events: events.clone(),
         points: Arc::clone(points),
+        pings: pings.clone(),
         observed: observed.clone(),
         own: Arc::clone(own),
         folder: folder.to_owned(),
@@ -247,6 +253,7 @@ struct Opened {
     store: Store,
     events: Lane<EventRecord>,
     points: Arc<PointLane>,
+    pings: Lane<PingRecord>,
     recent: RecentIds,
     /// Shared with the lane, which makes the dictionaries.
     tools: Tools,
@@ -269,7 +276,8 @@ fn open_store(
     let events = opened.lane("events", EVENTS_WAITING_MAX, record);
     let points = opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord::new(Arc::clone(incidents)));
     let points = Arc::new(PointLane::new(points, POINTS_WAITING_MAX));
-    Ok(Opened { store: opened.start()?, events, points, recent, tools })
+    let pings = opened.lane("pings", PINGS_WAITING_MAX, PingRecord::new(Arc::clone(incidents)));
+    Ok(Opened { store: opened.start()?, events, points, pings, recent, tools })
 }
 
 fn keeping(config: &config::Issues) -> Keeping {

@@ -11,6 +11,7 @@ use crate::base::{Clock, Timestamp};
 use crate::config::Retention;
 use crate::engine::Report;
 use crate::health::own::OwnHealth;
+use crate::heartbeats::retention::{CHANGES_KEPT, RUNS_KEPT, purge_changes, purge_runs};
 use crate::incidents::Incidents;
 use crate::issues::dictionaries::{find_unused, forget_unused, retire};
 use crate::issues::error_rate::purge_rates;
@@ -75,6 +76,9 @@ enum Shelf {
     SlowMarks,
     Hours,
     Rates,
+    /// What heartbeats said.
+    Runs,
+    HeartbeatChanges,
     /// Issues without a payload.
     Issues,
     Deploys,
@@ -86,7 +90,7 @@ enum Shelf {
 }
 
 /// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
-const AGED: [Shelf; 12] = [
+const AGED: [Shelf; 14] = [
     Shelf::Payloads,
     Shelf::Dictionaries,
     Shelf::Hours,
@@ -94,6 +98,8 @@ const AGED: [Shelf; 12] = [
     Shelf::Points,
     Shelf::SlowMarks,
     Shelf::Rates,
+    Shelf::Runs,
+    Shelf::HeartbeatChanges,
     Shelf::Deploys,
     Shelf::Incidents,
     Shelf::Silences,
@@ -103,14 +109,16 @@ const AGED: [Shelf; 12] = [
 
 /// What goes for want of room, and what of it stays for now: first what there is most of, last what there is only
 /// one of, and of everything the newest last.
-const OVER_BUDGET: [(Shelf, Duration); 10] = [
+const OVER_BUDGET: [(Shelf, Duration); 12] = [
     (Shelf::BusyPayloads, Duration::ZERO),
     (Shelf::Points, DAY),
+    (Shelf::Runs, Duration::from_hours(7 * 24)),
     (Shelf::Hours, Duration::from_hours(48)),
     (Shelf::Incidents, Duration::from_hours(7 * 24)),
     (Shelf::Ledger, Duration::from_hours(30 * 24)),
     (Shelf::Deploys, Duration::from_hours(30 * 24)),
     (Shelf::Points, HOUR),
+    (Shelf::Runs, HOUR),
     (Shelf::Payloads, Duration::ZERO),
     (Shelf::Issues, DAY),
     (Shelf::Points, Duration::ZERO),
@@ -197,7 +205,13 @@ impl LettingGo {
 
     /// Before which moment things of this kind are too old.
     fn too_old(&self, shelf: Shelf) -> Timestamp {
-        let age = if shelf == Shelf::Audit { self.retention.audit_age } else { self.retention.age };
+        let age = match shelf {
+            Shelf::Audit => self.retention.audit_age,
+            // What uptime is counted from outlives what is looked at one by one.
+            Shelf::Runs => RUNS_KEPT,
+            Shelf::HeartbeatChanges => CHANGES_KEPT,
+            _ => self.retention.age,
+        };
         self.clock.now() - age
     }
 
@@ -315,6 +329,8 @@ impl<'a> Run<'a> {
                 Shelf::SlowMarks => metrics::purge_slow(tx, now, STEP_ROWS)?,
                 Shelf::Hours => forget_hours(tx, before)?,
                 Shelf::Rates => purge_rates(tx, now, STEP_ROWS)?,
+                Shelf::Runs => purge_runs(tx, before, STEP_ROWS)?,
+                Shelf::HeartbeatChanges => purge_changes(tx, before, STEP_ROWS)?,
                 Shelf::Deploys => releases::purge(tx, before, STEP_ROWS)?,
                 Shelf::Incidents => incidents.purge(tx, before, STEP_INCIDENTS)?,
                 Shelf::Ledger => ledger::purge(tx, before, STEP_ROWS)?,

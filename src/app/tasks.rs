@@ -10,6 +10,7 @@ use crate::base::{Clock, Entropy, Timestamp};
 use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
 use crate::health::services::{self, SERVICES, Services, Snapshot, SnapshotHolder};
+use crate::heartbeats::{self, HEARTBEATS};
 use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
 use crate::http::status::{Inputs, RENDER_TASK, StatusCache};
@@ -55,6 +56,8 @@ impl Work {
 const EXPIRE_ROWS: u32 = 100;
 /// Occurrences that one run begins: each becomes up to 50 silences.
 const MAINTENANCE_ROWS: u32 = 10;
+/// Heartbeats that one step of `heartbeats.due` looks at; each may open an incident.
+const DUE_ROWS: u32 = 100;
 
 pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
     let every = |seconds| Schedule::Every(Duration::from_secs(seconds));
@@ -105,6 +108,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             every(10),
             Wake::ScheduleOnly,
             |work| Box::pin(windows(work)),
+        ),
+        task(
+            "heartbeats.due",
+            "Notices jobs that were not heard from in time",
+            every(1),
+            Wake::OnCommit(HEARTBEATS),
+            |work| Box::pin(heartbeats_due(work)),
         ),
         task(
             WATCH_TASK,
@@ -213,6 +223,21 @@ async fn status_page(work: Work) -> anyhow::Result<Report> {
 async fn read_status_page(work: &Work) -> Result<Option<Inputs>, Error> {
     let (now, snapshot, base_url) = (work.clock.now(), work.watched.get(), work.base_url.clone());
     work.store.read_reserved(move |tx| Inputs::read(tx, now, &snapshot, &base_url)).await
+}
+
+async fn heartbeats_due(work: Work) -> anyhow::Result<Report> {
+    let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
+    if !work.store.read_reserved(move |tx| heartbeats::is_due(tx, now)).await? {
+        return Ok(Report::Idle);
+    }
+    let write = move |tx: &WriteTx<'_>| heartbeats::pass(tx, &incidents, now, DUE_ROWS);
+    let did = work.store.write("heartbeats.due", write).await?;
+    let text = format!("{} late, {} down", did.late, did.down);
+    Ok(match (did.more, did.late + did.down) {
+        (true, _) => Report::More(text),
+        (false, 0) => Report::Idle,
+        (false, _) => Report::Did(text),
+    })
 }
 
 async fn deliver(work: Work) -> anyhow::Result<Report> {

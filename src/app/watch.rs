@@ -14,6 +14,7 @@ use crate::engine::Report;
 use crate::health::own::{
     Bad, Look, Outbox, OwnHealth, Proof, Standing, Trouble, clock_step, judge, read_outbox,
 };
+use crate::heartbeats::PingRecord;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
 use crate::incidents::rules::{self, RuleKind};
@@ -29,6 +30,7 @@ pub(super) struct Watch {
     pub(super) incidents: Arc<Incidents>,
     pub(super) events: Lane<EventRecord>,
     pub(super) points: Arc<PointLane>,
+    pub(super) pings: Lane<PingRecord>,
     pub(super) observed: Observed,
     pub(super) own: Arc<OwnHealth>,
     pub(super) folder: PathBuf,
@@ -112,8 +114,9 @@ impl Watch {
             is_first: self.own.known().look.is_none(),
             proof,
             damage: self.store.stats().damage().map(ToString::to_string),
-            lane_age: self.events.age().max(self.points.age()),
-            waiting: now.stats.queued + number(self.events.depth() + self.points.depth()),
+            lane_age: self.events.age().max(self.points.age()).max(self.pings.age()),
+            waiting: now.stats.queued
+                + number(self.events.depth() + self.points.depth() + self.pings.depth()),
             refused,
             commits_failed: failed.saturating_sub(disk_full),
             disk_full,
@@ -130,7 +133,7 @@ impl Watch {
     fn since_before(&self) -> (Before, Before) {
         let now = Before {
             stats: self.store.stats().snapshot(),
-            lanes_refused: self.events.refused() + self.points.refused(),
+            lanes_refused: self.events.refused() + self.points.refused() + self.pings.refused(),
             events: self.observed.events_total(),
             passed: self.clock.monotonic(),
         };

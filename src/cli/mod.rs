@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod output;
 mod project;
+mod run;
 mod send_test;
 mod serve;
 mod session;
@@ -63,6 +64,7 @@ enum Command {
     Check(check::Check),
     Config(config::Config),
     Sql(sql::Sql),
+    Run(run::Run),
 }
 
 /// For machines.
@@ -98,6 +100,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment,
         Command::Check(check) => check.run(&mut session),
         Command::Config(config) => config.run(&mut session),
         Command::Sql(sql) => sql.run(&mut session),
+        Command::Run(run) => run.run(&mut session),
     };
     done.unwrap_or_else(|error| {
         if is_broken_pipe(&error) {

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use toml::Value;
 
-use super::{alerts, http, incidents, ingest, issues, limits, log, outbound, retention, server, slack, smtp};
+use super::{
+    alerts, heartbeats, http, incidents, ingest, issues, limits, log, outbound, retention, server, slack,
+    smtp,
+};
 
 /// One thing that can be configured.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +52,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         outbound::KEYS,
         ingest::KEYS,
         issues::KEYS,
+        heartbeats::KEYS,
         incidents::KEYS,
         retention::KEYS,
         limits::KEYS,

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod folder;
+mod heartbeats;
 mod http;
 mod incidents;
 mod ingest;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 
 pub use alerts::{Alerts, SlackTarget, WebhookTarget};
 pub use folder::{Folder, FolderReason, SYSTEM_FILE};
+pub use heartbeats::Heartbeats;
 pub use http::{Http, Network};
 pub use incidents::Incidents;
 pub use ingest::Ingest;
@@ -71,6 +73,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub ingest: Ingest,
     pub issues: Issues,
+    pub heartbeats: Heartbeats,
     pub incidents: Incidents,
     pub retention: Retention,
     pub limits: Limits,
@@ -162,6 +165,7 @@ impl Config {
         let outbound = outbound::check(values, problems);
         let ingest = ingest::check(values, problems);
         let issues = issues::check(values, problems);
+        let heartbeats = heartbeats::check(values, problems);
         let incidents = incidents::check(values, problems);
         let retention = retention::check(values, problems);
         let limits = limits::check(values, problems);
@@ -175,6 +179,7 @@ impl Config {
             outbound: outbound?,
             ingest: ingest?,
             issues: issues?,
+            heartbeats: heartbeats?,
             incidents: incidents?,
             retention: retention?,
             limits: limits?,

@@ -39,6 +39,10 @@ const LATENESS_MIN: Duration = Duration::from_mins(1);
 pub fn look(definition: &Definition, state: &mut State, spells: &[Spell], now: Timestamp) -> Looked {
     let mut looked = Looked::default();
     state.set_due(definition);
+    if spells.iter().any(|spell| spell.ended_at.is_none()) {
+        state.due_at = state.due_at.map(|due| due.max(now + BLIND_RETRY));
+        return looked;
+    }
     for _ in 0..STEPS_MAX {
         if state.due_at.is_none_or(|due| due > now) {
             break;

@@ -21,6 +21,8 @@ pub struct Passed {
 
 /// After a start nobody has said yet how long tocsin was away: until it is said, nothing is decided.
 const AWAY: Duration = Duration::from_secs(60);
+/// What belongs to an archived project rings nobody, until the project is taken out of the archive.
+const ARCHIVED_RETRY: Duration = Duration::from_hours(1);
 
 /// Lets time pass for at most `limit` heartbeats that are due.
 pub fn pass(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp, limit: u32) -> Result<Passed, Error> {
@@ -38,7 +40,14 @@ pub fn pass(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp, limit: u32)
     Ok(passed)
 }
 
-fn find_due(tx: &ReadTx<'_>, now: Timestamp, limit: u32) -> Result<Vec<Heartbeat>, Error> {
+/// Whether anything is due at all: most of the time nothing is, and the writer is left alone.
+pub fn is_due(tx: &ReadTx<'_>, now: Timestamp) -> Result<bool, Error> {
+    tx.one("SELECT EXISTS (SELECT 1 FROM heartbeat_states WHERE due_at <= ?1)", [now.as_micros()], |row| {
+        row.get(0)
+    })
+}
+
+pub(super) fn find_due(tx: &ReadTx<'_>, now: Timestamp, limit: u32) -> Result<Vec<Heartbeat>, Error> {
     tx.all(
         &format!("SELECT {COLUMNS} FROM {JOINED} WHERE s.due_at <= ?1 ORDER BY s.due_at LIMIT ?2"),
         params![now.as_micros(), limit],
@@ -60,6 +69,10 @@ fn pass_one(
     spells: &[Spell],
     passed: &mut Passed,
 ) -> Result<(), Error> {
+    if is_archived(tx, &heartbeat)? {
+        heartbeat.state.due_at = Some(now + ARCHIVED_RETRY);
+        return rows::save_state(tx, heartbeat.id, &heartbeat.state);
+    }
     let Looked { changes, missed, lost } = look(&heartbeat.definition, &mut heartbeat.state, spells, now);
     rows::save_state(tx, heartbeat.id, &heartbeat.state)?;
     for expected in missed {
@@ -81,4 +94,12 @@ fn pass_one(
         signals::level(tx, incidents, now, &heartbeat, Some(fell.bad_since))?;
     }
     Ok(())
+}
+
+fn is_archived(tx: &ReadTx<'_>, heartbeat: &Heartbeat) -> Result<bool, Error> {
+    tx.one(
+        "SELECT EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND archived_at IS NOT NULL)",
+        [heartbeat.project.0],
+        |row| row.get(0),
+    )
 }

@@ -31,7 +31,7 @@ mod tests;
 
 pub use address::{Address, Addresses, Known};
 pub use definition::{Definition, Invalid, Schedule, Written};
-pub use due::{Passed, pass};
+pub use due::{Passed, is_due, pass};
 pub use grouped::{find_member, set_grouped};
 pub use ping::{Action, HeartbeatId, Origin, Ping, Taken, Target};
 pub use record::PingRecord;

@@ -50,6 +50,8 @@ pub struct Ping {
     pub body_bytes: u64,
     /// How long the run took by the sender's own account.
     pub took: Option<Duration>,
+    /// For people, beside the run.
+    pub note: String,
 }
 
 /// Whom a ping is for.
@@ -112,6 +114,6 @@ impl Origin {
 impl Ping {
     /// What it holds in memory, about.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.agent.len() + self.address.len() + self.body.len()
+        size_of::<Self>() + self.agent.len() + self.address.len() + self.body.len() + self.note.len()
     }
 }

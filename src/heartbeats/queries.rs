@@ -93,6 +93,11 @@ pub fn list(
     Ok(Page { items, next_cursor })
 }
 
+/// Whether a text is a cursor of [`list`].
+pub fn is_cursor(text: &str) -> bool {
+    read_cursor(text).is_some()
+}
+
 fn read_cursor(cursor: &str) -> Option<(i64, i64)> {
     let (rank, id) = cursor.split_once('.')?;
     Some((rank.parse().ok()?, id.parse().ok()?))

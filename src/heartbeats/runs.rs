@@ -162,12 +162,17 @@ fn insert(tx: &WriteTx<'_>, id: HeartbeatId, ping: &Ping, heard: &Heard) -> Resu
             ping.source.as_str(),
             ping.agent,
             ping.address,
-            heard.note,
+            note(ping, heard),
             i64::try_from(ping.body_bytes).unwrap_or(i64::MAX),
             (!ping.body.is_empty()).then_some(&ping.body),
         ],
     )?;
     Ok(())
+}
+
+fn note(ping: &Ping, heard: &Heard) -> String {
+    let notes = [ping.note.as_str(), heard.note.as_str()];
+    notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 fn end(tx: &WriteTx<'_>, run: i64, ping: &Ping, heard: &Heard) -> Result<(), Error> {
@@ -185,7 +190,7 @@ fn end(tx: &WriteTx<'_>, run: i64, ping: &Ping, heard: &Heard) -> Result<(), Err
             ping.source.as_str(),
             ping.agent,
             ping.address,
-            heard.note,
+            note(ping, heard),
             i64::try_from(ping.body_bytes).unwrap_or(i64::MAX),
             (!ping.body.is_empty()).then_some(&ping.body),
         ],

@@ -136,10 +136,17 @@ fn memory(out: &Exposition, state: &AppState) -> Result<(), RegistryError> {
         "Decisions in a shared window because too many keys were in use.",
         number(state.key_limits.crowded()),
     )?;
-    let depths = [(["events"], size(state.events.depth())), (["metrics"], size(state.points.depth()))];
+    let depths = [
+        (["events"], size(state.events.depth())),
+        (["metrics"], size(state.points.depth())),
+        (["pings"], size(state.pings.depth())),
+    ];
     out.gauges("tocsin_lane_depth", "Items that wait for the writer.", &["lane"], &series(&depths))?;
-    let refused =
-        [(["events"], number(state.events.refused())), (["metrics"], number(state.points.refused()))];
+    let refused = [
+        (["events"], number(state.events.refused())),
+        (["metrics"], number(state.points.refused())),
+        (["pings"], number(state.pings.refused())),
+    ];
     out.counters("tocsin_lane_refused_total", "Items refused at a full lane.", &["lane"], &series(&refused))
 }
 

@@ -11,6 +11,7 @@ pub mod exposition;
 pub mod ingest;
 pub mod observed;
 pub mod own;
+pub mod ping;
 pub mod problem;
 pub mod request;
 pub mod server;

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::body::Unread;
 use crate::accounts;
 use crate::accounts::access::Denial;
-use crate::heartbeats;
 use crate::health::services;
+use crate::heartbeats::save;
 use crate::incidents;
 use crate::status_page;
 use crate::store;
@@ -245,17 +245,22 @@ impl From<incidents::Error> for Problem {
     }
 }
 
-impl From<heartbeats::save::Error> for Problem {
-    fn from(error: heartbeats::save::Error) -> Self {
-        use heartbeats::save::Error;
+impl From<save::Error> for Problem {
+    fn from(error: save::Error) -> Self {
         let text = sentence(&error.to_string());
         match error {
-            Error::NotFound => Self::new(StatusCode::NOT_FOUND, text),
-            Error::OwnedByFile | Error::SlugTaken(_) => Self::new(StatusCode::CONFLICT, text),
-            Error::TooMany | Error::Line(_) => Self::bad_request(text),
-            Error::Accounts(error) => error.into(),
-            Error::Incidents(error) => error.into(),
-            Error::Store(error) => error.into(),
+            save::Error::Store(error) => error.into(),
+            save::Error::Accounts(error) => error.into(),
+            save::Error::Incidents(error) => error.into(),
+            save::Error::NotFound => Self::new(StatusCode::NOT_FOUND, text),
+            save::Error::Line(_) => Self::bad_request(text),
+            save::Error::OwnedByFile | save::Error::SlugTaken(_) | save::Error::TooMany => {
+                Self::new(StatusCode::CONFLICT, text)
+            }
+        }
+    }
+}
+
 impl From<services::Error> for Problem {
     fn from(error: services::Error) -> Self {
         let text = sentence(&error.to_string());

@@ -7,8 +7,8 @@ use actix_web::{App, HttpServer, middleware, web};
 use tokio_util::sync::CancellationToken;
 
 use super::drain::{self, Door, Drain};
-use super::ingest::{direct, envelope, sentry};
-use super::{AppState, admin, api, own, problem, request, services, status};
+use super::ingest::{check_in, direct, envelope, sentry};
+use super::{AppState, admin, api, own, ping, problem, request, services, status};
 
 /// Longer than the 60 s for which proxies keep idle connections: else one of theirs dies under a request now and then.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -96,6 +96,15 @@ fn machines(config: &mut web::ServiceConfig) {
         let resource = of_sdks(path).route(web::post().to(envelope::store_event));
         config.service(resource.route(web::get().to(envelope::store_pixel)));
     }
+    for path in ["/api/{project}/cron/{slug}", "/api/{project}/cron/{slug}/"] {
+        let resource = of_sdks(path).route(web::post().to(check_in::without_key));
+        config.service(resource.route(web::get().to(check_in::without_key)));
+    }
+    for path in ["/api/{project}/cron/{slug}/{key}", "/api/{project}/cron/{slug}/{key}/"] {
+        let resource = of_sdks(path).route(web::post().to(check_in::with_key));
+        config.service(resource.route(web::get().to(check_in::with_key)));
+    }
+    config.service(web::resource("/ping/{tail:.*}").route(web::to(ping::take)));
     let of_apps =
         |path| web::resource(path).default_service(web::to(direct::wrong_method)).route(preflight());
     config

@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::health::own::{self, Live, OwnHealth, TaskFacts};
 use crate::health::services::{Services, SnapshotHolder};
 use crate::health::{Health, PartHealth};
+use crate::heartbeats::{Addresses, Ping, PingRecord, Taken};
 use crate::incidents::Incidents;
 use crate::issues::ids::RecentIds;
 use crate::issues::incoming::{Incoming, Tools};
@@ -40,6 +41,8 @@ pub struct AppState {
     pub store: Store,
     pub events: Lane<EventRecord>,
     pub points: Arc<PointLane>,
+    pub pings: Lane<PingRecord>,
+    pub addresses: Arc<Addresses>,
     pub recent: RecentIds,
     pub incidents: Arc<Incidents>,
     pub cache: Arc<Cache>,
@@ -81,6 +84,12 @@ impl AppState {
     pub async fn take_points(&self, points: Vec<Point>) -> Result<usize, Error> {
         self.may_store()?;
         self.points.submit(points).await.inspect_err(|error| self.look_soon(error))
+    }
+
+    /// As [`AppState::take_event`], for a ping.
+    pub async fn take_ping(&self, ping: Ping) -> Result<Taken, Error> {
+        self.may_store()?;
+        self.pings.submit(ping).await.inspect_err(|error| self.look_soon(error))
     }
 
     /// Whether there is room for what clients send.

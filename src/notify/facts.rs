@@ -96,6 +96,26 @@ pub struct Detail {
     pub frame: Option<Frame>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
+    /// Of a heartbeat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<HeartbeatFacts>,
+}
+
+/// What is known of a job that should run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeartbeatFacts {
+    /// Of its page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<Uid>,
+    /// In words: `every 1h`, `0 3 * * * Europe/Berlin`.
+    pub schedule: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_ok_at: Option<Timestamp>,
+    /// Runs that never came, in a row.
+    pub missed: u64,
+    /// The end of what it wrote with its last run.
+    pub output: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use super::facts::{
     AccountMatter, Alert, BundleFacts, BundleOccasion, DigestFacts, Entry, Facts, IncidentFacts, Moment,
     Story,
 };
+use super::job;
 use super::plain::clean;
 use super::wording::{ago, clock_time, count, grouped, lasting, span};
 use crate::base::{Severity, Timestamp, Uid};
@@ -15,7 +16,7 @@ const TITLE_CHARS_MAX: usize = 120;
 /// One fact; more than this is read on the page.
 const LINE_CHARS_MAX: usize = 400;
 /// One entry of a list.
-const ITEM_CHARS_MAX: usize = 200;
+pub(super) const ITEM_CHARS_MAX: usize = 200;
 /// Entries that a message lists; the rest is counted.
 pub const ITEMS_MAX: usize = 10;
 /// Changes named in the line `Before`.
@@ -112,11 +113,11 @@ fn about_incident(facts: &Facts, incident: &IncidentFacts, purpose: Purpose, now
         lines: vec![
             line("What", &what(incident)),
             line("Since", &since(incident, now)),
-            line("Who", &who(incident)),
+            line("Who", &who(incident, now)),
             line("Before", &before(incident, now)),
             line("Do", &advice(facts, incident)),
         ],
-        lists: slow_queries(incident),
+        lists: lists(incident),
         link,
         note: local_note(facts),
         thread: Some(incident.uid),
@@ -255,7 +256,7 @@ fn since(incident: &IncidentFacts, now: Timestamp) -> String {
     }
 }
 
-fn who(incident: &IncidentFacts) -> String {
+fn who(incident: &IncidentFacts, now: Timestamp) -> String {
     let users = incident.known(|detail| detail.users.map(|users| (users, detail.users_estimated)));
     let facts = [
         users.map(|(users, estimated)| {
@@ -268,7 +269,8 @@ fn who(incident: &IncidentFacts) -> String {
         incident.known(|detail| detail.release.as_deref()).map(|r| format!("release {}", clean(r, 80))),
         incident.known(|detail| detail.environment.as_deref()).map(|environment| clean(environment, 80)),
     ];
-    let known: Vec<String> = facts.into_iter().flatten().collect();
+    let job = job::facts(incident).map(|job| job::standing(job, now)).unwrap_or_default();
+    let known: Vec<String> = job.into_iter().chain(facts.into_iter().flatten()).collect();
     if known.is_empty() { "not known".to_owned() } else { known.join(", ") }
 }
 
@@ -316,8 +318,20 @@ fn advice(facts: &Facts, incident: &IncidentFacts) -> String {
         return "On its machine, `tocsin status` and `tocsin check` name what is wrong and what helps"
             .to_owned();
     }
+    if job::facts(incident).is_some() {
+        return "Look at the job's own log, mend it and run it again: its next good run ends this".to_owned();
+    }
     let place = facts.link(&format!("/incidents/{}", incident.uid)).map(|url| format!(": {url}"));
     format!("Look at incident {} and its newest event{}", incident.number, place.unwrap_or_default())
+}
+
+fn lists(incident: &IncidentFacts) -> Vec<List> {
+    if incident.moment.is_over() {
+        return Vec::new();
+    }
+    let mut lists = slow_queries(incident);
+    lists.extend(job::facts(incident).map(job::output).unwrap_or_default());
+    lists
 }
 
 fn slow_queries(incident: &IncidentFacts) -> Vec<List> {
@@ -325,9 +339,6 @@ fn slow_queries(incident: &IncidentFacts) -> Vec<List> {
     else {
         return Vec::new();
     };
-    if incident.moment.is_over() {
-        return Vec::new();
-    }
     let items = queries.iter().take(ITEMS_MAX).map(|slow| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0…1e12")]
         let millis = slow.duration_ms.clamp(0.0, 1e12).round() as u64;

@@ -6,6 +6,7 @@ pub mod account;
 pub mod channel;
 pub mod email;
 pub mod facts;
+mod job;
 mod load;
 pub mod message;
 pub mod outbox;

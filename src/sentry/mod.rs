@@ -5,6 +5,7 @@ pub mod answer;
 pub mod auth;
 pub mod body;
 pub mod category;
+pub mod check_in;
 pub mod client_report;
 mod decoder;
 pub mod envelope;

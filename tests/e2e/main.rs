@@ -11,6 +11,7 @@ mod damage;
 mod delivery;
 mod demo;
 mod disk;
+mod heartbeats;
 mod intake;
 mod looks;
 mod outage;

@@ -24,6 +24,19 @@ const TEXTS: [&str; 12] = [
     "job_12345678901.5",
     "job_11111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111",
 ];
+/// A path, and behind a line break its query.
+const PINGS: [&str; 4] = [
+    "/ping/0190c2f4-8c1e-7d3a-9b5e-3f2a1c4d5e6f/start\nrid=0190c2f4-8c1e-7d3a-9b5e-3f2a1c4d5e6f",
+    "/ping/abcDEF_-0123456789abcd/db-backup/255/\ncreate=1",
+    "/ping/abcDEF_-0123456789abcd/db-backup/log\n",
+    "/ping/0190C2F4-8C1E-7D3A-9B5E-3F2A1C4D5E6F\ncreate=%31&rid=",
+];
+const CHECK_INS: [&str; 2] = [
+    r#"{"check_in_id":"83a7c03ed0a04e1b97e2e3b18d38f244","monitor_slug":"a","status":"ok","duration":1.5,"monitor_config":
+        {"schedule":{"type":"crontab","value":"0 3 * * MON-FRI"},"timezone":"Europe/Berlin","checkin_margin":5}}"#,
+    r#"{"monitor_slug":"a b","status":"in_progress","environment":"x","monitor_config":
+        {"schedule":{"type":"interval","value":2,"unit":"month"},"max_runtime":30,"recovery_threshold":2}}"#,
+];
 /// Larger inputs make a fuzzer slow and teach it little.
 const SEED_BYTES_MAX: usize = 64 * 1024;
 
@@ -35,6 +48,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         if path.extension().is_some_and(|extension| extension == "body") {
             seed(&path, Path::new(folder))?;
         }
+    }
+    for (at, text) in PINGS.iter().enumerate() {
+        write(Path::new(folder), "ping", &format!("ping-{at}"), text.as_bytes())?;
+    }
+    for (at, text) in CHECK_INS.iter().enumerate() {
+        write(Path::new(folder), "check_in", &format!("check-in-{at}"), text.as_bytes())?;
     }
     for (at, text) in TEXTS.iter().enumerate() {
         let event = serde_json::json!({

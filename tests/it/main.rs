@@ -4,6 +4,7 @@ mod alarms;
 mod api;
 mod beats;
 mod forms;
+mod heartbeats;
 mod hostile;
 mod intake;
 mod layers;

@@ -70,7 +70,7 @@ pub async fn for_people(
 /// Whether somebody looks at the answer. The machine faces stay what they are in every client.
 fn is_navigation(request: &ServiceRequest) -> bool {
     let accepts = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-    let is_machines = ["/api/", "/static/", "/metrics", "/health"];
+    let is_machines = ["/api/", "/ping/", "/static/", "/metrics", "/health"];
     accepts.is_some_and(|accepts| accepts.contains("text/html"))
         && !request.headers().contains_key("hx-request")
         && !is_machines.iter().any(|path| request.path().starts_with(path))

@@ -8,6 +8,7 @@ mod list;
 
 mod deliveries;
 mod events;
+mod heartbeats;
 mod incidents;
 mod issues;
 mod maintenances;
@@ -106,6 +107,45 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
             ],
         ),
         ("/tasks", get(web::get().to(tasks::list))),
+    ]
+    .into_iter()
+    .chain(of_heartbeats())
+    .collect()
+}
+
+fn of_heartbeats() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
+    vec![
+        (
+            "/heartbeats",
+            vec![("get", web::get().to(heartbeats::list)), ("post", web::post().to(heartbeats::begin))],
+        ),
+        (
+            "/heartbeats/{id}",
+            vec![
+                ("get", web::get().to(heartbeats::show)),
+                ("patch", web::patch().to(heartbeats::change)),
+                ("delete", web::delete().to(heartbeats::remove)),
+            ],
+        ),
+        ("/heartbeats/{id}/pause", vec![("post", web::post().to(heartbeats::pause))]),
+        ("/heartbeats/{id}/resume", vec![("post", web::post().to(heartbeats::resume))]),
+        ("/heartbeats/{id}/runs", vec![("get", web::get().to(heartbeats::list_runs))]),
+        // Behind the three above, whose last part no slug of these is reached by.
+        (
+            "/heartbeats/{project}/{slug}",
+            vec![
+                ("get", web::get().to(heartbeats::show_by_slug)),
+                ("patch", web::patch().to(heartbeats::change_by_slug)),
+                ("delete", web::delete().to(heartbeats::remove_by_slug)),
+            ],
+        ),
+        (
+            "/projects/{project}/ping-key",
+            vec![
+                ("get", web::get().to(heartbeats::show_key)),
+                ("post", web::post().to(heartbeats::renew_key)),
+            ],
+        ),
     ]
 }
 

@@ -14,6 +14,7 @@ use super::admit::{
     Allowance, OverQuota, Refusal, admit, claimed, envelope_limits, find_grant, grant_of, on_right_thread,
     refuse_auth,
 };
+use super::check_in::{self, Caller};
 use super::sentry;
 use crate::accounts::PublicKey;
 use crate::accounts::keys::Grant;
@@ -22,6 +23,7 @@ use crate::issues::incoming::{Incoming, Origin, PrepareError};
 use crate::ledger::{self, Category, ClientReason, Outcome, Reason};
 use crate::sentry::answer::PIXEL_GIF;
 use crate::sentry::category::{LimitScope, RateLimit};
+use crate::sentry::check_in::{self as reading, CheckIn};
 use crate::sentry::envelope::{Envelope, EnvelopeHeader, Item};
 use crate::sentry::kind::ItemKind;
 use crate::sentry::{auth, client_report, store};
@@ -33,6 +35,7 @@ struct Unpacked {
     ledger: Vec<Outcome>,
     /// Kinds that were counted and let go.
     unsupported: Vec<ItemKind>,
+    check_ins: Vec<CheckIn>,
     /// What is lost where the store does not take it.
     lost: Vec<(Category, u64)>,
     /// The id to answer with.
@@ -56,6 +59,19 @@ impl Unpacked {
             Prepared::Other(kind) => self.count_unsupported(grant.project, kind, 1),
         }
         Ok(())
+    }
+
+    /// Adds a check-in; one that cannot be read is counted.
+    fn add_check_in(&mut self, project: ProjectId, item: &Item<'_>) {
+        match reading::parse(item.payload) {
+            Ok(check_in) => self.check_ins.push(check_in),
+            Err(error) => {
+                tracing::debug!(%error, "a check-in was let go");
+                let (category, quantity) = item.lost();
+                let reason = Reason::Invalid;
+                self.ledger.push(Outcome { project: Some(project), reason, category, quantity });
+            }
+        }
     }
 
     fn count_unsupported(&mut self, project: ProjectId, kind: ItemKind, quantity: u64) {
@@ -129,7 +145,7 @@ pub async fn store_pixel(
 }
 
 /// The project in the address: a DSN names it by its number.
-fn project_of(path: &str) -> Result<ProjectId, Refusal> {
+pub(super) fn project_of(path: &str) -> Result<ProjectId, Refusal> {
     let detail = "the address names its project by no number: take the DSN from the project's page";
     let refuse = |_| Refusal::new(StatusCode::NOT_FOUND, detail, Reason::UnknownKey);
     path.parse().map(ProjectId).map_err(refuse)
@@ -144,7 +160,7 @@ async fn take_envelope(
     let (grant, reading) = open_envelope(request, payload, project, state).await?;
     let lost = |unread: Unread| Refusal::from(unread).of(grant.project, Category::Default);
     let body = reading.whole().await.map_err(lost)?;
-    take(state, &grant, body, unpack).await
+    take(state, &grant, body, (unpack, Caller::of(request, state))).await
 }
 
 /// The sender's grant, before more of the body is read than is needed for it.
@@ -181,7 +197,7 @@ async fn take_event(
     let lost = |unread: Unread| Refusal::from(unread).of(grant.project, Category::Error);
     let reading = Reading::new(request, state, payload, envelope_limits(state)).map_err(lost)?;
     let body = reading.whole().await.map_err(lost)?;
-    take(state, &grant, body, unpack_event).await
+    take(state, &grant, body, (unpack_event, Caller::default())).await
 }
 
 async fn take_query(
@@ -191,21 +207,28 @@ async fn take_query(
 ) -> Result<HttpResponse, Refusal> {
     let grant = find_grant(request, state, Some(project)).await?;
     let query = request.query_string().as_bytes().to_vec();
-    take(state, &grant, query, unpack_query).await
+    take(state, &grant, query, (unpack_query, Caller::default())).await
 }
+
+type Unpack = fn(&AppState, &Grant, &[u8]) -> Result<Unpacked, Refusal>;
 
 /// Unpacks a body on the right thread, commits what it holds and answers.
 async fn take(
     state: &web::Data<AppState>,
     grant: &Arc<Grant>,
     body: impl Deref<Target = [u8]> + Send + 'static,
-    unpack: fn(&AppState, &Grant, &[u8]) -> Result<Unpacked, Refusal>,
+    (unpack, caller): (Unpack, Caller),
 ) -> Result<HttpResponse, Refusal> {
     let (of_work, of_grant) = (state.clone(), Arc::clone(grant));
-    let unpacked = on_right_thread(body.len(), move || unpack(&of_work, &of_grant, &body)).await?;
+    let mut unpacked = on_right_thread(body.len(), move || unpack(&of_work, &of_grant, &body)).await?;
     let hint = RateLimit::unsupported(&unpacked.unsupported);
     let id = unpacked.id;
+    let check_ins = std::mem::take(&mut unpacked.check_ins);
     record(state, unpacked, grant.project).await?;
+    let pings = check_ins.into_iter().map(|it| check_in::ping(state, grant.project, it, &caller)).collect();
+    if let Err(refusal) = check_in::record(state, grant.project, pings).await {
+        return Ok(check_in::refused(state, &refusal));
+    }
     Ok(sentry::accepted(id, hint.as_ref()))
 }
 
@@ -219,7 +242,7 @@ fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refu
     let takes_others = admit_items(state, grant, &envelope.items)?;
     for item in &envelope.items {
         let (category, quantity) = item.lost();
-        if item.kind == ItemKind::Event || takes_others {
+        if matches!(item.kind, ItemKind::Event | ItemKind::CheckIn) || takes_others {
             unpacked.lost.push((category, quantity));
         } else {
             state.refusals.count(Some(grant.project), Reason::OverLimit, category, quantity);
@@ -231,6 +254,7 @@ fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refu
             ItemKind::Event => unpacked
                 .add_event(state, grant, id, item.payload)
                 .map_err(|refusal| refusal.of_all(grant.project, unpacked.lost.clone()))?,
+            ItemKind::CheckIn => unpacked.add_check_in(grant.project, item),
             other if !takes_others => unpacked.unsupported.push(other.clone()),
             ItemKind::ClientReport => unpacked.ledger.extend(client_losses(grant.project, item.payload)),
             other => {
@@ -242,7 +266,8 @@ fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refu
     Ok(unpacked)
 }
 
-/// Holds an envelope's items against the key's quota, before anything is done with them. `false`: only its errors
+/// Holds an envelope's items against the key's quota, before anything is done with them; check-ins are not counted, as
+/// there is nothing that a late one could wait for. `false`: only its errors
 /// may be taken.
 fn admit_items(state: &AppState, grant: &Grant, items: &[Item<'_>]) -> Result<bool, Refusal> {
     let refuse = |limit: &RateLimit| {
@@ -255,7 +280,8 @@ fn admit_items(state: &AppState, grant: &Grant, items: &[Item<'_>]) -> Result<bo
             .map_err(|over| refuse(&RateLimit::events(over.seconds(), LimitScope::Key, QUOTA)))?;
     }
     // An envelope that holds nothing is a request all the same.
-    let others = if items.is_empty() { 1 } else { items.len() - errors };
+    let check_ins = items.iter().filter(|item| item.kind == ItemKind::CheckIn).count();
+    let others = if items.is_empty() { 1 } else { items.len() - errors - check_ins };
     match admit(state, grant, Allowance::Others, others as u64) {
         Ok(()) => Ok(true),
         Err(_) if errors > 0 => Ok(false),

@@ -1,0 +1,256 @@
+//! Pings, check-ins, the JSON API of heartbeats, and what follows when nothing comes.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tocsin::accounts::keys::{self, KeySettings};
+use tocsin::accounts::{By, KeyKind, PublicKey};
+use tocsin::base::ProjectId;
+use tocsin::outbound::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use tocsin::outbound::{Method, Response};
+
+use super::support::{House, json};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+impl House {
+    async fn ask(&self, method: Method, path: &str, token: &str, body: Value) -> Response {
+        let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        self.send_with(method, path, headers, body).await
+    }
+
+    /// A heartbeat made through the API; answers its id.
+    async fn heartbeat(&self, token: &str, body: Value) -> String {
+        let made = self.ask(Method::POST, "/api/v1/heartbeats", token, body).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        json(&made)["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn ping_key(&self, token: &str) -> String {
+        let shown = self.ask(Method::GET, "/api/v1/projects/default/ping-key", token, Value::Null).await;
+        json(&shown)["key"].as_str().unwrap_or_else(|| panic!("{}", shown.text())).to_owned()
+    }
+
+    async fn ping(&self, method: Method, path: &str, body: &str) -> Response {
+        self.send_with(method, path, HeaderMap::new(), body.as_bytes().to_vec()).await
+    }
+
+    async fn dsn_key(&self, events_per_minute: u32) -> PublicKey {
+        let (by, entropy) = (By::command_line(self.clock.now()), self.state.entropy.clone());
+        let settings = KeySettings {
+            events_per_minute: Some(events_per_minute),
+            ..KeySettings::new(KeyKind::Server, "test")
+        };
+        let write =
+            move |tx: &tocsin::store::WriteTx<'_>| keys::create(tx, &by, &entropy, ProjectId(1), &settings);
+        self.state.store.write("test.key", write).await.unwrap().public_key
+    }
+
+    async fn shown(&self, token: &str, named: &str) -> Value {
+        let shown = self.ask(Method::GET, &format!("/api/v1/heartbeats/{named}"), token, Value::Null).await;
+        assert_eq!(shown.status, 200, "{named}: {}", shown.text());
+        json(&shown)
+    }
+
+    async fn runs(&self, token: &str, id: &str) -> Vec<Value> {
+        let shown = self.ask(Method::GET, &format!("/api/v1/heartbeats/{id}/runs"), token, Value::Null).await;
+        json(&shown)["items"].as_array().unwrap().clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_are_answered_as_healthchecks_documents() {
+    let house = House::open().await;
+    let token = house.token("read,write").await;
+    let id = house.heartbeat(&token, json!({"project": "default", "slug": "job"})).await;
+    let key = house.ping_key(&token).await;
+    let unknown = "11111111-2222-4333-8444-555555555555";
+    for (method, path, status, text) in [
+        (Method::GET, format!("/ping/{id}"), 200, "OK"),
+        (Method::POST, format!("/ping/{id}/"), 200, "OK"),
+        (Method::GET, format!("/ping/{id}/start"), 200, "OK"),
+        (Method::POST, format!("/ping/{key}/job/fail"), 200, "OK"),
+        (Method::GET, format!("/ping/{key}/job/log/"), 200, "OK"),
+        (Method::GET, format!("/ping/{key}/job/0?rid={unknown}"), 200, "OK"),
+        (Method::GET, format!("/ping/{}", id.to_uppercase()), 200, "OK"),
+        (Method::GET, format!("/ping/{unknown}"), 404, "not found"),
+        (Method::GET, format!("/ping/{key}/nothing"), 404, "not found"),
+        (Method::GET, "/ping/wrong-key/job".to_owned(), 404, "not found"),
+        (Method::GET, "/ping/wrong-key/job?create=1".to_owned(), 404, "not found"),
+        (Method::GET, format!("/ping/{id}/256"), 400, "invalid url format"),
+        (Method::GET, format!("/ping/{key}/Job"), 400, "invalid url format"),
+        (Method::GET, "/ping/".to_owned(), 400, "invalid url format"),
+        (Method::GET, format!("/ping/{id}?rid=7"), 400, "invalid uuid format"),
+        (Method::GET, format!("/ping/{key}/fresh?create=1"), 201, "Created"),
+        (Method::GET, format!("/ping/{key}/fresh?create=1"), 200, "OK"),
+        (Method::GET, format!("/ping/{key}/fresh"), 200, "OK"),
+        (Method::PUT, format!("/ping/{id}"), 405, "send GET, HEAD or POST"),
+        (Method::DELETE, format!("/ping/{id}"), 405, "send GET, HEAD or POST"),
+    ] {
+        let answer = house.ping(method.clone(), &path, "").await;
+        assert_eq!((answer.status, &*answer.text()), (status, text), "{method} {path}");
+        let header = |name: &str| answer.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(header("ping-body-limit").as_deref(), Some("10000"), "{path}");
+        assert_eq!(header("access-control-allow-origin").as_deref(), Some("*"), "{path}");
+        assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{path}");
+        assert!(header("content-type").unwrap().starts_with("text/plain"), "{path}");
+    }
+    let head = house.ping(Method::HEAD, &format!("/ping/{id}"), "").await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(house.shown(&token, "default/fresh").await["owner"], "ping");
+    // A new key takes the old one's place at once.
+    house.ask(Method::POST, "/api/v1/projects/default/ping-key", &token, Value::Null).await;
+    assert_eq!(house.ping(Method::GET, &format!("/ping/{key}/job"), "").await.status, 404);
+    let renewed = house.ping_key(&token).await;
+    assert_eq!(house.ping(Method::GET, &format!("/ping/{renewed}/job"), "").await.status, 200);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_job_sends_is_kept_up_to_its_bound_and_without_secrets() {
+    let house = House::with(|config| config.heartbeats.body_bytes_max = 100).await;
+    let token = house.token("read,write").await;
+    let id = house.heartbeat(&token, json!({"project": "default", "slug": "job"})).await;
+    let path = format!("/ping/{id}");
+    for body in ["password=hunter2-ping ok".to_owned(), "x".repeat(300_000), "y".repeat(3_000_000)] {
+        let answer = house.ping(Method::POST, &path, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let runs = house.runs(&token, &id).await;
+    assert_eq!(runs[2]["body"], "password=[Filtered] ok");
+    assert_eq!((runs[1]["body"].as_str().unwrap().len(), &runs[1]["body_bytes"]), (100, &json!(300_000)));
+    assert_eq!(runs[0]["body"].as_str().unwrap().len(), 100);
+    let folder = house.stop().await;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap_or_default();
+        assert!(!bytes.windows(12).any(|window| window == b"hunter2-ping"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_is_made_changed_paused_and_removed() {
+    let house = House::open().await;
+    let token = house.token("read,write").await;
+    let new = json!({"project": "default", "name": "Nightly Backup", "cron": "0 3 * * *", "zone": "Europe/Berlin",
+                     "labels": {"team": "data"}});
+    let id = house.heartbeat(&token, new.clone()).await;
+    let shown = house.shown(&token, "default/nightly-backup").await;
+    assert_eq!((&shown["id"], &shown["schedule"]), (&json!(id), &json!("0 3 * * * Europe/Berlin")));
+    assert_eq!(shown["next_runs"].as_array().unwrap().len(), 5);
+    let again = house.ask(Method::POST, "/api/v1/heartbeats", &token, new).await;
+    assert_eq!(again.status, 409, "{}", again.text());
+    for (body, says) in [
+        (json!({"project": "default", "slug": "x", "cron": "61 * * * *"}), "The minute “61”"),
+        (json!({"project": "default", "slug": "x", "grace": "1s"}), "Grace: between"),
+        (json!({"project": "default", "slug": "X"}), "slug has 1 to"),
+        (json!({"project": "default", "slug": "x", "period": "1m"}), "unknown field"),
+        (json!({"project": "default"}), "Say in `name`"),
+    ] {
+        let refused = house.ask(Method::POST, "/api/v1/heartbeats", &token, body.clone()).await;
+        let detail = json(&refused)["detail"].as_str().unwrap().to_lowercase();
+        assert_eq!(refused.status, 400, "{body}");
+        assert!(detail.contains(&says.to_lowercase()), "{body}: {detail}");
+    }
+    let path = format!("/api/v1/heartbeats/{id}");
+    let patch = json!({"every": "1h", "grace": "5m", "labels": null, "name": "Backup"});
+    let changed = json(&house.ask(Method::PATCH, &path, &token, patch).await);
+    assert_eq!((&changed["schedule"], &changed["name"]), (&json!("every 1h"), &json!("Backup")));
+    assert_eq!(changed["definition"], json!({"every": "1h", "grace": "5m"}));
+    let paused = json(&house.ask(Method::POST, &format!("{path}/pause"), &token, Value::Null).await);
+    assert_eq!((&paused["status"], &paused["paused_by"]), (&json!("paused"), &json!("token test")));
+    let resumed = json(&house.ask(Method::POST, &format!("{path}/resume"), &token, Value::Null).await);
+    assert_eq!((&resumed["status"], &resumed["paused_by"]), (&json!("new"), &Value::Null));
+    let reader = house.token("read").await;
+    assert_eq!(house.ask(Method::PATCH, &path, &reader, json!({"every": "2h"})).await.status, 403);
+    let key = house.ask(Method::GET, "/api/v1/projects/default/ping-key", &reader, Value::Null).await;
+    assert_eq!(key.status, 403, "a ping key is not for those who only read");
+    let listed =
+        house.ask(Method::GET, "/api/v1/heartbeats?status=new&query=BACK", &reader, Value::Null).await;
+    assert_eq!(json(&listed)["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        house.ask(Method::GET, "/api/v1/heartbeats?status=gone", &reader, Value::Null).await.status,
+        400
+    );
+    assert_eq!(house.ask(Method::DELETE, &path, &token, Value::Null).await.status, 204);
+    assert_eq!(house.ask(Method::GET, &path, &token, Value::Null).await.status, 404);
+    assert_eq!(house.ping(Method::GET, &format!("/ping/{id}"), "").await.status, 404);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_ins_make_and_move_heartbeats_whatever_the_quota_says() {
+    let house = House::open().await;
+    let token = house.token("read,write").await;
+    let key = house.dsn_key(1).await;
+    let config = json!({"schedule": {"type": "crontab", "value": "0 * * * *"}, "checkin_margin": 5, "max_runtime": 30});
+    let run = "83a7c03ed0a04e1b97e2e3b18d38f244";
+    let envelope = |status: &str, config: &Value| {
+        let item = json!({"check_in_id": run, "monitor_slug": "hourly", "status": status, "monitor_config": config,
+                          "environment": "production"});
+        format!("{{}}\n{{\"type\":\"check_in\"}}\n{item}\n")
+    };
+    let place = format!("/api/1/envelope/?sentry_key={key}");
+    for _ in 0..5 {
+        let begun = house.ping(Method::POST, &place, &envelope("in_progress", &config)).await;
+        assert_eq!(begun.status, 200, "{}", begun.text());
+    }
+    house.clock.advance(MINUTE);
+    assert_eq!(house.ping(Method::POST, &place, &envelope("ok", &Value::Null)).await.status, 200);
+    let hourly = house.shown(&token, "default/hourly").await;
+    assert_eq!((&hourly["status"], &hourly["owner"]), (&json!("up"), &json!("sentry")));
+    assert_eq!(hourly["usual_duration_ms"], 60_000);
+    let last = house.runs(&token, hourly["id"].as_str().unwrap()).await.remove(0);
+    assert_eq!((&last["note"], &last["kind"]), (&json!("environment production"), &json!("success")));
+
+    let cron = format!("/api/1/cron/hourly/{key}");
+    for (method, path, body, status) in [
+        (Method::GET, format!("{cron}/?status=error&duration=2"), Value::Null, 202),
+        (Method::POST, format!("{cron}?status=ok"), Value::Null, 202),
+        (Method::POST, format!("{cron}/"), json!({"status": "in_progress", "monitor_config": config}), 202),
+        (Method::POST, format!("/api/1/cron/hourly/?sentry_key={key}"), json!({"status": "ok"}), 202),
+        (Method::GET, format!("/api/1/cron/unknown/{key}/?status=ok"), Value::Null, 202),
+        (Method::GET, format!("{cron}/?status=fine"), Value::Null, 400),
+        (Method::GET, format!("/api/1/cron/hourly/{}/?status=ok", "0".repeat(32)), Value::Null, 403),
+        (Method::PUT, format!("{cron}/"), Value::Null, 405),
+    ] {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = house.ping(method.clone(), &path, &body).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+        assert!(answer.headers.contains_key("access-control-allow-origin"), "{path}");
+        if status == 202 {
+            assert_eq!(json(&answer)["id"].as_str().unwrap().len(), 32, "{path}");
+        }
+    }
+    house.run("ledger.refusals").await;
+    let none = "SELECT count(*) FROM outcomes WHERE category = 'monitor' AND reason <> 'invalid'";
+    assert_eq!(house.number(none).await, 0, "nothing of it is called unsupported or over a limit");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_come_rings_and_the_next_run_ends_it() {
+    let house = House::open().await;
+    let token = house.token("read,write").await;
+    let new = json!({"project": "default", "slug": "sync", "every": "10m", "grace": "1m", "runbook": "https://wiki/sync"});
+    let id = house.heartbeat(&token, new).await;
+    let path = format!("/ping/{id}");
+    assert_eq!(house.ping(Method::GET, &path, "").await.status, 200);
+    house.clock.advance(10 * MINUTE);
+    assert_eq!(house.run("heartbeats.due").await, "1 late, 0 down");
+    house.clock.advance(MINUTE);
+    assert_eq!(house.run("heartbeats.due").await, "0 late, 1 down");
+    let down = house.shown(&token, &id).await;
+    assert_eq!((&down["status"], &down["missed_now"]), (&json!("down"), &json!(1)));
+    let told = house.text("SELECT summary FROM incidents WHERE state = 'open'").await;
+    assert_eq!(told, "sync did not run: expected 08:10 UTC, 1 min ago");
+    assert_eq!(house.number("SELECT count(*) FROM deliveries").await, 1);
+    house.ping(Method::POST, &format!("{path}/3"), "disk full").await;
+    assert_eq!(house.shown(&token, &id).await["reason"], "failed with exit status 3");
+    house.ping(Method::GET, &path, "").await;
+    house.clock.advance(10 * MINUTE);
+    house.run("incidents.expire").await;
+    assert_eq!(house.number("SELECT count(*) FROM incidents WHERE state <> 'resolved'").await, 0);
+    house.stop().await;
+}
