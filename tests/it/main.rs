@@ -12,6 +12,7 @@ mod overview;
 mod own;
 mod pages;
 mod people;
+mod plans;
 mod refusals;
 mod retention;
 mod schema;

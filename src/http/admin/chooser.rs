@@ -14,7 +14,7 @@ use crate::health::services;
 use crate::heartbeats::{self, HeartbeatId};
 use crate::http::auth::{SignedIn, find_project};
 use crate::http::{AppState, Problem};
-use crate::probes::{self, ProbeId};
+use crate::probes::{self, ProbeId, Status};
 use crate::store::ReadTx;
 
 /// Something that can be a member or a subject.
@@ -25,6 +25,8 @@ pub(super) struct Choice {
     pub(super) name: String,
     pub(super) kind: String,
     pub(super) badge: Badge,
+    /// As a member of a service.
+    pub(super) status: Status,
     pub(super) is_chosen: bool,
 }
 
@@ -59,7 +61,7 @@ pub(super) fn load(
 ) -> Result<(Vec<Choice>, bool), Problem> {
     let mut choices = Vec::new();
     for key in chosen.iter().take(CHOSEN_MAX) {
-        choices.extend(find(tx, among, key)?);
+        choices.push(find(tx, among, key)?);
     }
     let (offered, is_cut) = offer(tx, among, text)?;
     let known: Vec<String> = choices.iter().map(|choice| choice.key.clone()).collect();
@@ -69,22 +71,10 @@ pub(super) fn load(
 
 fn offer(tx: &ReadTx<'_>, among: &Among, text: &str) -> Result<(Vec<Choice>, bool), Problem> {
     let text = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let mut offered = Vec::new();
-    let mut is_cut = false;
-    if among.with_services {
-        let of_project =
-            |service: &services::Service| among.project.is_none_or(|project| project == service.project);
-        let matches = |service: &services::Service| {
-            text.as_deref().is_none_or(|text| {
-                service.name.to_lowercase().contains(&text.to_lowercase()) || service.key.contains(text)
-            })
-        };
-        let found = services::queries::list(tx, &among.visible)?;
-        let found: Vec<_> =
-            found.into_iter().filter(|service| of_project(service) && matches(service)).collect();
-        is_cut |= found.len() > OFFERED as usize;
-        offered.extend(found.iter().take(OFFERED as usize).map(|service| of_service(service, false)));
-    }
+    let (mut offered, mut is_cut) = match among.with_services {
+        true => offer_services(tx, among, text.as_deref())?,
+        false => (Vec::new(), false),
+    };
     let filter = probes::queries::Filter {
         project: among.project,
         text: text.clone(),
@@ -97,6 +87,7 @@ fn offer(tx: &ReadTx<'_>, among: &Among, text: &str) -> Result<(Vec<Choice>, boo
         key: line.id.signal_key(),
         kind: line.definition.target.kind().as_str().to_owned(),
         badge: member_badge(line.status),
+        status: line.status,
         name: line.name,
         is_chosen: false,
     }));
@@ -111,17 +102,50 @@ fn offer(tx: &ReadTx<'_>, among: &Among, text: &str) -> Result<(Vec<Choice>, boo
     Ok((offered, is_cut))
 }
 
+fn offer_services(
+    tx: &ReadTx<'_>,
+    among: &Among,
+    text: Option<&str>,
+) -> Result<(Vec<Choice>, bool), Problem> {
+    let matches = |service: &services::Service| {
+        let is_named = |text: &str| {
+            service.name.to_lowercase().contains(&text.to_lowercase()) || service.key.contains(text)
+        };
+        among.project.is_none_or(|project| project == service.project) && text.is_none_or(is_named)
+    };
+    let found = services::queries::list(tx, &among.visible)?;
+    let mut found: Vec<Choice> =
+        found.iter().filter(|service| matches(service)).map(|service| of_service(service, false)).collect();
+    let is_cut = found.len() > OFFERED as usize;
+    found.truncate(OFFERED as usize);
+    Ok((found, is_cut))
+}
+
+/// Keys of signals, with those of the members of each service among them: whoever means a service means all of it.
+pub(super) fn with_members(
+    tx: &ReadTx<'_>,
+    visible: &Visible,
+    keys: &[String],
+) -> Result<Vec<String>, Problem> {
+    let services = services::queries::list(tx, visible)?;
+    let mut all = keys.to_vec();
+    for service in services.into_iter().filter(|service| keys.contains(&service.id.signal_key())) {
+        all.extend(service.members.into_iter().map(|member| member.member));
+    }
+    Ok(all)
+}
+
 /// What a key names; what is gone, or not to be seen, is shown by its key, so that it is not lost by looking at it.
-fn find(tx: &ReadTx<'_>, among: &Among, key: &str) -> Result<Option<Choice>, Problem> {
+fn find(tx: &ReadTx<'_>, among: &Among, key: &str) -> Result<Choice, Problem> {
     let number = |prefix: &str| key.strip_prefix(prefix).and_then(|number| number.parse::<i64>().ok());
     let found = if let Some(id) = number("probe:") {
         let probe = probes::queries::find_by_id(tx, &among.visible, ProbeId(id))?;
-        let status =
-            probes::queries::state(tx, ProbeId(id))?.map_or(probes::Status::Unknown, |state| state.status);
+        let status = probes::queries::state(tx, ProbeId(id))?.map_or(Status::Unknown, |state| state.status);
         probe.map(|probe| Choice {
             key: key.to_owned(),
             kind: probe.definition.target.kind().as_str().to_owned(),
             badge: member_badge(status),
+            status,
             name: probe.name,
             is_chosen: true,
         })
@@ -139,9 +163,10 @@ fn find(tx: &ReadTx<'_>, among: &Among, key: &str) -> Result<Option<Choice>, Pro
         name: key.to_owned(),
         kind: "key".to_owned(),
         badge: Badge { class: "unknown", word: "" },
+        status: Status::Unknown,
         is_chosen: true,
     };
-    Ok(Some(found.unwrap_or_else(by_key)))
+    Ok(found.unwrap_or_else(by_key))
 }
 
 fn of_heartbeat(heartbeat: &heartbeats::Heartbeat, is_chosen: bool) -> Choice {
@@ -150,6 +175,13 @@ fn of_heartbeat(heartbeat: &heartbeats::Heartbeat, is_chosen: bool) -> Choice {
         name: heartbeat.name.clone(),
         kind: "heartbeat".to_owned(),
         badge: heartbeat_words::status_badge(heartbeat.state.status),
+        // One that is late is within its grace: nothing is wrong yet.
+        status: match heartbeat.state.status {
+            heartbeats::Status::Up | heartbeats::Status::Late => Status::Healthy,
+            heartbeats::Status::Down => Status::Unhealthy,
+            heartbeats::Status::Paused => Status::Paused,
+            heartbeats::Status::New => Status::Unknown,
+        },
         is_chosen,
     }
 }
@@ -160,6 +192,7 @@ fn of_service(service: &services::Service, is_chosen: bool) -> Choice {
         name: service.name.clone(),
         kind: "service".to_owned(),
         badge: service_badge(service.status),
+        status: Status::Unknown,
         is_chosen,
     }
 }

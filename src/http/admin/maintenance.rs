@@ -1,12 +1,10 @@
 //! Planned work: what takes place, what is to come, what is over; and the form that plans it.
 
-use std::sync::Arc;
-
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use chrono_tz::Tz;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::chooser::{self, Among, Choice};
 use super::form::{Form, Wrongs};
@@ -19,17 +17,17 @@ use super::moments::{clock, span, until};
 use super::schedule_words::{Coming, words, zones};
 use crate::accounts::Visible;
 use crate::accounts::access::{Decision, Permission, decide};
-use crate::accounts::audit::{self, Change};
 use crate::base::crontab::parse_zone;
 use crate::base::owned::Owner;
-use crate::base::{ProjectId, Timestamp, Uid};
+use crate::base::{Timestamp, Uid};
 use crate::heartbeats::Slug;
+use crate::http::acts;
+use crate::http::acts::maintenance::sees;
 use crate::http::auth::{Caller, SignedIn, find_project};
 use crate::http::visible::{Slugs, subject};
 use crate::http::{AppState, Problem};
-use crate::incidents;
 use crate::incidents::maintenance::{self, Called, Maintenance};
-use crate::store::{ReadTx, WriteTx};
+use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "maintenance.html", config = "src/http/admin/askama.toml")]
@@ -110,7 +108,7 @@ pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Res
             for known in maintenance::list(tx, now)?.into_iter().filter(|known| sees(&visible, known)) {
                 let project = slugs.of(tx, known.draft.project)?;
                 let may =
-                    decide(&actor, Permission::Configure, subject(known.draft.project)) == Decision::Allowed;
+                    decide(&actor, Permission::Triage, subject(known.draft.project)) == Decision::Allowed;
                 let line = line(&known, project, may, now);
                 match (known.current, known.ended_at) {
                     (Some(_), _) => current.push(line),
@@ -140,11 +138,6 @@ fn headline(current: usize, upcoming: usize) -> String {
         (1, _) => "One maintenance is in progress".to_owned(),
         (more, _) => format!("{more} maintenances are in progress"),
     }
-}
-
-/// What covers every project concerns everybody.
-fn sees(visible: &Visible, known: &Maintenance) -> bool {
-    known.draft.project.is_none_or(|project| visible.contains(project))
 }
 
 fn line(known: &Maintenance, project: Option<String>, may_change: bool, now: Timestamp) -> Line {
@@ -315,8 +308,7 @@ async fn edit_page(
             let project = Slugs::default().of(tx, known.draft.project)?.unwrap_or_default();
             let filled = typed.unwrap_or_else(|| (Draft::of(&known, project.clone()), Wrongs::default()));
             let is_file = known.draft.owner == Owner::File;
-            let may =
-                decide(&actor, Permission::Configure, subject(known.draft.project)) == Decision::Allowed;
+            let may = decide(&actor, Permission::Triage, subject(known.draft.project)) == Decision::Allowed;
             let zone = parse_zone(&known.draft.time_zone).unwrap_or(Tz::UTC);
             let next = known.draft.plan().map(|plan| coming(&plan, zone, now)).unwrap_or_default();
             Ok(EditPage {
@@ -360,11 +352,9 @@ pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<Htt
 
 async fn make(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
     let draft = Draft::typed(&form.fields);
-    let saved = save(&state, &form.caller(), &draft, None).await;
-    match saved.and_then(Refused::split) {
-        Ok(Ok(uid)) => Ok(see_other(&format!("/maintenance#{uid}"))),
-        Ok(Err(wrongs)) => form_page(true, &new_page(&state, form.signed_in, draft, wrongs).await?),
-        Err(problem) => Err(problem),
+    match save(&state, form.caller(), &draft, None).await? {
+        Ok(uid) => Ok(see_other(&format!("/maintenance#{uid}"))),
+        Err(wrongs) => form_page(true, &new_page(&state, form.signed_in, draft, wrongs).await?),
     }
 }
 
@@ -375,97 +365,49 @@ pub(super) async fn update(
     form: Form,
 ) -> Result<HttpResponse, Problem> {
     let draft = Draft::typed(&form.fields);
-    let saved = save(&state, &form.caller(), &draft, Some(id.clone())).await;
-    match saved.and_then(Refused::split) {
-        Ok(Ok(uid)) => Ok(see_other(&format!("/maintenance/{uid}"))),
-        Ok(Err(wrongs)) => {
-            form_page(true, &edit_page(&state, form.signed_in, &id, Some((draft, wrongs))).await?)
-        }
-        Err(problem) => Err(problem),
+    match save(&state, form.caller(), &draft, Some(id.clone())).await? {
+        Ok(uid) => Ok(see_other(&format!("/maintenance/{uid}"))),
+        Err(wrongs) => form_page(true, &edit_page(&state, form.signed_in, &id, Some((draft, wrongs))).await?),
     }
 }
 
-/// What became of a form: saved, or what is wrong with it.
-enum Refused {
-    Saved(Uid),
-    Wrong(Wrongs),
-}
-
-impl Refused {
-    fn split(self) -> Result<Result<Uid, Wrongs>, Problem> {
-        match self {
-            Self::Saved(uid) => Ok(Ok(uid)),
-            Self::Wrong(wrongs) => Ok(Err(wrongs)),
-        }
-    }
-}
-
+/// Plans what a form says, or changes `id`; the wrongs are what a person can mend.
 async fn save(
     state: &AppState,
-    caller: &Caller,
+    caller: Caller,
     draft: &Draft,
     id: Option<String>,
-) -> Result<Refused, Problem> {
-    let (now, incidents, caller, draft) =
-        (state.clock.now(), Arc::clone(&state.incidents), caller.clone(), draft.clone());
-    let action = if id.is_some() { "maintenance.change" } else { "maintenance.create" };
-    let write = move |tx: &WriteTx<'_>| {
-        let visible = caller.visible();
-        let project = match draft.project.as_str() {
-            "" if visible == Visible::All => None,
-            "" => {
-                return Ok(Refused::Wrong(Wrongs::one(
-                    "project",
-                    "Choose a project: only owners cover them all.",
-                )));
-            }
-            slug => Some(find_project(tx, &visible, slug)?.id),
-        };
-        caller.may(Permission::Configure, subject(project))?;
-        let known = id.as_deref().map(|id| find(tx, &visible, id, now)).transpose()?;
-        if let Some(known) = &known {
-            caller.may(Permission::Configure, subject(known.draft.project))?;
-        }
-        let kept = Kept {
-            starts_at: known
-                .as_ref()
-                .filter(|known| known.draft.schedule.is_some())
-                .map(|known| known.draft.starts_at),
-        };
-        let key = match &known {
-            Some(known) => known.draft.key.clone(),
-            None => key_of(tx, &draft.title, now)?,
-        };
-        match read(&draft, (key, project), kept, now) {
-            Ok(wanted) => {
-                write_down(tx, &incidents, (&caller, now), (&wanted, project, action), draft.repeats())
-            }
-            Err(wrongs) => Ok(Refused::Wrong(wrongs)),
-        }
+) -> Result<Result<Uid, Wrongs>, Problem> {
+    let (now, visible, typed) = (state.clock.now(), caller.visible(), draft.clone());
+    let wanted = state
+        .store
+        .read(move |tx| {
+            let known = id.as_deref().map(|id| find(tx, &visible, id, now)).transpose()?;
+            let key = match &known {
+                Some(known) => known.draft.key.clone(),
+                None => key_of(tx, &typed.title, now)?,
+            };
+            let scheduled = known.filter(|known| known.draft.schedule.is_some());
+            let kept = Kept { starts_at: scheduled.map(|known| known.draft.starts_at) };
+            let subjects = chooser::with_members(tx, &visible, &typed.subjects)?;
+            // Which project it is of is seen to where it is saved.
+            Ok::<_, Problem>(read(&Draft { subjects, ..typed }, (key, None), kept, now))
+        })
+        .await?;
+    let wanted = match wanted {
+        Ok(wanted) => wanted,
+        Err(wrongs) => return Ok(Err(wrongs)),
     };
-    state.store.write(action, write).await
-}
-
-fn write_down(
-    tx: &WriteTx<'_>,
-    incidents: &incidents::Incidents,
-    (caller, now): (&Caller, Timestamp),
-    (wanted, project, action): (&maintenance::Draft, Option<ProjectId>, &'static str),
-    repeats: bool,
-) -> Result<Refused, Problem> {
-    let by = caller.by(now);
-    match incidents.save_maintenance(tx, now, wanted, &by.actor.to_string()) {
-        Ok((uid, _)) => {
-            let detail = json!({
-                "title": wanted.title, "starts_at": wanted.starts_at, "duration_s": wanted.duration_s,
-                "schedule": wanted.schedule, "time_zone": wanted.time_zone, "subjects": wanted.subjects,
-                "is_public": wanted.is_public,
-            });
-            audit::append(tx, &by, &Change { action, subject: &wanted.key, project, detail })?;
-            Ok(Refused::Saved(uid))
+    let project = Some(draft.project.clone()).filter(|slug| !slug.is_empty());
+    if project.is_none() && caller.visible() != Visible::All {
+        return Ok(Err(Wrongs::one("project", "Choose a project: only owners cover them all.")));
+    }
+    match acts::maintenance::save(state, caller, project, wanted).await {
+        Ok((saved, _)) => Ok(Ok(saved.uid)),
+        Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
+            Ok(Err(told(&problem.detail, draft.repeats())))
         }
-        Err(incidents::Error::Invalid(text)) => Ok(Refused::Wrong(told(&text, repeats))),
-        Err(other) => Err(other.into()),
+        Err(problem) => Err(problem),
     }
 }
 
@@ -488,53 +430,14 @@ pub(super) async fn act(
     form: Form,
 ) -> Result<HttpResponse, Problem> {
     let (id, word) = path.into_inner();
-    let act = Act::parse(&word).ok_or_else(|| Problem::not_found("page"))?;
-    let (caller, incidents, now) = (form.caller(), Arc::clone(&state.incidents), state.clock.now());
-    state
-        .store
-        .write("maintenance.act", move |tx| {
-            let known = find(tx, &caller.visible(), &id, now)?;
-            caller.may(Permission::Configure, subject(known.draft.project))?;
-            match act {
-                Act::End => incidents.call_off_maintenance(tx, now, known.uid, Called::ThisTime)?,
-                Act::CallOff => incidents.call_off_maintenance(tx, now, known.uid, Called::ForGood)?,
-                Act::Remove => incidents.remove_maintenance(tx, now, known.uid, Owner::Page)?,
-            }
-            let (subject, project, detail) = (known.draft.key.as_str(), known.draft.project, json!(null));
-            let change = Change { action: act.audited(), subject, project, detail };
-            Ok::<_, Problem>(audit::append(tx, &caller.by(now), &change)?)
-        })
-        .await?;
+    let id: Uid = id.parse().map_err(|_| Problem::not_found("maintenance"))?;
+    match word.as_str() {
+        "end" => drop(acts::maintenance::call_off(&state, form.caller(), id, Called::ThisTime).await?),
+        "call-off" => drop(acts::maintenance::call_off(&state, form.caller(), id, Called::ForGood).await?),
+        "remove" => acts::maintenance::remove(&state, form.caller(), id).await?,
+        _ => return Err(Problem::not_found("page")),
+    }
     Ok(see_other("/maintenance"))
-}
-
-/// What a button does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
-    /// What takes place now.
-    End,
-    /// And whatever is to come.
-    CallOff,
-    Remove,
-}
-
-impl Act {
-    fn parse(word: &str) -> Option<Self> {
-        Some(match word {
-            "end" => Self::End,
-            "call-off" => Self::CallOff,
-            "remove" => Self::Remove,
-            _ => return None,
-        })
-    }
-
-    const fn audited(self) -> &'static str {
-        match self {
-            Self::End => "maintenance.end",
-            Self::CallOff => "maintenance.call_off",
-            Self::Remove => "maintenance.remove",
-        }
-    }
 }
 
 #[derive(Template)]

@@ -237,7 +237,8 @@ pub(super) fn read(
 
 /// The field of the form that an error of the domain names.
 pub(super) fn told(text: &str, repeats: bool) -> Wrongs {
-    let found = FIELDS.iter().find(|(name, _)| text.starts_with(name));
+    let small = text.to_lowercase();
+    let found = FIELDS.iter().find(|(name, _)| small.starts_with(name));
     let field = match found {
         Some((_, "duration")) if !repeats => "to",
         Some((_, field)) => field,
@@ -329,7 +330,7 @@ mod tests {
             assert!(wrongs.of(field).contains(says), "{field}: {wrongs:?}");
         }
         assert_eq!(
-            told("duration: it lasts from one minute to 7 days", true).of("duration"),
+            told("Duration: it lasts from one minute to 7 days", true).of("duration"),
             "It lasts from one minute to 7 days."
         );
         assert_eq!(

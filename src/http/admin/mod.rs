@@ -54,7 +54,11 @@ mod schedule_words;
 mod chooser;
 mod maintenance;
 mod maintenance_form;
+mod service_form;
 mod service_words;
+mod services;
+mod status_page;
+mod status_posts;
 
 mod ack;
 mod incident;

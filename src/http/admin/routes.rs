@@ -9,8 +9,8 @@ use super::frame::see_other;
 use super::{
     ack, audit, channel, channels, chooser, frame, heartbeat, heartbeat_edit, heartbeats, incident,
     incident_acts, incidents, issue, issues, ledger, link, live, maintenance, outbox, overview, people,
-    person, project, project_channels, projects, rules, sessions, sign_in, silences, statics, tasks, tokens,
-    welcome,
+    person, project, project_channels, projects, rules, service_form, services, sessions, sign_in, silences,
+    statics, status_page, status_posts, tasks, tokens, welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -19,6 +19,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     issue_pages(cfg);
     project_pages(cfg);
     heartbeat_pages(cfg);
+    service_pages(cfg);
     maintenance_pages(cfg);
     alarm_pages(cfg);
     ringing_pages(cfg);
@@ -103,6 +104,35 @@ fn heartbeat_pages(cfg: &mut web::ServiceConfig) {
     .route("/heartbeats/{id}/runs", get().to(heartbeat::to_page))
     .route("/heartbeats/{id}/runs/{run}", get().to(heartbeat::show_run))
     .service(act("/heartbeats/{id}/{act}", 1, post().to(heartbeat_edit::act)));
+}
+
+/// What the team calls a service, and what strangers see of it.
+fn service_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/services").route(get().to(services::list)).route(post().to(service_form::create)),
+    )
+    .route("/services/new", get().to(service_form::show_new))
+    .route("/services/preview", get().to(service_form::preview))
+    .route("/services/{key}", get().to(services::show))
+    .service(
+        web::resource("/services/{key}/edit")
+            .route(get().to(service_form::show))
+            .route(post().to(service_form::update)),
+    )
+    .service(act("/services/{key}/{act}", 2, post().to(services::act)))
+    .service(
+        web::resource("/status-page")
+            .route(get().to(status_page::show))
+            .route(post().to(status_page::update)),
+    )
+    .service(act("/status-page/posts", 1, post().to(status_posts::create)))
+    .route("/status-page/posts/new", get().to(status_posts::show_new))
+    .service(
+        web::resource("/status-page/posts/{id}")
+            .route(get().to(status_posts::show))
+            .route(post().to(status_posts::update)),
+    )
+    .service(act("/status-page/posts/{id}/delete", 1, post().to(status_posts::delete)));
 }
 
 /// Planned work.
