@@ -268,11 +268,13 @@
     act();
   });
 
-  // A new form begins in the zone of whoever fills it in.
-  for (const part of all("input[data-own-zone]")) {
-    part.value = Intl.DateTimeFormat().resolvedOptions().timeZone || part.value;
-    part.dispatchEvent(new Event("input", { bubbles: true }));
-  }
+  // A new form begins in the zone of whoever fills it in. Only once all is loaded somebody listens.
+  addEventListener("load", () => {
+    for (const part of all("input[data-own-zone]")) {
+      part.value = Intl.DateTimeFormat().resolvedOptions().timeZone || part.value;
+      part.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  });
 
   settle();
   open();

@@ -219,7 +219,7 @@ fn domain_draft(project: ProjectId, content: Content) -> save::Draft {
     }
 }
 
-fn project_of(tx: &ReadTx<'_>, caller: &Caller, named: &str) -> Result<ProjectId, Problem> {
+pub(super) fn project_of(tx: &ReadTx<'_>, caller: &Caller, named: &str) -> Result<ProjectId, Problem> {
     let project = find_project(tx, &caller.visible(), named)?;
     caller.may(Permission::Configure, Subject::Project(project.id))?;
     Ok(project.id)
@@ -339,66 +339,4 @@ pub(super) async fn preview(
     let PreviewAsked { kind, every, cron, zone } = asked.into_inner();
     let draft = Draft { kind, every, cron, zone: zone.trim().to_owned(), ..Draft::default() };
     page(&PreviewAlone { preview: draft.preview(state.clock.now()) })
-}
-
-/// What a button of the heartbeat's page does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
-    Pause,
-    Resume,
-    Delete,
-}
-
-/// `POST /heartbeats/{id}/{act}`
-pub(super) async fn act(
-    state: web::Data<AppState>,
-    path: web::Path<(String, String)>,
-    form: Form,
-) -> Result<HttpResponse, Problem> {
-    let (id, word) = path.into_inner();
-    let act = match word.as_str() {
-        "pause" => Act::Pause,
-        "resume" => Act::Resume,
-        "delete" => Act::Delete,
-        _ => return Err(Problem::not_found("page")),
-    };
-    let (signed_in, named) = (form.signed_in.clone(), id.clone());
-    let (incidents, now) = (Arc::clone(&state.incidents), state.clock.now());
-    state
-        .store
-        .write("heartbeat.act", move |tx| {
-            let found = find(tx, &signed_in, &named)?;
-            let caller = signed_in.caller();
-            caller.may(Permission::Configure, Subject::Project(found.project))?;
-            let by = caller.by(now);
-            match act {
-                Act::Pause => save::pause(tx, &by, &incidents, found.id)?,
-                Act::Resume => save::resume(tx, &by, &incidents, found.id)?,
-                Act::Delete => save::remove(tx, &by, &incidents, found.id, Owner::Page)?,
-            }
-            Ok::<_, Problem>(())
-        })
-        .await?;
-    Ok(see_other(&match act {
-        Act::Pause | Act::Resume => format!("/heartbeats/{id}"),
-        Act::Delete => "/heartbeats".to_owned(),
-    }))
-}
-
-/// `POST /heartbeats/ping-key`: the ping key of a project that has none yet.
-pub(super) async fn make_key(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
-    let (caller, named) = (form.caller(), form.text("project").to_owned());
-    let (entropy, now) = (state.entropy.clone(), state.clock.now());
-    state
-        .store
-        .write("ping_key.create", move |tx| {
-            let project = project_of(tx, &caller, &named)?;
-            keys::ensure(tx, &caller.by(now), &entropy, project)?;
-            Ok::<_, Problem>(())
-        })
-        .await?;
-    Ok(see_other(&match form.text("to").parse::<Uid>() {
-        Ok(heartbeat) => format!("/heartbeats/{heartbeat}#ping"),
-        Err(_) => "/heartbeats".to_owned(),
-    }))
 }

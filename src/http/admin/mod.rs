@@ -44,8 +44,10 @@ mod rule_form;
 mod rules;
 
 mod heartbeat;
+mod heartbeat_acts;
 mod heartbeat_edit;
 mod heartbeat_form;
+mod heartbeat_run;
 mod heartbeat_words;
 mod heartbeats;
 mod run_bars;
@@ -54,6 +56,7 @@ mod schedule_words;
 mod chooser;
 mod maintenance;
 mod maintenance_form;
+mod maintenances;
 mod service_form;
 mod service_words;
 mod services;

@@ -7,10 +7,10 @@ use actix_web::{
 
 use super::frame::see_other;
 use super::{
-    ack, audit, channel, channels, chooser, frame, heartbeat, heartbeat_edit, heartbeats, incident,
-    incident_acts, incidents, issue, issues, ledger, link, live, maintenance, outbox, overview, people,
-    person, project, project_channels, projects, rules, service_form, services, sessions, sign_in, silences,
-    statics, status_page, status_posts, tasks, tokens, welcome,
+    ack, audit, channel, channels, chooser, frame, heartbeat, heartbeat_acts, heartbeat_edit, heartbeat_run,
+    heartbeats, incident, incident_acts, incidents, issue, issues, ledger, link, live, maintenance,
+    maintenances, outbox, overview, people, person, project, project_channels, projects, rules, service_form,
+    services, sessions, sign_in, silences, statics, status_page, status_posts, tasks, tokens, welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -94,16 +94,16 @@ fn heartbeat_pages(cfg: &mut web::ServiceConfig) {
     .route("/heartbeats/new", get().to(heartbeat_edit::show_new))
     .route("/heartbeats/preview", get().to(heartbeat_edit::preview))
     .service(act("/heartbeats/act", 1, post().to(heartbeats::act)))
-    .service(act("/heartbeats/ping-key", 1, post().to(heartbeat_edit::make_key)))
+    .service(act("/heartbeats/ping-key", 1, post().to(heartbeat_acts::make_key)))
     .route("/heartbeats/{id}", get().to(heartbeat::show))
     .service(
         web::resource("/heartbeats/{id}/edit")
             .route(get().to(heartbeat_edit::show))
             .route(post().to(heartbeat_edit::update)),
     )
-    .route("/heartbeats/{id}/runs", get().to(heartbeat::to_page))
-    .route("/heartbeats/{id}/runs/{run}", get().to(heartbeat::show_run))
-    .service(act("/heartbeats/{id}/{act}", 1, post().to(heartbeat_edit::act)));
+    .route("/heartbeats/{id}/runs", get().to(heartbeat_run::to_page))
+    .route("/heartbeats/{id}/runs/{run}", get().to(heartbeat_run::show_run))
+    .service(act("/heartbeats/{id}/{act}", 1, post().to(heartbeat_acts::act)));
 }
 
 /// What the team calls a service, and what strangers see of it.
@@ -139,7 +139,7 @@ fn service_pages(cfg: &mut web::ServiceConfig) {
 fn maintenance_pages(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/maintenance")
-            .route(get().to(maintenance::list))
+            .route(get().to(maintenances::list))
             .route(post().to(maintenance::create)),
     )
     .route("/maintenance/new", get().to(maintenance::show_new))
