@@ -8,6 +8,13 @@
     if (seconds < 120) return `${+seconds.toFixed(1)} s`;
     return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${+(seconds / 3600).toFixed(1)} h`;
   };
+  // Times as the page tells them: UTC, the day where a mark is a day away from the next.
+  const DAY = 86_400;
+  const moment = (seconds, step) => {
+    const text = new Date(seconds * 1000).toUTCString();
+    const day = `${Number(text.slice(5, 7))} ${text.slice(8, 11)}`;
+    return step >= DAY || seconds % DAY === 0 ? day : text.slice(17, step < 60 ? 25 : 22);
+  };
   let drawn = [];
 
   const draw = (box) => {
@@ -28,8 +35,9 @@
       height: HEIGHT,
       legend: { show: false },
       cursor: { show: false },
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       scales: { y: { range: (_, __, most) => [0, most * 1.1 || 1] } },
-      axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(words) }],
+      axes: [{ ...axis, space: 70, values: (_, ticks, __, ___, step) => ticks.map((tick) => moment(tick, step)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map(words) }],
       series,
     }, data, box);
     box.dataset.drawn = "yes";

@@ -105,8 +105,9 @@ pub fn list_of_key(
     limit: u32,
 ) -> Result<Vec<IncidentView>, Error> {
     let ids = tx.all(
-        "SELECT DISTINCT incident_id FROM witnesses INDEXED BY witnesses_by_key
-         WHERE key = ?1 ORDER BY incident_id DESC LIMIT ?2",
+        "SELECT incident_id FROM witnesses INDEXED BY witnesses_live WHERE key = ?1 AND live = 1
+         UNION SELECT incident_id FROM witnesses INDEXED BY witnesses_past WHERE key = ?1 AND live = 0
+         ORDER BY 1 DESC LIMIT ?2",
         params![key, limit.min(LIMIT_MAX)],
         |row| row.get(0).map(IncidentId),
     )?;

@@ -180,7 +180,7 @@ async fn a_schedule_is_explained_while_it_is_typed() {
     let bad = team.get(&team.viewer, &ask("kind=cron&cron=61+*+*+*+*&zone=")).await.text;
     assert!(bad.contains("minute “61”") && bad.contains("0 to 59"), "{bad}");
     let every = team.get(&team.viewer, &ask("kind=every&every=90s")).await.text;
-    assert!(every.contains("every 90 s"), "{every}");
+    assert!(every.contains("every 1m30s"), "{every}");
 }
 
 #[actix_web::test]

@@ -55,6 +55,7 @@ async fn refused(team: &Team, visitor: &Visitor, place: &str, fields: &[(&str, &
 }
 
 fn wrong<'p>(page: &'p str, field: &str) -> &'p str {
+    assert!(page.contains(&format!("id=\"wrong-{field}\"")), "nothing stands at {field}: {page}");
     between(page, &format!("id=\"wrong-{field}\">"), "</span>")
 }
 

@@ -112,7 +112,7 @@ pub(super) struct Asked {
 }
 
 /// Runs of the table, and of the bars above it.
-const RUNS: usize = 30;
+const RUNS: usize = 15;
 const BARS: u32 = 100;
 const INCIDENTS: u32 = 10;
 const TURNS: usize = 30;
@@ -297,9 +297,10 @@ pub(super) fn run_line(run: &Run, now: Timestamp) -> RunLine {
         when: When::new(run.at, now),
         at: clock(run.at, now),
         took: run.took.map_or_else(String::new, took),
-        source: match run.address.as_str() {
-            "" => run.source.clone(),
-            address => format!("{} {address}", run.source).trim_start().to_owned(),
+        source: match (run.source.as_str(), run.address.as_str()) {
+            (source, "") => source.to_owned(),
+            ("http", address) => address.to_owned(),
+            (source, address) => format!("{source} {address}"),
         },
         agent: run.agent.clone(),
         note: run.note.clone(),

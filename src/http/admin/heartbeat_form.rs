@@ -130,7 +130,10 @@ impl Draft {
     pub(super) fn preview(&self, now: Timestamp) -> Preview {
         if self.kind == "every" {
             return match span::parse(&self.every) {
-                Ok(period) => Preview { words: every(period), ..Preview::default() },
+                Ok(period) => {
+                    let words = format!("{}, counted from the ping before", every(period));
+                    Preview { words, ..Preview::default() }
+                }
                 Err(bad) => Preview { wrong: sentence(&bad.to_string()), ..Preview::default() },
             };
         }

@@ -22,7 +22,7 @@ use crate::store::Topic;
 pub struct Stopping(pub CancellationToken);
 
 /// What pages may wait for, as the modules that own the rows name it.
-const TOPICS: [&str; 12] = [
+const TOPICS: [&str; 13] = [
     "deliveries",
     "deploys",
     "heartbeat_pings",
@@ -32,6 +32,7 @@ const TOPICS: [&str; 12] = [
     "issues",
     "maintenance",
     "metrics",
+    "probe_states",
     "services",
     "status_page",
     "tasks",

@@ -1,9 +1,11 @@
 //! Schedules as people read them: in words, and as the moments to which they lead, in the zone that was chosen.
 
+use std::time::Duration;
+
 use chrono_tz::Tz;
 
 use super::moments::{span, until};
-use crate::base::{Crontab, Timestamp};
+use crate::base::{self, Crontab, Timestamp};
 
 /// A moment to come: `Sun 22 Nov, 03:00 CET`, `in 5 h`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +40,16 @@ pub(super) fn local(at: Timestamp, zone: Tz) -> String {
     at.to_chrono().with_timezone(&zone).format("%a %-d %b, %H:%M %Z").to_string()
 }
 
-/// `every 5 min`.
-pub(super) fn every(period: std::time::Duration) -> String {
-    format!("every {}", span(period))
+/// `every 5 min`, `every day`.
+pub(super) fn every(period: Duration) -> String {
+    match period.as_secs() {
+        60 => "every minute".to_owned(),
+        3600 => "every hour".to_owned(),
+        86_400 => "every day".to_owned(),
+        604_800 => "every week".to_owned(),
+        61..3600 if period.as_secs() % 60 > 0 => format!("every {}", base::span::format(period)),
+        _ => format!("every {}", span(period)),
+    }
 }
 
 /// The zones that a person may choose by name. Old names are understood and not offered.
@@ -65,6 +74,20 @@ mod tests {
         let local: Vec<&str> = next.iter().map(|coming| coming.local.as_str()).collect();
         assert_eq!(local[0], "Mon 26 Oct, 03:30 CET", "the clock was set back on the day before");
         assert_eq!((local.len(), next[0].soon.as_str()), (5, "in 2 d 14 h"));
+    }
+
+    #[test]
+    fn periods_are_told_as_people_say_them() {
+        let table = [
+            (10, "every 10 s"),
+            (60, "every minute"),
+            (90, "every 1m30s"),
+            (300, "every 5 min"),
+            (86_400, "every day"),
+        ];
+        for (seconds, expected) in table {
+            assert_eq!(every(Duration::from_secs(seconds)), expected);
+        }
     }
 
     #[test]
