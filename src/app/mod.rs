@@ -8,6 +8,7 @@ mod send_test;
 mod start;
 mod tasks;
 mod watch;
+mod watching;
 
 pub use parts::{App, BuildError, Surroundings};
 pub use send_test::{own_address, send_test};

@@ -9,6 +9,7 @@ use sha2::Sha256;
 
 use super::start::default_door;
 use super::watch::Watch;
+use super::watching::Watching;
 use super::{channels, tasks};
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{By, Cache, Email, projects, users};
@@ -17,14 +18,12 @@ use crate::base::{Clock, Entropy};
 use crate::config::{self, BaseUrl, Config};
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
-use crate::health::services::{Services, Snapshot, SnapshotHolder};
 use crate::heartbeats::{Addresses, PingRecord};
 use crate::http::doubles::Doubles;
 use crate::http::drain::Door;
 use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
-use crate::http::status::StatusCache;
 use crate::http::{AppState, server};
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
 use crate::issues;
@@ -38,7 +37,6 @@ use crate::notify::outbox::{Flights, LinkMaker, Outbox};
 use crate::notify::verdict::DeliveryPolicy;
 use crate::notify::worker::Worker;
 use crate::outbound;
-use crate::probes::{Board, Probes};
 use crate::resilience::Limiter;
 use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
@@ -98,10 +96,7 @@ impl App {
         let base_url = base_url(&config);
         let refusals = Arc::new(Refusals::default());
         let own = Arc::new(OwnHealth::default());
-        let probes = Probes { incidents: Arc::clone(&incidents), sealer: sealer.clone() };
-        let services = Arc::new(Services { incidents: Arc::clone(&incidents), probes });
-        let (board, watched) = (Board::default(), watch_services(&store, &clock).await?);
-        let status = StatusCache::default();
+        let watching = Watching::build(&store, &clock, &incidents, &sealer, base_url.as_str()).await?;
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),
@@ -118,12 +113,7 @@ impl App {
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
             retention: config.retention,
-            services: Arc::clone(&services),
-            board: board.clone(),
-            watched: watched.clone(),
-            status: status.clone(),
-            base_url: base_url.as_str().to_owned(),
-            entropy: entropy.clone(),
+            watching: watching.clone(),
             watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
@@ -148,9 +138,9 @@ impl App {
             tools,
             refusals,
             own,
-            services,
-            watched,
-            status,
+            services: watching.services,
+            watched: watching.watched,
+            status: watching.status,
             registry,
             observed,
             link_key: outbox.links.key,
@@ -229,13 +219,6 @@ fn watch(
         before: Arc::default(),
         unraised: Arc::default(),
     }
-}
-
-/// How the services were before this start, so that nobody is told of none.
-async fn watch_services(store: &Store, clock: &Clock) -> Result<SnapshotHolder, store::Error> {
-    let (now, watched) = (clock.now(), SnapshotHolder::default());
-    watched.set(store.read_reserved(move |tx| Snapshot::read(tx, now, &Board::default())).await?);
-    Ok(watched)
 }
 
 fn observe() -> Result<(Registry, Observed), RegistryError> {

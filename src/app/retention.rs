@@ -11,6 +11,7 @@ use crate::base::{Clock, Timestamp};
 use crate::config::Retention;
 use crate::engine::Report;
 use crate::health::own::OwnHealth;
+use crate::health::services;
 use crate::heartbeats::retention::{CHANGES_KEPT, RUNS_KEPT, purge_changes, purge_runs};
 use crate::incidents::Incidents;
 use crate::issues::dictionaries::{find_unused, forget_unused, retire};
@@ -19,6 +20,7 @@ use crate::issues::ids::{Entry, RecentIds};
 use crate::issues::retention::{
     Cut, Mark, STEP_ROWS, evict, evict_these, find_busy, find_forgotten, forget_hours, forget_issues,
 };
+use crate::status_page::posts;
 use crate::store::{Error, ReadTx, Store, WriteTx};
 use crate::{incidents, ledger, metrics, releases};
 
@@ -56,6 +58,8 @@ const VACUUM_PAGES: u32 = 64;
 const SPARE_SHARE: u64 = 20;
 const SPARE_PAGES_MIN: u64 = 256;
 
+/// What the status page tells of a year, and some weeks to look back on; few rows each.
+const KEPT_FOR_STRANGERS: Duration = Duration::from_hours(400 * 24);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
@@ -85,12 +89,16 @@ enum Shelf {
     /// Closed ones, with their messages.
     Incidents,
     Silences,
+    /// Planned work that is over.
+    Maintenances,
+    ServiceChanges,
+    StatusPosts,
     Ledger,
     Audit,
 }
 
 /// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
-const AGED: [Shelf; 14] = [
+const AGED: [Shelf; 17] = [
     Shelf::Payloads,
     Shelf::Dictionaries,
     Shelf::Hours,
@@ -103,6 +111,9 @@ const AGED: [Shelf; 14] = [
     Shelf::Deploys,
     Shelf::Incidents,
     Shelf::Silences,
+    Shelf::Maintenances,
+    Shelf::ServiceChanges,
+    Shelf::StatusPosts,
     Shelf::Ledger,
     Shelf::Audit,
 ];
@@ -210,6 +221,7 @@ impl LettingGo {
             // What uptime is counted from outlives what is looked at one by one.
             Shelf::Runs => RUNS_KEPT,
             Shelf::HeartbeatChanges => CHANGES_KEPT,
+            Shelf::Maintenances | Shelf::ServiceChanges | Shelf::StatusPosts => KEPT_FOR_STRANGERS,
             _ => self.retention.age,
         };
         self.clock.now() - age
@@ -335,6 +347,9 @@ impl<'a> Run<'a> {
                 Shelf::Incidents => incidents.purge(tx, before, STEP_INCIDENTS)?,
                 Shelf::Ledger => ledger::purge(tx, before, STEP_ROWS)?,
                 Shelf::Silences => incidents::silences::purge(tx, before, STEP_ROWS)?,
+                Shelf::Maintenances => incidents::maintenance::purge(tx, before, STEP_ROWS)?,
+                Shelf::ServiceChanges => services::purge(tx, before, STEP_ROWS)?,
+                Shelf::StatusPosts => posts::purge(tx, before, STEP_ROWS)?,
                 Shelf::Audit => audit::purge(tx, before, STEP_ROWS)?,
                 Shelf::Payloads | Shelf::BusyPayloads | Shelf::Dictionaries | Shelf::Issues => 0,
             })

@@ -5,24 +5,21 @@ use std::time::Duration;
 
 use super::retention::{LettingGo, SEARCH_TIME};
 use super::watch::Watch;
+use super::watching::Watching;
 use crate::accounts::{links, sessions};
-use crate::base::{Clock, Entropy, Timestamp};
+use crate::base::{Clock, Timestamp};
 use crate::config::Retention;
 use crate::engine::{Report, Schedule, Task, Wake};
-use crate::health::services::{self, SERVICES, Services, Snapshot, SnapshotHolder};
 use crate::heartbeats::{self, HEARTBEATS};
 use crate::http::WATCH_TASK;
 use crate::http::ingest::Refusals;
-use crate::http::status::{Inputs, RENDER_TASK, StatusCache};
 use crate::incidents::windows::Looked;
-use crate::incidents::{DELIVERIES, INCIDENTS, Incidents, MAINTENANCE, maintenance};
+use crate::incidents::{DELIVERIES, INCIDENTS, Incidents};
 use crate::issues::error_rate::expire_rates;
 use crate::issues::ids::{Merge, RecentIds};
 use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
-use crate::probes::{self, Board};
-use crate::status_page::{self, Followed};
 use crate::store::{Error, GROWN, Store, WriteTx};
 
 /// What tasks work with.
@@ -35,12 +32,7 @@ pub(super) struct Work {
     pub(super) refusals: Arc<Refusals>,
     pub(super) retention: Retention,
     pub(super) outbox: Outbox,
-    pub(super) services: Arc<Services>,
-    pub(super) board: Board,
-    pub(super) watched: SnapshotHolder,
-    pub(super) status: StatusCache,
-    pub(super) base_url: String,
-    pub(super) entropy: Entropy,
+    pub(super) watching: Watching,
     pub(super) watch: Watch,
 }
 
@@ -54,8 +46,6 @@ impl Work {
 
 /// Rows that one run of `incidents.expire` handles per step.
 const EXPIRE_ROWS: u32 = 100;
-/// Occurrences that one run begins: each becomes up to 50 silences.
-const MAINTENANCE_ROWS: u32 = 10;
 /// Heartbeats that one step of `heartbeats.due` looks at; each may open an incident.
 const DUE_ROWS: u32 = 100;
 
@@ -65,20 +55,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
         let work = work.clone();
         Task::new(name, does, schedule, wake, move || run(work.clone()))
     };
-    Ok(vec![
+    let mut tasks = vec![
         task(
             "incidents.expire",
             "Ends holds and quiet incidents, rings what nobody acknowledged, writes digests",
             every(1),
             Wake::OnCommit(INCIDENTS),
             |work| Box::pin(expire(work)),
-        ),
-        task(
-            "incidents.maintenance",
-            "Begins and ends planned work",
-            every(1),
-            Wake::OnCommit(MAINTENANCE),
-            |work| Box::pin(maintenance(work)),
         ),
         task(
             "notify.deliver",
@@ -88,20 +71,6 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             |work| Box::pin(deliver(work)),
         ),
         channel_tests(work.clone()),
-        task(
-            "health.services",
-            "Judges the services, and rings for those that need only some of their members",
-            every(2),
-            Wake::OnCommit(probes::STATES),
-            |work| Box::pin(services(work)),
-        ),
-        task(
-            RENDER_TASK,
-            "Lays down what strangers see, and begins and ends posts with their incidents",
-            every(30),
-            Wake::OnCommit(SERVICES),
-            |work| Box::pin(status_page(work)),
-        ),
         task(
             "rules.windows",
             "Notices that an error rate or the number of slow queries fell again",
@@ -151,7 +120,9 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             Wake::ScheduleOnly,
             |work| Box::pin(accounts_expire(work)),
         ),
-    ])
+    ];
+    tasks.extend(work.watching.tasks());
+    Ok(tasks)
 }
 
 type Run = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Report>> + Send>>;
@@ -168,61 +139,6 @@ async fn expire(work: Work) -> anyhow::Result<Report> {
         did.witnesses_over, did.rang, did.digests, did.handed_over
     );
     Ok(if did.more { Report::More(text) } else { Report::Did(text) })
-}
-
-async fn maintenance(work: Work) -> anyhow::Result<Report> {
-    let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
-    if !work.store.read_reserved(move |tx| maintenance::is_due(tx, now)).await? {
-        return Ok(Report::Idle);
-    }
-    let keep = move |tx: &WriteTx<'_>| incidents.keep_maintenance(tx, now, MAINTENANCE_ROWS);
-    let kept = work.store.write("incidents.maintenance", keep).await?;
-    let text = format!("{} begun, {} over", kept.begun, kept.over);
-    Ok(if kept.more { Report::More(text) } else { Report::Did(text) })
-}
-
-async fn services(work: Work) -> anyhow::Result<Report> {
-    let (now, services) = (work.clock.now(), Arc::clone(&work.services));
-    let look = Arc::clone(&services);
-    let kept = if work.store.read_reserved(move |tx| look.is_due(tx, now)).await? {
-        work.store.write("health.services", move |tx| services.keep(tx, now)).await?
-    } else {
-        services::Kept::default()
-    };
-    let board = work.board.clone();
-    work.watched.set(work.store.read_reserved(move |tx| Snapshot::read(tx, now, &board)).await?);
-    Ok(if kept == services::Kept::default() {
-        Report::Idle
-    } else {
-        Report::Did(format!("{} changed, {} rang or ended", kept.changed, kept.rung))
-    })
-}
-
-async fn status_page(work: Work) -> anyhow::Result<Report> {
-    let mut inputs = read_status_page(&work).await?;
-    let mut followed = Followed::default();
-    if let Some(read) = &inputs {
-        let (shown, publish) = (read.followed(), read.publish());
-        let asked = shown.clone();
-        if work.store.read_reserved(move |tx| status_page::is_due(tx, &asked)).await? {
-            let (now, entropy) = (work.clock.now(), work.entropy.clone());
-            let follow = move |tx: &WriteTx<'_>| status_page::follow(tx, now, &entropy, &shown, publish);
-            followed = work.store.write("status_page.follow", follow).await?;
-            inputs = read_status_page(&work).await?;
-        }
-    }
-    let status = work.status.clone();
-    let is_on = inputs.is_some();
-    tokio::task::spawn_blocking(move || status.render(inputs.as_ref())).await??;
-    Ok(match (is_on, followed == Followed::default()) {
-        (false, _) | (true, true) => Report::Idle,
-        (true, false) => Report::Did(format!("{} posts begun, {} went on", followed.begun, followed.told)),
-    })
-}
-
-async fn read_status_page(work: &Work) -> Result<Option<Inputs>, Error> {
-    let (now, snapshot, base_url) = (work.clock.now(), work.watched.get(), work.base_url.clone());
-    work.store.read_reserved(move |tx| Inputs::read(tx, now, &snapshot, &base_url)).await
 }
 
 async fn heartbeats_due(work: Work) -> anyhow::Result<Report> {

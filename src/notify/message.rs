@@ -241,11 +241,10 @@ const fn alert_words(alert: Alert) -> Option<&'static str> {
         Alert::CriticalError => Some("Critical error"),
         Alert::NewIssue => Some("New error"),
         Alert::Regression => Some("Resolved error is back"),
-        Alert::ServiceDown => Some("Service down"),
         Alert::HighErrorRate => Some("Many errors"),
         Alert::PerformanceDegradation => Some("Slow queries"),
         Alert::MonitorTrouble => Some("Trouble of tocsin's own"),
-        Alert::Incident => None,
+        Alert::ServiceDown | Alert::Incident => None,
     }
 }
 
@@ -322,6 +321,12 @@ fn advice(facts: &Facts, incident: &IncidentFacts) -> String {
         return "Look at the job's own log, mend it and run it again: its next good run ends this".to_owned();
     }
     let place = facts.link(&format!("/incidents/{}", incident.uid)).map(|url| format!(": {url}"));
+    if incident.subject_witness().is_some_and(|witness| witness.alert() == Alert::ServiceDown) {
+        return format!(
+            "Look which of its members failed, and what they have in common{}",
+            place.unwrap_or_default()
+        );
+    }
     format!("Look at incident {} and its newest event{}", incident.number, place.unwrap_or_default())
 }
 

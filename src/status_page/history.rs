@@ -72,7 +72,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// Up for most of a day and unseen for a while is up, with a note; from here on the day says so itself.
 const BLIND_LOOKS_FROM: Duration = Duration::from_hours(1);
 /// A second of trouble is no day of trouble.
-const TROUBLE_LOOKS_FROM: Duration = Duration::from_secs(60);
+const TROUBLE_LOOKS_FROM: Duration = Duration::from_mins(1);
 
 /// The last `count` days up to `now`, the oldest first. `turns` in order of time; the first tells since when it is
 /// watched.
@@ -264,7 +264,7 @@ mod tests {
         let up = Times { up: hours(24), ..Times::default() };
         assert_eq!(looks(up), Look::Up);
         assert_eq!(looks(Times { down: Duration::from_secs(59), ..up }), Look::Up);
-        assert_eq!(looks(Times { down: Duration::from_secs(60), blind: hours(5), ..up }), Look::Down);
+        assert_eq!(looks(Times { down: Duration::from_mins(1), blind: hours(5), ..up }), Look::Down);
         assert_eq!(looks(Times { degraded: hours(1), blind: hours(5), ..up }), Look::Degraded);
         assert_eq!(looks(Times { blind: Duration::from_mins(12), ..up }), Look::Up);
         assert_eq!(looks(Times { blind: hours(1), maintenance: hours(1), ..up }), Look::Blind);

@@ -38,7 +38,7 @@ pub fn save(
     }
     let badges: BTreeMap<String, String> = known
         .iter()
-        .flat_map(|page| page.entries())
+        .flat_map(super::Page::entries)
         .map(|entry| (entry.service.clone(), entry.badge.clone()))
         .collect();
     write_page(tx, by, draft, owner)?;

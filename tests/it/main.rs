@@ -16,4 +16,5 @@ mod plans;
 mod refusals;
 mod retention;
 mod schema;
+mod services;
 mod support;

@@ -44,15 +44,14 @@ impl Services {
             let id = known.map_or(ServiceId(0), |known| known.id);
             return Ok((id, Change::Unchanged));
         }
-        let (id, change, former) = match &known {
-            Some(known) => {
-                (known.id, Change::Updated, known.members.iter().map(|one| one.member.clone()).collect())
-            }
-            None => {
-                check_room(tx)?;
-                let uid = self.incidents.entropy.uid(by.now);
-                (insert(tx, by, uid, draft)?, Change::Created, BTreeSet::new())
-            }
+        let former: BTreeSet<String> =
+            known.iter().flat_map(|known| &known.members).map(|one| one.member.clone()).collect();
+        let (id, change) = if let Some(known) = &known {
+            (known.id, Change::Updated)
+        } else {
+            check_room(tx)?;
+            let uid = self.incidents.entropy.uid(by.now);
+            (insert(tx, by, uid, draft)?, Change::Created)
         };
         update(tx, by, id, (draft, position))?;
         set_members(tx, id, &members)?;

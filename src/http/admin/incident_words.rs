@@ -100,7 +100,7 @@ pub(super) fn source_label(source: &str) -> &str {
         "errors" => "errors",
         "error_rate" => "error rate",
         "slow_metrics" => "slow metrics",
-        "service" => "its service",
+        "service" => "service",
         "self" => "tocsin itself",
         other => other,
     }

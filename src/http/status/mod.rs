@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use facts::{Inputs, Shown};
 
-use super::{AppState, Problem};
+use super::AppState;
 
 /// The task that renders.
 pub const RENDER_TASK: &str = "status_page.render";
@@ -94,20 +94,17 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Any of the addresses: from memory.
-async fn serve(request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+async fn serve(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
     let documents = state.status.get();
-    let document = find(&documents, &request).ok_or_else(|| Problem::not_found("page"))?;
+    let Some(document) = find(&documents, &request) else { return HttpResponse::NotFound().finish() };
     let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let mut answer = if known.is_some_and(|known| known.contains(&document.etag)) {
-        HttpResponse::NotModified()
-    } else {
-        HttpResponse::Ok()
-    };
+    let is_known = known.is_some_and(|known| known.contains(&document.etag));
+    let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer.insert_header((ETAG, document.etag.clone())).insert_header((CACHE_CONTROL, document.cache));
-    if known.is_some_and(|known| known.contains(&document.etag)) {
-        return Ok(answer.finish());
+    if is_known {
+        return answer.finish();
     }
-    Ok(answer.insert_header((CONTENT_TYPE, document.content_type)).body(document.body.clone()))
+    answer.insert_header((CONTENT_TYPE, document.content_type)).body(document.body.clone())
 }
 
 /// A badge may be asked for in several kinds; all other questions behind an address are none.

@@ -5,7 +5,9 @@ use askama::Template;
 use super::facts::{Facts, Planned, ServiceFacts};
 use super::{Document, Documents, words};
 use crate::base::Timestamp;
+use crate::health::services::ServiceStatus;
 use crate::http::admin::statics;
+use crate::status_page::history::{Day, Look};
 use crate::status_page::posts::Post;
 
 #[derive(Template)]
@@ -55,6 +57,9 @@ struct ServiceRow<'f> {
 
 struct Bar {
     x: usize,
+    /// Its upper end: a state has a shape, for those who see no colours.
+    y: usize,
+    height: usize,
     class: &'static str,
     words: String,
 }
@@ -90,6 +95,7 @@ struct Month<'f> {
 
 /// Width of a bar with its gap, in the units of the drawing.
 const BAR_STEP: usize = 10;
+const BAR_HEIGHT: usize = 34;
 /// Posts that are over and still stand on the page itself.
 const RECENT_FOR: std::time::Duration = std::time::Duration::from_hours(24 * 14);
 
@@ -133,20 +139,30 @@ fn frame(facts: &Facts) -> Frame<'_> {
 
 fn service(one: &ServiceFacts) -> ServiceRow<'_> {
     let (class, word) = words::status(one.status);
-    let bars = one.days.iter().enumerate().map(|(nth, day)| Bar {
-        x: nth * BAR_STEP,
-        class: day.times.look().as_str(),
-        words: words::day(day),
-    });
+    let bars = one.days.iter().enumerate().map(|(nth, day)| bar(nth * BAR_STEP, day));
+    let answers = matches!(one.status, ServiceStatus::Healthy | ServiceStatus::Degraded);
     ServiceRow {
         title: &one.title,
         class,
         word,
-        latency: one.latency_ms.map(|ms| format!("answers in {ms:.0} ms")),
+        latency: one.latency_ms.filter(|_| answers).map(|ms| format!("answers in {ms:.0} ms")),
         uptime: words::uptime(&one.times(one.days.len())),
         bars: bars.collect(),
         told: one.days.iter().rev().filter(|day| words::is_told(day)).map(words::day).collect(),
     }
+}
+
+/// The better the day, the taller.
+fn bar(x: usize, day: &Day) -> Bar {
+    let look = day.times.look();
+    let height = match look {
+        Look::Up | Look::Blind => BAR_HEIGHT,
+        Look::Degraded => 24,
+        Look::Maintenance => 17,
+        Look::Down => 10,
+        Look::NoData => 4,
+    };
+    Bar { x, y: BAR_HEIGHT - height, height, class: look.as_str(), words: words::day(day) }
 }
 
 fn post<'f>(facts: &Facts, post: &'f Post) -> PostRow<'f> {

@@ -29,6 +29,11 @@ impl Incidents {
         let mut kept = Kept::default();
         for id in &due {
             let Some(known) = find_by_id(tx, now, *id)? else { continue };
+            if known.draft.plan().is_err() {
+                // A schedule that an older program understood must not hold up the others.
+                tx.execute("UPDATE maintenances SET next_at = NULL WHERE id = ?1", [id])?;
+                continue;
+            }
             kept.begun += usize::from(self.settle(tx, now, &known)?.is_some());
         }
         let over = find_over(tx, now, limit)?;

@@ -105,17 +105,11 @@ impl Draft {
     /// # Errors
     /// [`Error::Invalid`], naming the field.
     pub fn plan(&self) -> Result<Plan, Error> {
-        let repeats = match &self.schedule {
-            Some(schedule) => Some(
-                Crontab::parse(schedule, &self.time_zone)
-                    .map_err(|bad| invalid(format!("schedule: {bad}")))?,
-            ),
-            None => {
-                crate::base::crontab::parse_zone(&self.time_zone)
-                    .map_err(|bad| invalid(format!("time_zone: {bad}")))?;
-                None
-            }
-        };
+        let zone = crate::base::crontab::parse_zone(&self.time_zone);
+        zone.map_err(|bad| invalid(format!("time_zone: {bad}")))?;
+        let read = |schedule: &String| Crontab::parse(schedule, &self.time_zone);
+        let repeats = self.schedule.as_ref().map(read).transpose();
+        let repeats = repeats.map_err(|bad| invalid(format!("schedule: {bad}")))?;
         let duration = std::time::Duration::from_secs(self.duration_s.into());
         Ok(Plan { starts_at: self.starts_at, ends_at: self.ends_at, duration, repeats })
     }

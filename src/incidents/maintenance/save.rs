@@ -37,12 +37,11 @@ impl Incidents {
             Some(known) => may_change(known, draft.owner)?,
             None => check_room(tx)?,
         }
-        let (id, uid, change) = match known {
-            Some(known) => (known.id, known.uid, Change::Updated),
-            None => {
-                let uid = self.entropy.uid(now);
-                (insert(tx, now, (uid, by), &draft)?, uid, Change::Created)
-            }
+        let (id, uid, change) = if let Some(known) = known {
+            (known.id, known.uid, Change::Updated)
+        } else {
+            let uid = self.entropy.uid(now);
+            (insert(tx, now, (uid, by), &draft)?, uid, Change::Created)
         };
         update(tx, id, &draft)?;
         let saved = find_by_id(tx, now, id)?.ok_or(Error::NotFound("maintenance"))?;

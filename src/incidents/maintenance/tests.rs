@@ -242,6 +242,16 @@ fn what_is_planned_is_bounded_and_what_is_over_goes() {
 }
 
 #[test]
+fn a_schedule_that_is_not_understood_any_more_holds_nobody_up() {
+    Bed::shared().try_out(|tx, incidents| {
+        save(tx, incidents, T0, &Draft { key: "odd".to_owned(), starts_at: minutes(5), ..once() });
+        tx.execute("UPDATE maintenances SET time_zone = 'Mars/Olympus'", []).unwrap();
+        save(tx, incidents, T0, &once());
+        assert_eq!(keep(tx, incidents, minutes(10)), Kept { begun: 1, over: 1, more: false });
+    });
+}
+
+#[test]
 fn what_is_asked_each_second_is_answered_by_an_index() {
     Bed::shared().try_out(|tx, _| {
         let plans = plans_of(tx, || (is_due(tx, T0).unwrap(), active(tx, T0).unwrap()));

@@ -1,0 +1,144 @@
+//! What keeps services, planned work and the status page up to date.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::seal::Sealer;
+use crate::base::{Clock, Entropy};
+use crate::engine::{Report, Schedule, Task, Wake};
+use crate::health::services::{self, SERVICES, Services, Snapshot, SnapshotHolder};
+use crate::http::status::{Inputs, RENDER_TASK, StatusCache};
+use crate::incidents::{Incidents, MAINTENANCE, maintenance};
+use crate::probes::{self, Board, Probes};
+use crate::status_page::{self, Followed};
+use crate::store::{Error, ReadTx, Store, WriteTx};
+
+/// What these tasks work with.
+#[derive(Clone)]
+pub(super) struct Watching {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
+    pub(super) incidents: Arc<Incidents>,
+    pub(super) services: Arc<Services>,
+    pub(super) board: Board,
+    pub(super) watched: SnapshotHolder,
+    pub(super) status: StatusCache,
+    pub(super) base_url: String,
+}
+
+/// Occurrences that one run begins: each becomes up to 50 silences.
+const MAINTENANCE_ROWS: u32 = 10;
+
+impl Watching {
+    /// Reads how the services were before this start, so that nobody is told that there are none.
+    pub(super) async fn build(
+        store: &Store,
+        clock: &Clock,
+        incidents: &Arc<Incidents>,
+        sealer: &Sealer,
+        base_url: &str,
+    ) -> Result<Self, Error> {
+        let probes = Probes { incidents: Arc::clone(incidents), sealer: sealer.clone() };
+        let (board, watched) = (Board::default(), SnapshotHolder::default());
+        let (now, of) = (clock.now(), board.clone());
+        watched.set(store.read_reserved(move |tx| Snapshot::read(tx, now, &of)).await?);
+        Ok(Self {
+            store: store.clone(),
+            clock: clock.clone(),
+            entropy: incidents.entropy.clone(),
+            incidents: Arc::clone(incidents),
+            services: Arc::new(Services { incidents: Arc::clone(incidents), probes }),
+            board,
+            watched,
+            status: StatusCache::default(),
+            base_url: base_url.to_owned(),
+        })
+    }
+
+    pub(super) fn tasks(&self) -> Vec<Task> {
+        let every = |seconds| Schedule::Every(Duration::from_secs(seconds));
+        let task = |name, does, schedule, topic, run: fn(Self) -> Run| {
+            let with = self.clone();
+            Task::new(name, does, schedule, Wake::OnCommit(topic), move || run(with.clone()))
+        };
+        vec![
+            task("incidents.maintenance", "Begins and ends planned work", every(1), MAINTENANCE, |with| {
+                Box::pin(maintenance(with))
+            }),
+            task(
+                "health.services",
+                "Judges the services, and rings for those that need only some of their members",
+                every(2),
+                probes::STATES,
+                |with| Box::pin(services(with)),
+            ),
+            task(
+                RENDER_TASK,
+                "Lays down what strangers see, and begins and ends posts with their incidents",
+                every(30),
+                SERVICES,
+                |with| Box::pin(status_page(with)),
+            ),
+        ]
+    }
+}
+
+type Run = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Report>> + Send>>;
+
+async fn maintenance(with: Watching) -> anyhow::Result<Report> {
+    let (now, incidents) = (with.clock.now(), Arc::clone(&with.incidents));
+    if !with.store.read_reserved(move |tx| maintenance::is_due(tx, now)).await? {
+        return Ok(Report::Idle);
+    }
+    let keep = move |tx: &WriteTx<'_>| incidents.keep_maintenance(tx, now, MAINTENANCE_ROWS);
+    let kept = with.store.write("incidents.maintenance", keep).await?;
+    let text = format!("{} begun, {} over", kept.begun, kept.over);
+    Ok(if kept.more { Report::More(text) } else { Report::Did(text) })
+}
+
+async fn services(with: Watching) -> anyhow::Result<Report> {
+    let (now, services) = (with.clock.now(), Arc::clone(&with.services));
+    let look = Arc::clone(&services);
+    let kept = if with.store.read_reserved(move |tx| look.is_due(tx, now)).await? {
+        with.store.write("health.services", move |tx| services.keep(tx, now)).await?
+    } else {
+        services::Kept::default()
+    };
+    let board = with.board.clone();
+    with.watched.set(with.store.read_reserved(move |tx| Snapshot::read(tx, now, &board)).await?);
+    Ok(if kept == services::Kept::default() {
+        Report::Idle
+    } else {
+        Report::Did(format!("{} changed, {} rang or ended", kept.changed, kept.rung))
+    })
+}
+
+async fn status_page(with: Watching) -> anyhow::Result<Report> {
+    let mut inputs = read_status_page(&with).await?;
+    let mut followed = Followed::default();
+    if let Some(read) = &inputs {
+        let (shown, publish) = (read.followed(), read.publish());
+        let asked = shown.clone();
+        if with.store.read_reserved(move |tx| status_page::is_due(tx, &asked)).await? {
+            let (now, entropy) = (with.clock.now(), with.entropy.clone());
+            let follow = move |tx: &WriteTx<'_>| status_page::follow(tx, now, &entropy, &shown, publish);
+            followed = with.store.write("status_page.follow", follow).await?;
+            inputs = read_status_page(&with).await?;
+        }
+    }
+    let status = with.status.clone();
+    let is_on = inputs.is_some();
+    tokio::task::spawn_blocking(move || status.render(inputs.as_ref())).await??;
+    Ok(match (is_on, followed == Followed::default()) {
+        (false, _) | (true, true) => Report::Idle,
+        (true, false) => Report::Did(format!("{} posts begun, {} went on", followed.begun, followed.told)),
+    })
+}
+
+/// With the services as they are in the same transaction: what was laid down for others may be older.
+async fn read_status_page(with: &Watching) -> Result<Option<Inputs>, Error> {
+    let (now, board, base_url) = (with.clock.now(), with.board.clone(), with.base_url.clone());
+    let read = move |tx: &ReadTx<'_>| Inputs::read(tx, now, &Snapshot::read(tx, now, &board)?, &base_url);
+    with.store.read_reserved(read).await
+}
