@@ -4,7 +4,7 @@
 -- When tocsin itself could not see, so that nobody else is blamed for it.
 CREATE TABLE blind_spells (
     id        INTEGER PRIMARY KEY,
-    reason    TEXT NOT NULL CHECK (reason IN ('down', 'suspended', 'uplink', 'starved')),
+    reason    TEXT NOT NULL CHECK (reason IN ('down', 'suspended', 'uplink', 'starved', 'full')),
     began_at  INTEGER NOT NULL,
     ended_at  INTEGER,                              -- NULL: still blind
     detail    TEXT NOT NULL DEFAULT ''

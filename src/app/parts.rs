@@ -115,6 +115,7 @@ impl App {
             retention: config.retention,
             watching: watching.clone(),
             watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
+            deaf_since: Arc::default(),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {

@@ -21,6 +21,7 @@ use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
 use crate::store::{Error, GROWN, Store, WriteTx};
+use crate::vigil;
 
 /// What tasks work with.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ pub(super) struct Work {
     pub(super) outbox: Outbox,
     pub(super) watching: Watching,
     pub(super) watch: Watch,
+    /// Since when the disk has no room for pings.
+    pub(super) deaf_since: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl Work {
@@ -78,13 +81,7 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             Wake::ScheduleOnly,
             |work| Box::pin(windows(work)),
         ),
-        task(
-            "heartbeats.due",
-            "Notices jobs that were not heard from in time",
-            every(1),
-            Wake::OnCommit(HEARTBEATS),
-            |work| Box::pin(heartbeats_due(work)),
-        ),
+        heartbeats_due_task(work.clone()),
         task(
             WATCH_TASK,
             "Looks at tocsin itself and raises what is wrong with it",
@@ -143,7 +140,9 @@ async fn expire(work: Work) -> anyhow::Result<Report> {
 
 async fn heartbeats_due(work: Work) -> anyhow::Result<Report> {
     let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
-    if !work.store.read_reserved(move |tx| heartbeats::is_due(tx, now)).await? {
+    if !heard_all(&work, now).await?
+        || !work.store.read_reserved(move |tx| heartbeats::is_due(tx, now)).await?
+    {
         return Ok(Report::Idle);
     }
     let write = move |tx: &WriteTx<'_>| heartbeats::pass(tx, &incidents, now, DUE_ROWS);
@@ -154,6 +153,21 @@ async fn heartbeats_due(work: Work) -> anyhow::Result<Report> {
         (false, 0) => Report::Idle,
         (false, _) => Report::Did(text),
     })
+}
+
+/// Whether pings are taken. While the disk is full they are not, and afterwards that time is nobody's fault.
+async fn heard_all(work: &Work, now: Timestamp) -> Result<bool, Error> {
+    let deaf = || work.deaf_since.lock().unwrap_or_else(PoisonError::into_inner);
+    if work.watch.own.is_disk_full() {
+        deaf().get_or_insert(now);
+        return Ok(false);
+    }
+    let Some(began_at) = *deaf() else { return Ok(true) };
+    let detail = "pings were refused".to_owned();
+    let spell = vigil::Spell { reason: vigil::Blindness::Full, began_at, ended_at: Some(now), detail };
+    work.store.write("vigil.full", move |tx| vigil::note(tx, &spell)).await?;
+    *deaf() = None;
+    Ok(true)
 }
 
 async fn deliver(work: Work) -> anyhow::Result<Report> {
@@ -187,6 +201,16 @@ async fn look_at_windows(work: &Work, look: Look) -> Result<u64, Error> {
             None => return Ok(fell),
         }
     }
+}
+
+fn heartbeats_due_task(work: Work) -> Task {
+    Task::new(
+        "heartbeats.due",
+        "Notices jobs that were not heard from in time",
+        Schedule::Every(Duration::from_secs(1)),
+        Wake::OnCommit(HEARTBEATS),
+        move || Box::pin(heartbeats_due(work.clone())),
+    )
 }
 
 fn channel_tests(work: Work) -> Task {

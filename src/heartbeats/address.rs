@@ -43,7 +43,7 @@ struct Found {
 /// Both addresses of every heartbeat.
 const ADDRESSES_MAX: usize = 2 * HEARTBEATS_MAX as usize;
 /// A project may be archived without anybody here being told.
-const KEPT: Duration = Duration::from_secs(60);
+const KEPT: Duration = Duration::from_mins(1);
 
 impl Addresses {
     pub fn new(store: &Store) -> Self {

@@ -43,7 +43,7 @@ pub struct Definition {
 pub enum Schedule {
     /// At most this long after the last time; 10 s to 365 days.
     Every(Duration),
-    Cron(Crontab),
+    Cron(Box<Crontab>),
 }
 
 /// What becomes of something that is odd but no failure.
@@ -259,7 +259,8 @@ fn schedule(written: &Written) -> Result<Schedule, Invalid> {
     match (written.every, &written.cron) {
         (Some(_), Some(_)) => Err(Invalid::TwoSchedules),
         (None, Some(cron)) => {
-            Ok(Schedule::Cron(Crontab::parse(cron, written.zone.as_deref().unwrap_or("UTC"))?))
+            let crontab = Crontab::parse(cron, written.zone.as_deref().unwrap_or("UTC"))?;
+            Ok(Schedule::Cron(Box::new(crontab)))
         }
         (Some(_) | None, None) if written.zone.is_some() => Err(Invalid::ZoneWithoutCron),
         (None, None) => Ok(Schedule::Every(DAY)),

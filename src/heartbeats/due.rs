@@ -19,8 +19,9 @@ pub struct Passed {
     pub more: bool,
 }
 
-/// After a start nobody has said yet how long tocsin was away: until it is said, nothing is decided.
-const AWAY: Duration = Duration::from_secs(60);
+/// After a start, or when the machine woke, nobody has said yet how long tocsin was away: until it is said, nothing is
+/// decided. The mark is set every ten seconds, and a gap longer than this becomes a spell.
+const AWAY: Duration = Duration::from_secs(30);
 /// What belongs to an archived project rings nobody, until the project is taken out of the archive.
 const ARCHIVED_RETRY: Duration = Duration::from_hours(1);
 

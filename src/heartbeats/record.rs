@@ -145,7 +145,9 @@ impl Record for PingRecord {
         for (id, slots) in by_heartbeat {
             let group: Vec<&Ping> = slots.iter().filter_map(|slot| pings.get(*slot)).collect();
             if !self.record_one(tx, id, &group, staged)? {
-                slots.into_iter().for_each(|slot| set(&mut taken, slot, Taken::Unknown));
+                for slot in slots {
+                    set(&mut taken, slot, Taken::Unknown);
+                }
             }
         }
         tx.touch(PINGS);

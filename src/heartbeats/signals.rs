@@ -36,7 +36,7 @@ pub(super) fn level(
         // A late one that was down is still told as down; a new or paused one has nothing to tell.
         Status::Late => {}
         Status::New | Status::Paused | Status::Down | Status::Up => {
-            close(tx, incidents, now, heartbeat, "tocsin")?
+            close(tx, incidents, now, heartbeat, "tocsin")?;
         }
     }
     Ok(())
@@ -118,7 +118,7 @@ fn base(now: Timestamp, heartbeat: &Heartbeat) -> Signal {
 fn detail(tx: &ReadTx<'_>, heartbeat: &Heartbeat) -> Result<Value, Error> {
     let (definition, state) = (&heartbeat.definition, &heartbeat.state);
     let last = runs::last_told(tx, heartbeat.id)?;
-    let tail = last.as_ref().and_then(|run| run.text()).map(|text| tail(&text));
+    let tail = last.as_ref().and_then(runs::Run::text).map(|text| tail(&text));
     let facts = json!({
         "uid": heartbeat.uid,
         "schedule": definition.schedule.describe(),

@@ -77,13 +77,12 @@ impl State {
     pub(super) fn set_due(&mut self, definition: &Definition) {
         let (grace, run_time) = (definition.grace, definition.run_time_max());
         self.due_at = match (self.status, self.last_start_at) {
-            (Status::Paused, _) => None,
+            (Status::Paused, _) | (Status::New, None) => None,
             (Status::New | Status::Up | Status::Late, Some(began)) => {
                 let too_long = began + run_time;
                 // Runs that begin again and again and never end must not put it off for ever.
                 Some(self.expected_at.map_or(too_long, |expected| too_long.min(expected + grace + run_time)))
             }
-            (Status::New, None) => None,
             (Status::Up, None) => self.expected_at,
             (Status::Late, None) | (Status::Down, _) => self.expected_at.map(|expected| expected + grace),
         };

@@ -86,9 +86,13 @@ impl AppState {
         self.points.submit(points).await.inspect_err(|error| self.look_soon(error))
     }
 
-    /// As [`AppState::take_event`], for a ping.
-    pub async fn take_ping(&self, ping: Ping) -> Result<Taken, Error> {
-        self.may_store()?;
+    /// As [`AppState::take_event`], for a ping. Over the byte budget it is taken all the same, without its body: a job
+    /// that could not be heard would be called down.
+    pub async fn take_ping(&self, mut ping: Ping) -> Result<Taken, Error> {
+        match self.may_store() {
+            Err(Error::OverBudget) => ping.body = Vec::new(),
+            other => other?,
+        }
         self.pings.submit(ping).await.inspect_err(|error| self.look_soon(error))
     }
 

@@ -25,6 +25,8 @@ pub enum Blindness {
     Uplink,
     /// tocsin did not get the processor in time.
     Starved,
+    /// The disk was full: what came was refused.
+    Full,
 }
 
 /// A time without sight.
@@ -41,7 +43,7 @@ pub struct Spell {
 const SPELLS_MAX: u32 = 1_000;
 
 impl Blindness {
-    pub const ALL: [Self; 4] = [Self::Down, Self::Suspended, Self::Uplink, Self::Starved];
+    pub const ALL: [Self; 5] = [Self::Down, Self::Suspended, Self::Uplink, Self::Starved, Self::Full];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,6 +51,7 @@ impl Blindness {
             Self::Suspended => "suspended",
             Self::Uplink => "uplink",
             Self::Starved => "starved",
+            Self::Full => "full",
         }
     }
 
@@ -59,6 +62,7 @@ impl Blindness {
             Self::Suspended => "its machine slept",
             Self::Uplink => "its own network was gone",
             Self::Starved => "it was starved of processor time",
+            Self::Full => "its disk was full",
         }
     }
 

@@ -8,6 +8,8 @@ use tocsin::accounts::{By, KeyKind, PublicKey};
 use tocsin::base::ProjectId;
 use tocsin::outbound::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tocsin::outbound::{Method, Response};
+use tocsin::store::WriteTx;
+use tocsin::vigil;
 
 use super::support::{House, json};
 
@@ -43,8 +45,7 @@ impl House {
             events_per_minute: Some(events_per_minute),
             ..KeySettings::new(KeyKind::Server, "test")
         };
-        let write =
-            move |tx: &tocsin::store::WriteTx<'_>| keys::create(tx, &by, &entropy, ProjectId(1), &settings);
+        let write = move |tx: &WriteTx<'_>| keys::create(tx, &by, &entropy, ProjectId(1), &settings);
         self.state.store.write("test.key", write).await.unwrap().public_key
     }
 
@@ -52,6 +53,14 @@ impl House {
         let shown = self.ask(Method::GET, &format!("/api/v1/heartbeats/{named}"), token, Value::Null).await;
         assert_eq!(shown.status, 200, "{named}: {}", shown.text());
         json(&shown)
+    }
+
+    /// As if tocsin had been awake all the time.
+    async fn wait(&self, time: Duration) {
+        self.clock.advance(time);
+        let now = self.clock.now();
+        let mark = move |tx: &WriteTx<'_>| vigil::mark_alive(tx, now);
+        self.state.store.write("test.alive", mark).await.unwrap();
     }
 
     async fn runs(&self, token: &str, id: &str) -> Vec<Value> {
@@ -63,7 +72,7 @@ impl House {
 #[tokio::test(flavor = "multi_thread")]
 async fn pings_are_answered_as_healthchecks_documents() {
     let house = House::open().await;
-    let token = house.token("read,write").await;
+    let token = house.token("read,write,admin").await;
     let id = house.heartbeat(&token, json!({"project": "default", "slug": "job"})).await;
     let key = house.ping_key(&token).await;
     let unknown = "11111111-2222-4333-8444-555555555555";
@@ -111,7 +120,7 @@ async fn pings_are_answered_as_healthchecks_documents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_job_sends_is_kept_up_to_its_bound_and_without_secrets() {
     let house = House::with(|config| config.heartbeats.body_bytes_max = 100).await;
-    let token = house.token("read,write").await;
+    let token = house.token("read,write,admin").await;
     let id = house.heartbeat(&token, json!({"project": "default", "slug": "job"})).await;
     let path = format!("/ping/{id}");
     for body in ["password=hunter2-ping ok".to_owned(), "x".repeat(300_000), "y".repeat(3_000_000)] {
@@ -132,7 +141,7 @@ async fn what_a_job_sends_is_kept_up_to_its_bound_and_without_secrets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_heartbeat_is_made_changed_paused_and_removed() {
     let house = House::open().await;
-    let token = house.token("read,write").await;
+    let token = house.token("read,write,admin").await;
     let new = json!({"project": "default", "name": "Nightly Backup", "cron": "0 3 * * *", "zone": "Europe/Berlin",
                      "labels": {"team": "data"}});
     let id = house.heartbeat(&token, new.clone()).await;
@@ -182,7 +191,7 @@ async fn a_heartbeat_is_made_changed_paused_and_removed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn check_ins_make_and_move_heartbeats_whatever_the_quota_says() {
     let house = House::open().await;
-    let token = house.token("read,write").await;
+    let token = house.token("read,write,admin").await;
     let key = house.dsn_key(1).await;
     let config = json!({"schedule": {"type": "crontab", "value": "0 * * * *"}, "checkin_margin": 5, "max_runtime": 30});
     let run = "83a7c03ed0a04e1b97e2e3b18d38f244";
@@ -232,14 +241,14 @@ async fn check_ins_make_and_move_heartbeats_whatever_the_quota_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_come_rings_and_the_next_run_ends_it() {
     let house = House::open().await;
-    let token = house.token("read,write").await;
+    let token = house.token("read,write,admin").await;
     let new = json!({"project": "default", "slug": "sync", "every": "10m", "grace": "1m", "runbook": "https://wiki/sync"});
     let id = house.heartbeat(&token, new).await;
     let path = format!("/ping/{id}");
     assert_eq!(house.ping(Method::GET, &path, "").await.status, 200);
-    house.clock.advance(10 * MINUTE);
+    house.wait(10 * MINUTE).await;
     assert_eq!(house.run("heartbeats.due").await, "1 late, 0 down");
-    house.clock.advance(MINUTE);
+    house.wait(MINUTE).await;
     assert_eq!(house.run("heartbeats.due").await, "0 late, 1 down");
     let down = house.shown(&token, &id).await;
     assert_eq!((&down["status"], &down["missed_now"]), (&json!("down"), &json!(1)));
@@ -249,8 +258,38 @@ async fn what_does_not_come_rings_and_the_next_run_ends_it() {
     house.ping(Method::POST, &format!("{path}/3"), "disk full").await;
     assert_eq!(house.shown(&token, &id).await["reason"], "failed with exit status 3");
     house.ping(Method::GET, &path, "").await;
-    house.clock.advance(10 * MINUTE);
+    house.wait(10 * MINUTE).await;
     house.run("incidents.expire").await;
     assert_eq!(house.number("SELECT count(*) FROM incidents WHERE state <> 'resolved'").await, 0);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_makes_no_job_late_and_a_spent_budget_costs_only_bodies() {
+    let house = House::open().await;
+    let token = house.token("read,write,admin").await;
+    let id = house
+        .heartbeat(&token, json!({"project": "default", "slug": "sync", "every": "10m", "grace": "1m"}))
+        .await;
+    let path = format!("/ping/{id}");
+    house.state.own.set_over_budget(true);
+    assert_eq!(house.ping(Method::POST, &path, "a body").await.status, 200);
+    house.state.own.set_over_budget(false);
+    assert_eq!(house.runs(&token, &id).await[0]["body"], Value::Null);
+
+    house.wait(9 * MINUTE).await;
+    house.state.own.set_disk_full(true);
+    house.run("heartbeats.due").await;
+    let refused = house.ping(Method::GET, &path, "").await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.headers.contains_key("retry-after"));
+    house.wait(20 * MINUTE).await;
+    house.run("heartbeats.due").await;
+    house.state.own.set_disk_full(false);
+    house.run("heartbeats.due").await;
+    assert_eq!(house.shown(&token, &id).await["status"], "up", "nobody could be heard");
+    house.wait(12 * MINUTE).await;
+    house.run("heartbeats.due").await;
+    assert_eq!(house.shown(&token, &id).await["status"], "down", "now it could");
     house.stop().await;
 }

@@ -26,11 +26,9 @@ pub(super) struct Run {
     /// A slug of the ping key's project, a heartbeat's id, or its whole ping address
     #[arg(long, value_name = "SLUG|ID|URL")]
     heartbeat: String,
-    /// Where tocsin is reached [default: TOCSIN_BASE_URL, else http://127.0.0.1:8787]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = URL_HELP)]
     url: Option<String>,
-    /// The project's ping key, for a slug [default: TOCSIN_PING_KEY]
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", help = KEY_HELP)]
     ping_key: Option<String>,
     /// Make the heartbeat where there is none of this slug
     #[arg(long)]
@@ -42,6 +40,9 @@ pub(super) struct Run {
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
+
+const URL_HELP: &str = "Where tocsin is reached [default: TOCSIN_BASE_URL, else http://127.0.0.1:8787]";
+const KEY_HELP: &str = "The project's ping key, for a slug [default: TOCSIN_PING_KEY]";
 
 impl Run {
     pub(super) fn run(self, session: &mut Session<'_>) -> anyhow::Result<ExitCode> {

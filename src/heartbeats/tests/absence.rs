@@ -77,14 +77,14 @@ fn what_fell_into_our_own_blindness_is_nobodys_fault() {
         ("nothing was hidden", vec![], hour + 10 * MINUTE, Status::Down, 1),
         (
             "its ping may have been lost",
-            vec![spell(hour - MINUTE, hour + 11 * MINUTE)],
+            vec![spell(59 * MINUTE, hour + 11 * MINUTE)],
             2 * hour,
             Status::Up,
             0,
         ),
         (
             "the next one after it is waited for",
-            vec![spell(hour - MINUTE, hour + 11 * MINUTE)],
+            vec![spell(59 * MINUTE, hour + 11 * MINUTE)],
             2 * hour + 22 * MINUTE,
             Status::Down,
             1,

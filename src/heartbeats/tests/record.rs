@@ -66,9 +66,9 @@ async fn after_twelve_minutes_of_our_own_outage_only_what_was_missed_before_ring
     house.store.write("spell", note).await.unwrap();
     let mut now = back;
     for _ in 0..10 {
-        house.pass(now).await;
         let mark = move |tx: &WriteTx<'_>| vigil::mark_alive(tx, now);
         house.store.write("alive", mark).await.unwrap();
+        house.pass(now).await;
         for n in 0..50 {
             let id = house.find(&format!("job-{n}")).id;
             house.ping(id, now, Action::Success).await;

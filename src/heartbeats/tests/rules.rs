@@ -143,15 +143,15 @@ fn a_run_that_is_much_slower_or_sooner_is_noted() {
 
 #[test]
 fn only_so_many_failures_in_a_row_make_it_down_and_only_so_many_good_runs_well() {
+    use Action::{Fail, Success};
+    use Status::{Down, Up};
     let mut talk = Talk::new(r#"{"failures":2,"recoveries":2}"#);
     let mut at = NOON;
     let mut say = |action| {
         at = at + MINUTE;
         talk.say(at, action)
     };
-    use Action::{Fail, Success};
     let seen = [Success, Fail, Success, Fail, Fail, Success, Fail, Success, Success].map(&mut say);
-    use Status::{Down, Up};
     assert_eq!(seen, [Up, Up, Up, Up, Down, Down, Down, Down, Up]);
 }
 

@@ -231,7 +231,8 @@ pub(super) async fn show_key(
     caller: Caller,
     project: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    answer_key(&state, ping_key(&state, caller, project.into_inner(), false).await?)
+    let key = ping_key(&state, caller, project.into_inner(), false).await?;
+    Ok(answer_key(&state, &key))
 }
 
 /// `POST /projects/{project}/ping-key`: a new one; the old one stops to work.
@@ -240,12 +241,13 @@ pub(super) async fn renew_key(
     caller: Caller,
     project: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    answer_key(&state, ping_key(&state, caller, project.into_inner(), true).await?)
+    let key = ping_key(&state, caller, project.into_inner(), true).await?;
+    Ok(answer_key(&state, &key))
 }
 
-fn answer_key(state: &AppState, key: String) -> Result<HttpResponse, Problem> {
+fn answer_key(state: &AppState, key: &str) -> HttpResponse {
     let url = format!("{}/ping/{key}", state.base_url.to_string().trim_end_matches('/'));
-    Ok(HttpResponse::Ok().json(json!({ "key": key, "url": url })))
+    HttpResponse::Ok().json(json!({ "key": key, "url": url }))
 }
 
 async fn done(state: &AppState, caller: Caller, named: String, what: Act) -> Result<HttpResponse, Problem> {
