@@ -57,7 +57,8 @@ CREATE TABLE projects (
     archived_at         INTEGER,
     environments        INTEGER NOT NULL DEFAULT 0, -- rows in project_names, by kind
     releases            INTEGER NOT NULL DEFAULT 0,
-    issue_number        INTEGER NOT NULL DEFAULT 0  -- the last one given
+    issue_number        INTEGER NOT NULL DEFAULT 0, -- the last one given
+    owner               TEXT NOT NULL DEFAULT 'page' CHECK (owner IN ('page', 'file'))
 ) STRICT;
 
 CREATE TABLE project_members (
@@ -77,7 +78,8 @@ CREATE TABLE dsn_keys (
     events_per_minute INTEGER,                      -- NULL: the configured default
     allow_critical    INTEGER NOT NULL DEFAULT 0,   -- browser keys: may raise severity critical
     created_at        INTEGER NOT NULL,
-    revoked_at        INTEGER
+    revoked_at        INTEGER,
+    owner             TEXT NOT NULL DEFAULT 'page' CHECK (owner IN ('page', 'file'))
 ) STRICT;
 CREATE INDEX dsn_keys_by_project ON dsn_keys (project_id);
 
@@ -144,7 +146,8 @@ CREATE TABLE rules (
     threshold  REAL,
     window_s   INTEGER,
     params     TEXT NOT NULL DEFAULT '{}',
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    owner      TEXT NOT NULL DEFAULT 'page' CHECK (owner IN ('page', 'file'))
 ) STRICT;
 CREATE UNIQUE INDEX rules_by_project ON rules (ifnull(project_id, 0), kind);
 CREATE INDEX rules_of_project ON rules (project_id);
@@ -156,7 +159,7 @@ CREATE TABLE channels (
     kind          TEXT NOT NULL CHECK (kind IN ('email', 'slack', 'webhook')),
     settings      TEXT NOT NULL,                    -- JSON without secrets
     sealed        BLOB,                             -- secrets, sealed with context `channel:{uid}`
-    owner         TEXT NOT NULL CHECK (owner IN ('page', 'environment')),
+    owner         TEXT NOT NULL CHECK (owner IN ('page', 'environment', 'file')),
     position      INTEGER NOT NULL,                 -- order in which unanswered alarms climb
     state         TEXT NOT NULL CHECK (state IN ('ready', 'paused', 'broken', 'absent')),
     state_reason  TEXT,

@@ -348,3 +348,13 @@ CREATE TABLE status_updates (
     author  TEXT NOT NULL
 ) STRICT;
 CREATE INDEX status_updates_by_post ON status_updates (post_id, at);
+
+-- owner: manifest
+-- What files said of a thing, as far as the thing's own row does not hold it.
+CREATE TABLE manifest_entries (
+    section TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    place   TEXT NOT NULL,                          -- file and line that named it last
+    secrets TEXT NOT NULL DEFAULT '{}',             -- JSON: a secret's name and its reference, never the secret
+    PRIMARY KEY (section, key)
+) STRICT, WITHOUT ROWID;

@@ -14,6 +14,7 @@ pub mod incidents;
 pub mod issues;
 pub mod ledger;
 pub mod lifecycle;
+pub mod manifest;
 pub mod metrics;
 pub mod notify;
 pub mod outbound;

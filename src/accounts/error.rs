@@ -50,6 +50,10 @@ pub enum Error {
     LinkSpent,
     #[error("this user is disabled: an owner can enable it again")]
     UserDisabled,
+    #[error("a file names this, and it is changed there: edit the file and run `tocsin apply`")]
+    OwnedByFile,
+    #[error("several active keys of this project are labelled {0}: rename or revoke all but one first")]
+    LabelTwice(String),
     #[error("no such user")]
     UnknownUser,
     #[error("no such project")]

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::audit::{self, Change};
 use super::{By, Error, OriginDecision, Origins, Slug, columns, origins, projects};
 use crate::base::text::line;
-use crate::base::{Entropy, ProjectId, Severity, Timestamp};
+use crate::base::{Entropy, Owner, ProjectId, Severity, Timestamp};
 use crate::resilience::Quota;
 use crate::store::{ReadTx, Row, WriteTx, params};
 
@@ -36,6 +36,7 @@ pub struct Key {
     pub project: ProjectId,
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
+    pub owner: Owner,
     #[serde(flatten)]
     pub settings: KeySettings,
 }
@@ -126,10 +127,16 @@ pub fn create(
 }
 
 /// # Errors
-/// [`Error::InvalidQuota`], [`Error::TooMany`] origins, [`Error::UnknownKey`].
+/// [`Error::InvalidQuota`], [`Error::TooMany`] origins, [`Error::UnknownKey`], [`Error::OwnedByFile`].
 pub fn update(tx: &WriteTx<'_>, by: &By, key: PublicKey, settings: &KeySettings) -> Result<(), Error> {
     check(settings)?;
-    let before = find(tx, key)?.filter(|key| key.revoked_at.is_none()).ok_or(Error::UnknownKey)?;
+    let before = find_of_page(tx, key)?;
+    overwrite(tx, key, settings)?;
+    let detail = json!({ "key": key.hint(), "from": before.settings, "to": settings });
+    note(tx, by, "key.update", before.project, &settings.label, detail)
+}
+
+pub(super) fn overwrite(tx: &WriteTx<'_>, key: PublicKey, settings: &KeySettings) -> Result<(), Error> {
     tx.execute(
         "UPDATE dsn_keys
          SET kind = ?2, label = ?3, origins = ?4, events_per_minute = ?5, allow_critical = ?6
@@ -143,16 +150,23 @@ pub fn update(tx: &WriteTx<'_>, by: &By, key: PublicKey, settings: &KeySettings)
             settings.allow_critical,
         ],
     )?;
-    let detail = json!({ "key": key.hint(), "from": before.settings, "to": settings });
-    note(tx, by, "key.update", before.project, &settings.label, detail)
+    Ok(())
+}
+
+fn find_of_page(tx: &ReadTx<'_>, key: PublicKey) -> Result<Key, Error> {
+    let found = find(tx, key)?.filter(|key| key.revoked_at.is_none()).ok_or(Error::UnknownKey)?;
+    match found.owner {
+        Owner::Page => Ok(found),
+        Owner::File => Err(Error::OwnedByFile),
+    }
 }
 
 /// Ends a key for good: apps that use it are refused from the next request on.
 ///
 /// # Errors
-/// [`Error::UnknownKey`].
+/// [`Error::UnknownKey`], [`Error::OwnedByFile`].
 pub fn revoke(tx: &WriteTx<'_>, by: &By, key: PublicKey) -> Result<(), Error> {
-    let found = find(tx, key)?.filter(|key| key.revoked_at.is_none()).ok_or(Error::UnknownKey)?;
+    let found = find_of_page(tx, key)?;
     tx.execute(
         "UPDATE dsn_keys SET revoked_at = ?2 WHERE public_key = ?1",
         params![key.0, by.now.as_micros()],
@@ -164,7 +178,7 @@ pub fn revoke(tx: &WriteTx<'_>, by: &By, key: PublicKey) -> Result<(), Error> {
 pub fn list(tx: &ReadTx<'_>, project: ProjectId) -> Result<Vec<Key>, Error> {
     Ok(tx.all(
         "SELECT public_key, project_id, created_at, revoked_at, kind, label, origins, events_per_minute,
-                allow_critical
+                allow_critical, owner
          FROM dsn_keys WHERE project_id = ?1
          ORDER BY revoked_at IS NOT NULL, id DESC LIMIT ?2",
         params![project.0, KEYS_LISTED_MAX],
@@ -176,7 +190,7 @@ pub fn list(tx: &ReadTx<'_>, project: ProjectId) -> Result<Vec<Key>, Error> {
 pub fn find(tx: &ReadTx<'_>, key: PublicKey) -> Result<Option<Key>, Error> {
     Ok(tx.first(
         "SELECT public_key, project_id, created_at, revoked_at, kind, label, origins, events_per_minute,
-                allow_critical
+                allow_critical, owner
          FROM dsn_keys WHERE public_key = ?1",
         [key.0],
         key_row,
@@ -243,7 +257,7 @@ pub fn dsn(base_url: &str, key: PublicKey, project: ProjectId) -> String {
     format!("{scheme}://{key}@{}/{project}", rest.trim_end_matches('/'))
 }
 
-fn check(settings: &KeySettings) -> Result<(), Error> {
+pub(super) fn check(settings: &KeySettings) -> Result<(), Error> {
     if settings.events_per_minute == Some(0) {
         return Err(Error::InvalidQuota);
     }
@@ -272,6 +286,7 @@ fn key_row(row: &Row<'_>) -> rusqlite::Result<Key> {
         project: ProjectId(row.get(1)?),
         created_at: columns::time(row, 2)?,
         revoked_at: columns::maybe_time(row, 3)?,
+        owner: columns::parsed(row, 9)?,
         settings: KeySettings {
             kind: columns::parsed(row, 4)?,
             label: row.get(5)?,

@@ -11,6 +11,7 @@ pub mod cache;
 mod columns;
 mod email;
 mod error;
+pub mod from_files;
 pub mod keys;
 pub mod links;
 pub mod names;

@@ -11,7 +11,7 @@ use super::keys::{self, Key};
 use super::users::{self, UserId};
 use super::{By, Email, Error, Slug, Visible, columns};
 use crate::base::text::line;
-use crate::base::{Entropy, ProjectId, Timestamp};
+use crate::base::{Entropy, Owner, ProjectId, Timestamp};
 use crate::store::{ReadTx, Row, WriteTx, params};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +24,8 @@ pub struct Project {
     pub first_event_at: Option<Timestamp>,
     /// An archived project takes no events and stands in no list.
     pub archived_at: Option<Timestamp>,
+    /// Who names it and chooses its channels.
+    pub owner: Owner,
 }
 
 /// A project as somebody names it: by number or by slug.
@@ -63,7 +65,7 @@ const SLUG_TRIES_MAX: u32 = 100;
 /// # Errors
 /// [`Error::BadLine`], [`Error::SlugTaken`], [`Error::TooMany`].
 pub fn create(tx: &WriteTx<'_>, by: &By, new: &NewProject) -> Result<Project, Error> {
-    let name = line("name", &new.name, NAME_CHARS_MAX)?;
+    let name = check_name(&new.name)?;
     let count: i64 =
         tx.one("SELECT count(*) FROM projects WHERE archived_at IS NULL", [], |row| row.get(0))?;
     if count >= i64::from(PROJECTS_MAX) {
@@ -108,7 +110,7 @@ pub fn ensure_default(tx: &WriteTx<'_>, by: &By) -> Result<Option<Project>, Erro
 
 pub fn find(tx: &ReadTx<'_>, id: ProjectId) -> Result<Option<Project>, Error> {
     Ok(tx.first(
-        "SELECT id, slug, name, created_at, first_event_at, archived_at FROM projects WHERE id = ?1",
+        "SELECT id, slug, name, created_at, first_event_at, archived_at, owner FROM projects WHERE id = ?1",
         [id.0],
         project,
     )?)
@@ -123,7 +125,7 @@ pub fn find_visible(
     let found = match reference {
         ProjectRef::Id(id) => find(tx, *id)?,
         ProjectRef::Slug(slug) => tx.first(
-            "SELECT id, slug, name, created_at, first_event_at, archived_at FROM projects WHERE slug = ?1",
+            "SELECT id, slug, name, created_at, first_event_at, archived_at, owner FROM projects WHERE slug = ?1",
             [slug.as_str()],
             project,
         )?,
@@ -143,7 +145,7 @@ pub fn list_archived(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<Project>,
 
 fn list_where(tx: &ReadTx<'_>, visible: &Visible, is_archived: bool) -> Result<Vec<Project>, Error> {
     let mut projects = tx.all(
-        "SELECT id, slug, name, created_at, first_event_at, archived_at FROM projects
+        "SELECT id, slug, name, created_at, first_event_at, archived_at, owner FROM projects
          WHERE (archived_at IS NOT NULL) = ?2 ORDER BY name COLLATE NOCASE, id LIMIT ?1",
         params![PROJECTS_MAX, is_archived],
         project,
@@ -155,10 +157,10 @@ fn list_where(tx: &ReadTx<'_>, visible: &Visible, is_archived: bool) -> Result<V
 /// Changes the name that people read; the slug stays, because addresses live long.
 ///
 /// # Errors
-/// [`Error::BadLine`], [`Error::UnknownProject`].
+/// [`Error::BadLine`], [`Error::UnknownProject`], [`Error::OwnedByFile`].
 pub fn rename(tx: &WriteTx<'_>, by: &By, id: ProjectId, name: &str) -> Result<(), Error> {
-    let project = find(tx, id)?.ok_or(Error::UnknownProject)?;
-    let name = line("name", name, NAME_CHARS_MAX)?;
+    let project = find_of_page(tx, id)?;
+    let name = check_name(name)?;
     tx.execute("UPDATE projects SET name = ?2 WHERE id = ?1", params![id.0, name])?;
     note(tx, by, "project.rename", id, &project.slug, json!({ "from": project.name, "to": name }))
 }
@@ -166,9 +168,9 @@ pub fn rename(tx: &WriteTx<'_>, by: &By, id: ProjectId, name: &str) -> Result<()
 /// Puts a project away: its keys let nothing in any more. What it holds stays until retention takes it.
 ///
 /// # Errors
-/// [`Error::UnknownProject`].
+/// [`Error::UnknownProject`], [`Error::OwnedByFile`].
 pub fn archive(tx: &WriteTx<'_>, by: &By, id: ProjectId) -> Result<(), Error> {
-    let project = find(tx, id)?.ok_or(Error::UnknownProject)?;
+    let project = find_of_page(tx, id)?;
     if project.archived_at.is_some() {
         return Ok(());
     }
@@ -261,6 +263,18 @@ fn member_of(tx: &ReadTx<'_>, id: ProjectId, user: UserId) -> Result<(Project, u
     Ok((project, users::find(tx, user)?.ok_or(Error::UnknownUser)?))
 }
 
+fn find_of_page(tx: &ReadTx<'_>, id: ProjectId) -> Result<Project, Error> {
+    let project = find(tx, id)?.ok_or(Error::UnknownProject)?;
+    match project.owner {
+        Owner::Page => Ok(project),
+        Owner::File => Err(Error::OwnedByFile),
+    }
+}
+
+pub(super) fn check_name(name: &str) -> Result<&str, Error> {
+    Ok(line("name", name, NAME_CHARS_MAX)?)
+}
+
 fn is_taken(tx: &ReadTx<'_>, slug: &Slug) -> Result<bool, Error> {
     Ok(tx.one("SELECT EXISTS (SELECT 1 FROM projects WHERE slug = ?1)", [slug.as_str()], |row| row.get(0))?)
 }
@@ -298,6 +312,7 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
         created_at: columns::time(row, 3)?,
         first_event_at: columns::maybe_time(row, 4)?,
         archived_at: columns::maybe_time(row, 5)?,
+        owner: columns::parsed(row, 6)?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod channels;
 mod parts;
+mod probing;
 mod reserve;
 mod retention;
 mod send_test;
@@ -10,6 +11,6 @@ mod tasks;
 mod watch;
 mod watching;
 
-pub use parts::{App, BuildError, Surroundings};
+pub use parts::{App, BuildError, Surroundings, policy};
 pub use send_test::{own_address, send_test};
 pub use start::{FirstWords, first_words};

@@ -1,7 +1,7 @@
 //! The parts of a running tocsin.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -10,7 +10,7 @@ use sha2::Sha256;
 use super::start::default_door;
 use super::watch::Watch;
 use super::watching::Watching;
-use super::{channels, tasks};
+use super::{channels, probing, tasks};
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{By, Cache, Email, projects, users};
 use crate::base::seal::Sealer;
@@ -25,6 +25,7 @@ use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
 use crate::http::{AppState, server};
+use crate::incidents::maintenance::CoversNow;
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
 use crate::issues;
 use crate::issues::ids::RecentIds;
@@ -37,6 +38,7 @@ use crate::notify::outbox::{Flights, LinkMaker, Outbox};
 use crate::notify::verdict::DeliveryPolicy;
 use crate::notify::worker::Worker;
 use crate::outbound;
+use crate::prober;
 use crate::resilience::Limiter;
 use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
@@ -44,6 +46,8 @@ use crate::telemetry::{Registry, RegistryError};
 /// Every part, built and ready to listen.
 pub struct App {
     pub state: web::Data<AppState>,
+    /// Taken by whoever starts it.
+    asking: Mutex<Option<prober::Loop>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -93,10 +97,20 @@ impl App {
             .await
             .map_err(BuildError::Channels)?;
         let (registry, observed) = observe()?;
+        let sight = prober::Sight::new(store.clone(), clock.clone(), Arc::clone(&incidents));
+        sight.wake().await?;
+        let covers = CoversNow::default();
+        let (prober, asking) = probing::prober(
+            (&store, &clock, &entropy),
+            &config,
+            (&incidents, &sealer),
+            &registry,
+            covers.clone(),
+        )?;
         let base_url = base_url(&config);
         let refusals = Arc::new(Refusals::default());
         let own = Arc::new(OwnHealth::default());
-        let watching = Watching::build(&store, &clock, &incidents, &sealer, base_url.as_str()).await?;
+        let watching = Watching::build(&store, &clock, &prober, &covers, base_url.as_str()).await?;
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),
@@ -113,8 +127,9 @@ impl App {
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
             retention: config.retention,
-            watching: watching.clone(),
+            sight,
             watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
+            watching: watching.clone(),
             deaf_since: Arc::default(),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
@@ -147,9 +162,11 @@ impl App {
             link_key: outbox.links.key,
             outbox,
             sealer,
+            prober,
+            push_limits: Limiter::new(KEYS_LIMITED_MAX),
             config: Arc::new(config),
         };
-        Ok(Self { state: web::Data::new(state) })
+        Ok(Self { state: web::Data::new(state), asking: Mutex::new(Some(asking)) })
     }
 
     /// Starts the background tasks and serves HTTP at `door` until the soft stop.
@@ -157,12 +174,21 @@ impl App {
         for (name, running) in self.state.engine.loops(&lifecycle.soft()) {
             lifecycle.spawn(name, running);
         }
+        self.start_asking(lifecycle);
         let (flights, soft) = (self.state.outbox.flights.clone(), lifecycle.soft());
         lifecycle.spawn("messages under way", async move {
             soft.cancelled().await;
             flights.finish().await;
         });
         self.serve(lifecycle, door)
+    }
+
+    /// Starts the loop that asks probes, once. Part of [`App::start`].
+    pub fn start_asking(&self, lifecycle: &Lifecycle) {
+        let asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(asking) = asking {
+            lifecycle.spawn("probes", asking.run(lifecycle.soft()));
+        }
     }
 
     /// As [`App::start`], without the background tasks: for tests, which run them one by one.
@@ -338,6 +364,11 @@ impl Authorities {
     }
 }
 
+/// The authorities of the operator's own, for everything but mail.
+pub(super) fn read_others(config: &Config) -> Result<Option<Vec<u8>>, BuildError> {
+    Ok(Authorities::read(config)?.others)
+}
+
 fn read_authorities(key: &str, file: &Path) -> Result<Vec<u8>, BuildError> {
     let refuse =
         |error: &dyn std::fmt::Display| BuildError::Outgoing(format!("{key} {}: {error}", file.display()));
@@ -352,7 +383,8 @@ fn link_maker(base_url: &BaseUrl, sealing_key: &[u8; 32]) -> Result<LinkMaker, B
     Ok(LinkMaker { base_url, key: derive_key(sealing_key, b"acknowledge links") })
 }
 
-fn policy(config: &Config) -> Policy {
+/// How long things may take before they mean something else, as configured.
+pub fn policy(config: &Config) -> Policy {
     Policy {
         join_within: config.incidents.join_within,
         hold: config.incidents.hold,

@@ -20,9 +20,10 @@ use crate::issues::ids::{Entry, RecentIds};
 use crate::issues::retention::{
     Cut, Mark, STEP_ROWS, evict, evict_these, find_busy, find_forgotten, forget_hours, forget_issues,
 };
+use crate::probes::points;
 use crate::status_page::posts;
 use crate::store::{Error, ReadTx, Store, WriteTx};
-use crate::{incidents, ledger, metrics, releases};
+use crate::{incidents, ledger, metrics, releases, vigil};
 
 /// What the two tasks work with.
 #[derive(Clone)]
@@ -57,6 +58,10 @@ const VACUUM_PAGES: u32 = 64;
 /// Free pages that stay, as a share of the file: they are soon used again.
 const SPARE_SHARE: u64 = 20;
 const SPARE_PAGES_MIN: u64 = 256;
+
+/// A plot of single readings is looked at for the last days.
+const PROBE_POINTS_AGE: Duration = Duration::from_hours(7 * 24);
+const PROBE_HISTORY_AGE: Duration = Duration::from_hours(400 * 24);
 
 /// What the status page tells of a year, and some weeks to look back on; few rows each.
 const KEPT_FOR_STRANGERS: Duration = Duration::from_hours(400 * 24);
@@ -95,10 +100,17 @@ enum Shelf {
     StatusPosts,
     Ledger,
     Audit,
+    /// Readings of probes.
+    ProbePoints,
+    /// What remains of their hours.
+    ProbeHours,
+    ProbeChanges,
+    /// When tocsin was blind.
+    Spells,
 }
 
 /// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
-const AGED: [Shelf; 17] = [
+const AGED: [Shelf; 21] = [
     Shelf::Payloads,
     Shelf::Dictionaries,
     Shelf::Hours,
@@ -116,18 +128,24 @@ const AGED: [Shelf; 17] = [
     Shelf::StatusPosts,
     Shelf::Ledger,
     Shelf::Audit,
+    Shelf::ProbePoints,
+    Shelf::ProbeHours,
+    Shelf::ProbeChanges,
+    Shelf::Spells,
 ];
 
 /// What goes for want of room, and what of it stays for now: first what there is most of, last what there is only
 /// one of, and of everything the newest last.
-const OVER_BUDGET: [(Shelf, Duration); 12] = [
+const OVER_BUDGET: [(Shelf, Duration); 14] = [
     (Shelf::BusyPayloads, Duration::ZERO),
     (Shelf::Points, DAY),
+    (Shelf::ProbePoints, DAY),
     (Shelf::Runs, Duration::from_hours(7 * 24)),
     (Shelf::Hours, Duration::from_hours(48)),
     (Shelf::Incidents, Duration::from_hours(7 * 24)),
     (Shelf::Ledger, Duration::from_hours(30 * 24)),
     (Shelf::Deploys, Duration::from_hours(30 * 24)),
+    (Shelf::ProbeHours, Duration::from_hours(90 * 24)),
     (Shelf::Points, HOUR),
     (Shelf::Runs, HOUR),
     (Shelf::Payloads, Duration::ZERO),
@@ -218,6 +236,9 @@ impl LettingGo {
     fn too_old(&self, shelf: Shelf) -> Timestamp {
         let age = match shelf {
             Shelf::Audit => self.retention.audit_age,
+            Shelf::ProbePoints => self.retention.age.min(PROBE_POINTS_AGE),
+            // What was how, and for how long, is asked for after a year.
+            Shelf::ProbeHours | Shelf::ProbeChanges | Shelf::Spells => PROBE_HISTORY_AGE,
             // What uptime is counted from outlives what is looked at one by one.
             Shelf::Runs => RUNS_KEPT,
             Shelf::HeartbeatChanges => CHANGES_KEPT,
@@ -351,6 +372,10 @@ impl<'a> Run<'a> {
                 Shelf::ServiceChanges => services::purge(tx, before, STEP_ROWS)?,
                 Shelf::StatusPosts => posts::purge(tx, before, STEP_ROWS)?,
                 Shelf::Audit => audit::purge(tx, before, STEP_ROWS)?,
+                Shelf::ProbePoints => points::purge(tx, before, STEP_ROWS)?,
+                Shelf::ProbeHours => points::purge_hours(tx, before, STEP_ROWS)?,
+                Shelf::ProbeChanges => points::purge_changes(tx, before, STEP_ROWS)?,
+                Shelf::Spells => vigil::purge(tx, before, STEP_ROWS)?,
                 Shelf::Payloads | Shelf::BusyPayloads | Shelf::Dictionaries | Shelf::Issues => 0,
             })
         });

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::probing;
 use super::retention::{LettingGo, SEARCH_TIME};
 use super::watch::Watch;
 use super::watching::Watching;
@@ -20,6 +21,7 @@ use crate::issues::ids::{Merge, RecentIds};
 use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
+use crate::prober::Sight;
 use crate::store::{Error, GROWN, Store, WriteTx};
 use crate::vigil;
 
@@ -35,6 +37,7 @@ pub(super) struct Work {
     pub(super) outbox: Outbox,
     pub(super) watching: Watching,
     pub(super) watch: Watch,
+    pub(super) sight: Sight,
     /// Since when the disk has no room for pings.
     pub(super) deaf_since: Arc<Mutex<Option<Timestamp>>>,
 }
@@ -102,6 +105,7 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
         task("retention.age", "Lets go of what is past its age", every(60), Wake::ScheduleOnly, |work| {
             Box::pin(work.letting_go().age())
         }),
+        probing::alive(work.sight.clone()),
         budget(work.clone().letting_go()),
         task(
             "store.give_back",

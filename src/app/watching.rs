@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy};
 use crate::engine::{Report, Schedule, Task, Wake};
 use crate::health::services::{self, SERVICES, Services, Snapshot, SnapshotHolder};
 use crate::http::status::{Inputs, RENDER_TASK, StatusCache};
+use crate::incidents::maintenance::CoversNow;
 use crate::incidents::{Incidents, MAINTENANCE, maintenance};
-use crate::probes::{self, Board, Probes};
+use crate::prober::Prober;
+use crate::probes::{self, Board};
 use crate::status_page::{self, Followed};
 use crate::store::{Error, ReadTx, Store, WriteTx};
 
@@ -20,6 +21,7 @@ pub(super) struct Watching {
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
     pub(super) incidents: Arc<Incidents>,
+    pub(super) covers: CoversNow,
     pub(super) services: Arc<Services>,
     pub(super) board: Board,
     pub(super) watched: SnapshotHolder,
@@ -35,20 +37,22 @@ impl Watching {
     pub(super) async fn build(
         store: &Store,
         clock: &Clock,
-        incidents: &Arc<Incidents>,
-        sealer: &Sealer,
+        prober: &Prober,
+        covers: &CoversNow,
         base_url: &str,
     ) -> Result<Self, Error> {
-        let probes = Probes { incidents: Arc::clone(incidents), sealer: sealer.clone() };
-        let (board, watched) = (Board::default(), SnapshotHolder::default());
+        let (probes, board, watched) =
+            (prober.probes.clone(), prober.board.clone(), SnapshotHolder::default());
+        let incidents = Arc::clone(&probes.incidents);
         let (now, of) = (clock.now(), board.clone());
         watched.set(store.read_reserved(move |tx| Snapshot::read(tx, now, &of)).await?);
         Ok(Self {
             store: store.clone(),
             clock: clock.clone(),
             entropy: incidents.entropy.clone(),
-            incidents: Arc::clone(incidents),
-            services: Arc::new(Services { incidents: Arc::clone(incidents), probes }),
+            services: Arc::new(Services { incidents: Arc::clone(&incidents), probes }),
+            incidents,
+            covers: covers.clone(),
             board,
             watched,
             status: StatusCache::default(),
@@ -89,10 +93,12 @@ type Run = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Report>> + Send>
 async fn maintenance(with: Watching) -> anyhow::Result<Report> {
     let (now, incidents) = (with.clock.now(), Arc::clone(&with.incidents));
     if !with.store.read_reserved(move |tx| maintenance::is_due(tx, now)).await? {
+        with.covers.set(with.store.read_reserved(move |tx| maintenance::covers(tx, now)).await?);
         return Ok(Report::Idle);
     }
     let keep = move |tx: &WriteTx<'_>| incidents.keep_maintenance(tx, now, MAINTENANCE_ROWS);
     let kept = with.store.write("incidents.maintenance", keep).await?;
+    with.covers.set(with.store.read_reserved(move |tx| maintenance::covers(tx, now)).await?);
     let text = format!("{} begun, {} over", kept.begun, kept.over);
     Ok(if kept.more { Report::More(text) } else { Report::Did(text) })
 }

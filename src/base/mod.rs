@@ -17,6 +17,7 @@ pub use clock::Clock;
 pub use crontab::Crontab;
 pub use entropy::Entropy;
 pub use id::{EventId, ProjectId, Uid};
+pub use owned::Owner;
 pub use secret::Secret;
 pub use severity::Severity;
 pub use time::Timestamp;

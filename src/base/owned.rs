@@ -1,5 +1,7 @@
 //! Things that a page or a file may define: whose they are, what saving them did, by which key files name them.
 
+use std::str::FromStr;
+
 use serde::Serialize;
 
 /// Who says how a thing is. What a file says is read-only everywhere else.
@@ -9,6 +11,11 @@ pub enum Owner {
     Page,
     File,
 }
+
+/// The text is neither `page` nor `file`.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not one of page, file")]
+pub struct UnknownOwner;
 
 /// What saving a thing did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +46,13 @@ impl Owner {
 
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Page, Self::File].into_iter().find(|owner| owner.as_str() == word)
+    }
+}
+
+impl FromStr for Owner {
+    type Err = UnknownOwner;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text).ok_or(UnknownOwner)
     }
 }
 

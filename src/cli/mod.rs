@@ -1,11 +1,13 @@
 //! The command line: one file per command. Answers go to standard output, everything else to standard error.
 //!
 //! Exit codes: 0 done · 1 not done, or a check failed · 2 wrong usage. `status` has its own: 0 healthy,
-//! 1 degraded, 2 unhealthy.
+//! 1 degraded, 2 unhealthy; and so has `diff`: 0 nothing differs, 1 not done, 2 something does.
 
+mod apply;
 mod check;
 mod config;
 mod demo;
+mod export;
 mod output;
 mod project;
 mod run;
@@ -63,6 +65,9 @@ enum Command {
     Status(status::Status),
     Check(check::Check),
     Config(config::Config),
+    Apply(apply::Apply),
+    Diff(apply::Diff),
+    Export(export::Export),
     Sql(sql::Sql),
     Run(run::Run),
 }
@@ -99,6 +104,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment,
         Command::Status(status) => status.run(&mut session),
         Command::Check(check) => check.run(&mut session),
         Command::Config(config) => config.run(&mut session),
+        Command::Apply(apply) => apply.run(&mut session),
+        Command::Diff(diff) => diff.run(&mut session),
+        Command::Export(export) => export.run(&mut session),
         Command::Sql(sql) => sql.run(&mut session),
         Command::Run(run) => run.run(&mut session),
     };

@@ -26,6 +26,7 @@ use crate::lifecycle::{
     Ended, InheritedSockets, Lifecycle, Proof, ServiceManager, Signals, StopReason, prepare_folder,
     sealing_key, watch,
 };
+use crate::manifest::Means;
 use crate::store::{Error, FolderLock, Store};
 use crate::telemetry::{self, Destination, Format, Logging};
 
@@ -194,6 +195,11 @@ fn desk(app: &App, door: SocketAddr) -> Desk {
         clock: state.clock.clone(),
         entropy: state.entropy.clone(),
         base_url: state.base_url.clone(),
+        means: Ok(Means {
+            incidents: Arc::clone(&state.incidents),
+            entropy: state.entropy.clone(),
+            sealer: state.sealer.clone(),
+        }),
         live: Some(live),
     }
 }

@@ -2,15 +2,20 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use rustix::fs::Mode;
 
 use super::Output;
+use crate::app;
+use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy};
 use crate::config::{self, BaseUrl, Environment, Flags, Loaded};
+use crate::incidents::{Incidents, Policy};
 use crate::lifecycle::control::{self, Answer, AskError, Command, Desk};
 use crate::lifecycle::{DATABASE_FILE, become_owner, prepare_folder, sealing_key};
+use crate::manifest::Means;
 use crate::store::{FolderLock, Options, Store};
 use crate::telemetry::{Destination, Format, Level, Logging};
 
@@ -40,7 +45,13 @@ impl Session<'_> {
 
     /// Has `command` carried out: by the running server, else here under the folder's lock.
     pub(super) fn command(&mut self, command: Command) -> anyhow::Result<Answer> {
-        let loaded = self.open()?;
+        self.enter()?;
+        self.carry_out(command)
+    }
+
+    /// As [`Session::command`], for whoever has [entered](Session::enter) already.
+    pub(super) fn carry_out(&mut self, command: Command) -> anyhow::Result<Answer> {
+        let loaded = config::load(&self.flags, self.environment)?;
         log_quietly()?;
         let folder = &loaded.folder.path;
         let answer = match control::ask(folder, &command) {
@@ -67,7 +78,7 @@ pub(super) struct Here {
 
 impl Here {
     /// Takes the folder's lock and opens its store. `base_url` stands in links and DSNs.
-    pub(super) fn open(folder: &Path, base_url: BaseUrl) -> anyhow::Result<Self> {
+    pub(super) fn open(folder: &Path, base_url: BaseUrl, policy: Policy) -> anyhow::Result<Self> {
         prepare_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let lock = FolderLock::take(folder)?;
         let entropy = Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?;
@@ -78,8 +89,9 @@ impl Here {
         let desk = Desk {
             store: Store::open(folder, &Options::default())?.start()?,
             clock: Clock::system(),
-            entropy,
             base_url,
+            means: means(folder, &entropy, policy),
+            entropy,
             live: None,
         };
         Ok(Self { desk, _lock: lock })
@@ -90,6 +102,13 @@ impl Drop for Here {
     fn drop(&mut self) {
         self.desk.store.stop();
     }
+}
+
+/// Most commands can do without the key.
+fn means(folder: &Path, entropy: &Entropy, policy: Policy) -> Result<Means, String> {
+    let key = sealing_key(folder, entropy).map_err(|error| error.to_string())?;
+    let incidents = Incidents { policy, entropy: entropy.clone() };
+    Ok(Means { incidents: Arc::new(incidents), entropy: entropy.clone(), sealer: Sealer::new(&key) })
 }
 
 fn carry_out_here(folder: &Path, loaded: &Loaded, command: Command) -> anyhow::Result<Answer> {
@@ -103,7 +122,7 @@ fn carry_out_here(folder: &Path, loaded: &Loaded, command: Command) -> anyhow::R
     }
     let server = &loaded.config.server;
     let base_url = server.base_url.clone().unwrap_or_else(|| BaseUrl::of_address(server.listen));
-    let here = Here::open(folder, base_url)?;
+    let here = Here::open(folder, base_url, app::policy(&loaded.config))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(control::carry_out(here.desk.clone(), command)))
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use toml::Value;
 
 use super::{
-    alerts, heartbeats, http, incidents, ingest, issues, limits, log, outbound, retention, server, slack,
-    smtp,
+    alerts, heartbeats, http, incidents, ingest, issues, limits, log, outbound, probes, retention, server,
+    slack, smtp,
 };
 
 /// One thing that can be configured.
@@ -52,6 +52,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         outbound::KEYS,
         ingest::KEYS,
         issues::KEYS,
+        probes::KEYS,
         heartbeats::KEYS,
         incidents::KEYS,
         retention::KEYS,

@@ -16,6 +16,7 @@ mod layers;
 mod limits;
 mod log;
 mod outbound;
+mod probes;
 mod problem;
 mod reference;
 mod retention;
@@ -38,7 +39,9 @@ pub use layers::{Origin, Setting};
 pub use limits::Limits;
 pub use log::Log;
 pub use outbound::Outbound;
+pub use probes::Probes;
 pub use problem::{Invalid, Problem};
+pub use reference::Reference;
 pub use retention::Retention;
 pub use server::{BaseUrl, FirstOwner, Mode, Server};
 pub use slack::Slack;
@@ -73,6 +76,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub ingest: Ingest,
     pub issues: Issues,
+    pub probes: Probes,
     pub heartbeats: Heartbeats,
     pub incidents: Incidents,
     pub retention: Retention,
@@ -165,6 +169,7 @@ impl Config {
         let outbound = outbound::check(values, problems);
         let ingest = ingest::check(values, problems);
         let issues = issues::check(values, problems);
+        let probes = probes::check(values, problems);
         let heartbeats = heartbeats::check(values, problems);
         let incidents = incidents::check(values, problems);
         let retention = retention::check(values, problems);
@@ -179,6 +184,7 @@ impl Config {
             outbound: outbound?,
             ingest: ingest?,
             issues: issues?,
+            probes: probes?,
             heartbeats: heartbeats?,
             incidents: incidents?,
             retention: retention?,

@@ -1,4 +1,4 @@
-//! `[outbound]`: calls to webhooks and Slack.
+//! `[outbound]`: calls to webhooks and Slack, and what probes trust.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ pub(super) const KEYS: &[Key] = &[Key::new(
     "outbound.ca_file",
     Kind::Text,
     None,
-    "A PEM file of further certificate authorities to trust for webhooks and Slack, for servers with a certificate of your own. Mail has `smtp.ca_file`.",
+    "A PEM file of further certificate authorities to trust for webhooks, Slack and probes, for servers with a certificate of your own. Mail has `smtp.ca_file`.",
 )];
 
 #[derive(Clone, Debug, Deserialize)]

@@ -11,7 +11,7 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// Where a secret's text is to be found.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reference {
+pub enum Reference {
     /// `file:PATH`
     File(PathBuf),
     /// `cred:NAME`: a systemd credential, a file of that name in `$CREDENTIALS_DIRECTORY`.
@@ -20,7 +20,7 @@ pub(super) enum Reference {
 
 impl Reference {
     /// `None` where the text is the secret itself.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         if let Some(path) = text.strip_prefix("file:") {
             return Some(Self::File(PathBuf::from(path)));
         }
@@ -31,7 +31,7 @@ impl Reference {
     ///
     /// # Errors
     /// Says what could not be read and the cure.
-    pub(super) fn read(&self, environment: &Environment) -> Result<String, String> {
+    pub fn read(&self, environment: &Environment) -> Result<String, String> {
         match self {
             Self::File(path) => read_secret(path),
             Self::Credential(name) => {

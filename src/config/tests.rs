@@ -84,14 +84,26 @@ fn the_defaults_are_valid_and_take_every_key_of_the_table() {
     let loaded = load_from(&Flags::default(), &environment, &place.path("etc/tocsin.toml")).unwrap();
     let unset: Vec<_> =
         loaded.settings.iter().filter(|s| s.origin == Origin::Default).map(|s| s.key).collect();
-    assert_eq!(unset, ["http.trusted_proxies", "alerts.email"], "empty lists are the default");
+    let empty = ["http.trusted_proxies", "alerts.email", "probes.private_targets"];
+    assert_eq!(unset, empty, "empty lists are the default");
     assert_eq!(loaded.folder.path, Path::new("/srv/tocsin"));
 }
 
 #[test]
 fn every_key_is_documented_unique_and_names_its_unit() {
-    let units =
-        ["_s", "_minutes", "days", "_bytes_max", "_max", "_per_minute", "port", "_gb", "_floor", "_threads"];
+    let units = [
+        "_s",
+        "_minutes",
+        "days",
+        "_bytes_max",
+        "_max",
+        "_per_minute",
+        "port",
+        "_gb",
+        "_floor",
+        "_threads",
+        "concurrency",
+    ];
     let mut names = Vec::new();
     let markdown = reference_markdown();
     for key in keys() {

@@ -9,7 +9,7 @@ use super::{Definition, HEARTBEATS, HEARTBEATS_MAX, HeartbeatId, Owner, Slug, St
 use crate::accounts::{self, By, audit};
 use crate::base::text::{BadLine, line};
 use crate::base::{ProjectId, Timestamp, Uid};
-use crate::incidents::{self, Incidents};
+use crate::incidents::{self, CloseReason, Incidents};
 use crate::store::{self, WriteTx, params};
 
 /// A heartbeat as somebody wants it. Its project and slug say which.
@@ -209,7 +209,7 @@ pub fn pause(tx: &WriteTx<'_>, by: &By, incidents: &Incidents, id: HeartbeatId) 
     if let Some(changed) = changed {
         rows::note_change(tx, id, by.now, changed.status, &format!("paused by {who}"))?;
     }
-    signals::close(tx, incidents, by.now, &heartbeat, &who)?;
+    signals::close(tx, incidents, by.now, &heartbeat, (CloseReason::SubjectPaused, &who))?;
     tx.touch(HEARTBEATS);
     note(tx, by, "heartbeat.pause", (heartbeat.project, &heartbeat.slug), json!(null))
 }
@@ -259,7 +259,8 @@ pub fn remove(
     if heartbeat.owner == Owner::File && owner != Owner::File {
         return Err(Error::OwnedByFile);
     }
-    signals::close(tx, incidents, by.now, &heartbeat, &by.actor.to_string())?;
+    let who = by.actor.to_string();
+    signals::close(tx, incidents, by.now, &heartbeat, (CloseReason::SubjectRemoved, &who))?;
     tx.execute("DELETE FROM heartbeats WHERE id = ?1", [id.0])?;
     tx.touch(HEARTBEATS);
     tx.touch(super::STATES);

@@ -36,7 +36,7 @@ pub(super) fn level(
         // A late one that was down is still told as down; a new or paused one has nothing to tell.
         Status::Late => {}
         Status::New | Status::Paused | Status::Down | Status::Up => {
-            close(tx, incidents, now, heartbeat, "tocsin")?;
+            close(tx, incidents, now, heartbeat, (CloseReason::SubjectGrouped, "tocsin"))?;
         }
     }
     Ok(())
@@ -48,10 +48,10 @@ pub(super) fn close(
     incidents: &Incidents,
     now: Timestamp,
     heartbeat: &Heartbeat,
-    by: &str,
+    (reason, by): (CloseReason, &str),
 ) -> Result<(), Error> {
     for key in [heartbeat.id.signal_key(), odd_key(heartbeat)] {
-        incidents.close_key(tx, now, &key, CloseReason::SubjectIgnored, by)?;
+        incidents.close_key(tx, now, &key, reason, by)?;
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::AppState;
 use super::visible::ledger_projects;
+use super::{AppState, exposition_probes};
 use crate::accounts::Visible;
 use crate::accounts::cache::Counts;
 use crate::base::Severity;
@@ -42,6 +42,7 @@ pub async fn render(state: &AppState) -> Result<String, RegistryError> {
     memory(&out, state)?;
     tasks(&out, state)?;
     messages(&out, state, &read)?;
+    exposition_probes::probes(&out, state)?;
     out.render()
 }
 

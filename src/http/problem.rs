@@ -15,6 +15,7 @@ use crate::accounts::access::Denial;
 use crate::health::services;
 use crate::heartbeats::save;
 use crate::incidents;
+use crate::probes;
 use crate::status_page;
 use crate::store;
 
@@ -224,7 +225,36 @@ impl From<accounts::Error> for Problem {
             | accounts::Error::UnknownKey
             | accounts::Error::UnknownToken
             | accounts::Error::UnknownSession => Self::new(StatusCode::NOT_FOUND, text),
+            accounts::Error::OwnedByFile => Self::new(StatusCode::CONFLICT, text),
             _ => Self::bad_request(text),
+        }
+    }
+}
+
+impl From<probes::Error> for Problem {
+    fn from(error: probes::Error) -> Self {
+        let text = sentence(&error.to_string());
+        match error {
+            probes::Error::Store(error) => error.into(),
+            probes::Error::Accounts(error) => error.into(),
+            probes::Error::Incidents(error) => error.into(),
+            probes::Error::Sealing => Self::new(StatusCode::CONFLICT, text),
+            probes::Error::NotFound | probes::Error::UnknownProject => Self::new(StatusCode::NOT_FOUND, text),
+            probes::Error::KeyTaken(_) | probes::Error::OwnedByFile(_) | probes::Error::TooMany => {
+                Self::new(StatusCode::CONFLICT, text)
+            }
+            probes::Error::BadKey
+            | probes::Error::BadLine(_)
+            | probes::Error::Invalid(_)
+            | probes::Error::BadLabels
+            | probes::Error::BadRunbook
+            | probes::Error::UnknownParent(_)
+            | probes::Error::Cycle(_)
+            | probes::Error::TooDeep
+            | probes::Error::TooManyParents
+            | probes::Error::SecretMoves(_)
+            | probes::Error::SecretTooLong(_)
+            | probes::Error::NotPushed => Self::bad_request(text),
         }
     }
 }

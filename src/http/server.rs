@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::{self, Door, Drain};
 use super::ingest::{check_in, direct, envelope, sentry};
-use super::{AppState, admin, api, own, ping, problem, request, services, status};
+use super::{AppState, admin, api, own, ping, problem, push, request, services, status};
 
 /// Longer than the 60 s for which proxies keep idle connections: else one of theirs dies under a request now and then.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -105,6 +105,11 @@ fn machines(config: &mut web::ServiceConfig) {
         config.service(resource.route(web::get().to(check_in::with_key)));
     }
     config.service(web::resource("/ping/{tail:.*}").route(web::to(ping::take)));
+    for path in ["/api/push/{token}", "/push/{token}"] {
+        let resource = web::resource(path).default_service(web::to(push::wrong_method));
+        let posted = resource.route(web::post().to(push::by_body));
+        config.service(posted.route(web::get().to(push::by_address)));
+    }
     let of_apps =
         |path| web::resource(path).default_service(web::to(direct::wrong_method)).route(preflight());
     config

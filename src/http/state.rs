@@ -9,7 +9,7 @@ use super::ingest::points::PointLane;
 use super::observed::Observed;
 use super::status::StatusCache;
 use crate::accounts::sign_in::SignInGate;
-use crate::accounts::{Cache, PublicKey};
+use crate::accounts::{Cache, PublicKey, TokenHash};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::config::{BaseUrl, Config};
@@ -24,6 +24,7 @@ use crate::issues::incoming::{Incoming, Tools};
 use crate::issues::record::{EventRecord, Recorded};
 use crate::metrics::Point;
 use crate::notify::outbox::Outbox;
+use crate::prober::Prober;
 use crate::resilience::Limiter;
 use crate::store::{Error, Lane, Store};
 use crate::telemetry::Registry;
@@ -68,6 +69,9 @@ pub struct AppState {
     pub sealer: Sealer,
     /// Signs acknowledge links.
     pub link_key: [u8; 32],
+    pub prober: Prober,
+    /// Reports to probes, by their token.
+    pub push_limits: Limiter<TokenHash>,
 }
 
 impl AppState {

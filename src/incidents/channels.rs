@@ -11,10 +11,10 @@ use super::{DELIVERIES, Error, Incidents};
 
 mod stored;
 
-pub(super) use stored::find_by_name;
+pub use stored::find_by_name;
 pub use stored::{count_undelivered, find, find_by_uid, list, record_health};
 
-use stored::overwrite;
+pub(super) use stored::overwrite;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelKind {
@@ -28,6 +28,8 @@ pub enum ChannelKind {
 pub enum ChannelOwner {
     Page,
     Environment,
+    /// A file of the configuration as code.
+    File,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,11 +112,12 @@ impl ChannelOwner {
         match self {
             Self::Page => "page",
             Self::Environment => "environment",
+            Self::File => "file",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Page, Self::Environment].into_iter().find(|owner| owner.as_str() == text)
+        [Self::Page, Self::Environment, Self::File].into_iter().find(|owner| owner.as_str() == text)
     }
 }
 
@@ -197,7 +200,7 @@ impl Incidents {
         self.make_ready(tx, now, id)
     }
 
-    fn make_ready(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
+    pub(super) fn make_ready(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
         let resumed = tx.execute(
             "UPDATE channels SET state = 'ready', state_reason = NULL, failures = 0, open_until = NULL, refusals = 0,
                     refused_since = NULL
@@ -314,7 +317,7 @@ impl Incidents {
         Ok(())
     }
 
-    fn drop_channel(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
+    pub(super) fn drop_channel(&self, tx: &WriteTx<'_>, now: Timestamp, id: ChannelId) -> Result<(), Error> {
         self.stop_channel(tx, now, id, (ChannelState::Paused, "removed"))?;
         tx.execute("DELETE FROM channels WHERE id = ?1", [id.0])?;
         Ok(())
@@ -339,7 +342,7 @@ pub fn move_to(tx: &WriteTx<'_>, id: ChannelId, place: usize) -> Result<(), Erro
     Ok(())
 }
 
-fn check(tx: &ReadTx<'_>, channel: &NewChannel, own: Option<ChannelId>) -> Result<(), Error> {
+pub(super) fn check(tx: &ReadTx<'_>, channel: &NewChannel, own: Option<ChannelId>) -> Result<(), Error> {
     line("name", &channel.name, NAME_CHARS_MAX).map_err(|bad| Error::Invalid(bad.to_string()))?;
     if !channel.settings.is_object() {
         return Err(Error::Invalid("settings: an object".to_owned()));
@@ -363,5 +366,6 @@ fn owned_by_page(tx: &ReadTx<'_>, id: ChannelId) -> Result<(), Error> {
     match find(tx, id)?.ok_or(Error::NotFound("channel"))?.owner {
         ChannelOwner::Page => Ok(()),
         ChannelOwner::Environment => Err(Error::OwnedElsewhere("environment")),
+        ChannelOwner::File => Err(Error::OwnedByFile),
     }
 }

@@ -33,6 +33,7 @@ pub mod channels;
 pub mod deliveries;
 pub mod digest;
 mod fallback;
+pub mod from_files;
 mod outbox;
 pub mod put_off;
 mod refusals;
@@ -91,7 +92,7 @@ pub enum Error {
     LastWitness,
     #[error("this channel comes from the {0} and is changed there")]
     OwnedElsewhere(&'static str),
-    #[error("this maintenance comes from a file and is changed there: edit the file and run `tocsin apply`")]
+    #[error("a file names this, and it is changed there: edit the file and run `tocsin apply`")]
     OwnedByFile,
     #[error("another channel already has this name")]
     NameTaken,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::text::line;
-use crate::base::{ProjectId, Severity, Timestamp};
+use crate::base::{Owner, ProjectId, Severity, Timestamp};
 use crate::store::{self, ReadTx, WriteTx, params};
 
 use super::{Error, rows};
@@ -48,6 +48,8 @@ pub struct Rule {
     #[serde(rename = "window_s", serialize_with = "whole_seconds")]
     pub window: Option<Duration>,
     pub params: RuleParams,
+    /// Who has the say over the row that these values come from.
+    pub owner: Owner,
 }
 
 /// What only some kinds know.
@@ -130,6 +132,7 @@ impl RuleKind {
             threshold,
             window,
             params,
+            owner: Owner::Page,
         };
         match self {
             Self::Critical | Self::SelfTrouble => rule(Severity::Critical, None, None, RuleParams::default()),
@@ -196,7 +199,7 @@ impl Rule {
 pub fn effective(tx: &ReadTx<'_>, project: Option<ProjectId>) -> Result<RuleSet, store::Error> {
     let mut set = RuleSet::built_in();
     let stored = tx.all(
-        "SELECT kind, project_id, enabled, severity, threshold, window_s, params FROM rules
+        "SELECT kind, project_id, enabled, severity, threshold, window_s, params, owner FROM rules
          WHERE project_id IS NULL OR project_id = ?1 ORDER BY project_id IS NOT NULL LIMIT 100",
         [project.map(|project| project.0)],
         |row| {
@@ -215,6 +218,7 @@ pub fn effective(tx: &ReadTx<'_>, project: Option<ProjectId>) -> Result<RuleSet,
                 threshold: row.get(4)?,
                 window: window_s.map(|secs| Duration::from_secs(u64::from(secs))),
                 params: serde_json::from_value(rows::json(row, 6)?).unwrap_or_default(),
+                owner: rows::word(row, 7, Owner::parse)?,
             }))
         },
     )?;
@@ -238,7 +242,7 @@ pub fn window_words(window: Duration) -> String {
 /// Stores a rule for a project, or with `None` for every project.
 ///
 /// # Errors
-/// [`Error::Invalid`] names the field that cannot be.
+/// [`Error::Invalid`] names the field that cannot be; [`Error::OwnedByFile`].
 pub fn change(
     tx: &WriteTx<'_>,
     now: Timestamp,
@@ -246,15 +250,28 @@ pub fn change(
     kind: RuleKind,
     change: &RuleChange,
 ) -> Result<(), Error> {
+    refuse_of_file(tx, project, kind)?;
+    write(tx, now, (project, kind), change, Owner::Page)
+}
+
+/// Stores a rule, whoever has the say over what is there.
+pub(super) fn write(
+    tx: &WriteTx<'_>,
+    now: Timestamp,
+    (project, kind): (Option<ProjectId>, RuleKind),
+    change: &RuleChange,
+    owner: Owner,
+) -> Result<(), Error> {
     validate(kind, change)?;
     let window_s = change.window.map(|window| i64::try_from(window.as_secs()).unwrap_or(i64::MAX));
     let params = serde_json::to_string(&change.params).unwrap_or_else(|_| "{}".to_owned());
     tx.execute(
-        "INSERT INTO rules (project_id, kind, enabled, severity, threshold, window_s, params, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO rules (project_id, kind, enabled, severity, threshold, window_s, params, updated_at, owner)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (ifnull(project_id, 0), kind) DO UPDATE SET
              enabled = excluded.enabled, severity = excluded.severity, threshold = excluded.threshold,
-             window_s = excluded.window_s, params = excluded.params, updated_at = excluded.updated_at",
+             window_s = excluded.window_s, params = excluded.params, updated_at = excluded.updated_at,
+             owner = excluded.owner",
         params![
             project.map(|project| project.0),
             kind.as_str(),
@@ -263,14 +280,35 @@ pub fn change(
             change.threshold,
             window_s,
             params,
-            now.as_micros()
+            now.as_micros(),
+            owner.as_str()
         ],
     )?;
     Ok(())
 }
 
 /// Forgets a stored rule, so that the one below it holds again.
+///
+/// # Errors
+/// [`Error::OwnedByFile`].
 pub fn reset(tx: &WriteTx<'_>, project: Option<ProjectId>, kind: RuleKind) -> Result<(), Error> {
+    refuse_of_file(tx, project, kind)?;
+    forget(tx, project, kind)
+}
+
+fn refuse_of_file(tx: &ReadTx<'_>, project: Option<ProjectId>, kind: RuleKind) -> Result<(), Error> {
+    let owner = tx.first(
+        "SELECT owner FROM rules WHERE ifnull(project_id, 0) = ifnull(?1, 0) AND kind = ?2",
+        params![project.map(|project| project.0), kind.as_str()],
+        |row| row.get::<_, String>(0),
+    )?;
+    match owner.and_then(|owner| owner.parse().ok()) {
+        Some(Owner::File) => Err(Error::OwnedByFile),
+        Some(Owner::Page) | None => Ok(()),
+    }
+}
+
+pub(super) fn forget(tx: &WriteTx<'_>, project: Option<ProjectId>, kind: RuleKind) -> Result<(), Error> {
     tx.execute(
         "DELETE FROM rules WHERE ifnull(project_id, 0) = ifnull(?1, 0) AND kind = ?2",
         params![project.map(|project| project.0), kind.as_str()],

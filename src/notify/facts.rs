@@ -96,6 +96,12 @@ pub struct Detail {
     pub frame: Option<Frame>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
+    /// What a probe asks, without its secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// When it was well last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_good_at: Option<Timestamp>,
     /// Of a heartbeat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<HeartbeatFacts>,
@@ -144,6 +150,10 @@ pub enum Alert {
     PerformanceDegradation,
     /// Trouble of tocsin's own.
     MonitorTrouble,
+    ProbeDown,
+    ProbeSlow,
+    /// It comes and goes too often to be told each time.
+    ProbeFlapping,
     /// Any other source, said in the words of its summary.
     Incident,
 }
@@ -156,6 +166,7 @@ impl WitnessFacts {
             "error_rate" => Alert::HighErrorRate,
             "slow_metrics" => Alert::PerformanceDegradation,
             "self" => Alert::MonitorTrouble,
+            "probe" => Alert::ProbeDown,
             _ => Alert::Incident,
         })
     }
@@ -171,6 +182,9 @@ impl Alert {
             Self::HighErrorRate => "high_error_rate",
             Self::PerformanceDegradation => "performance_degradation",
             Self::MonitorTrouble => "monitor_trouble",
+            Self::ProbeDown => "probe_down",
+            Self::ProbeSlow => "probe_slow",
+            Self::ProbeFlapping => "probe_flapping",
             Self::Incident => "incident",
         }
     }

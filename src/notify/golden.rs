@@ -109,6 +109,29 @@ fn mail_of(facts: &Facts) -> String {
 }
 
 #[test]
+fn a_probe_that_is_down_in_text() {
+    let mut facts = told(Moment::Opened);
+    let Story::Incident(incident) = &mut facts.story else { panic!("it is an incident") };
+    incident.summary = "API is down: status was 503, wanted < 300".to_owned();
+    let detail = serde_json::json!({
+        "alert": "probe_down", "probe": "api", "target": "GET https://api.example.com/health",
+        "last_good_at": "2026-11-21T03:01:40Z", "environment": null, "runbook": null,
+    });
+    incident.witnesses = vec![WitnessFacts {
+        source: "probe".to_owned(),
+        summary: incident.summary.clone(),
+        detail: serde_json::from_value(detail).unwrap(),
+    }];
+    let text = text_of(&facts);
+    assert!(text.contains("What    API is down: status was 503, wanted < 300\n"), "{text}");
+    assert!(
+        text.contains("Do      Look at GET https://api.example.com/health; it was well at 03:01 UTC"),
+        "{text}"
+    );
+    assert_eq!(webhook_of(&facts)["type"], "probe_down");
+}
+
+#[test]
 fn an_opened_incident_in_text() {
     insta::assert_snapshot!(text_of(&told(Moment::Opened)), @r#"
     Subject: [tocsin] shop: PaymentError: card network timed out

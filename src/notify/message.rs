@@ -115,7 +115,7 @@ fn about_incident(facts: &Facts, incident: &IncidentFacts, purpose: Purpose, now
             line("Since", &since(incident, now)),
             line("Who", &who(incident, now)),
             line("Before", &before(incident, now)),
-            line("Do", &advice(facts, incident)),
+            line("Do", &advice(facts, incident, now)),
         ],
         lists: lists(incident),
         link,
@@ -244,7 +244,10 @@ const fn alert_words(alert: Alert) -> Option<&'static str> {
         Alert::HighErrorRate => Some("Many errors"),
         Alert::PerformanceDegradation => Some("Slow queries"),
         Alert::MonitorTrouble => Some("Trouble of tocsin's own"),
-        Alert::ServiceDown | Alert::Incident => None,
+        // Their summaries say it.
+        Alert::ProbeDown | Alert::ProbeSlow | Alert::ProbeFlapping | Alert::ServiceDown | Alert::Incident => {
+            None
+        }
     }
 }
 
@@ -288,7 +291,7 @@ fn before(incident: &IncidentFacts, now: Timestamp) -> String {
     told.join("; ")
 }
 
-fn advice(facts: &Facts, incident: &IncidentFacts) -> String {
+fn advice(facts: &Facts, incident: &IncidentFacts, now: Timestamp) -> String {
     if incident.moment == Moment::Closed {
         return format!(
             "Nothing more. It was not seen to recover; what goes on opens a new incident. Incident {} keeps the record.",
@@ -300,6 +303,13 @@ fn advice(facts: &Facts, incident: &IncidentFacts) -> String {
     }
     if let Some(runbook) = incident.known(|detail| detail.runbook.as_deref()) {
         return format!("Follow the runbook: {runbook}");
+    }
+    if let Some(target) = incident.subject_witness().and_then(|witness| witness.detail.target.as_deref()) {
+        let last = incident.subject_witness().and_then(|witness| witness.detail.last_good_at);
+        return match last {
+            Some(at) => format!("Look at {target}; it was well at {}", clock_time(at, now)),
+            None => format!("Look at {target}; it was never seen well"),
+        };
     }
     if let Some(frame) = incident.known(|detail| detail.frame.as_ref()) {
         let file = frame.file.as_deref().map(|file| match frame.line {

@@ -231,7 +231,7 @@ impl Outbox {
         let secrets = opened.map_err(|error| error.to_string())?;
         let reach = match row.owner {
             ChannelOwner::Page => Reach::Public,
-            ChannelOwner::Environment => Reach::Private,
+            ChannelOwner::Environment | ChannelOwner::File => Reach::Private,
         };
         Channel::parse(row.kind, &row.settings.to_string(), secrets.as_ref(), reach)
             .map_err(|error| error.to_string())

@@ -12,6 +12,6 @@ pub use address::{AddressClass, Reach, classify};
 pub use client::{BODY_BYTES_MAX, Client, Options, Request, Response};
 pub use error::Error;
 pub use reqwest::{Method, Url, header};
-pub use resolve::{NoAddress, addresses, check_literal};
+pub use resolve::{NoAddress, addresses, check_literal, literal};
 pub use retry_after::retry_after;
 pub use tls::{TlsError, check_authorities, install_crypto_provider, trusted_roots};

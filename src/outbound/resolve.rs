@@ -55,7 +55,7 @@ pub fn check_literal(host: &str, reach: Reach) -> Result<(), NoAddress> {
 
 /// The address that `host` is, with or without the brackets of a URL. `localhost` and the names below it are
 /// this machine whatever a name server says (RFC 6761 §6.3).
-pub(super) fn literal(host: &str) -> Option<IpAddr> {
+pub fn literal(host: &str) -> Option<IpAddr> {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     if name == "localhost" || name.ends_with(".localhost") {
         return Some(Ipv4Addr::LOCALHOST.into());

@@ -1,40 +1,24 @@
 //! Opening connections: names, addresses that may be dialled, TLS, and how long each took.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use super::lookup;
 use super::question::Looking;
+use super::reach::Reach;
 use super::trust::{Shown, Trust};
-use crate::config::Network;
-use crate::outbound::{self, AddressClass, NoAddress, classify};
+use crate::outbound::{self, AddressClass, classify};
 use crate::probes::seen::{Failed, Phase};
+use crate::probes::target::normal_host;
 
-/// How far a question may go.
-#[derive(Clone, Debug)]
-pub enum Reach {
-    /// Also this machine and private networks: its target was named by a file, the environment or a flag.
-    Private,
-    /// The public internet, and the networks that the configuration opens to the page.
-    Public(Arc<[Network]>),
-}
-
-impl Reach {
-    /// Whether an address may be dialled. Link-local and metadata addresses never.
-    pub fn permits(&self, address: IpAddr) -> bool {
-        match (classify(address), self) {
-            (AddressClass::Never, _) => false,
-            (AddressClass::Public, _) | (_, Self::Private) => true,
-            (AddressClass::Loopback | AddressClass::Private, Self::Public(opened)) => {
-                opened.iter().any(|network| network.contains(address))
-            }
-        }
-    }
-}
+/// How long an address is waited for before the next one is tried beside it (RFC 8305 §5).
+const NEXT_AFTER: Duration = Duration::from_millis(250);
 
 /// Looks a name up. Only addresses that may be dialled come out.
 pub(super) async fn resolve(
@@ -44,24 +28,20 @@ pub(super) async fn resolve(
     looking: &mut Looking,
 ) -> Result<Vec<SocketAddr>, Failed> {
     looking.phase = Phase::Dns;
+    let Some(host) = normal_host(host) else {
+        return Err(Failed::setup(format!(
+            "“{host}” is no name and no address: write one such as db.example.com"
+        )));
+    };
     let began = Instant::now();
-    let found = outbound::addresses(host, port, outbound::Reach::Private).await;
-    if outbound::check_literal(host, outbound::Reach::Public).is_ok() && host.parse::<IpAddr>().is_err() {
-        looking.phases.dns = Some(began.elapsed());
+    let found = match outbound::literal(&host) {
+        Some(address) => Ok(vec![SocketAddr::new(address, port)]),
+        None => lookup::addresses(&host, port).await,
+    };
+    if host.parse::<IpAddr>().is_err() {
+        add(&mut looking.phases.dns, began);
     }
-    let found = found.map_err(|error| {
-        let may_be_ours = !matches!(error, NoAddress::Forbidden { .. });
-        Failed { phase: Phase::Dns, reason: error.to_string(), may_be_ours }
-    })?;
-    let kept: Vec<SocketAddr> = found.iter().copied().filter(|a| reach.permits(a.ip())).collect();
-    if kept.is_empty() {
-        let address = found.first().map_or_else(String::new, |a| a.ip().to_string());
-        let reason = format!(
-            "{host} points to {address}, where a probe made on the page may not look: open the network with `probes.private_targets`, or define the probe in a file"
-        );
-        return Err(Failed { phase: Phase::Setup, reason, may_be_ours: false });
-    }
-    Ok(kept)
+    reach.keep(&host, found?)
 }
 
 /// Opens a connection to the first of the addresses that answers.
@@ -73,25 +53,50 @@ pub(super) async fn connect(
 ) -> Result<TcpStream, Failed> {
     let addresses = resolve(host, port, reach, looking).await?;
     looking.phase = Phase::Connect;
+    // Named where the time runs out before any of them answers.
+    looking.sample.address = addresses.first().map(SocketAddr::ip);
     let began = Instant::now();
-    let mut last = None;
-    for address in addresses {
-        looking.sample.address = Some(address.ip());
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                looking.phases.connect = Some(began.elapsed());
-                // A question is one small write; waiting for more to send would only add to its time.
-                stream.set_nodelay(true).ok();
-                return Ok(stream);
+    let result = first_to_answer(&addresses).await;
+    add(&mut looking.phases.connect, began);
+    let (stream, address) = result?;
+    looking.sample.address = Some(address.ip());
+    // A question is one small write; waiting for more to send would only add to its time.
+    stream.set_nodelay(true).ok();
+    Ok(stream)
+}
+
+/// Tries one after the other, each beside those that are still silent: one dead address of several costs little.
+async fn first_to_answer(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Failed> {
+    let mut left = addresses.iter().copied();
+    let mut dialling = FuturesUnordered::new();
+    let mut failures = Vec::new();
+    loop {
+        let next = left.next();
+        let is_last = next.is_none();
+        dialling.extend(next.map(|address| async move { (address, TcpStream::connect(address).await) }));
+        let answer = if is_last {
+            dialling.next().await
+        } else {
+            match tokio::time::timeout(NEXT_AFTER, dialling.next()).await {
+                Ok(answer) => answer,
+                Err(_) => continue,
             }
-            Err(error) => last = Some((address, error)),
+        };
+        match answer {
+            Some((address, Ok(stream))) => return Ok((stream, address)),
+            Some((address, Err(error))) => failures.push((address, error)),
+            None => return Err(nobody(&failures)),
         }
     }
-    looking.phases.connect = Some(began.elapsed());
-    Err(last.map_or_else(
-        || Failed { phase: Phase::Connect, reason: "no address".to_owned(), may_be_ours: false },
-        |(address, error)| refused(address, &error),
-    ))
+}
+
+/// No address took the connection. One that refuses says more than one that is silent.
+fn nobody(failures: &[(SocketAddr, std::io::Error)]) -> Failed {
+    let refusal = failures.iter().find(|(_, error)| error.kind() == std::io::ErrorKind::ConnectionRefused);
+    match refusal.or(failures.first()) {
+        Some((address, error)) => refused(*address, error),
+        None => Failed::setup("there is no address to dial".to_owned()),
+    }
 }
 
 fn refused(address: SocketAddr, error: &std::io::Error) -> Failed {
@@ -117,6 +122,12 @@ pub(super) fn io_reason(error: &std::io::Error) -> String {
     }
 }
 
+/// Whether a lost uplink ends an open connection so. A reset is the other side's word, and so is the end of the stream.
+pub(super) fn is_uplink_like(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable)
+}
+
 /// Agrees on encryption. `verify` off takes any certificate; what was shown is known in either case.
 pub(super) async fn encrypt(
     stream: TcpStream,
@@ -127,17 +138,82 @@ pub(super) async fn encrypt(
 ) -> Result<(TlsStream<TcpStream>, Shown), Failed> {
     looking.phase = Phase::Tls;
     let failed = |reason: String| Failed { phase: Phase::Tls, reason, may_be_ours: false };
-    let name = ServerName::try_from(server_name.to_owned())
-        .map_err(|_| failed(format!("“{server_name}” is no name that a certificate can carry")))?;
+    let name = certified_name(server_name)
+        .ok_or_else(|| failed(format!("“{server_name}” is no name that a certificate can carry")))?;
     let began = Instant::now();
-    let (connector, watcher) = trust.connector();
-    let result = connector.connect(name, stream).await;
-    looking.phases.tls = Some(began.elapsed());
-    let stream = result.map_err(|error| failed(io_reason(&error)))?;
-    let shown = watcher.shown(&stream, looking.now);
+    let result = trust.connector().connect(name.clone(), stream).await;
+    add(&mut looking.phases.tls, began);
+    let stream = result
+        .map_err(|error| Failed { may_be_ours: is_uplink_like(&error), ..failed(tls_reason(&error)) })?;
+    let shown = trust.judge(stream.get_ref().1, &name, looking.now);
     shown.state(&mut looking.facts);
     match &shown.distrusted {
         Some(reason) if verify => Err(failed(reason.clone())),
         _ => Ok((stream, shown)),
+    }
+}
+
+fn certified_name(host: &str) -> Option<ServerName<'static>> {
+    let host = normal_host(host)?;
+    // The dot that ends a full name is never part of a certificate (RFC 6066 §3).
+    ServerName::try_from(host.trim_end_matches('.').to_owned()).ok()
+}
+
+/// Why there is no agreement, in words.
+fn tls_reason(error: &std::io::Error) -> String {
+    use rustls::{AlertDescription, Error};
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::AlertReceived(AlertDescription::ProtocolVersion) | Error::PeerIncompatible(_)) => {
+            "no version or cipher of TLS is known to both sides".to_owned()
+        }
+        Some(Error::AlertReceived(alert)) => format!("the server refused the handshake ({alert:?})"),
+        Some(Error::InvalidMessage(_)) => "the other side does not speak TLS".to_owned(),
+        Some(other) => other.to_string(),
+        None => io_reason(error),
+    }
+}
+
+/// Redirects pass through a phase several times; it took as long as all of them.
+fn add(phase: &mut Option<Duration>, since: Instant) {
+    *phase = Some(phase.unwrap_or_default() + since.elapsed());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn only_what_a_lost_uplink_could_do_is_blamed_on_it() {
+        let blamed = |failures: &[(&str, ErrorKind)]| {
+            let failures: Vec<_> = failures
+                .iter()
+                .map(|(address, kind)| (address.parse().unwrap(), Error::from(*kind)))
+                .collect();
+            nobody(&failures).may_be_ours
+        };
+        for kind in [ErrorKind::TimedOut, ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable] {
+            assert!(blamed(&[("8.8.8.8:1", kind)]), "{kind}");
+            assert!(blamed(&[("10.0.0.1:1", kind), ("[2606:4700::1111]:1", kind)]), "{kind}");
+            assert!(!blamed(&[("127.0.0.1:1", kind)]), "{kind}");
+            // One that refuses was reached.
+            assert!(!blamed(&[("[2606:4700::1111]:1", kind), ("8.8.8.8:1", ErrorKind::ConnectionRefused)]));
+            assert!(is_uplink_like(&Error::from(kind)));
+        }
+        for kind in [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof, ErrorKind::InvalidData] {
+            assert!(!is_uplink_like(&Error::from(kind)), "{kind}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_does_not_hide_a_living_one() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let living = listener.local_addr().unwrap();
+        let refusing = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (_, address) = first_to_answer(&[refusing, living]).await.unwrap();
+        assert_eq!(address, living);
+        let failed = first_to_answer(&[refusing]).await.unwrap_err();
+        assert_eq!(failed.reason, format!("{refusing}: connection refused"));
     }
 }

@@ -2,19 +2,25 @@
 
 use std::time::Duration;
 
-use super::dial::Reach;
-use super::tls;
+use super::reach::Reach;
 use super::trust::Trust;
+use super::visible::visible;
+use super::wire::Marks;
+use super::{dial, dns, host, http, postgres, redis, s3, smtp, tcp, tls};
 use crate::base::text::clip;
-use crate::base::{Clock, Timestamp};
-use crate::probes::condition::Facts;
+use crate::base::{Clock, Entropy, Timestamp};
+use crate::outbound::{AddressClass, classify};
+use crate::probes::condition::{Facts, Value};
 use crate::probes::seen::{BODY_CHARS_MAX, Failed, LINES_MAX, Phase, Phases, Sample, Seen};
+use crate::probes::target::{Machine, Push};
 use crate::probes::{Secrets, Target};
 
 /// What everybody who asks needs. Cheap to clone.
 #[derive(Clone)]
 pub struct Asker {
     pub clock: Clock,
+    /// Of the numbers by which a name server's answer is known.
+    pub entropy: Entropy,
     pub trust: Trust,
 }
 
@@ -38,13 +44,20 @@ pub(super) struct Looking {
     pub(super) sample: Sample,
     /// The phase that is under way, named where the time runs out.
     pub(super) phase: Phase,
+    /// Of the connection that is open.
+    pub(super) marks: Marks,
+    /// What was read of the answer's body, bounded by whoever reads; the sample shows its beginning.
+    pub(super) body: Vec<u8>,
 }
 
 /// What a kind asks with.
 #[derive(Clone, Copy)]
 pub(super) struct With<'q> {
     pub(super) trust: &'q Trust,
+    pub(super) entropy: &'q Entropy,
     pub(super) reach: &'q Reach,
+    /// The time limit of the whole question; whoever asks need not keep it.
+    pub(super) timeout: Duration,
 }
 
 impl Looking {
@@ -55,9 +68,58 @@ impl Looking {
             phases: Phases::default(),
             sample: Sample::default(),
             phase: Phase::Setup,
+            marks: Marks::default(),
+            body: Vec::new(),
         }
     }
+
+    /// Nothing came within `timeout`.
+    fn timed_out(&self, timeout: Duration) -> Failed {
+        let is_talking = self.marks.heard_at().is_some_and(|at| at.elapsed() < STILL_TALKING);
+        // This machine can always reach itself.
+        let is_here = self.sample.address.is_some_and(|address| classify(address) == AddressClass::Loopback);
+        let limit = crate::base::span::format(timeout);
+        let reason = match self.phase {
+            _ if is_talking => format!("the answer did not end within {limit}"),
+            Phase::Setup | Phase::Dns | Phase::Connect | Phase::Tls | Phase::Answer => {
+                format!("nothing came within {limit}")
+            }
+            Phase::Transfer => format!("the answer broke off, and nothing more came within {limit}"),
+        };
+        let is_looking_up = self.phase == Phase::Dns;
+        Failed { phase: self.phase, reason, may_be_ours: is_looking_up || !(is_talking || is_here) }
+    }
+
+    /// Times as conditions ask for them, where the kind knows them.
+    fn state_times(&mut self) {
+        let Phases { dns, connect, tls, total, .. } = self.phases;
+        let times =
+            [("time.dns", dns), ("time.connect", connect), ("time.tls", tls), ("time.total", Some(total))];
+        for (field, time) in times {
+            self.state_time(field, time);
+        }
+    }
+
+    /// A time that a kind knows by its own name.
+    pub(super) fn state_time(&mut self, field: &'static str, time: Option<Duration>) {
+        if let Some(time) = time {
+            self.facts.set(field, Value::seconds(time.as_secs_f64()));
+        }
+    }
+
+    /// What went wrong in the phase that is under way; whoever could say so was reached.
+    pub(super) fn failed(&self, reason: impl Into<String>) -> Failed {
+        Failed { phase: self.phase, reason: reason.into(), may_be_ours: false }
+    }
+
+    /// The connection broke in the phase that is under way.
+    pub(super) fn broken(&self, error: &std::io::Error) -> Failed {
+        Failed { may_be_ours: dial::is_uplink_like(error), ..self.failed(dial::io_reason(error)) }
+    }
 }
+
+/// Whoever said something within this time is no lost uplink.
+const STILL_TALKING: Duration = Duration::from_secs(1);
 
 impl Asker {
     /// Asks, and never fails: what goes wrong is what was seen.
@@ -69,15 +131,17 @@ impl Asker {
                 let asking = self.ask_target(&target, question, &mut looking);
                 match tokio::time::timeout(question.timeout, asking).await {
                     Ok(result) => result.err(),
-                    Err(_) => Some(timed_out(looking.phase, question.timeout)),
+                    Err(_) => Some(looking.timed_out(question.timeout)),
                 }
             }
-            Err(missing) => {
-                Some(Failed { phase: Phase::Setup, reason: missing.to_string(), may_be_ours: false })
-            }
+            Err(missing) => Some(Failed::setup(missing.to_string())),
         };
-        let Looking { facts, mut phases, sample, .. } = looking;
-        phases.total = self.clock.monotonic().saturating_sub(began);
+        looking.phases.total = self.clock.monotonic().saturating_sub(began);
+        looking.state_times();
+        if looking.sample.body.is_empty() {
+            looking.sample.body = visible(&looking.body);
+        }
+        let Looking { facts, phases, sample, .. } = looking;
         let failed = failed.map(|failed| Failed { reason: question.secrets.hide(&failed.reason), ..failed });
         Seen { failed, facts, phases, sample: without_secrets(sample, &question.secrets) }
     }
@@ -88,13 +152,26 @@ impl Asker {
         question: &Question,
         looking: &mut Looking,
     ) -> Result<(), Failed> {
-        let with = With { trust: &self.trust, reach: &question.reach };
+        let with = With {
+            trust: &self.trust,
+            entropy: &self.entropy,
+            reach: &question.reach,
+            timeout: question.timeout,
+        };
         match target {
+            Target::Http(target) => http::ask(target, with, looking).await,
+            Target::Tcp(target) => tcp::ask(target, with, looking).await,
             Target::Tls(target) => tls::ask(target, with, looking).await,
-            other => {
-                let reason = format!("nothing asks {} yet", other.kind().as_str());
-                Err(Failed { phase: Phase::Setup, reason, may_be_ours: false })
-            }
+            Target::Dns(target) => dns::ask(target, with, looking).await,
+            Target::Smtp(target) => smtp::ask(target, with, looking).await,
+            Target::S3(target) => s3::ask(target, with, looking).await,
+            Target::Postgres(target) => postgres::ask(target, with, looking).await,
+            Target::Redis(target) => redis::ask(target, with, looking).await,
+            Target::Disk(target) => host::ask_disk(target, looking).await,
+            Target::Machine(Machine {}) => host::ask_machine(looking).await,
+            Target::Process(target) => host::ask_process(target, looking).await,
+            Target::File(target) => host::ask_file(target, looking).await,
+            Target::Push(Push {}) => Err(Failed::setup("nothing is asked here: results are reported")),
         }
     }
 }
@@ -110,7 +187,24 @@ fn without_secrets(sample: Sample, secrets: &Secrets) -> Sample {
     }
 }
 
-fn timed_out(phase: Phase, timeout: Duration) -> Failed {
-    let reason = format!("nothing came within {}", crate::base::span::format(timeout));
-    Failed { phase, reason, may_be_ours: true }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_time_is_blamed_on_the_uplink_where_it_could_be() {
+        let blamed = |phase: Phase, address: &str| {
+            let mut looking = Looking::new(Timestamp::EPOCH);
+            looking.phase = phase;
+            looking.sample.address = address.parse().ok();
+            looking.timed_out(Duration::from_secs(1)).may_be_ours
+        };
+        for phase in [Phase::Connect, Phase::Tls, Phase::Answer, Phase::Transfer] {
+            assert!(blamed(phase, "8.8.8.8"), "{phase:?}");
+            assert!(!blamed(phase, "127.0.0.1"), "{phase:?}");
+        }
+        // A name server of this machine asks others.
+        assert!(blamed(Phase::Dns, "127.0.0.53"));
+        assert!(blamed(Phase::Dns, ""));
+    }
 }

@@ -1,27 +1,34 @@
 //! Which certificates are trusted, and what a server showed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientConnection, Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::{Certificate, TbsCertificate};
 
+use super::visible::visible_line;
 use crate::base::Timestamp;
 use crate::outbound::{TlsError, trusted_roots};
 use crate::probes::condition::{Facts, Unit, Value};
 
-/// Who vouches for servers. Cheap to clone.
+/// Names of a certificate that a sample shows; some carry hundreds.
+const NAMES_SHOWN_MAX: usize = 10;
+
+/// Who vouches for servers. Cheap to clone; clones share the settings of all handshakes.
 #[derive(Clone, Debug)]
 pub struct Trust {
     verifier: Arc<WebPkiServerVerifier>,
-    provider: Arc<CryptoProvider>,
+    config: Arc<ClientConfig>,
+    http_config: Arc<ClientConfig>,
 }
 
 /// What a server showed, and what was thought of it.
@@ -29,11 +36,14 @@ pub struct Trust {
 pub(super) struct Shown {
     /// Why the chain would not be taken; `None`: it is trusted and names the server.
     pub(super) distrusted: Option<String>,
-    is_other_name: bool,
+    is_trusted: bool,
+    is_own_name: bool,
     chain_length: usize,
-    expires_in_s: Option<f64>,
+    expires_at: Option<Duration>,
+    now: Duration,
     issuer: Option<String>,
     subject: Option<String>,
+    names: Vec<String>,
     version: Option<&'static str>,
 }
 
@@ -48,79 +58,168 @@ impl Trust {
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|error| TlsError::Setup(Error::General(error.to_string())))?;
-        Ok(Self { verifier, provider })
+        let config = lenient_config(provider, &verifier)?;
+        let mut http_config = config.clone();
+        http_config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { verifier, config: Arc::new(config), http_config: Arc::new(http_config) })
     }
 
-    /// A connector for one handshake, and who watched it.
-    pub(super) fn connector(&self) -> (TlsConnector, Arc<Watcher>) {
-        let watcher = Arc::new(Watcher { verifier: Arc::clone(&self.verifier), seen: Mutex::default() });
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(rustls::ALL_VERSIONS);
-        // Only a provider without a cipher for these versions is refused, and ring has them.
-        let builder = builder.unwrap_or_else(|_| ClientConfig::builder());
-        let verifier: Arc<dyn ServerCertVerifier> = Arc::<Watcher>::clone(&watcher);
-        let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-        (TlsConnector::from(Arc::new(config)), watcher)
+    /// The same trust for handshakes that offer HTTP/1.1 by name: some servers would choose HTTP/2, or refuse.
+    pub(super) fn for_http(&self) -> Self {
+        Self { config: Arc::clone(&self.http_config), ..self.clone() }
     }
-}
 
-/// Lets every chain through and remembers what it thinks of it: what an expired certificate says is wanted too. Whoever
-/// asks refuses afterwards, before anything is said over the connection.
-#[derive(Debug)]
-pub(super) struct Watcher {
-    verifier: Arc<WebPkiServerVerifier>,
-    seen: Mutex<Option<Error>>,
-}
+    /// Takes every chain, so that what an expired certificate says can be seen too. Whoever dials has it judged before
+    /// anything is said over the connection.
+    pub(super) fn connector(&self) -> TlsConnector {
+        TlsConnector::from(Arc::clone(&self.config))
+    }
 
-impl Watcher {
-    pub(super) fn shown(&self, stream: &TlsStream<TcpStream>, now: Timestamp) -> Shown {
-        let connection = stream.get_ref().1;
+    /// What the server of a finished handshake showed, and whether it is trusted to be `name`.
+    pub(super) fn judge(
+        &self,
+        connection: &ClientConnection,
+        name: &ServerName<'_>,
+        now: Timestamp,
+    ) -> Shown {
         let chain = connection.peer_certificates().unwrap_or_default();
-        let first = chain.first().and_then(|der| Certificate::from_der(der).ok());
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let first = first.as_ref().map(|certificate| &certificate.tbs_certificate);
+        let now = Duration::from_secs(u64::try_from(now.as_secs()).unwrap_or(0));
+        let certificate = chain.first().and_then(|der| Certificate::from_der(der).ok());
+        let first = certificate.as_ref().map(|certificate| &certificate.tbs_certificate);
+        let verdict = self.verify(chain, name, now);
+        let is_own_name = chain
+            .first()
+            .and_then(|der| ParsedCertificate::try_from(der).ok())
+            .is_some_and(|parsed| verify_server_name(&parsed, name).is_ok());
         Shown {
-            is_other_name: seen.as_ref().is_some_and(is_other_name),
-            distrusted: seen.map(|error| distrust(&error)),
+            is_trusted: verdict.as_ref().map_or_else(is_other_name, |()| true),
+            distrusted: verdict.err().map(|error| distrust(&error)),
+            is_own_name,
             chain_length: chain.len(),
-            expires_in_s: first.map(|first| {
-                let until = first.validity.not_after.to_unix_duration().as_secs_f64();
-                #[expect(clippy::cast_precision_loss, reason = "seconds of this century are exact")]
-                let now = now.as_secs() as f64;
-                until - now
-            }),
-            issuer: first.map(|first| first.issuer.to_string()),
-            subject: first.map(|first| first.subject.to_string()),
+            expires_at: first.map(|first| first.validity.not_after.to_unix_duration()),
+            now,
+            issuer: first.map(|first| visible_line(first.issuer.to_string().as_bytes())),
+            subject: first.map(|first| visible_line(first.subject.to_string().as_bytes())),
+            names: first.map(names).unwrap_or_default(),
             version: connection.protocol_version().and_then(|version| version.as_str()),
         }
     }
+
+    fn verify(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: Duration,
+    ) -> Result<(), Error> {
+        let (first, others) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        let now = UnixTime::since_unix_epoch(now);
+        self.verifier.verify_server_cert(first, others, name, &[], now).map(drop)
+    }
+}
+
+/// Settings of all handshakes. Each is made from the beginning: one that goes on with an old session shows no
+/// certificates and tells nothing about how long a new visitor waits.
+fn lenient_config(
+    provider: Arc<CryptoProvider>,
+    verifier: &Arc<WebPkiServerVerifier>,
+) -> Result<ClientConfig, TlsError> {
+    let lenient = Arc::new(Lenient(Arc::clone(verifier)));
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(rustls::ALL_VERSIONS)?
+        .dangerous()
+        .with_custom_certificate_verifier(lenient)
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// The names that a certificate is for.
+fn names(certificate: &TbsCertificate) -> Vec<String> {
+    let Ok(Some((_, SubjectAltName(all)))) = certificate.get::<SubjectAltName>() else { return Vec::new() };
+    let name = |name: &GeneralName| match name {
+        GeneralName::DnsName(name) => Some(visible_line(name.as_str().as_bytes())),
+        GeneralName::IpAddress(bytes) => {
+            let octets = bytes.as_bytes();
+            let v4 = <[u8; 4]>::try_from(octets).map(|octets| std::net::IpAddr::from(octets).to_string());
+            let v6 = <[u8; 16]>::try_from(octets).map(|octets| std::net::IpAddr::from(octets).to_string());
+            v4.or(v6).ok()
+        }
+        _ => None,
+    };
+    all.iter().filter_map(name).take(NAMES_SHOWN_MAX).collect()
+}
+
+/// Until the first of all shown certificates expires, in seconds; negative after it. `None` where one cannot be read.
+pub(super) fn chain_expires_in(connection: &ClientConnection, now: Timestamp) -> Option<f64> {
+    let chain = connection.peer_certificates()?;
+    let end = |der: &CertificateDer<'_>| {
+        let certificate = Certificate::from_der(der).ok()?;
+        Some(certificate.tbs_certificate.validity.not_after.to_unix_duration())
+    };
+    let first = chain.iter().map(end).collect::<Option<Vec<_>>>()?.into_iter().min()?;
+    #[expect(clippy::cast_precision_loss, reason = "seconds of this century are exact")]
+    let now = now.as_secs() as f64;
+    Some(first.as_secs_f64() - now)
 }
 
 impl Shown {
     /// In one line.
     pub(super) fn describe(&self) -> String {
         let subject = self.subject.as_deref().unwrap_or("no certificate that can be read");
-        format!("{} {subject}", self.version.unwrap_or("TLS"))
+        format!("{} {subject}", self.version().unwrap_or_else(|| "TLS".to_owned()))
+    }
+
+    /// As a sample shows it.
+    pub(super) fn lines(&self) -> Vec<(String, String)> {
+        let trusted = match &self.distrusted {
+            Some(reason) => format!("no: {reason}"),
+            None => "yes".to_owned(),
+        };
+        let expires = self.expires_at.map(|at| (Timestamp::EPOCH + at).to_rfc3339());
+        let names = (!self.names.is_empty()).then(|| self.names.join(", "));
+        [
+            ("version", self.version()),
+            ("subject", self.subject.clone()),
+            ("names", names),
+            ("issuer", self.issuer.clone()),
+            ("expires", expires),
+            ("certificates", Some(self.chain_length.to_string())),
+            ("trusted", Some(trusted)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
+    }
+
+    fn version(&self) -> Option<String> {
+        self.version.map(|version| version.replace('_', "."))
     }
 
     /// As conditions ask for it.
     pub(super) fn state(&self, facts: &mut Facts) {
-        if let Some(seconds) = self.expires_in_s {
-            facts.set("cert.expires_in", Value::Number(seconds, Unit::Seconds));
+        if let Some(at) = self.expires_at {
+            facts.set("cert.expires_in", Value::seconds(at.as_secs_f64() - self.now.as_secs_f64()));
         }
-        let text = |text: &Option<String>| text.clone().map(Value::Text);
-        for (field, value) in [("cert.issuer", text(&self.issuer)), ("cert.subject", text(&self.subject))] {
+        let texts = [
+            ("cert.issuer", self.issuer.clone()),
+            ("cert.subject", self.subject.clone()),
+            ("tls.version", self.version()),
+        ];
+        for (field, value) in texts {
             if let Some(value) = value {
-                facts.set(field, value);
+                facts.set(field, Value::Text(value));
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "a chain has a few certificates")]
         let length = self.chain_length as f64;
         facts.set("cert.chain_length", Value::Number(length, Unit::Plain));
-        facts.set("cert.trusted", Value::Flag(self.distrusted.is_none() || self.is_other_name));
-        facts.set("cert.matches", Value::Flag(!self.is_other_name));
-        if let Some(version) = self.version {
-            facts.set("tls.version", Value::Text(version.replace('_', ".")));
+        facts.set("cert.trusted", Value::Flag(self.is_trusted));
+        facts.set("cert.matches", Value::Flag(self.is_own_name));
+        if let (false, Some(reason)) = (self.is_trusted, &self.distrusted) {
+            facts.explain("cert.trusted", reason.clone());
+        }
+        if !self.is_own_name && !self.names.is_empty() {
+            facts.explain("cert.matches", format!("it names {}", self.names.join(", ")));
         }
     }
 }
@@ -153,18 +252,19 @@ fn distrust(error: &Error) -> String {
     }
 }
 
-impl ServerCertVerifier for Watcher {
+/// Lets every chain through; the handshake itself must be right.
+#[derive(Debug)]
+struct Lenient(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict =
-            self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = verdict.err();
         Ok(ServerCertVerified::assertion())
     }
 
@@ -174,7 +274,7 @@ impl ServerCertVerifier for Watcher {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
+        self.0.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -183,10 +283,10 @@ impl ServerCertVerifier for Watcher {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
+        self.0.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
+        self.0.supported_verify_schemes()
     }
 }

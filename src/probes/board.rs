@@ -11,7 +11,7 @@ use super::status::Status;
 use crate::base::{ProjectId, Timestamp};
 
 /// A probe's number; its signals carry the key `probe:{number}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProbeId(pub i64);
 
 impl ProbeId {

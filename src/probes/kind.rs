@@ -48,7 +48,7 @@ const TIME_DNS: Field = field("time.dns", SECONDS, "Looking up the name; nothing
 const TIME_CONNECT: Field = field("time.connect", SECONDS, "Opening the connection.");
 const TIME_TLS: Field = field("time.tls", SECONDS, "Agreeing on encryption.");
 const CERT_EXPIRES_IN: Field =
-    field("cert.expires_in", SECONDS, "Until the first certificate of the chain expires; negative after it.");
+    field("cert.expires_in", SECONDS, "Until the server's certificate expires; negative after it.");
 const CERT_ISSUER: Field = field("cert.issuer", FieldKind::Text, "Who issued the server's certificate.");
 const CERT_SUBJECT: Field = field("cert.subject", FieldKind::Text, "Whom the server's certificate names.");
 
@@ -79,6 +79,11 @@ const TCP: &[Field] = &[
 
 const TLS: &[Field] = &[
     CERT_EXPIRES_IN,
+    field(
+        "cert.chain_expires_in",
+        SECONDS,
+        "Until the first of all certificates that the server shows expires; negative after it.",
+    ),
     CERT_ISSUER,
     CERT_SUBJECT,
     field("cert.trusted", FieldKind::Flag, "Whether the chain leads to an authority that is trusted here."),
@@ -121,7 +126,7 @@ const POSTGRES: &[Field] = &[
     field("result", FieldKind::Tree, "The first row of the query, by the names of its columns."),
     field("rows", NUMBER, "Rows that the query returned, counted to 1,000."),
     field("table.exists", FieldKind::Flag, "Whether the table is there."),
-    field("table.rows", NUMBER, "Rows of the table."),
+    field("table.rows", NUMBER, "Rows of the table; of a large one, what the server estimates."),
     field("newest_row.age", SECONDS, "How old the newest row is, by its column of times."),
     field("time.query", SECONDS, "The query alone."),
     TIME_TOTAL,
@@ -136,6 +141,9 @@ const REDIS: &[Field] = &[
     field("clients", NUMBER, "Connections of clients."),
     field("role", FieldKind::Text, "master or slave."),
     field("info", FieldKind::Tree, "What INFO says, by its names."),
+    field("key.exists", FieldKind::Flag, "Whether the key is there."),
+    field("key.length", NUMBER, "Its characters, items, members or fields; 0 where it is not there."),
+    field("key.type", FieldKind::Text, "Such as string, list or hash."),
     field("time.ping", SECONDS, "PING alone."),
     TIME_TOTAL,
     TIME_DNS,
@@ -168,8 +176,8 @@ const PROCESS: &[Field] = &[
 
 const FILE: &[Field] = &[
     field("exists", FieldKind::Flag, "Whether the file is there."),
-    field("age", SECONDS, "How long ago it was changed."),
-    field("size", BYTES, "Its length."),
+    field("age", SECONDS, "How long ago it was changed; of a folder, the newest file in it."),
+    field("size", BYTES, "Its length; of a folder, of the files right in it."),
 ];
 
 const PUSH: &[Field] = &[

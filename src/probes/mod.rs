@@ -10,10 +10,15 @@ pub mod target;
 pub mod condition;
 pub mod seen;
 
+pub mod assess;
 pub mod judge;
+pub mod points;
+pub mod standing;
 pub mod status;
 
 pub mod board;
+
+pub mod presets;
 
 mod error;
 mod memory;
@@ -23,6 +28,7 @@ mod rows;
 pub mod grouped;
 mod parents;
 mod pause;
+pub mod pushed;
 pub mod queries;
 pub mod record;
 pub mod ring;
@@ -32,6 +38,7 @@ pub mod token;
 #[cfg(test)]
 mod tests;
 
+pub use assess::{Assessed, assess};
 pub use board::{Board, ProbeId};
 pub use definition::{Checked, Definition, Invalid};
 pub use error::Error;
@@ -42,8 +49,10 @@ pub use rows::{Owner, Probe};
 pub use save::{Change, Draft, Probes};
 pub use secrets::Secrets;
 pub use seen::Seen;
+pub use standing::standing;
 pub use status::Status;
 pub use target::Target;
+pub use token::find_by_token;
 
 use crate::store::Topic;
 

@@ -30,7 +30,7 @@ impl Probes {
         id: ProbeId,
         until: Option<Timestamp>,
     ) -> Result<(), Error> {
-        let probe = self.seen_by(tx, by, id)?;
+        let probe = seen_by(tx, by, id)?;
         tx.execute(
             "UPDATE probes SET paused_at = ?2, paused_by = ?3, paused_until = ?4, version = version + 1
              WHERE id = ?1",
@@ -47,7 +47,7 @@ impl Probes {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn resume(&self, tx: &WriteTx<'_>, by: &By, id: ProbeId) -> Result<(), Error> {
-        let probe = self.seen_by(tx, by, id)?;
+        let probe = seen_by(tx, by, id)?;
         if probe.paused.is_none() {
             return Ok(());
         }
@@ -73,10 +73,10 @@ impl Probes {
         tx.touch(PROBES);
         Ok(())
     }
+}
 
-    /// The probe, if the caller may know of it.
-    pub(super) fn seen_by(&self, tx: &WriteTx<'_>, by: &By, id: ProbeId) -> Result<Probe, Error> {
-        let found = rows::find(tx, id)?.filter(|probe| by.actor.visible().contains(probe.project));
-        found.ok_or(Error::NotFound)
-    }
+/// The probe, if the caller may know of it.
+pub(super) fn seen_by(tx: &WriteTx<'_>, by: &By, id: ProbeId) -> Result<Probe, Error> {
+    let found = rows::find(tx, id)?.filter(|probe| by.actor.visible().contains(probe.project));
+    found.ok_or(Error::NotFound)
 }

@@ -1,11 +1,14 @@
 //! Lists of probes, one probe, and what was seen of it. Every query is scoped to the projects that the caller may see.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::definition::Definition;
 use super::kind::Kind;
 use super::memory::Memory;
 use super::rows::{self, PROBES, json, maybe_time, time, word};
+use super::save::PROBES_MAX;
 use super::status::Status;
 use super::{Owner, Probe, ProbeId};
 use crate::accounts::Visible;
@@ -193,6 +196,13 @@ pub fn all(tx: &ReadTx<'_>, after: ProbeId, limit: u32) -> Result<Vec<Probe>, Er
         params![after.0, limit],
         rows::probe,
     )
+}
+
+/// The version of every probe: what changed is read anew.
+pub fn versions(tx: &ReadTx<'_>) -> Result<HashMap<ProbeId, i64>, Error> {
+    let sql = "SELECT id, version FROM probes LIMIT ?1";
+    let found = tx.all(sql, [PROBES_MAX], |row| Ok((ProbeId(row.get(0)?), row.get(1)?)))?;
+    Ok(found.into_iter().collect())
 }
 
 /// Keys of probes, such as those on which one depends.

@@ -81,12 +81,7 @@ pub fn record(
 }
 
 /// Notes when a probe was asked last and how long it took, for lists that are read after a restart.
-pub(super) fn refresh(
-    tx: &WriteTx<'_>,
-    id: ProbeId,
-    at: Timestamp,
-    latency: Duration,
-) -> Result<(), store::Error> {
+pub fn refresh(tx: &WriteTx<'_>, id: ProbeId, at: Timestamp, latency: Duration) -> Result<(), store::Error> {
     tx.execute(
         "UPDATE probe_states SET checked_at = ?2, latency_us = ?3 WHERE probe_id = ?1",
         params![id.0, at.as_micros(), micros(latency)],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::definition::{Definition, LABELS_MAX};
+use super::pause::seen_by;
 use super::status::Status;
 use super::{Error, Owner, PROBES, Probe, ProbeId, STATES, Secrets, parents, ring, rows, secrets};
 use crate::accounts::audit::{self, Change as Audited};
@@ -82,7 +83,7 @@ impl Probes {
         let project = projects::find(tx, draft.project)?.filter(|project| visible.contains(project.id));
         project.filter(|project| project.archived_at.is_none()).ok_or(Error::UnknownProject)?;
         let parents = parents::find(tx, &draft.parents, &visible)?;
-        let secrets = self.merge(found.as_ref(), draft)?;
+        let secrets = self.secrets_of(found.as_ref(), draft)?;
         draft.definition.clone().check(&secrets)?;
         let change = match found {
             None => Change::Created(self.insert(tx, by, draft, &secrets)?),
@@ -117,7 +118,7 @@ impl Probes {
     /// # Errors
     /// [`Error::NotFound`], [`Error::OwnedByFile`].
     pub fn remove(&self, tx: &WriteTx<'_>, by: &By, id: ProbeId, owner: Owner) -> Result<(), Error> {
-        let probe = self.seen_by(tx, by, id)?;
+        let probe = seen_by(tx, by, id)?;
         if owner == Owner::Page {
             owned_by_page(&probe)?;
         }
@@ -151,8 +152,12 @@ impl Probes {
         sealed.map(Some).map_err(|_| Error::Sealing)
     }
 
-    /// Those that were given, and of the others those that the target still asks for.
-    fn merge(&self, found: Option<&Probe>, draft: &Draft) -> Result<Secrets, Error> {
+    /// The secrets of a draft: those that were given, and of the stored ones those that the target still asks for.
+    ///
+    /// # Errors
+    /// [`Error::SecretMoves`] where a stored one would go to another place; [`Error::SecretTooLong`],
+    /// [`Error::Sealing`].
+    pub fn secrets_of(&self, found: Option<&Probe>, draft: &Draft) -> Result<Secrets, Error> {
         let kept = match found {
             Some(found) => self.open(found)?,
             None => Secrets::default(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
 use super::target::Target;
@@ -27,7 +28,27 @@ impl Secrets {
     pub fn fill(&self, target: &Target) -> Result<Target, Missing> {
         let mut tree = serde_json::to_value(target).unwrap_or_default();
         self.fill_tree(&mut tree)?;
-        Ok(serde_json::from_value(tree).unwrap_or_else(|_| target.clone()))
+        let mut filled = serde_json::from_value(tree).unwrap_or_else(|_| target.clone());
+        // Only these have a user and a password in an address.
+        if let (Target::Postgres(filled), Target::Postgres(target)) = (&mut filled, target) {
+            filled.url = self.fill_url(&target.url)?;
+        }
+        if let (Target::Redis(filled), Target::Redis(target)) = (&mut filled, target) {
+            filled.url = self.fill_url(&target.url)?;
+        }
+        Ok(filled)
+    }
+
+    /// A password is kept as it is typed to sign in; before the host of an address it stands encoded.
+    fn fill_url(&self, url: &str) -> Result<String, Missing> {
+        let Some((scheme, (user, host))) =
+            url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
+        else {
+            return self.fill_text(url);
+        };
+        let encode = |secret: &str| utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+        let user = self.fill_with(user, encode)?;
+        Ok(format!("{scheme}://{user}@{}", self.fill_text(host)?))
     }
 
     fn fill_tree(&self, tree: &mut Value) -> Result<(), Missing> {
@@ -41,13 +62,17 @@ impl Secrets {
     }
 
     fn fill_text(&self, text: &str) -> Result<String, Missing> {
+        self.fill_with(text, str::to_owned)
+    }
+
+    fn fill_with(&self, text: &str, written: impl Fn(&str) -> String) -> Result<String, Missing> {
         let mut filled = String::with_capacity(text.len());
         for piece in pieces(text) {
             match piece {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Name(name) => {
                     let secret = self.0.get(name).ok_or_else(|| Missing(name.to_owned()))?;
-                    filled.push_str(secret.expose());
+                    filled.push_str(&written(secret.expose()));
                 }
             }
         }
@@ -64,6 +89,17 @@ impl Secrets {
     }
 }
 
+/// Whether one of the probe's secrets belongs into `text`.
+pub fn has_secret(text: &str) -> bool {
+    pieces(text).any(|piece| matches!(piece, Piece::Name(_)))
+}
+
+/// Whether `text` is one secret and nothing else: then nothing is known of its form.
+pub fn is_secret(text: &str) -> bool {
+    let mut pieces = pieces(text.trim());
+    matches!((pieces.next(), pieces.next()), (Some(Piece::Name(_)), None))
+}
+
 /// `text` with a word in each secret's place: for checks of its form before the secrets are known.
 pub fn with_stand_ins(text: &str) -> String {
     pieces(text)
@@ -73,6 +109,24 @@ pub fn with_stand_ins(text: &str) -> String {
         })
         .collect()
 }
+
+/// The address of a database with `{{password}}` where a plain password stood, and that password as it is typed to sign
+/// in. What has none, or names a secret already, comes back as it is.
+pub fn take_from_url(url: &str) -> (String, Option<Secret>) {
+    let unchanged = || (url.to_owned(), None);
+    let Some((scheme, rest)) = url.split_once("://") else { return unchanged() };
+    let Some((sign_in, host)) = rest.rsplit_once('@') else { return unchanged() };
+    let Some((user, password)) = sign_in.split_once(':') else { return unchanged() };
+    if password.is_empty() || has_secret(password) {
+        return unchanged();
+    }
+    // What is typed without encoding is meant as it stands.
+    let plain = percent_decode_str(password).decode_utf8().map_or_else(|_| password.to_owned(), Into::into);
+    (format!("{scheme}://{user}:{OPEN}{PASSWORD}{CLOSE}@{host}"), Some(Secret::new(plain)))
+}
+
+/// What [`take_from_url`] calls the secret.
+pub const PASSWORD: &str = "password";
 
 /// A shorter one stands everywhere by chance.
 const HIDDEN_BYTES_MIN: usize = 4;
@@ -165,6 +219,38 @@ mod tests {
     fn a_secret_that_is_not_there_is_named() {
         assert_eq!(secrets().fill(&target("https://{{host}}/", "")).unwrap_err(), Missing("host".to_owned()));
         assert_eq!(Missing("host".to_owned()).to_string(), "{{host}} stands for a secret that is not there");
+    }
+
+    #[test]
+    fn a_password_in_an_address_becomes_a_secret_and_comes_back_encoded() {
+        for (url, without, password) in [
+            ("postgres://u:p%40ss@h/db", "postgres://u:{{password}}@h/db", Some("p@ss")),
+            ("rediss://:a/b?c#d@e@h:6379/0", "rediss://:{{password}}@h:6379/0", Some("a/b?c#d@e")),
+            ("redis://:100%@h", "redis://:{{password}}@h", Some("100%")),
+            ("postgres://u:{{key}}@h/db", "postgres://u:{{key}}@h/db", None),
+            ("postgres://u@h/db", "postgres://u@h/db", None),
+            ("postgres://u:@h/db", "postgres://u:@h/db", None),
+            ("h:5432", "h:5432", None),
+        ] {
+            let (found, secret) = take_from_url(url);
+            assert_eq!(found, without);
+            assert_eq!(secret.map(|secret| secret.expose().to_owned()).as_deref(), password, "{url}");
+        }
+        let (url, secret) = take_from_url("redis://:a/b%@h/0");
+        let secrets = Secrets([(PASSWORD.to_owned(), secret.unwrap())].into());
+        let target: Target =
+            serde_json::from_value(serde_json::json!({"kind": "redis", "url": url})).unwrap();
+        let Target::Redis(redis) = secrets.fill(&target).unwrap() else { unreachable!() };
+        assert_eq!(redis.url, "redis://:a%2Fb%25@h/0");
+    }
+
+    #[test]
+    fn a_whole_address_may_be_a_secret() {
+        let secrets = Secrets([("url".to_owned(), Secret::new("postgres://u:p%2Fw@h/db"))].into());
+        let target: Target =
+            serde_json::from_value(serde_json::json!({"kind": "postgres", "url": "{{url}}"})).unwrap();
+        let Target::Postgres(postgres) = secrets.fill(&target).unwrap() else { unreachable!() };
+        assert_eq!(postgres.url, "postgres://u:p%2Fw@h/db");
     }
 
     proptest::proptest! {

@@ -83,6 +83,13 @@ impl Phase {
     }
 }
 
+impl Failed {
+    /// The definition itself cannot be carried out.
+    pub fn setup(reason: impl Into<String>) -> Self {
+        Self { phase: Phase::Setup, reason: reason.into(), may_be_ours: false }
+    }
+}
+
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.phase {

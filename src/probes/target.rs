@@ -4,6 +4,9 @@
 //! the probe runs and nowhere else.
 
 mod check;
+mod database;
+mod postgres;
+mod redis;
 mod spelling;
 
 use std::collections::BTreeMap;
@@ -11,7 +14,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
+use super::secrets::with_stand_ins;
+use crate::outbound::Url;
+
 pub use check::normal_host;
+pub use database::{BadUrl, DatabaseUrl};
+pub use postgres::{PostgresAddress, SslMode, table_path};
+pub use redis::RedisAddress;
 pub use spelling::{BadEscape, bytes_of, host_and_port};
 
 /// One target, tagged with its `kind`; a field that its kind does not know is refused.
@@ -223,6 +232,35 @@ impl Target {
             Self::Push(_) => Kind::Push,
         }
     }
+}
+
+impl Target {
+    /// The host that is dialled, normalised where it is one, with the field that names it; `None` where this machine
+    /// itself is looked at, or its name server asked.
+    pub fn host(&self) -> Option<(&'static str, String)> {
+        let (field, host) = match self {
+            Self::Http(http) => ("url", host_of_url(&http.url)?),
+            Self::S3(s3) => ("endpoint", host_of_url(&s3.endpoint)?),
+            Self::Postgres(postgres) => ("url", host_of_url(&postgres.url)?),
+            Self::Redis(redis) => ("url", host_of_url(&redis.url)?),
+            Self::Tcp(tcp) => ("host", with_stand_ins(&tcp.host)),
+            Self::Tls(tls) => ("host", with_stand_ins(&tls.host)),
+            Self::Smtp(smtp) => ("host", with_stand_ins(&smtp.host)),
+            Self::Dns(dns) => {
+                let server = with_stand_ins(dns.server.as_deref()?);
+                ("server", host_and_port(&server, 0)?.0.to_owned())
+            }
+            Self::Disk(_) | Self::Machine(_) | Self::Process(_) | Self::File(_) | Self::Push(_) => {
+                return None;
+            }
+        };
+        let normal = normal_host(&host).unwrap_or(host);
+        Some((field, normal))
+    }
+}
+
+fn host_of_url(text: &str) -> Option<String> {
+    Url::parse(&with_stand_ins(text)).ok()?.host_str().map(str::to_owned)
 }
 
 impl Kind {

@@ -1,6 +1,7 @@
 //! Tokens with which results are reported to a probe of kind push.
 
 use super::kind::Kind;
+use super::pause::seen_by;
 use super::save::{Probes, note};
 use super::{Error, PROBES, Probe, ProbeId, rows};
 use crate::accounts::{By, TokenHash};
@@ -13,7 +14,7 @@ impl Probes {
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotPushed`].
     pub fn renew_token(&self, tx: &WriteTx<'_>, by: &By, id: ProbeId) -> Result<Secret, Error> {
-        let probe = self.seen_by(tx, by, id)?;
+        let probe = seen_by(tx, by, id)?;
         if probe.definition.kind() != Kind::Push {
             return Err(Error::NotPushed);
         }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use follow::{Followed, Shown, follow, is_due};
 pub use rows::{EntryView, Page, SectionView, find};
-pub use save::save;
+pub use save::{release, save};
 
 use crate::base::owned::Owner;
 use crate::base::text::BadLine;

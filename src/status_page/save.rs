@@ -55,6 +55,13 @@ pub fn save(
     Ok(if known.is_some() { Change::Updated } else { Change::Created })
 }
 
+/// Hands a page that a file made back to its own page; it shows what it showed.
+pub fn release(tx: &WriteTx<'_>) -> Result<(), Error> {
+    tx.execute("UPDATE status_pages SET owner = ?1 WHERE id = 1", [Owner::Page.as_str()])?;
+    tx.touch(STATUS_PAGE);
+    Ok(())
+}
+
 fn check(draft: &Draft) -> Result<(), Error> {
     line("title", &draft.title, TITLE_CHARS_MAX)?;
     if draft.description.chars().count() > TEXT_CHARS_MAX {

@@ -51,7 +51,7 @@ pub(crate) async fn fill(folder: &Path, events: u32) -> Result<Made> {
     }
     let product = Product::start(folder, Settings::EVERY_PAYLOAD, None).await?;
     let target = product.create_project("bench")?;
-    let token = product.create_token()?;
+    let token = product.create_token("read")?;
     let offer = Offer {
         connections: CONNECTIONS,
         pace: Pace::AsAnswered,

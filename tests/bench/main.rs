@@ -3,6 +3,7 @@
 mod bare;
 mod body;
 mod filled;
+mod health;
 mod load;
 mod pages;
 mod product;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, ValueEnum as _};
 
+use health::Watching;
 use report::{Report, say};
 use rows::Extent;
 
@@ -52,6 +54,9 @@ enum Row {
     Small,
     Ready,
     Pages,
+    Probes,
+    Pings,
+    Health,
     Binary,
 }
 
@@ -61,6 +66,12 @@ const FULL: Extent = Extent {
     offered_run: Duration::from_secs(16),
     filled_events: 1_000_000,
     old_events: 400_000,
+    watching: Watching {
+        probes: 5_000,
+        interval: Duration::from_secs(30),
+        settle: Duration::from_secs(45),
+        run: Duration::from_secs(125),
+    },
 };
 const QUICK: Extent = Extent {
     rounds: 1,
@@ -68,6 +79,12 @@ const QUICK: Extent = Extent {
     offered_run: Duration::from_secs(3),
     filled_events: 20_000,
     old_events: 100_000,
+    watching: Watching {
+        probes: 500,
+        interval: Duration::from_secs(5),
+        settle: Duration::from_secs(10),
+        run: Duration::from_secs(12),
+    },
 };
 
 fn main() -> Result<ExitCode> {
@@ -102,6 +119,9 @@ async fn measure(rows: &[Row], extent: Extent) -> Report {
             Row::Small => ("small", rows::small(&mut report, extent).await),
             Row::Ready => ("ready", rows::ready(&mut report, extent).await),
             Row::Pages => ("pages", rows::pages(&mut report, extent).await),
+            Row::Probes => ("probes", rows::probes(&mut report, extent).await),
+            Row::Pings => ("pings", rows::pings(&mut report, extent).await),
+            Row::Health => ("health", rows::health(&mut report, extent).await),
             Row::Binary => ("binary", rows::binary(&mut report)),
         };
         if let Err(error) = measured {

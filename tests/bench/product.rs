@@ -28,10 +28,14 @@ pub(crate) struct Settings {
     /// As shipped a hot issue's payloads are sampled.
     pub(crate) stores_every_payload: bool,
     pub(crate) retention_days: u32,
+    /// Probes that were made over the API may look at this machine.
+    pub(crate) opens_loopback: bool,
 }
 
 impl Settings {
-    pub(crate) const SHIPPED: Self = Self { stores_every_payload: false, retention_days: 90 };
+    pub(crate) const SHIPPED: Self =
+        Self { stores_every_payload: false, retention_days: 90, opens_loopback: false };
+    pub(crate) const WATCHING: Self = Self { opens_loopback: true, ..Self::SHIPPED };
     pub(crate) const EVERY_PAYLOAD: Self = Self { stores_every_payload: true, ..Self::SHIPPED };
 }
 
@@ -75,9 +79,9 @@ impl Product {
         Ok(Target { address: self.server.address, project: id, public_key })
     }
 
-    /// Makes a token that may read everything.
-    pub(crate) fn create_token(&self) -> Result<String> {
-        let created = self.ask(&["token", "create", "--name", "bench", "--scope", "read", "--json"])?;
+    /// Makes a token for everything that `scope` says.
+    pub(crate) fn create_token(&self, scope: &str) -> Result<String> {
+        let created = self.ask(&["token", "create", "--name", "bench", "--scope", scope, "--json"])?;
         let created: Value = serde_json::from_str(&created)?;
         Ok(created["token"].as_str().context("no token in the answer")?.to_owned())
     }
@@ -167,6 +171,9 @@ fn configure(command: &mut Command, folder: &Path, settings: Settings) {
         .env("TOCSIN_INGEST__EVENTS_PER_MINUTE", UNLIMITED)
         .env("TOCSIN_ADMIN_EMAIL", OWNER)
         .env("TOCSIN_ADMIN_PASSWORD", OWNER_PASSWORD);
+    if settings.opens_loopback {
+        command.env("TOCSIN_PROBES__PRIVATE_TARGETS", "127.0.0.0/8");
+    }
     if settings.stores_every_payload {
         command.env("TOCSIN_ISSUES__SAMPLE_FLOOR", UNLIMITED);
     }

@@ -88,7 +88,7 @@ async fn run_product(traffic: &Traffic<'_>) -> Result<ProductRun> {
     let product = Product::start(&folder, traffic.settings, traffic.machine).await?;
     let resident_mb = product.server.memory_mb("VmRSS")?;
     let target = product.create_project("bench")?;
-    let token = product.create_token()?;
+    let token = product.create_token("read")?;
     let offered = Arc::new(requests(&target, traffic.issues)?);
     let load = load::run(target.address, offered, traffic.offer);
     let (load, page_times) = match traffic.page {

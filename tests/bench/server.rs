@@ -56,6 +56,16 @@ impl Server {
         Ok(kilobytes.parse::<f64>()? / 1024.0)
     }
 
+    /// Processor time that it took so far, of all its threads.
+    pub(crate) fn cpu_time(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The second field is a name in brackets and may hold spaces; user and system time are the 14th and 15th.
+        let (_, after) = stat.rsplit_once(") ").context("no name in brackets")?;
+        let ticks = after.split(' ').skip(11).take(2).map(str::parse::<u64>);
+        let ticks: u64 = ticks.sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+    }
+
     /// Asks the server to stop in order and waits until it has.
     pub(crate) async fn stop(mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;

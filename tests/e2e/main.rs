@@ -1,10 +1,11 @@
-//! Suites against the real binary, with real counterparts: SDKs, a mail server, strace, kill -9, a full disk.
+//! Suites against the real binary, with real counterparts: SDKs, a mail server, databases, strace, kill -9, a full disk.
 //! `tests/run e2e` runs them after `tests/run tools` has set up what they need; a missing tool fails a suite with the
 //! cure. They use no fake clock and wait for conditions with a deadline.
 #![cfg(test)]
 
 mod support;
 
+mod clients;
 mod corpus;
 mod crash;
 mod damage;
@@ -14,6 +15,7 @@ mod disk;
 mod heartbeats;
 mod intake;
 mod looks;
+mod manifest;
 mod outage;
 mod own;
 mod sdk;

@@ -24,6 +24,27 @@ const TEXTS: [&str; 12] = [
     "job_12345678901.5",
     "job_11111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111",
 ];
+/// Conditions of a probe over HTTP, each with an answer.
+const CONDITIONS: [&str; 8] = [
+    "status < 300\n",
+    "body.queue.depth < 100 and not header.x-ill exists\n{\"queue\":{\"depth\":7}}",
+    "all(body.items[*].ok) == true or any(body.items[*].n) in (1, 2)\n{\"items\":[{\"ok\":true,\"n\":2}]}",
+    "length(body.items) > 0\n{\"items\":[]}",
+    "age(body.at) < 15m\n{\"at\":\"2027-01-15T08:00:00Z\"}",
+    "body['a b'][0].c matches '^x*y$' and time.total <= 500ms\n{\"a b\":[{\"c\":\"xxy\"}]}",
+    "(size < 1.5MiB or cert.expires_in > 14d) and cert.issuer contains \"R3\"\n[]",
+    "not (body not contains 'no' or status not in (200, 204))\nyes",
+];
+/// Answers of a name server without their question: a count, then records; before them the number of the record asked
+/// for, twice, and one.
+const ANSWERS: [(u8, &[u8]); 6] = [
+    (0, b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01"),
+    (2, b"\xc0\x0c\x01\x01\0\x01\0\0\0\x3c\0\x16\0\x05issueletsencrypt.org"),
+    (4, b"\xc0\x0c\0\x0f\0\x01\0\0\0\x3c\0\x09\0\x0a\x04mail\xc0\x10"),
+    (7, b"\xc0\x0c\0\x06\0\x01\0\0\0\x3c\0\x18\xc0\x0c\xc0\x0c\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05"),
+    (8, b"\xc0\x0c\0\x21\0\x01\0\0\0\x3c\0\x08\0\x01\0\x02\x13\xc4\xc0\x0c"),
+    (9, b"\xc0\x0c\0\x10\0\x01\0\0\0\x3c\0\x06\x02ab\x02cd"),
+];
 /// A path, and behind a line break its query.
 const PINGS: [&str; 4] = [
     "/ping/0190c2f4-8c1e-7d3a-9b5e-3f2a1c4d5e6f/start\nrid=0190c2f4-8c1e-7d3a-9b5e-3f2a1c4d5e6f",
@@ -60,6 +81,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             "message": text, "extra": { *text: text }, "request": { "data": { *text: "" } },
         });
         write_event(Path::new(folder), &format!("text-{at}"), event.to_string().as_bytes())?;
+    }
+    for (at, condition) in CONDITIONS.iter().enumerate() {
+        write(Path::new(folder), "condition", &at.to_string(), &[b"\0".as_slice(), condition.as_bytes()].concat())?;
+    }
+    for (at, (record, answer)) in ANSWERS.iter().enumerate() {
+        write(Path::new(folder), "dns", &at.to_string(), &[[record * 2 + 1, 0, 7, 1].as_slice(), answer].concat())?;
     }
     Ok(())
 }

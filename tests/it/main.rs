@@ -2,8 +2,10 @@
 
 mod alarms;
 mod api;
+mod asking;
 mod beats;
 mod forms;
+mod from_files;
 mod heartbeats;
 mod hostile;
 mod intake;
@@ -13,6 +15,7 @@ mod own;
 mod pages;
 mod people;
 mod plans;
+mod probes;
 mod refusals;
 mod retention;
 mod schema;

@@ -9,6 +9,7 @@ use super::super::session::{Here, unexpected};
 use super::client::Door;
 use crate::base::{ProjectId, Secret};
 use crate::config::BaseUrl;
+use crate::incidents::Policy;
 use crate::incidents::rules::{self, RuleChange, RuleKind};
 use crate::lifecycle::control::{Answer, Command, Desk, carry_out};
 
@@ -29,7 +30,7 @@ pub(super) struct Keys {
 /// Writes it into the folder; no server runs there yet.
 pub(super) async fn prepare(folder: &Path, base_url: &str, projects: &[String]) -> anyhow::Result<Keys> {
     let url = BaseUrl::parse(base_url).map_err(anyhow::Error::msg)?;
-    let here = Here::open(folder, url)?;
+    let here = Here::open(folder, url, Policy::default())?;
     let desk = &here.desk;
     let mut doors = Vec::with_capacity(projects.len());
     for name in projects {

@@ -14,6 +14,7 @@ use super::channel_words::{Outcome, changed_elsewhere, kind_name, outcome, stand
 use super::channels::{find, target};
 use super::form::{Form, Wrongs};
 use super::frame::{Frame, Place, form_page, page, page_with, see_other};
+use super::from_file;
 use super::incident::{MessageLine, message_line};
 use super::incident_words::Badge;
 use super::wording::counted;
@@ -57,6 +58,8 @@ struct ChannelPage {
     kind: &'static str,
     target: String,
     owner: &'static str,
+    /// Where a file names it; empty where none does.
+    file: String,
     badge: Badge,
     standing: String,
     is_ready: bool,
@@ -234,8 +237,10 @@ pub(super) async fn update(
     let id = id.into_inner();
     let named = id.clone();
     let channel = state.store.read(move |tx| find(tx, &named)).await?;
-    if channel.owner != ChannelOwner::Page {
-        return Err(incidents::Error::OwnedElsewhere("configuration").into());
+    match channel.owner {
+        ChannelOwner::Page => {}
+        ChannelOwner::Environment => return Err(incidents::Error::OwnedElsewhere("configuration").into()),
+        ChannelOwner::File => return Err(incidents::Error::OwnedByFile.into()),
     }
     let seen = form.text("seen");
     if !seen.is_empty() && seen != version(&channel) {
@@ -368,7 +373,7 @@ async fn load(
 ) -> Result<ChannelPage, Problem> {
     let (now, outbox) = (state.clock.now(), state.outbox.clone());
     let named = id.clone();
-    let (channel, undelivered, choosers, last, frame) = state
+    let (channel, file, undelivered, choosers, last, frame) = state
         .store
         .read(move |tx| {
             let channel = find(tx, &named)?;
@@ -378,7 +383,9 @@ async fn load(
             let last =
                 find_last(tx, &channel)?.filter(|last| frame.is_owner || last.delivery.cause == "test");
             let choosers = find_choosers(tx, &channel)?;
-            Ok::<_, Problem>((channel, undelivered, choosers, last, frame))
+            let of_file = channel.owner == ChannelOwner::File;
+            let file = from_file::told(tx, of_file, "channels", &channel.name)?;
+            Ok::<_, Problem>((channel, file, undelivered, choosers, last, frame))
         })
         .await?;
     let target = target(&outbox, &channel);
@@ -391,6 +398,7 @@ async fn load(
         id,
         kind: kind_name(channel.kind),
         owner: changed_elsewhere(channel.owner),
+        file,
         badge: state_badge(&channel, now),
         standing: standing(&channel, now),
         is_ready: channel.state == ChannelState::Ready,

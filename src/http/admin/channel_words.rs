@@ -31,6 +31,7 @@ pub(super) const fn changed_elsewhere(owner: ChannelOwner) -> &'static str {
     match owner {
         ChannelOwner::Page => "",
         ChannelOwner::Environment => "from the configuration",
+        ChannelOwner::File => "from a file",
     }
 }
 

@@ -85,7 +85,7 @@ fn end_reason(reason: Option<&str>) -> &'static str {
         Some("recovered") => "it recovered",
         Some("quiet") => "it has not been seen again",
         Some("subject_resolved") => "its issue was resolved",
-        Some("subject_ignored") => "what it is about was ignored, paused or removed",
+        Some("subject_ignored") => "its issue was ignored",
         Some("subject_removed") => "what was watched was removed",
         Some("subject_paused") => "its probe or heartbeat was paused",
         Some("subject_grouped") => "its service rings for it now",
@@ -101,6 +101,7 @@ pub(super) fn source_label(source: &str) -> &str {
         "error_rate" => "error rate",
         "slow_metrics" => "slow metrics",
         "service" => "service",
+        "probe" => "probe",
         "self" => "tocsin itself",
         other => other,
     }

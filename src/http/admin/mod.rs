@@ -2,6 +2,7 @@
 
 mod form;
 mod frame;
+mod from_file;
 pub mod live;
 mod passwords;
 mod problems;

@@ -8,12 +8,13 @@ use super::super::auth::{Caller, SignedIn, find_project};
 use super::super::{AppState, Problem};
 use super::form::{Fields, Form};
 use super::frame::{Frame, Place, page_with, see_other};
+use super::from_file;
 use super::wording::{When, count};
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::keys::{self, Key, KeySettings};
 use crate::accounts::projects::{self, Project};
 use crate::accounts::{Error, KeyKind, OriginPattern, Origins, PublicKey, tokens, users};
-use crate::base::{ProjectId, Timestamp, Uid};
+use crate::base::{Owner, ProjectId, Timestamp, Uid};
 use crate::store::{ReadTx, WriteTx};
 
 #[derive(Template)]
@@ -30,6 +31,8 @@ struct ProjectPage {
     may_configure: bool,
     is_archived: bool,
     is_heard: bool,
+    /// Where it is named and changed; empty: here.
+    file: String,
     refused: RefusedKey,
 }
 
@@ -69,6 +72,8 @@ struct KeyLine {
     critical: bool,
     created: When,
     revoked: Option<When>,
+    /// As for the project.
+    file: String,
 }
 
 struct PersonLine {
@@ -109,10 +114,16 @@ async fn project_page(
             };
             let others =
                 people.into_iter().filter(|user| !members.iter().any(|member| member.user == user.id));
-            let listed = keys::list(tx, project.id)?;
+            let mut lines = Vec::new();
+            for key in keys::list(tx, project.id)? {
+                let name = format!("{}/{}", project.slug, key.settings.label);
+                let of_file = key.owner == Owner::File && key.revoked_at.is_none();
+                let file = from_file::told(tx, of_file, "keys", &name)?;
+                lines.push(KeyLine { file, ..line_of(key, &base, quota, now) });
+            }
             Ok::<_, Problem>(ProjectPage {
                 frame: Frame::load(tx, &signed_in, Place::Projects)?,
-                keys: listed.into_iter().map(|key| line_of(key, &base, quota, now)).collect(),
+                keys: lines,
                 default_quota: count(quota),
                 others: others
                     .map(|user| person(user.uid, user.email.as_str(), user.role.as_str()))
@@ -122,6 +133,7 @@ async fn project_page(
                     .map(|member| person(member.uid, member.email.as_str(), member.role.as_str()))
                     .collect(),
                 may_configure: decide(&actor, Permission::Configure, subject) == Decision::Allowed,
+                file: from_file::told(tx, project.owner == Owner::File, "projects", project.slug.as_str())?,
                 is_archived: project.archived_at.is_some(),
                 is_heard: project.first_event_at.is_some(),
                 number: project.id.to_string(),
@@ -148,6 +160,7 @@ fn line_of(key: Key, base: &str, default_quota: i64, now: Timestamp) -> KeyLine 
         critical: settings.allow_critical || settings.kind == KeyKind::Server,
         created: When::new(key.created_at, now),
         revoked: key.revoked_at.map(|at| When::new(at, now)),
+        file: String::new(),
     }
 }
 

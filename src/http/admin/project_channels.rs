@@ -7,9 +7,12 @@ use serde_json::json;
 use super::channel_words::{kind_name, state_badge};
 use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
+use super::from_file;
 use super::incident_words::Badge;
+use crate::accounts;
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::audit::{self, Change};
+use crate::base::Owner;
 use crate::http::auth::{SignedIn, find_project};
 use crate::http::{AppState, Problem};
 use crate::incidents::channels::{self, ChannelState};
@@ -25,6 +28,8 @@ struct ProjectChannelsPage {
     rings_all: bool,
     lines: Vec<Line>,
     may_change: bool,
+    /// Where they are chosen; empty: here.
+    file: String,
 }
 
 struct Line {
@@ -69,7 +74,9 @@ pub(super) async fn show(
                         is_chosen: is_chosen(&channel.id),
                     })
                     .collect(),
-                may_change: decide(&actor, Permission::Configure, subject) == Decision::Allowed,
+                may_change: project.owner == Owner::Page
+                    && decide(&actor, Permission::Configure, subject) == Decision::Allowed,
+                file: from_file::told(tx, project.owner == Owner::File, "projects", project.slug.as_str())?,
                 slug: project.slug.to_string(),
                 name: project.name,
                 frame: Frame::load(tx, &signed_in, Place::Projects)?,
@@ -109,6 +116,9 @@ pub(super) async fn choose(
         .write("project.channels", move |tx| {
             let project = find_project(tx, &caller.visible(), &named)?;
             caller.may(Permission::Configure, Subject::Project(project.id))?;
+            if project.owner == Owner::File {
+                return Err(accounts::Error::OwnedByFile.into());
+            }
             let mut chosen = Vec::new();
             for name in names.iter().filter(|_| !wants_all) {
                 chosen.push(super::channels::find(tx, name)?);

@@ -6,12 +6,13 @@ use serde_json::json;
 
 use super::form::{Form, Wrongs};
 use super::frame::{Frame, Place, form_page, see_other};
+use super::from_file;
 use super::incident_words::Badge;
 use super::rule_form::{RuleDraft, name, sentence};
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::accounts::audit::{self, Change};
 use crate::accounts::projects::Project;
-use crate::base::Severity;
+use crate::base::{Owner, Severity};
 use crate::http::auth::{SignedIn, find_project};
 use crate::http::{AppState, Problem};
 use crate::incidents::rules::{self, Rule, RuleKind, RuleScope};
@@ -41,6 +42,8 @@ struct Line {
     source: &'static str,
     /// Stored for exactly what this page is about, so that it can be taken back.
     is_changed: bool,
+    /// Where it is changed; empty: here.
+    file: String,
     draft: RuleDraft,
     wrongs: Wrongs,
 }
@@ -115,12 +118,15 @@ fn load(
     let set = rules::effective(tx, project.as_ref().map(|project| project.id))?;
     let of_project = project.is_some();
     let shown = set.iter().filter(|rule| !of_project || rule.kind != RuleKind::SelfTrouble);
-    let lines: Vec<Line> = shown
-        .map(|rule| {
-            let wrong = refused.take_if(|refused| refused.kind == rule.kind);
-            line(rule, of_project, wrong)
-        })
-        .collect();
+    let mut lines = Vec::new();
+    for rule in shown {
+        let wrong = refused.take_if(|refused| refused.kind == rule.kind);
+        let is_here = (rule.scope == RuleScope::Project) == of_project;
+        let kind = rule.kind.as_str();
+        let key = project.as_ref().map_or(kind.to_owned(), |project| format!("{}/{kind}", project.slug));
+        let file = from_file::told(tx, is_here && rule.owner == Owner::File, "rules", &key)?;
+        lines.push(Line { file, ..line(rule, of_project, wrong) });
+    }
     Ok(RulesPage {
         headline: headline(&lines),
         action: project
@@ -157,6 +163,7 @@ fn line(rule: &Rule, of_project: bool, refused: Option<Refused>) -> Line {
         },
         source,
         is_changed,
+        file: String::new(),
         draft,
         wrongs,
     }

@@ -14,6 +14,8 @@ mod issues;
 mod maintenances;
 mod openapi;
 mod outcomes;
+mod probe_views;
+mod probes;
 mod projects;
 mod services;
 mod silences;
@@ -75,6 +77,20 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
         ("/deliveries", get(web::get().to(deliveries::list))),
         ("/deliveries/{id}", get(web::get().to(deliveries::show))),
         ("/outcomes", get(web::get().to(outcomes::list))),
+        ("/probes", vec![("get", web::get().to(probes::list)), ("post", web::post().to(probes::create))]),
+        (
+            "/probes/{key}",
+            vec![
+                ("get", web::get().to(probes::show)),
+                ("patch", web::patch().to(probes::change)),
+                ("delete", web::delete().to(probes::remove)),
+            ],
+        ),
+        ("/probes/{key}/try", post(web::post().to(probes::try_stored))),
+        ("/probes/{key}/pause", post(web::post().to(probes::pause))),
+        ("/probes/{key}/resume", post(web::post().to(probes::resume))),
+        ("/probes/{key}/token", post(web::post().to(probes::renew_token))),
+        ("/probe-trials", post(web::post().to(probes::try_draft))),
         (
             "/silences",
             vec![("get", web::get().to(silences::list)), ("post", web::post().to(silences::begin))],

@@ -54,14 +54,15 @@ pub fn count_undelivered(tx: &ReadTx<'_>, id: ChannelId) -> Result<i64, store::E
 }
 
 /// A channel by its name, which no other has.
-pub(in crate::incidents) fn find_by_name(
-    tx: &ReadTx<'_>,
-    name: &str,
-) -> Result<Option<Channel>, store::Error> {
+pub fn find_by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<Channel>, store::Error> {
     Ok(list(tx)?.into_iter().find(|channel| channel.name == name))
 }
 
-pub(super) fn overwrite(tx: &WriteTx<'_>, id: ChannelId, channel: &NewChannel) -> Result<(), store::Error> {
+pub(in crate::incidents) fn overwrite(
+    tx: &WriteTx<'_>,
+    id: ChannelId,
+    channel: &NewChannel,
+) -> Result<(), store::Error> {
     tx.execute(
         "UPDATE channels SET uid = ?2, name = ?3, settings = ?4, sealed = ?5 WHERE id = ?1",
         params![id.0, channel.uid.as_bytes(), channel.name, channel.settings.to_string(), channel.sealed],

@@ -14,6 +14,8 @@ mod queries;
 #[cfg(test)]
 mod tests;
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use serde::Serialize;
 
 pub use keep::{Kept, is_due};
@@ -23,6 +25,7 @@ pub use save::Called;
 
 use super::Error;
 use super::silences::check_key as check_subject;
+
 use crate::base::owned::{Owner, check_key};
 use crate::base::text::line;
 use crate::base::{Crontab, ProjectId, Timestamp, Uid};
@@ -88,6 +91,10 @@ pub struct Active {
 /// What is covered by planned work at one moment, in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Covers(Vec<Active>);
+
+/// What is covered now, shared between the task that looks it up and whoever judges. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct CoversNow(Arc<RwLock<Covers>>);
 
 /// Planned work that is not over: each may become silences with which every signal is compared.
 pub const LIVE_MAX: i64 = 50;
@@ -182,6 +189,17 @@ impl Covers {
 
     pub fn all(&self) -> &[Active] {
         &self.0
+    }
+}
+
+impl CoversNow {
+    pub fn set(&self, covers: Covers) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = covers;
+    }
+
+    /// As [`Covers::covers`].
+    pub fn covers(&self, project: ProjectId, key: &str) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).covers(project, key)
     }
 }
 

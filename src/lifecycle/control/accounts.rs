@@ -264,6 +264,7 @@ mod tests {
             clock: Clock::manual(NOON),
             entropy: Entropy::seeded(1),
             base_url: BaseUrl::parse("https://tocsin.example.com").unwrap(),
+            means: Err("not in this test".to_owned()),
             live: None,
         };
         (folder, desk)

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::base::{Secret, Timestamp};
 use crate::health::{Health, PartHealth};
+use crate::manifest::{Document, Plan, Problem};
 
 /// A request. Texts are as the person typed them; whoever carries it out parses them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,6 +55,18 @@ pub enum Command {
     },
     SendTest {
         what: TestKind,
+    },
+    /// Makes what is stored what files say.
+    Apply {
+        document: Document,
+        /// Only the plan is wanted.
+        dry: bool,
+        /// What no file names any more is taken away.
+        prune: bool,
+    },
+    Export {
+        /// A slug or a number; `None`: everything.
+        project: Option<String>,
     },
     Status {
         of: StatusOf,
@@ -129,6 +142,14 @@ pub enum Answer {
         items: Vec<Delivered>,
     },
     Status(StatusReport),
+    Plan(Plan),
+    /// Nothing was changed: what is wrong with the files.
+    Wrong {
+        problems: Vec<Problem>,
+    },
+    Exported {
+        text: String,
+    },
     /// Not done, for a reason that the person can act on; the text holds the cure.
     Refused {
         text: String,

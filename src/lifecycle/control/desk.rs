@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{Answer, Command, StatusOf, StatusReport, TestKind, accounts};
+use super::{Answer, Command, StatusOf, StatusReport, TestKind, accounts, manifest};
 use crate::base::{Clock, Entropy};
 use crate::config::BaseUrl;
+use crate::manifest::{How, Means};
 use crate::store::Store;
 
 /// What carrying out a command needs. Cheap to clone.
@@ -17,6 +18,8 @@ pub struct Desk {
     pub entropy: Entropy,
     /// Stands in DSNs and links.
     pub base_url: BaseUrl,
+    /// What files need to be applied; otherwise why they cannot be.
+    pub means: Result<Means, String>,
     /// `None`: no server runs, the command does it itself.
     pub live: Option<Live>,
 }
@@ -51,6 +54,8 @@ pub async fn carry_out(desk: Desk, command: Command) -> Answer {
         Command::UserLink { email } => accounts::create_link(&desk, email).await,
         Command::UserDisable { email, tokens } => accounts::disable_user(&desk, email, tokens).await,
         Command::UserRemove { email, tokens } => accounts::remove_user(&desk, email, tokens).await,
+        Command::Apply { document, dry, prune } => manifest::apply(&desk, document, How { dry, prune }).await,
+        Command::Export { project } => manifest::export(&desk, project).await,
         Command::SendTest { what } => return with_server(&desk, |live| (live.send_test)(what)).await,
         Command::Status { of } => {
             let status = |live: &Live| (live.status)(of);

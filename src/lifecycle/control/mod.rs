@@ -6,6 +6,7 @@
 mod accounts;
 mod command;
 mod desk;
+mod manifest;
 mod socket;
 
 pub use crate::health::{Health, PartHealth};

@@ -14,12 +14,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Command};
+use crate::manifest;
 
 const NAME: &str = "control.sock";
-/// The longest command is a user with a password.
-const LINE_BYTES_MAX: u64 = 256 * 1024;
-/// The longest answer is a list of all tokens.
-const ANSWER_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// The longest command is a manifest: its files as JSON, in which a line end or a quote takes two bytes, and its secrets.
+const LINE_BYTES_MAX: u64 = 2 * manifest::files::BYTES_MAX + 4 * 1024 * 1024;
+/// The longest answer is everything that is stored, written as files.
+const ANSWER_BYTES_MAX: u64 = LINE_BYTES_MAX;
 /// `sun_path` of a socket's address, without the zero at its end.
 const PATH_BYTES_MAX: usize = 107;
 /// A command is one write of its sender; whoever takes longer holds a place for nothing.
@@ -128,7 +129,7 @@ async fn read_command(stream: &mut UnixStream) -> Result<Command, Answer> {
     let mut reader = tokio::io::BufReader::new(stream.take(LINE_BYTES_MAX));
     reader.read_until(b'\n', &mut line).await.map_err(|_| refused("the command could not be read"))?;
     if line.last() != Some(&b'\n') {
-        return Err(refused("a command is one line of at most 256 kB"));
+        return Err(refused("a command is one line of at most 20 MiB"));
     }
     // What is wrong with it may hold a password: it is not repeated.
     serde_json::from_slice(&line).map_err(|_| {
@@ -279,7 +280,7 @@ mod tests {
         let stop = CancellationToken::new();
         let mut server = JoinSet::new();
         server.spawn(socket.serve(stop.clone(), reply));
-        let endless = vec![b'x'; 300 * 1024];
+        let endless = vec![b'x'; usize::try_from(LINE_BYTES_MAX).unwrap() + 1];
         for (sent, expected) in [(&b"{}\n"[..], "another version"), (&endless, "one line of at most")] {
             let mut stream = UnixStream::connect(folder.path().join(NAME)).await.unwrap();
             // The server may close before it has read all of it.

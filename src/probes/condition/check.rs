@@ -75,7 +75,7 @@ impl Subject {
                     Ok(())
                 }
             }
-            (seen, _) => self.one(test, &seen),
+            (seen, _) => self.one(test, &seen).map_err(|reason| facts.explained(self.field, reason)),
         }
     }
 
@@ -107,7 +107,7 @@ impl Subject {
 
     fn length(&self, seen: &Seen<'_>) -> Result<Seen<'static>, String> {
         let length = match seen {
-            Seen::Tree(tree) => tree.as_str().chars().count(),
+            Seen::Tree(tree) => tree.length(),
             Seen::Many(all) => all.len(),
             Seen::Whole(Json::Array(items)) => items.len(),
             Seen::Whole(Json::Object(members)) => members.len(),

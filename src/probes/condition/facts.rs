@@ -1,7 +1,7 @@
 //! What a probe saw, as conditions ask for it.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 
@@ -14,6 +14,7 @@ use crate::base::Timestamp;
 pub struct Facts {
     values: BTreeMap<&'static str, Value>,
     trees: BTreeMap<&'static str, Tree>,
+    whys: BTreeMap<&'static str, String>,
     now: Timestamp,
 }
 
@@ -21,21 +22,32 @@ pub struct Facts {
 #[derive(Debug)]
 pub struct Tree {
     text: String,
-    json: OnceCell<Option<Json>>,
+    json: OnceLock<Option<Json>>,
+    /// It never was a text: only what it holds can be counted.
+    is_data: bool,
 }
 
 impl Tree {
     /// What was answered. It is read as JSON when a condition first asks for something below it.
     pub const fn of_text(text: String) -> Self {
-        Self { text, json: OnceCell::new() }
+        Self { text, json: OnceLock::new(), is_data: false }
     }
 
     pub fn of_json(json: Json) -> Self {
-        Self { text: json.to_string(), json: OnceCell::from(Some(json)) }
+        Self { text: json.to_string(), json: OnceLock::from(Some(json)), is_data: true }
     }
 
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Characters of a text; of a list or an object that somebody made, what it holds.
+    pub(super) fn length(&self) -> usize {
+        match self.json.get() {
+            Some(Some(Json::Array(items))) if self.is_data => items.len(),
+            Some(Some(Json::Object(members))) if self.is_data => members.len(),
+            _ => self.text.chars().count(),
+        }
     }
 
     fn json(&self) -> Option<&Json> {
@@ -46,7 +58,7 @@ impl Tree {
 impl Facts {
     /// `now` is what ages are counted to.
     pub const fn new(now: Timestamp) -> Self {
-        Self { values: BTreeMap::new(), trees: BTreeMap::new(), now }
+        Self { values: BTreeMap::new(), trees: BTreeMap::new(), whys: BTreeMap::new(), now }
     }
 
     /// Adds what was seen; a number that is not finite was not.
@@ -60,8 +72,26 @@ impl Facts {
         self.trees.insert(field, tree);
     }
 
+    /// Why a value is what it is, for whoever asks for another: `the certificate has expired`.
+    pub fn explain(&mut self, field: &'static str, why: String) {
+        self.whys.insert(field, why);
+    }
+
+    /// `reason`, with why the field is as it is.
+    pub(super) fn explained(&self, field: &str, reason: String) -> String {
+        match self.whys.get(field) {
+            Some(why) => format!("{reason}: {why}"),
+            None => reason,
+        }
+    }
+
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.values.get(field)
+    }
+
+    /// The values by their names, as people read them; trees are not among them.
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        self.values.iter().map(|(name, value)| (*name, value.to_string())).collect()
     }
 
     pub(super) const fn now(&self) -> Timestamp {

@@ -4,13 +4,19 @@
 //! probe runs.
 
 mod dns;
+mod host;
 mod http;
+mod postgres;
+mod redis;
+mod s3;
+mod smtp;
 mod tcp;
 mod tls;
 
 use super::Target;
 use crate::outbound::Url;
 use crate::probes::definition::Invalid;
+use crate::probes::secrets::has_secret;
 
 /// Longest name of a host (RFC 1035 §2.3.4).
 const HOST_CHARS_MAX: usize = 253;
@@ -27,15 +33,14 @@ impl Target {
             Self::Tcp(target) => tcp::check(target),
             Self::Tls(target) => tls::check(target),
             Self::Dns(target) => dns::check(target),
-            Self::Smtp(_)
-            | Self::S3(_)
-            | Self::Postgres(_)
-            | Self::Redis(_)
-            | Self::Disk(_)
-            | Self::Machine(_)
-            | Self::Process(_)
-            | Self::File(_)
-            | Self::Push(_) => Ok(()),
+            Self::Smtp(target) => smtp::check(target),
+            Self::S3(target) => s3::check(target),
+            Self::Postgres(target) => postgres::check(target),
+            Self::Redis(target) => redis::check(target),
+            Self::Disk(target) => host::path(&target.path),
+            Self::Process(target) => host::process(target),
+            Self::File(target) => host::path(&target.path),
+            Self::Machine(_) | Self::Push(_) => Ok(()),
         }
     }
 }
@@ -78,6 +83,17 @@ pub fn normal_host(text: &str) -> Option<String> {
 
 fn port(field: &'static str, port: u16) -> Result<(), Invalid> {
     if port == 0 { Err(refused(field, "use a port from 1 to 65535")) } else { Ok(()) }
+}
+
+/// A text that must be a secret, or be made of some: what stands in a target is not sealed.
+fn sealed(field: &'static str, text: &str) -> Result<(), Invalid> {
+    if text.is_empty() || has_secret(text) {
+        return Ok(());
+    }
+    Err(refused(
+        field,
+        format!("write {{{{{field}}}}} here, and the {} among the secrets", field.replace('_', " ")),
+    ))
 }
 
 #[cfg(test)]

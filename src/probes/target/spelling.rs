@@ -14,7 +14,7 @@ pub fn bytes_of(text: &str) -> Result<Vec<u8>, BadEscape> {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\\') {
         bytes.extend_from_slice(before.as_bytes());
-        let bad = || BadEscape(["\\"].into_iter().chain(after.split("").nth(1)).collect());
+        let bad = || BadEscape(format!("\\{}", after.chars().next().map_or_else(String::new, String::from)));
         let (byte, length) = escaped(after).ok_or_else(bad)?;
         bytes.push(byte);
         rest = &after[length..];

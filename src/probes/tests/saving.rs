@@ -143,7 +143,7 @@ fn a_token_is_shown_once_and_finds_its_probe() {
     pushed.definition = Definition::of(target(json!({"kind": "push"})));
     let id = bed.save(&pushed).unwrap().id();
     let (first, second) = (renew(id).unwrap(), renew(id).unwrap());
-    let find = |token: &Secret| bed.read(|tx| token::find_by_token(tx, token.expose()));
+    let find = |token: &Secret| bed.read(|tx| find_by_token(tx, token.expose()));
     assert_eq!(find(&first), None);
     assert_eq!(find(&second).unwrap().key, "job");
 }

@@ -66,6 +66,15 @@ impl MailServer {
         MailServer::with("tls")
     }
 
+    /// One that knows no encryption.
+    pub(crate) fn start_plain() -> MailServer {
+        MailServer::with("none")
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn with(tls: &'static str) -> MailServer {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let mut server = MailServer { folder, child: None, port: 0, tls };

@@ -1,12 +1,16 @@
 //! What the suites share: a server to start and kill, its API, counterparts to ring, and waiting with a deadline.
 
 pub(crate) mod api;
+pub(crate) mod asker;
+pub(crate) mod certificates;
+pub(crate) mod database;
 pub(crate) mod events;
 pub(crate) mod mail;
 pub(crate) mod manager;
 pub(crate) mod peer;
 pub(crate) mod server;
 pub(crate) mod tools;
+pub(crate) mod web;
 
 use std::{
     thread,

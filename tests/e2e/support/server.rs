@@ -170,6 +170,13 @@ impl Server {
         json_of(command.args(arguments))
     }
 
+    /// `tocsin` on the server's folder, with arguments to come.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        self.set_environment(&mut command);
+        command
+    }
+
     pub(crate) fn project(&self, name: &str) -> Project {
         let made = self.cli(&["project", "create", name, "--json"]);
         let text = |key: &str| made[key].as_str().unwrap_or_else(|| panic!("no {key} in {made}")).to_owned();
@@ -241,7 +248,7 @@ pub(crate) fn binary() -> OsString {
 }
 
 /// A free port below those that the system gives to clients: none takes it while the server is down.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let first = getrandom::u32().expect("the system gives random bytes") % PORTS;
     (0..PORTS)
         .map(|step| PORT_MIN + (first + step) % PORTS)

@@ -2,7 +2,7 @@
 
     smtp_catcher.py FOLDER PORT TLS
 
-TLS is `starttls`, or `tls` where the connection is encrypted from its first byte.
+TLS is `starttls`, `tls` where the connection is encrypted from its first byte, or `none`.
 
 Makes a certificate authority (FOLDER/ca.pem) and a certificate for localhost and 127.0.0.1 unless they are there,
 listens on PORT (0: any free one), prints {"port": N} and appends each message as a JSON line to
@@ -138,11 +138,11 @@ def main():
     is_implicit = sys.argv[3] == "tls"
     keeper = Keeper(folder, is_implicit)
     # The library knows of encryption only where STARTTLS began it.
-    tls = (
-        {"ssl_context": context}
-        if is_implicit
-        else {"tls_context": context, "require_starttls": True}
-    )
+    tls = {
+        "starttls": {"tls_context": context, "require_starttls": True},
+        "tls": {"ssl_context": context},
+        "none": {},
+    }[sys.argv[3]]
     controller = Controller(
         keeper,
         hostname="127.0.0.1",
@@ -150,7 +150,7 @@ def main():
         **tls,
         authenticator=keeper.sign_in,
         auth_required=True,
-        auth_require_tls=not is_implicit,
+        auth_require_tls=sys.argv[3] == "starttls",
     )
     # Port 0 is refused by the controller's own readiness check: bind first, then say which one it is.
     if port == 0:

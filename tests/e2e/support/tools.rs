@@ -28,6 +28,36 @@ pub(crate) fn node() -> Command {
     node
 }
 
+/// The S3-compatible server.
+pub(crate) fn s3rver() -> Command {
+    let mut node = Command::new("node");
+    node.arg(tools().join("s3/node_modules/s3rver/bin/s3rver.js"));
+    node
+}
+
+/// One of PostgreSQL's programs.
+pub(crate) fn postgres(program: &str) -> PathBuf {
+    let path = tools().join("postgres").join(program);
+    assert!(path.exists(), "{program} is missing. Run: tests/run tools");
+    path
+}
+
+/// The one on PATH, or the one that stands under another name there.
+pub(crate) fn redis_server() -> PathBuf {
+    let renamed = tools().join("redis/redis-server");
+    if renamed.exists() { renamed } else { program(&["redis-server"]) }
+}
+
+/// A server out of an unpacked package, which finds the libraries that came with it.
+pub(crate) fn unpacked(name: &str) -> Command {
+    let folder = tools().join(name);
+    let path = folder.join("usr/sbin").join(name);
+    assert!(path.exists(), "{name} is missing. Run: tests/run tools");
+    let mut command = Command::new(path);
+    command.env("LD_LIBRARY_PATH", folder.join("lib"));
+    command
+}
+
 /// The one on PATH, or the one that was unpacked.
 pub(crate) fn promtool() -> PathBuf {
     let unpacked = tools().join("promtool/promtool");

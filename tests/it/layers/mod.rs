@@ -35,7 +35,7 @@ const ROWS: &[&[&str]] = &[
         "queues",
     ],
     &["notify", "sentry", "prober", "health", "status_page"],
-    &["engine"],
+    &["engine", "manifest"],
     &["http"],
     &["lifecycle"],
     &["app"],

@@ -41,6 +41,15 @@ impl House {
 
     /// With a configuration of its own. Serves HTTP; background tasks run when a test says so.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> House {
+        Self::build(change, false).await
+    }
+
+    /// As [`House::with`], and probes are asked as the clock moves.
+    pub(crate) async fn asking(change: impl FnOnce(&mut Config)) -> House {
+        Self::build(change, true).await
+    }
+
+    async fn build(change: impl FnOnce(&mut Config), asks: bool) -> House {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -59,6 +68,9 @@ impl House {
         };
         let app = App::build(around).await.unwrap();
         let lifecycle = Lifecycle::default();
+        if asks {
+            app.start_asking(&lifecycle);
+        }
         app.serve(&lifecycle, listener).unwrap();
         let client = Client::new(&Options::default()).unwrap();
         House { state: app.state, clock, address, client, lifecycle, folder }

@@ -1,0 +1,129 @@
+//! Reports to probes: `/api/push/{token}`, as Uptime Kuma takes them by GET, or with a JSON body.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::body::read_small;
+use super::own::uncached;
+use super::{AppState, Problem};
+use crate::accounts::TokenHash;
+use crate::base::text::clip;
+use crate::probes::pushed::{BODY_BYTES_MAX, Report, Stored, Word};
+use crate::probes::{Probe, find_by_token};
+use crate::resilience::{Admission, Quota};
+
+/// What may stand in the address.
+#[derive(Default, Deserialize)]
+pub(super) struct Words {
+    status: Option<String>,
+    msg: Option<String>,
+    /// Kuma's word for a number, milliseconds there.
+    ping: Option<String>,
+}
+
+const MESSAGE_CHARS_MAX: usize = 500;
+
+/// `GET /api/push/{token}`
+pub(super) async fn by_address(
+    state: web::Data<AppState>,
+    token: web::Path<String>,
+    words: web::Query<Words>,
+) -> HttpResponse {
+    take(&state, &token, &words, None).await
+}
+
+/// `POST /api/push/{token}`: what a JSON body says goes before what stands in the address.
+pub(super) async fn by_body(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<AppState>,
+    token: web::Path<String>,
+    words: web::Query<Words>,
+) -> HttpResponse {
+    match read_small(&request, payload.into_inner(), BODY_BYTES_MAX).await {
+        Ok(body) => take(&state, &token, &words, Some(&body)).await,
+        Err(problem) => refuse(&problem),
+    }
+}
+
+pub(super) async fn wrong_method() -> HttpResponse {
+    refuse(&Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Report by GET or POST."))
+}
+
+async fn take(state: &AppState, token: &str, words: &Words, body: Option<&[u8]>) -> HttpResponse {
+    match accept(state, token, words, body).await {
+        Ok(()) => uncached(HttpResponse::Ok().json(json!({"ok": true}))),
+        Err(problem) => refuse(&problem),
+    }
+}
+
+async fn accept(state: &AppState, token: &str, words: &Words, body: Option<&[u8]>) -> Result<(), Problem> {
+    let probe = find(state, token).await?;
+    admit(state, token)?;
+    let report = read(words, body)?;
+    state.may_store()?;
+    let stored = Stored { id: probe.id, at: state.clock.now(), report };
+    Ok(state.prober.report(stored).await?)
+}
+
+async fn find(state: &AppState, token: &str) -> Result<Probe, Problem> {
+    let wanted = token.to_owned();
+    let found = state.store.read_reserved(move |tx| find_by_token(tx, &wanted)).await?;
+    found.ok_or_else(|| {
+        let detail = "No probe takes reports here. Make a new address on the page of the probe.";
+        Problem::new(StatusCode::NOT_FOUND, detail)
+    })
+}
+
+/// A probe that is reported to every second is often enough.
+fn admit(state: &AppState, token: &str) -> Result<(), Problem> {
+    let quota = Quota::new(60, Duration::from_mins(1));
+    match state.push_limits.admit(&TokenHash::of(token), quota, state.clock.now(), 1) {
+        Admission::Admitted { .. } => Ok(()),
+        Admission::Refused { retry_after } => {
+            let detail = "At most 60 reports a minute. Report less often.";
+            let seconds = retry_after.as_secs().max(1);
+            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds))
+        }
+    }
+}
+
+fn read(words: &Words, body: Option<&[u8]>) -> Result<Report, Problem> {
+    let mut report = Report { status: word(words.status.as_deref())?, ..Report::default() };
+    report.message = words.msg.clone().unwrap_or_default();
+    report.value = words.ping.as_deref().and_then(|number| number.trim().parse().ok());
+    if let Some(body) = body.filter(|body| !body.trim_ascii().is_empty()) {
+        let text = |body: &Value, names: &[&str]| {
+            names.iter().find_map(|name| Some(body.get(name)?.as_str()?.to_owned()))
+        };
+        let tree: Value = serde_json::from_slice(body)
+            .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}.")))?;
+        if let Some(status) = text(&tree, &["status"]) {
+            report.status = word(Some(&status))?;
+        }
+        report.message = text(&tree, &["message", "msg"]).unwrap_or(report.message);
+        let number = ["value", "ping"].iter().find_map(|name| tree.get(name)?.as_f64());
+        report.value = number.or(report.value);
+        report.body = Some(tree);
+    }
+    report.message = clip(&report.message, MESSAGE_CHARS_MAX).into_owned();
+    Ok(report)
+}
+
+fn word(text: Option<&str>) -> Result<Word, Problem> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(Word::Up) };
+    Word::parse(text).ok_or_else(|| Problem::bad_request("`status` is up, degraded or down."))
+}
+
+/// In the shape that senders of reports know.
+fn refuse(problem: &Problem) -> HttpResponse {
+    let mut answer = HttpResponse::build(problem.status);
+    for (name, value) in &problem.headers {
+        answer.insert_header((name.clone(), value.clone()));
+    }
+    uncached(answer.json(json!({"ok": false, "msg": problem.detail})))
+}

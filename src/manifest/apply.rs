@@ -1,0 +1,207 @@
+//! Carrying a manifest out: all of it, or nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::entries::{self, Noted};
+use super::plan::{Change, Left, Plan, What, compare};
+use super::problem::Problem;
+use super::sections::{self, Fault, SECTIONS, Stored, Work};
+use super::tree::{Manifest, Wish};
+use super::{Document, Means};
+use crate::accounts::By;
+use crate::accounts::audit;
+use crate::store::{self, WriteTx};
+
+/// How a manifest is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// Nothing is kept: the write is taken back.
+    pub dry: bool,
+    /// What files named once and no file names now is removed, or handed to the pages.
+    pub prune: bool,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// Because only the plan was wanted.
+    #[error("nothing was changed: only the plan was wanted")]
+    Dry(Plan),
+    #[error("nothing was changed: the files have mistakes")]
+    Wrong(Vec<Problem>),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+type Known = BTreeMap<(usize, String), Stored>;
+
+/// Makes what is stored what the files say, and tells what changed. `problems` are those of [`Manifest::read`]: with any,
+/// only more of them are looked for.
+///
+/// # Errors
+/// [`Stop`]; the caller's transaction must be given up then.
+pub fn apply(
+    tx: &WriteTx<'_>,
+    by: &By,
+    means: &Means,
+    (manifest, mut problems): (&Manifest, Vec<Problem>),
+    (document, how): (&Document, How),
+) -> Result<Plan, Stop> {
+    let work = Work { tx, by, means, secrets: &document.secrets };
+    let before = stored(&work)?;
+    save(&work, manifest, &mut problems)?;
+    if !problems.is_empty() {
+        return Err(Stop::Wrong(Problem::first(problems)));
+    }
+    let named: BTreeSet<(usize, String)> =
+        manifest.wishes.iter().map(|wish| (sections::rank(wish.section), wish.key())).collect();
+    let mut plan = plan(&before, &stored(&work)?, &named);
+    note_places(&work, manifest)?;
+    let gone = before.iter().filter(|(key, thing)| thing.of_file && !named.contains(*key));
+    if how.prune {
+        // What others rest on goes last.
+        for ((rank, key), thing) in gone.rev() {
+            plan.changes.push(take_away(&work, *rank, key, thing)?);
+        }
+    } else {
+        plan.left = left(&work, gone.map(|(key, _)| key))?;
+    }
+    for change in &plan.changes {
+        write_down(&work, change, manifest)?;
+    }
+    if how.dry { Err(Stop::Dry(plan)) } else { Ok(plan) }
+}
+
+fn stored(work: &Work<'_>) -> Result<Known, Stop> {
+    let mut known = Known::new();
+    for (rank, section) in SECTIONS.iter().enumerate() {
+        for thing in (section.stored)(work.tx, work.means).map_err(broken)? {
+            known.insert((rank, thing.key.clone()), thing);
+        }
+    }
+    Ok(known)
+}
+
+/// What is merely a consequence of something told already is not told.
+fn save(work: &Work<'_>, manifest: &Manifest, problems: &mut Vec<Problem>) -> Result<(), Stop> {
+    let mut failed: BTreeSet<&str> = BTreeSet::new();
+    for wish in &manifest.wishes {
+        let key = wish.entry.key.as_str();
+        let Some(draft) = &wish.draft else {
+            failed.insert(key);
+            continue;
+        };
+        if !failed.is_empty() && rests_on(wish, &failed) {
+            failed.insert(key);
+            continue;
+        }
+        match draft.save(work) {
+            Ok(()) => {}
+            Err(Fault::Store(error)) => return Err(error.into()),
+            Err(Fault::Refused { field, text }) => {
+                failed.insert(key);
+                problems.push(wish.entry.problem(&field, format!("{}: {text}", wish.section.called(key))));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether an entry names a thing that could not be saved.
+fn rests_on(wish: &Wish, failed: &BTreeSet<&str>) -> bool {
+    fn names(value: &Value, failed: &BTreeSet<&str>) -> bool {
+        match value {
+            Value::String(text) => failed.contains(text.as_str()),
+            Value::Array(items) => items.iter().any(|item| names(item, failed)),
+            Value::Object(fields) => fields.values().any(|value| names(value, failed)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    let above = wish.entry.key.split_once('/').map(|(above, _)| above);
+    above.is_some_and(|above| failed.contains(above))
+        || wish.entry.fields.values().any(|value| names(value, failed))
+}
+
+fn plan(before: &Known, after: &Known, named: &BTreeSet<(usize, String)>) -> Plan {
+    let mut plan = Plan::default();
+    for (place, thing) in after {
+        let fields = before.get(place).map(|old| compare(old, thing));
+        let what = match &fields {
+            None => What::Created,
+            Some(fields) if fields.is_empty() => {
+                plan.unchanged += usize::from(named.contains(place));
+                continue;
+            }
+            Some(_) => What::Changed,
+        };
+        plan.changes.push(change(what, place, fields.unwrap_or_default()));
+    }
+    plan
+}
+
+fn change(what: What, (rank, key): &(usize, String), fields: Vec<super::FieldChange>) -> Change {
+    Change { what, section: SECTIONS[*rank].word.to_owned(), key: key.clone(), fields }
+}
+
+fn note_places(work: &Work<'_>, manifest: &Manifest) -> Result<(), Stop> {
+    let noted = entries::list(work.tx)?;
+    for wish in &manifest.wishes {
+        let (section, key) = (wish.section.name.to_owned(), wish.key());
+        let place = (section, key);
+        let known = noted.get(&place);
+        let mut now = Noted { place: wish.entry.place.to_string(), ..Noted::default() };
+        // Where a secret is not named now, it is kept, and with it where it came from.
+        now.secrets = known.map(|known| known.secrets.clone()).unwrap_or_default();
+        now.secrets.extend(wish.entry.secrets.clone());
+        if known != Some(&now) {
+            entries::put(work.tx, &place.0, &place.1, &now)?;
+        }
+    }
+    Ok(())
+}
+
+fn take_away(work: &Work<'_>, rank: usize, key: &str, thing: &Stored) -> Result<Change, Stop> {
+    let section = &SECTIONS[rank];
+    let what = (section.remove)(work, thing).map_err(|fault| match fault {
+        Fault::Store(error) => Stop::Store(error),
+        Fault::Refused { text, .. } => {
+            Stop::Wrong(vec![Problem::new("--prune", format!("{}: {text}", section.called(key)))])
+        }
+    })?;
+    entries::remove(work.tx, section.name, key)?;
+    Ok(change(what, &(rank, key.to_owned()), Vec::new()))
+}
+
+fn left<'a>(work: &Work<'_>, gone: impl Iterator<Item = &'a (usize, String)>) -> Result<Vec<Left>, Stop> {
+    let mut left = Vec::new();
+    for (rank, key) in gone {
+        let section = &SECTIONS[*rank];
+        let place = entries::place(work.tx, section.name, key)?.unwrap_or_else(|| "a file".to_owned());
+        left.push(Left { section: section.word.to_owned(), key: key.clone(), place });
+    }
+    Ok(left)
+}
+
+/// The line of the audit log, where the domain writes none itself.
+fn write_down(work: &Work<'_>, change: &Change, manifest: &Manifest) -> Result<(), Stop> {
+    let section = SECTIONS.iter().find(|section| section.word == change.section);
+    let Some(section) = section.filter(|section| !section.audits_itself) else { return Ok(()) };
+    let mut of_section = manifest.wishes.iter().filter(|wish| wish.section.name == section.name);
+    let wish = of_section.find(|wish| wish.key() == change.key);
+    let fields: Vec<Value> = change.fields.iter().map(|field| field.to_string().into()).collect();
+    let place = wish.map(|wish| wish.entry.place.to_string());
+    let detail = json!({ "file": place, "changes": fields });
+    let line =
+        audit::Change { action: (section.action)(change.what), subject: &change.key, project: None, detail };
+    audit::append(work.tx, work.by, &line).map_err(|error| Stop::Store(error.into()))
+}
+
+/// A refusal while reading what is stored is a fault of the program.
+fn broken(fault: Fault) -> Stop {
+    match fault {
+        Fault::Store(error) => Stop::Store(error),
+        Fault::Refused { text, .. } => Stop::Store(store::Error::Refused(text.into())),
+    }
+}

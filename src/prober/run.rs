@@ -1,0 +1,358 @@
+//! The loop that asks. One future drives everything: what is due, what is under way, and what is to be written.
+//!
+//! A bad reading counts only after it is known to be the target's fault: where a lost uplink would look the same, the
+//! canaries are asked; then what it depends on. Nothing here waits for the database: verdicts are made in memory and
+//! written behind.
+
+mod blame;
+mod definitions;
+mod flush;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::keeper::{Batch, Keeper, SpellChange};
+use super::lag::Observed;
+use super::question::Asker;
+use super::subject::{Run, Subject};
+use super::uplink::Uplink;
+use super::wheel::{Wheel, next_place};
+use crate::base::{ProjectId, Timestamp};
+use crate::config::Network;
+use crate::probes::condition::Value;
+use crate::probes::judge::Reading;
+use crate::probes::pushed::Stored;
+use crate::probes::seen::Seen;
+use crate::probes::standing::Above;
+use crate::probes::{Assessed, Board, Checked, PROBES, ProbeId, Probes, assess};
+use crate::store::{self, Store};
+use definitions::Loaded;
+
+/// Whether planned work covers a probe, by its project and the key of its signals. Asked at each reading: from memory.
+pub type Covers = Arc<dyn Fn(ProjectId, &str) -> bool + Send + Sync>;
+
+/// How the loop asks.
+#[derive(Clone)]
+pub struct Settings {
+    /// Probes under way at once; the rest waits its turn.
+    pub concurrency: usize,
+    /// What a probe that was made on the page may reach beside the public internet.
+    pub private_targets: Arc<[Network]>,
+    /// `host:port`; none: a lost uplink is not told from a lost target.
+    pub canaries: Arc<[String]>,
+    pub covers: Covers,
+}
+
+/// What the loop works with.
+pub struct Parts {
+    pub store: Store,
+    pub asker: Asker,
+    pub probes: Probes,
+    pub board: Board,
+    pub observed: Observed,
+    pub settings: Settings,
+    pub reports: mpsc::Receiver<Stored>,
+}
+
+/// The loop; [`Loop::run`] drives it.
+pub struct Loop {
+    parts: Parts,
+    subjects: HashMap<ProbeId, Subject>,
+    /// Who depends on a probe.
+    children: HashMap<ProbeId, Vec<ProbeId>>,
+    wheel: Wheel,
+    flying: FuturesUnordered<Pin<Box<dyn Future<Output = Event> + Send>>>,
+    asking: usize,
+    /// Runs that wait to hear how what they depend on is.
+    held: BTreeMap<ProbeId, Held>,
+    /// Runs that wait for the canaries.
+    doubted: Vec<(ProbeId, Run)>,
+    uplink: Uplink,
+    is_blind: bool,
+    /// What began before this was under way while tocsin was starved. Monotonic.
+    starved_until: Duration,
+    keeper: Keeper,
+    todo: VecDeque<Step>,
+    definitions: watch::Receiver<u64>,
+    is_loading: bool,
+    flushed: Flushed,
+}
+
+/// A run whose blame depends on others.
+struct Held {
+    run: Run,
+    parents: BTreeSet<ProbeId>,
+}
+
+/// Where the round of writing points stands.
+#[derive(Default)]
+struct Flushed {
+    after: ProbeId,
+    next: Duration,
+}
+
+/// Something that was waited for.
+enum Event {
+    Asked(ProbeId, Timestamp, Duration, Box<Seen>),
+    Canaries(bool),
+    Loaded(Box<Result<Loaded, store::Error>>),
+    Wrote(Box<Batch>, Result<(), store::Error>),
+    /// Something that needs no answer was done.
+    Idle,
+}
+
+/// What a reading leads to.
+enum Step {
+    Settle(ProbeId, Run, Blame),
+}
+
+/// What a reading says of its probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blame {
+    Counts,
+    /// What it depends on is down.
+    Unreachable,
+}
+
+/// How often the loop looks whether it was starved, and whether something is due that has no time of its own.
+const TICK: Duration = Duration::from_millis(500);
+/// Woken later than this, tocsin was starved: what it saw meanwhile proves nothing.
+const STARVED_FROM: Duration = Duration::from_secs(2);
+/// A fact that conditions do not know: they ask how long is left.
+pub const CERT_EXPIRES_AT: &str = "cert.expires_at";
+/// At the stop: what is still to be written has this long.
+const STOP_TIME: Duration = Duration::from_secs(5);
+
+impl Loop {
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            definitions: parts.store.changes(PROBES),
+            subjects: HashMap::new(),
+            children: HashMap::new(),
+            wheel: Wheel::default(),
+            flying: FuturesUnordered::new(),
+            asking: 0,
+            held: BTreeMap::new(),
+            doubted: Vec::new(),
+            uplink: Uplink::default(),
+            is_blind: false,
+            starved_until: Duration::ZERO,
+            keeper: Keeper::default(),
+            todo: VecDeque::new(),
+            is_loading: false,
+            flushed: Flushed::default(),
+            parts,
+        }
+    }
+
+    /// Asks until `stop`; then writes what is still to be written.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.load();
+        loop {
+            self.begin_due();
+            self.write();
+            self.parts.observed.state(self.asking, self.keeper.waiting());
+            let clock = self.parts.asker.clock.clone();
+            let wait = self.next_due().map(|at| at.saturating_sub(clock.monotonic()));
+            let due = async {
+                match wait {
+                    Some(wait) => clock.sleep_until(clock.now() + wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(event) = self.flying.next() => self.take(event),
+                planned = tick.tick() => self.woke(Instant::now().saturating_duration_since(planned.into_std())),
+                Ok(()) = self.definitions.changed() => self.load(),
+                Some(report) = self.parts.reports.recv() => self.reported(&report),
+                () = due => {}
+            }
+            self.work_off();
+        }
+        self.finish().await;
+    }
+
+    fn now(&self) -> Duration {
+        self.parts.asker.clock.monotonic()
+    }
+
+    /// When something is due: a probe, as far as more may be under way, or a write.
+    fn next_due(&self) -> Option<Duration> {
+        let probe = self.wheel.next().filter(|_| self.asking < self.parts.settings.concurrency);
+        [probe, self.keeper.wants_at()].into_iter().flatten().min()
+    }
+
+    fn begin_due(&mut self) {
+        let now = self.now();
+        while self.asking < self.parts.settings.concurrency
+            && let Some((id, due)) = self.wheel.pop_due(now)
+        {
+            self.begin(id, due, now);
+        }
+        self.flush(now);
+    }
+
+    fn begin(&mut self, id: ProbeId, due: Duration, now: Duration) {
+        let Some(subject) = self.subjects.get_mut(&id).filter(|subject| !subject.is_busy) else { return };
+        let at = self.parts.asker.clock.now();
+        if let Some(paused) = &subject.probe.paused {
+            if paused.until.is_some_and(|until| until <= at) {
+                self.resume(id);
+            }
+            return;
+        }
+        let Some(question) = subject.question.clone() else { return self.missed(id, at, now) };
+        subject.is_busy = true;
+        self.asking += 1;
+        self.parts.observed.began(now.saturating_sub(due));
+        let asker = self.parts.asker.clone();
+        self.flying.push(Box::pin(async move {
+            let seen = asker.ask(&question).await;
+            Event::Asked(id, at, now, Box::new(seen))
+        }));
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Asked(id, at, began, seen) => {
+                self.asking -= 1;
+                self.asked(id, at, began, *seen);
+            }
+            Event::Canaries(works) => self.canaries(works),
+            Event::Loaded(loaded) => self.loaded(*loaded),
+            Event::Idle => {}
+            Event::Wrote(batch, result) => {
+                let now = self.now();
+                self.keeper.wrote(*batch, result, now);
+            }
+        }
+    }
+
+    fn asked(&mut self, id: ProbeId, at: Timestamp, began: Duration, seen: Seen) {
+        let Some(subject) = self.subjects.get(&id) else { return };
+        let run = run_of(&subject.checked, at, began, seen);
+        self.judge(id, run);
+    }
+
+    /// Woken `late`: tocsin did not get the processor, and does not blame others for it.
+    fn woke(&mut self, late: Duration) {
+        if late <= STARVED_FROM {
+            return;
+        }
+        let now = self.parts.asker.clock.now();
+        self.starved_until = self.now();
+        self.keeper.spell(SpellChange::starved(now - late, now));
+        tracing::warn!(
+            seconds = late.as_secs(),
+            "tocsin was starved of processor time: what probes saw meanwhile proves nothing"
+        );
+    }
+
+    fn work_off(&mut self) {
+        while let Some(Step::Settle(id, run, blame)) = self.todo.pop_front() {
+            self.settle(id, &run, blame);
+        }
+    }
+
+    /// Lets a reading count, tells who waited for it, and plans the next one.
+    fn settle(&mut self, id: ProbeId, run: &Run, blame: Blame) {
+        let Some(subject) = self.subjects.get_mut(&id) else { return };
+        subject.is_busy = false;
+        if subject.probe.paused.is_some() {
+            return self.release_all(id);
+        }
+        let was_down = subject.is_down();
+        let covered = (self.parts.settings.covers)(subject.probe.project, &id.signal_key());
+        let above = Above { paused: false, covered, unreachable: blame == Blame::Unreachable };
+        if let Some(recording) = subject.read(run, above) {
+            self.keeper.record(recording);
+        }
+        self.plan(id, Some(run));
+        self.tell_children(id, run, was_down);
+    }
+
+    /// Plans the next run, and shows how the probe is.
+    fn plan(&mut self, id: ProbeId, run: Option<&Run>) {
+        let now = self.parts.asker.clock.monotonic();
+        let Some(subject) = self.subjects.get(&id) else { return };
+        let policy = subject.definition().policy;
+        let pause = subject.memory.judge.pause(&policy);
+        let at = if subject.question.is_none() && run.is_some_and(|run| run.reading != Reading::Bad) {
+            // The next report has as long as the sender's clock and the way take.
+            now + policy.interval + policy.timeout
+        } else if pause < policy.interval && !subject.is_unreachable && !self.is_blind {
+            now + pause
+        } else {
+            next_place(id, policy.interval, now)
+        };
+        self.wheel.set(id, at);
+        let next_at = self.parts.asker.clock.now() + at.saturating_sub(now);
+        self.parts.board.put(subject.live(run, Some(next_at)));
+    }
+
+    fn write(&mut self) {
+        let now = self.now();
+        let Some(batch) = self.keeper.take(now) else { return };
+        let (store, clock) = (self.parts.store.clone(), self.parts.asker.clock.clone());
+        let incidents = Arc::clone(&self.parts.probes.incidents);
+        self.flying.push(Box::pin(async move {
+            let result = batch.write(&store, &incidents, &clock).await;
+            Event::Wrote(Box::new(batch), result)
+        }));
+    }
+
+    /// What is under way is given up; what was seen is written.
+    async fn finish(mut self) {
+        let ids: Vec<ProbeId> = self.subjects.keys().copied().collect();
+        for id in ids {
+            self.bundle(id);
+        }
+        let writing = async {
+            // A batch that is under way comes first, so that none is written twice at once.
+            while self.keeper.is_writing()
+                && let Some(event) = self.flying.next().await
+            {
+                if matches!(event, Event::Wrote(..)) {
+                    self.take(event);
+                }
+            }
+            let clock = self.parts.asker.clock.clone();
+            while let Some(batch) = self.keeper.take(Duration::MAX) {
+                let incidents = Arc::clone(&self.parts.probes.incidents);
+                let result = batch.write(&self.parts.store, &incidents, &clock).await;
+                let failed = result.is_err();
+                self.keeper.wrote(batch, result, Duration::ZERO);
+                if failed {
+                    tokio::time::sleep(TICK).await;
+                }
+            }
+        };
+        if tokio::time::timeout(STOP_TIME, writing).await.is_err() {
+            tracing::warn!("the last readings of probes could not be written");
+        }
+    }
+}
+
+/// What a run came to, by itself.
+pub(super) fn run_of(checked: &Checked, at: Timestamp, began: Duration, seen: Seen) -> Run {
+    let Assessed { reading, reason } = assess(checked, &seen);
+    let may_be_ours = seen.failed.as_ref().is_some_and(|failed| failed.may_be_ours);
+    let mut facts = seen.facts.shown();
+    if let Some(Value::Number(seconds, _)) = seen.facts.get("cert.expires_in") {
+        let left = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
+        let expires = if *seconds < 0.0 { at - left } else { at + left };
+        facts.push((CERT_EXPIRES_AT, expires.to_rfc3339()));
+    }
+    Run { at, began, reading, reason, may_be_ours, phases: seen.phases, facts, sample: seen.sample }
+}

@@ -1,0 +1,195 @@
+//! Buckets: one list of what lies below a prefix, over the S3 protocol.
+
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Request, header};
+use percent_encoding::percent_decode_str;
+use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
+
+use super::http::Conversation;
+use super::question::{Looking, With};
+use super::wire::Wire;
+use crate::base::Timestamp;
+use crate::base::text::clip;
+use crate::outbound::Url;
+use crate::probes::condition::Value;
+use crate::probes::seen::{Failed, Phase};
+use crate::probes::target::S3;
+
+/// Of the list: a thousand objects take some 300 kB.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// More are not in one answer.
+const OBJECTS_MAX: usize = 1000;
+/// How long a signed address is good; clocks that differ by more are refused by S3 as well.
+const SIGNED_FOR: Duration = Duration::from_mins(15);
+/// Of an error that is repeated in an alarm.
+const REASON_CHARS_MAX: usize = 200;
+
+pub(super) async fn ask(target: &S3, with: With<'_>, looking: &mut Looking) -> Result<(), Failed> {
+    let url = signed(target)?;
+    let wire = open(&url, with, looking).await?;
+    let text = get(&url, wire, looking).await?;
+    let listed = read_list(&text)
+        .ok_or_else(|| looking.failed("the answer is no list of objects: is this an S3 server?"))?;
+    #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
+    looking.facts.set("objects", Value::plain(listed.count as f64));
+    looking.sample.lines.push(("objects".to_owned(), listed.count.to_string()));
+    if let Some((at, key)) = listed.newest {
+        #[expect(clippy::cast_precision_loss, reason = "exact to a microsecond for 285 years")]
+        let age = (looking.now.as_micros() - at.as_micros()) as f64 / 1e6;
+        looking.facts.set("newest_object.age", Value::seconds(age));
+        looking.sample.lines.push(("newest".to_owned(), format!("{key}, {}", at.to_rfc3339())));
+    }
+    Ok(())
+}
+
+/// The request as an address that is good for a while.
+fn signed(target: &S3) -> Result<Url, Failed> {
+    let bad = |error: String| Failed::setup(format!("endpoint: {error}"));
+    let endpoint = Url::parse(&target.endpoint).map_err(|error| bad(error.to_string()))?;
+    let style = if target.path_style { UrlStyle::Path } else { UrlStyle::VirtualHost };
+    let bucket = Bucket::new(endpoint, style, target.bucket.clone(), target.region.clone())
+        .map_err(|error| bad(error.to_string()))?;
+    let credentials = Credentials::new(target.access_key.clone(), target.secret_key.clone());
+    let mut list = bucket.list_objects_v2(Some(&credentials));
+    list.with_max_keys(OBJECTS_MAX);
+    if !target.prefix.is_empty() {
+        list.with_prefix(target.prefix.as_str());
+    }
+    Ok(list.sign(SIGNED_FOR))
+}
+
+async fn open(url: &Url, with: With<'_>, looking: &mut Looking) -> Result<Wire, Failed> {
+    let host = url.host_str().ok_or_else(|| Failed::setup("endpoint: it names no host"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_encrypted = url.scheme() == "https";
+    let port = url.port().unwrap_or(if is_encrypted { 443 } else { 80 });
+    let trust = with.trust.for_http();
+    Wire::open((host, port), is_encrypted, With { trust: &trust, ..with }, looking).await
+}
+
+/// The body of a good answer. An error of S3 is a failure, with its code.
+async fn get(url: &Url, wire: Wire, looking: &mut Looking) -> Result<String, Failed> {
+    let began = Conversation::begin(wire, request(url)?).await;
+    looking.phases.answer = looking.marks.answer_time();
+    let mut conversation = began?;
+    let status = conversation.response.status();
+    looking.phase = Phase::Transfer;
+    looking.facts.set("status", Value::plain(f64::from(status.as_u16())));
+    looking.sample.head = format!("HTTP/1.1 {status}");
+    let text = read(&mut conversation, looking).await?;
+    looking.phases.transfer = looking.marks.transfer_time();
+    looking.phase = Phase::Answer;
+    if status.is_success() {
+        return Ok(text);
+    }
+    let said = match (element(&text, "Code"), element(&text, "Message")) {
+        (Some(code), Some(message)) => format!("{status}: {code}: {message}"),
+        (Some(code), None) => format!("{status}: {code}"),
+        (None, _) => status.to_string(),
+    };
+    looking.sample.body = text;
+    Err(looking.failed(clip(&said, REASON_CHARS_MAX)))
+}
+
+fn request(url: &Url) -> Result<Request<Full<Bytes>>, Failed> {
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let target = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+    let request = Request::get(target).header(header::HOST, host).header(header::USER_AGENT, "tocsin");
+    request.body(Full::default()).map_err(|error| Failed::setup(format!("endpoint: {error}")))
+}
+
+async fn read(conversation: &mut Conversation, looking: &Looking) -> Result<String, Failed> {
+    let mut body = Vec::new();
+    while let Some(chunk) = conversation.next_chunk().await? {
+        if body.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(looking.failed("the answer is larger than 1 MiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+/// What a list comes to.
+#[derive(Debug, PartialEq, Eq)]
+struct Listed {
+    count: usize,
+    newest: Option<(Timestamp, String)>,
+}
+
+/// Reads only what is asked about: the servers that speak this protocol differ in everything else, also in the
+/// namespace. `None` where it is no list.
+fn read_list(xml: &str) -> Option<Listed> {
+    if !xml.contains("<ListBucketResult") {
+        return None;
+    }
+    let mut listed = Listed { count: 0, newest: None };
+    for object in xml.split("<Contents>").skip(1) {
+        listed.count += 1;
+        let Some(at) = element(object, "LastModified").and_then(Timestamp::parse_rfc3339) else { continue };
+        if listed.newest.as_ref().is_none_or(|(newest, _)| at > *newest) {
+            let key = element(object, "Key").unwrap_or_default().replace('+', " ");
+            listed.newest = Some((at, percent_decode_str(&key).decode_utf8_lossy().into_owned()));
+        }
+    }
+    Some(listed)
+}
+
+/// The text of the first element of this name.
+fn element<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
+    let (_, after) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = after.split_once(&format!("</{name}>"))?;
+    Some(text.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_an_error_is_found() {
+        let xml = "<?xml version='1.0'?><Error><Code>NoSuchBucket</Code><Message>It is not there.</Message></Error>";
+        assert_eq!(element(xml, "Code"), Some("NoSuchBucket"));
+        assert_eq!(element(xml, "Message"), Some("It is not there."));
+        assert_eq!(element(xml, "Key"), None);
+    }
+
+    #[test]
+    fn a_list_is_counted_and_its_newest_object_found() {
+        let object = |key: &str, at: &str| {
+            format!("<Contents><Key>{key}</Key><LastModified>{at}</LastModified><Size>1</Size></Contents>")
+        };
+        let xml = format!(
+            "<ListBucketResult xmlns='x'>{}{}{}</ListBucketResult>",
+            object("a", "2026-01-01T00:00:00.000Z"),
+            object("b+c%2Bd", "2026-01-03T00:00:00Z"),
+            object("e", "never"),
+        );
+        let listed = read_list(&xml).unwrap();
+        assert_eq!(listed.count, 3);
+        assert_eq!(listed.newest.unwrap().1, "b c+d");
+        assert_eq!(read_list("<ListBucketResult/>"), Some(Listed { count: 0, newest: None }));
+        assert_eq!(read_list("<html>"), None);
+    }
+
+    #[test]
+    fn a_bucket_is_named_in_the_path_or_the_host() {
+        let target = |path_style: bool| S3 {
+            endpoint: "https://s3.example.com:9000".to_owned(),
+            bucket: "shop".to_owned(),
+            region: "eu-1".to_owned(),
+            access_key: "AKIA".to_owned(),
+            secret_key: "secret/key".to_owned(),
+            prefix: "daily/".to_owned(),
+            path_style,
+        };
+        let url = signed(&target(true)).unwrap();
+        assert_eq!((url.host_str(), url.path()), (Some("s3.example.com"), "/shop/"));
+        assert!(url.query().unwrap().contains("prefix=daily%2F"), "{url}");
+        assert!(!url.as_str().contains("secret"), "{url}");
+        assert_eq!(signed(&target(false)).unwrap().host_str(), Some("shop.s3.example.com"));
+    }
+}

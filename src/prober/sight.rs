@@ -1,0 +1,120 @@
+//! When tocsin itself could not see: gaps that are found at a start or while it runs, and the one note about each.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::keeper::SpellChange;
+use crate::base::{Clock, Severity, Timestamp};
+use crate::incidents::{Incidents, Signal, SignalKind, Source};
+use crate::store::{Error, Store, WriteTx};
+use crate::vigil::{self, Blindness, Spell};
+
+/// A gap of this length or more was no pause between two marks.
+const GAP_MIN: Duration = Duration::from_secs(30);
+/// From this length on people are told: what happened meanwhile nobody knows.
+pub const TOLD_FROM: Duration = Duration::from_mins(2);
+/// What blindness is told under: a second one within an hour joins the first.
+const KEY: &str = "vigil:blind";
+
+/// Marks that tocsin is awake, and notices when it was not. Cheap to clone.
+#[derive(Clone)]
+pub struct Sight {
+    store: Store,
+    clock: Clock,
+    incidents: Arc<Incidents>,
+    /// The wall clock beside the monotonic one, at the last look.
+    before: Arc<Mutex<Option<(Timestamp, Duration)>>>,
+}
+
+impl Sight {
+    pub fn new(store: Store, clock: Clock, incidents: Arc<Incidents>) -> Self {
+        Self { store, clock, incidents, before: Arc::default() }
+    }
+
+    /// At a start, before anything is judged: writes down how long tocsin was not running.
+    ///
+    /// # Errors
+    /// Where the store refuses.
+    pub async fn wake(&self) -> Result<Option<Spell>, Error> {
+        let (now, incidents) = (self.clock.now(), Arc::clone(&self.incidents));
+        self.look();
+        let write = self.store.write("vigil.wake", move |tx| {
+            let last = vigil::last_alive(tx)?;
+            vigil::mark_alive(tx, now)?;
+            // What was going on when it stopped is part of the gap.
+            for reason in [Blindness::Uplink, Blindness::Starved, Blindness::Suspended] {
+                vigil::end(tx, reason, last.unwrap_or(now))?;
+            }
+            let Some(began_at) = last.filter(|last| now.since(*last) > GAP_MIN) else { return Ok(None) };
+            let spell = spell(Blindness::Down, began_at, now);
+            apply(tx, &incidents, now, &SpellChange::Was(spell.clone()))?;
+            Ok(Some(spell))
+        });
+        write.await
+    }
+
+    /// Every ten seconds: tocsin is awake; and where the wall clock ran away from the monotonic one, its machine slept.
+    ///
+    /// # Errors
+    /// Where the store refuses.
+    pub async fn mark(&self) -> Result<Option<Spell>, Error> {
+        let (now, slept) = (self.clock.now(), self.look());
+        let spell = slept.map(|slept| spell(Blindness::Suspended, now - slept, now));
+        let (incidents, noted) = (Arc::clone(&self.incidents), spell.clone());
+        let write = self.store.write("vigil.alive", move |tx| {
+            vigil::mark_alive(tx, now)?;
+            noted.map_or(Ok(()), |spell| apply(tx, &incidents, now, &SpellChange::Was(spell)))
+        });
+        write.await.map(|()| spell)
+    }
+
+    /// How long the machine slept since the last look.
+    fn look(&self) -> Option<Duration> {
+        let (now, passed) = (self.clock.now(), self.clock.monotonic());
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).replace((now, passed));
+        let (then, passed_then) = before?;
+        let slept = now.since(then).saturating_sub(passed.saturating_sub(passed_then));
+        (slept > GAP_MIN).then_some(slept)
+    }
+}
+
+fn spell(reason: Blindness, began_at: Timestamp, ended_at: Timestamp) -> Spell {
+    Spell { reason, began_at, ended_at: Some(ended_at), detail: String::new() }
+}
+
+/// Writes a change, and the note about a spell that is over.
+pub(super) fn apply(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    now: Timestamp,
+    change: &SpellChange,
+) -> Result<(), Error> {
+    let Some(spell) = change.write(tx)? else { return Ok(()) };
+    let Some(ended_at) = spell.ended_at.filter(|ended| ended.since(spell.began_at) >= TOLD_FROM) else {
+        return Ok(());
+    };
+    let (from, to) = told(spell.began_at, ended_at);
+    let signal = Signal {
+        project: None,
+        service: None,
+        key: KEY.to_owned(),
+        source: Source::Own,
+        severity: Severity::Medium,
+        summary: format!("tocsin was blind from {from} to {to} UTC: {}", spell.reason.says()),
+        detail: json!({}),
+        first_bad_at: spell.began_at,
+        observed_at: now,
+        kind: SignalKind::Occurrence,
+    };
+    incidents.raise(tx, now, &signal)?;
+    Ok(())
+}
+
+/// `03:10` and `03:22`, with the day where they lie on different ones.
+fn told(from: Timestamp, to: Timestamp) -> (String, String) {
+    let (from, to) = (from.to_chrono(), to.to_chrono());
+    let format = if from.date_naive() == to.date_naive() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    (from.format(format).to_string(), to.format(format).to_string())
+}

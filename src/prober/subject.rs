@@ -1,0 +1,289 @@
+//! A probe as the loop knows it, and what a reading makes of it. Nothing here waits for anybody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::question::Question;
+use super::reach::Reach;
+use crate::base::Timestamp;
+use crate::base::text::clip;
+use crate::config::Network;
+use crate::probes::board::{LastRun, Live};
+use crate::probes::judge::{Health, Reading, Verdict};
+use crate::probes::points::{Point, WAITING_MAX};
+use crate::probes::queries::State;
+use crate::probes::record::{Recording, Sampled};
+use crate::probes::seen::{Phases, Sample};
+use crate::probes::standing::Above;
+use crate::probes::{Checked, Definition, Kind, Memory, Owner, Probe, Secrets, Status, standing};
+
+/// Characters of the last good answer that are kept in memory; 5,000 probes keep one each.
+const GOOD_BODY_CHARS_MAX: usize = 1_000;
+const GOOD_LINES_MAX: usize = 20;
+
+/// One probe.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) probe: Probe,
+    pub(super) checked: Checked,
+    /// `None`: results are reported.
+    pub(super) question: Option<Arc<Question>>,
+    pub(super) memory: Memory,
+    pub(super) status: Status,
+    pub(super) is_unreachable: bool,
+    /// Under way, or its reading waits for canaries or parents.
+    pub(super) is_busy: bool,
+    /// When the last reading was taken, monotonic, and whether it was bad.
+    pub(super) last: Option<(Duration, bool)>,
+    pub(super) points: Vec<Point>,
+    since: Timestamp,
+    reason: String,
+    was_flapping: bool,
+    good: Option<Box<Answer>>,
+}
+
+/// What one run came to, before it is known whether it counts.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// When it began, by both clocks.
+    pub(super) at: Timestamp,
+    pub(super) began: Duration,
+    pub(super) reading: Reading,
+    pub(super) reason: String,
+    /// A lost uplink would look the same.
+    pub(super) may_be_ours: bool,
+    pub(super) phases: Phases,
+    pub(super) facts: Vec<(&'static str, String)>,
+    pub(super) sample: Sample,
+}
+
+#[derive(Debug)]
+struct Answer {
+    at: Timestamp,
+    phases: Phases,
+    facts: Vec<(&'static str, String)>,
+    sample: Sample,
+}
+
+impl Subject {
+    /// `Err`: the definition cannot be carried out, in words.
+    pub(super) fn new(
+        probe: Probe,
+        secrets: Secrets,
+        state: &State,
+        networks: &Arc<[Network]>,
+    ) -> Result<Self, String> {
+        let checked = probe.definition.clone().check(&secrets).map_err(|error| error.to_string())?;
+        let question = question(&probe, secrets, networks);
+        Ok(Self {
+            memory: state.memory.clone(),
+            status: state.status,
+            is_unreachable: state.status == Status::Unreachable,
+            is_busy: false,
+            last: None,
+            points: Vec::new(),
+            since: state.since,
+            reason: state.reason.clone(),
+            was_flapping: state.flapping,
+            good: None,
+            probe,
+            checked,
+            question,
+        })
+    }
+
+    pub(super) const fn definition(&self) -> &Definition {
+        &self.checked.definition
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        self.definition().kind()
+    }
+
+    /// Whether what depends on it cannot be seen.
+    pub(super) fn is_down(&self) -> bool {
+        self.is_unreachable || self.memory.judge.proved() == Health::Unhealthy
+    }
+
+    /// Takes over what an earlier version remembered, where it is the same question or a better one.
+    pub(super) fn follow(&mut self, earlier: Self) {
+        let was_paused = earlier.probe.paused.is_some();
+        (self.points, self.last, self.is_busy) = (earlier.points, earlier.last, earlier.is_busy);
+        if !was_paused && self.probe.paused.is_none() {
+            (self.memory, self.status, self.since) = (earlier.memory, earlier.status, earlier.since);
+            (self.reason, self.was_flapping) = (earlier.reason, earlier.was_flapping);
+            (self.is_unreachable, self.good) = (earlier.is_unreachable, earlier.good);
+        }
+    }
+
+    /// Takes a reading in. Answers what is to be written, where anything changed.
+    pub(super) fn read(&mut self, run: &Run, above: Above) -> Option<Recording> {
+        self.is_unreachable = above.unreachable;
+        self.last = Some((run.began, run.reading == Reading::Bad));
+        let policy = self.checked.definition.policy;
+        let verdict = if above.unreachable {
+            Verdict::Stays
+        } else {
+            self.memory.judge.read(&policy, run.reading, run.at)
+        };
+        self.remember(run, verdict);
+        let status = standing(&self.memory.judge, above);
+        let is_flapping = self.memory.judge.is_flapping();
+        let changed = status != self.status || is_flapping != self.was_flapping;
+        if status != self.status {
+            self.since = since(verdict, run.at).max(self.since);
+            self.reason = self.says(status, run);
+        }
+        (self.status, self.was_flapping) = (status, is_flapping);
+        changed.then(|| self.recording(run))
+    }
+
+    fn remember(&mut self, run: &Run, verdict: Verdict) {
+        match verdict {
+            Verdict::Worse { from, since, .. } if !from.is_poor() => self.memory.first_bad_at = Some(since),
+            Verdict::Better { to: Health::Healthy, .. } | Verdict::Settles { to: Health::Healthy } => {
+                self.memory.first_bad_at = None;
+            }
+            Verdict::Stays
+            | Verdict::Suspects { .. }
+            | Verdict::Worse { .. }
+            | Verdict::Better { .. }
+            | Verdict::Flaps
+            | Verdict::Settles { .. }
+            | Verdict::Blinded
+            | Verdict::SeesAgain { .. } => {}
+        }
+        if matches!(run.reading, Reading::Good | Reading::Slow) {
+            self.memory.last_good_at = Some(run.at);
+        }
+        if run.reading == Reading::Good {
+            self.good = Some(Box::new(Answer::cut(run)));
+        }
+        if self.points.len() < WAITING_MAX {
+            // What is unreachable is nobody's fault either: it is not charged.
+            let reading = if self.is_unreachable { Reading::Blind } else { run.reading };
+            self.points.push(Point { at: run.at, reading, phases: run.phases });
+        }
+    }
+
+    fn says(&self, status: Status, run: &Run) -> String {
+        match status {
+            Status::Unknown if run.reading == Reading::Blind => run.reason.clone(),
+            Status::Unreachable => "what it depends on is down".to_owned(),
+            Status::Maintenance => "planned work".to_owned(),
+            Status::Unhealthy | Status::Degraded if run.reason.is_empty() => self.reason.clone(),
+            Status::Unhealthy | Status::Degraded => run.reason.clone(),
+            Status::Unknown | Status::Healthy | Status::Paused => String::new(),
+        }
+    }
+
+    fn recording(&self, run: &Run) -> Recording {
+        let bad = matches!(run.reading, Reading::Bad | Reading::Slow).then(|| Sampled {
+            at: run.at,
+            json: written(&run.phases, &run.facts, &run.sample, &run.reason),
+        });
+        let good = self
+            .good
+            .as_ref()
+            .map(|good| Sampled { at: good.at, json: written(&good.phases, &good.facts, &good.sample, "") });
+        Recording {
+            id: self.probe.id,
+            at: run.at,
+            status: self.status,
+            since: self.since,
+            reason: self.reason.clone(),
+            flapping: self.was_flapping,
+            memory: self.memory.clone(),
+            latency: Some(run.phases.total),
+            good,
+            bad,
+        }
+    }
+
+    /// As the board shows it.
+    pub(super) fn live(&self, run: Option<&Run>, next_at: Option<Timestamp>) -> Live {
+        Live {
+            id: self.probe.id,
+            project: self.probe.project,
+            key: self.probe.key.clone(),
+            name: self.probe.name.clone(),
+            kind: self.kind(),
+            status: self.status,
+            since: self.since,
+            reason: self.reason.clone(),
+            flapping: self.was_flapping,
+            last: run.map(|run| LastRun {
+                at: run.at,
+                good: matches!(run.reading, Reading::Good | Reading::Slow),
+                reason: run.reason.clone(),
+                phases: run.phases,
+                facts: run.facts.clone(),
+            }),
+            last_good_at: self.memory.last_good_at,
+            next_at,
+        }
+    }
+}
+
+impl Answer {
+    fn cut(run: &Run) -> Self {
+        let Sample { address, head, lines, body } = run.sample.clone();
+        let body = clip(&body, GOOD_BODY_CHARS_MAX).into_owned();
+        let lines = lines.into_iter().take(GOOD_LINES_MAX).collect();
+        let sample = Sample { address, head, lines, body };
+        Self { at: run.at, phases: run.phases, facts: run.facts.clone(), sample }
+    }
+}
+
+/// Trouble is dated back to the first reading that showed it, and what was degraded before got worse only now.
+const fn since(verdict: Verdict, at: Timestamp) -> Timestamp {
+    match verdict {
+        Verdict::Worse { from: Health::Unknown | Health::Healthy, since, .. } => since,
+        Verdict::Worse { .. }
+        | Verdict::Stays
+        | Verdict::Suspects { .. }
+        | Verdict::Better { .. }
+        | Verdict::Flaps
+        | Verdict::Settles { .. }
+        | Verdict::Blinded
+        | Verdict::SeesAgain { .. } => at,
+    }
+}
+
+/// An answer as it is stored and shown.
+pub(super) fn written(
+    phases: &Phases,
+    facts: &[(&'static str, String)],
+    sample: &Sample,
+    reason: &str,
+) -> String {
+    let micros = |phase: Option<Duration>| phase.map(|phase| phase.as_micros());
+    let facts: serde_json::Map<String, serde_json::Value> =
+        facts.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+    json!({
+        "reason": reason,
+        "phases_us": {
+            "dns": micros(phases.dns), "connect": micros(phases.connect), "tls": micros(phases.tls),
+            "answer": micros(phases.answer), "transfer": micros(phases.transfer),
+            "total": phases.total.as_micros(),
+        },
+        "facts": facts,
+        "sample": sample,
+    })
+    .to_string()
+}
+
+/// What is asked; nothing of a probe whose results are reported.
+fn question(probe: &Probe, secrets: Secrets, networks: &Arc<[Network]>) -> Option<Arc<Question>> {
+    if probe.definition.kind() == Kind::Push {
+        return None;
+    }
+    let reach = match probe.owner {
+        Owner::Page => Reach::Public(Arc::clone(networks)),
+        Owner::File => Reach::Private,
+    };
+    let timeout = probe.definition.policy.timeout;
+    Some(Arc::new(Question { target: probe.definition.target.clone(), secrets, reach, timeout }))
+}

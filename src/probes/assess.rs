@@ -1,0 +1,102 @@
+//! What one run of a probe came to: pure.
+
+use super::condition::Finding;
+use super::definition::Checked;
+use super::judge::Reading;
+use super::kind::Kind;
+use super::seen::Seen;
+use crate::base::span;
+
+/// A reading, and what was wrong with it in words that fit into an alarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assessed {
+    pub reading: Reading,
+    /// Empty where nothing was.
+    pub reason: String,
+}
+
+/// The word with which somebody reports trouble that is no outage.
+pub(super) const DEGRADED: &str = "degraded";
+
+/// A failure, or the first condition that does not hold, is bad; what took longer than it may is slow. Never blind:
+/// that is not seen in an answer.
+pub fn assess(checked: &Checked, seen: &Seen) -> Assessed {
+    if let Some(failed) = &seen.failed {
+        return Assessed::of(Reading::Bad, failed.to_string());
+    }
+    if checked.definition.kind() == Kind::Push
+        && seen.facts.get("status").is_some_and(|status| status.to_string().trim_matches('"') == DEGRADED)
+    {
+        return Assessed::of(Reading::Slow, "was reported as degraded".to_owned());
+    }
+    let fails = checked.conditions.iter().find_map(|condition| match condition.check(&seen.facts) {
+        Finding::Holds => None,
+        Finding::Fails(reason) => Some(reason),
+    });
+    if let Some(reason) = fails {
+        return Assessed::of(Reading::Bad, reason);
+    }
+    let total = seen.phases.total;
+    match checked.definition.slow_after.filter(|bound| total > *bound) {
+        Some(bound) => {
+            let (took, bound) = (span::format(total), span::format(bound));
+            Assessed::of(Reading::Slow, format!("took {took}, more than {bound}"))
+        }
+        None => Assessed::of(Reading::Good, String::new()),
+    }
+}
+
+impl Assessed {
+    const fn of(reading: Reading, reason: String) -> Self {
+        Self { reading, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::probes::condition::{Facts, Unit, Value};
+    use crate::probes::seen::{Failed, Phase, Phases, Sample};
+    use crate::probes::{Definition, Secrets};
+
+    fn checked(conditions: &[&str]) -> Checked {
+        let target = serde_json::json!({"kind": "http", "url": "https://x.example/"});
+        let mut definition = Definition::of(serde_json::from_value(target).unwrap());
+        definition.conditions = conditions.iter().map(|&source| source.to_owned()).collect();
+        definition.slow_after = Some(Duration::from_millis(500));
+        definition.check(&Secrets::default()).unwrap()
+    }
+
+    fn seen(status: f64, millis: u64) -> Seen {
+        let mut facts = Facts::new(Timestamp::EPOCH);
+        facts.set("status", Value::Number(status, Unit::Plain));
+        let phases = Phases { total: Duration::from_millis(millis), ..Phases::default() };
+        Seen { failed: None, facts, phases, sample: Sample::default() }
+    }
+
+    #[test]
+    fn a_run_is_good_slow_or_bad_and_says_why() {
+        let told = |checked: &Checked, seen: &Seen| {
+            let Assessed { reading, reason } = assess(checked, seen);
+            (reading, reason)
+        };
+        let (default, two) = (checked(&[]), checked(&["status < 500", "status != 404"]));
+        assert_eq!(told(&default, &seen(200.0, 500)), (Reading::Good, String::new()));
+        assert_eq!(
+            told(&default, &seen(200.0, 812)),
+            (Reading::Slow, "took 812ms, more than 500ms".to_owned())
+        );
+        assert_eq!(
+            told(&default, &seen(503.0, 812)),
+            (Reading::Bad, "status was 503, wanted < 300".to_owned())
+        );
+        assert_eq!(told(&two, &seen(404.0, 1)), (Reading::Bad, "status was 404, wanted != 404".to_owned()));
+        let reason = "connection refused".to_owned();
+        let failed = Some(Failed { phase: Phase::Connect, reason, may_be_ours: false });
+        let broken = Seen { failed, ..seen(200.0, 1) };
+        assert_eq!(told(&default, &broken), (Reading::Bad, "connection: connection refused".to_owned()));
+    }
+}

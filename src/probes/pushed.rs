@@ -1,0 +1,132 @@
+//! Reports to probes of kind push: what may be said, and the last one of each.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::condition::{Facts, Tree, Unit, Value};
+use super::judge::Reading;
+use super::seen::{Phases, Sample, Seen};
+use super::{ProbeId, assess};
+use crate::base::Timestamp;
+use crate::base::text::clip;
+use crate::store::{Error, ReadTx, Topic, WriteTx, params};
+
+/// Moves when a report came.
+pub const REPORTS: Topic = Topic("probe_reports");
+/// A report's body in bytes.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+const MESSAGE_CHARS_MAX: usize = 500;
+/// Reports that are read at once.
+const REPORTS_MAX: u32 = 1_000;
+
+/// What somebody reports.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    pub status: Word,
+    pub message: String,
+    pub value: Option<f64>,
+    /// The whole of it, where it is JSON.
+    pub body: Option<Json>,
+}
+
+/// How it is, in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    #[default]
+    Up,
+    Degraded,
+    Down,
+}
+
+/// A report that was stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    pub id: ProbeId,
+    pub at: Timestamp,
+    pub report: Report,
+}
+
+impl Word {
+    /// Reads `up`, `degraded` or `down`, and what other monitors write for them.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "up" | "ok" | "healthy" | "pass" => Some(Self::Up),
+            "degraded" | "warn" | "warning" => Some(Self::Degraded),
+            "down" | "fail" | "unhealthy" | "error" => Some(Self::Down),
+            _ => None,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Degraded => assess::DEGRADED,
+            Self::Down => "down",
+        }
+    }
+}
+
+impl Report {
+    /// As a run of the probe would have seen it.
+    pub fn seen(&self, at: Timestamp, now: Timestamp) -> Seen {
+        let mut facts = Facts::new(now);
+        facts.set("status", Value::Text(self.status.as_str().to_owned()));
+        facts.set("message", Value::Text(self.message.clone()));
+        facts.set("age", Value::Number(now.since(at).as_secs_f64(), Unit::Seconds));
+        if let Some(value) = self.value {
+            facts.set("value", Value::Number(value, Unit::Plain));
+        }
+        let body = self.body.as_ref();
+        if let Some(body) = body {
+            facts.set_tree("body", Tree::of_json(body.clone()));
+        }
+        let sample = Sample {
+            head: format!("{} {}", self.status.as_str(), self.message),
+            body: body.map(Json::to_string).unwrap_or_default(),
+            ..Sample::default()
+        };
+        Seen { failed: None, facts, phases: Phases::default(), sample }
+    }
+
+    /// What a bad one says: the sender's own words rather than that a condition did not hold.
+    pub fn reason(&self, reading: Reading, found: String) -> String {
+        match (reading, self.status) {
+            (Reading::Good, _) | (_, Word::Up) => found,
+            (_, word) if self.message.is_empty() => format!("was reported as {}", word.as_str()),
+            (_, _) => clip(&self.message, MESSAGE_CHARS_MAX).into_owned(),
+        }
+    }
+}
+
+/// Stores a report as the last one of its probe.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn record(tx: &WriteTx<'_>, stored: &Stored) -> Result<(), Error> {
+    let report = serde_json::to_string(&stored.report).unwrap_or_default();
+    tx.execute(
+        "INSERT INTO probe_reports (probe_id, at, report) VALUES (?1, ?2, ?3)
+         ON CONFLICT (probe_id) DO UPDATE SET at = excluded.at, report = excluded.report",
+        params![stored.id.0, stored.at.as_micros(), report],
+    )?;
+    tx.touch(REPORTS);
+    Ok(())
+}
+
+/// Reports that came after `since` by tocsin's clock, the oldest first: what a stop kept from being judged.
+pub fn since(tx: &ReadTx<'_>, since: Timestamp) -> Result<Vec<Stored>, Error> {
+    tx.all(
+        "SELECT probe_id, at, report FROM probe_reports WHERE at > ?1 ORDER BY at LIMIT ?2",
+        params![since.as_micros(), REPORTS_MAX],
+        |row| {
+            let report: String = row.get(2)?;
+            Ok(Stored {
+                id: ProbeId(row.get(0)?),
+                at: Timestamp::from_micros(row.get(1)?),
+                report: serde_json::from_str(&report).unwrap_or_default(),
+            })
+        },
+    )
+}

@@ -1,0 +1,152 @@
+//! Databases, mail servers and buckets that are none, or mean harm; and this machine.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::server::{Server, drain};
+use super::{LIMIT, ask, ask_within, failure, holds, knows_every_field, read};
+
+/// A target of each kind at a server, with what it must hear before it gets far.
+fn kinds(server: &Server) -> Vec<Value> {
+    let (ip, port) = (server.address.ip(), server.address.port());
+    vec![
+        json!({"kind": "smtp", "host": ip, "port": port, "tls": "none"}),
+        json!({"kind": "redis", "url": format!("redis://{ip}:{port}"), "key": "queue"}),
+        json!({"kind": "postgres", "url": format!("postgres://shop:{{{{key}}}}@{ip}:{port}/shop?sslmode=disable")}),
+        json!({"kind": "postgres", "url": format!("postgres://shop@{ip}:{port}/shop"), "table": "orders"}),
+        json!({"kind": "s3", "endpoint": server.url(""), "bucket": "shop", "access_key": "A", "secret_key": "{{key}}"}),
+    ]
+}
+
+/// Says `first`, then `again` for ever, and hears whatever is said meanwhile.
+async fn endless(first: &'static [u8], again: &'static [u8]) -> Server {
+    Server::raw("127.0.0.1:0", move |stream, _| async move {
+        let (mut heard, mut said) = stream.into_split();
+        let mut result = said.write_all(first).await;
+        let hearing = drain(&mut heard);
+        let saying = async {
+            while result.is_ok() {
+                result = said.write_all(again).await;
+            }
+        };
+        tokio::join!(hearing, saying);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn whatever_comes_without_end_is_read_to_its_bound() {
+    let streams: [(&[u8], &[u8]); 11] = [
+        (b"", &[b'a'; 4096]),
+        (b"", &[0; 4096]),
+        (b"", &[0xff; 4096]),
+        (b"", b"220-more\r\n"),
+        (b"220 mail\r\n", b"250-more\r\n"),
+        (b"", b"+PONG\r\n"),
+        (b"+PONG\r\n$9223372036854775807\r\n", &[b'a'; 4096]),
+        (b"+PONG\r\n$1000000000\r\n", &[b'a'; 4096]),
+        // A row of 2 GB is announced; notices for ever; parameters for ever.
+        (b"D\x7f\xff\xff\xff", &[0; 4096]),
+        (b"", b"N\0\0\0\x0bSNOTICE\0"),
+        (b"HTTP/1.1 200 OK\r\n\r\n<ListBucketResult>", b"<Contents></Contents>"),
+    ];
+    for (first, again) in streams {
+        let server = endless(first, again).await;
+        for target in kinds(&server) {
+            let began = Instant::now();
+            let seen = ask_within(Duration::from_secs(4), target.clone()).await;
+            assert!(seen.failed.is_some(), "{target}: {:?}", seen.sample);
+            let took = began.elapsed();
+            assert!(took < LIMIT, "{target} with {:?} took {took:?}", String::from_utf8_lossy(first));
+            assert!(!seen.failed.unwrap().may_be_ours, "{target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_measured_before_anybody_makes_room_for_it() {
+    let server = endless(b"R\0\0\0\x08\0\0\0\0D\x7f\xff\xff\xff", &[0; 4096]).await;
+    let target = &kinds(&server)[2];
+    let seen = ask(target.clone()).await;
+    assert!(failure(&seen).contains("more than is read"), "{}", failure(&seen));
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_or_says_something_else_is_named_so() {
+    let silent = Server::raw("127.0.0.1:0", |mut stream, _| async move { drain(&mut stream).await }).await;
+    for target in kinds(&silent) {
+        let seen = ask_within(Duration::from_millis(300), target.clone()).await;
+        assert!(failure(&seen).ends_with("nothing came within 300ms"), "{target}: {}", failure(&seen));
+    }
+    let closed = Server::raw("127.0.0.1:0", |stream, _| async move { drop(stream) }).await;
+    for target in kinds(&closed) {
+        let told = failure(&ask(target.clone()).await);
+        assert!(told.contains("closed") || told.contains("reset"), "{target}: {told}");
+    }
+    let ssh = Server::raw("127.0.0.1:0", |mut stream, _| async move {
+        stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await.ok();
+        drain(&mut stream).await;
+    })
+    .await;
+    // Its first letter is what PostgreSQL says to a wish for encryption.
+    for (target, words) in
+        kinds(&ssh).into_iter().zip(["no mail server", "no Redis", "", "does not speak TLS", "no HTTP"])
+    {
+        let told = failure(&ask_within(Duration::from_secs(2), target.clone()).await);
+        assert!(!told.is_empty() && told.contains(words), "{target}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn byte_by_byte_costs_the_time_limit() {
+    let slow = Server::raw("127.0.0.1:0", |mut stream, _| async move {
+        while stream.write_all(b"2").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    for target in kinds(&slow) {
+        let began = Instant::now();
+        let seen = ask_within(Duration::from_millis(700), target.clone()).await;
+        assert!(seen.failed.is_some() && began.elapsed() < LIMIT, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_a_server_repeats_is_hidden() {
+    let echo = Server::raw("127.0.0.1:0", |mut stream, _| async move {
+        let mut heard = vec![0; 1024];
+        let length = stream.read(&mut heard).await.unwrap();
+        let said = String::from_utf8_lossy(&heard[..length]).replace("\r\n", " ");
+        stream.write_all(format!("-ERR you said {said}\r\n").as_bytes()).await.unwrap();
+    })
+    .await;
+    let (ip, port) = (echo.address.ip(), echo.address.port());
+    let seen = ask(json!({"kind": "redis", "url": format!("redis://:{{{{key}}}}@{ip}:{port}")})).await;
+    let told = failure(&seen);
+    assert!(told.contains("you said") && told.contains("[secret]") && !told.contains("sesame"), "{told}");
+}
+
+#[tokio::test]
+async fn this_machine_tells_everything_that_can_be_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "x").unwrap();
+    let me = std::fs::read_to_string("/proc/self/comm").unwrap();
+    for target in [
+        json!({"kind": "disk", "path": "/"}),
+        json!({"kind": "process", "name": me.trim()}),
+        json!({"kind": "file", "path": folder.path().join("file")}),
+    ] {
+        let seen = ask(target.clone()).await;
+        knows_every_field(&read(target), &seen);
+    }
+    let machine = json!({"kind": "machine"});
+    let seen = ask(machine.clone()).await;
+    let known = ["memory.used < 100%", "memory.available > 1MB", "load1 >= 0", "load5 >= 0", "load15 >= 0"];
+    holds(&read(machine.clone()), &seen, &known);
+    holds(&read(machine), &seen, &["load.per_core >= 0", "swap.used >= 0% or swap.used not exists"]);
+    let gone = ask(json!({"kind": "disk", "path": "/no/such/place"})).await;
+    assert_eq!(failure(&gone), "answer: /no/such/place: there is no such file");
+}

@@ -1,0 +1,210 @@
+//! Probes by the API, asked by the real loop of the application in process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tocsin::outbound::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use tocsin::outbound::{Method, Response};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::support::{self, House};
+
+/// A web server that answers with the status that is set.
+struct Web {
+    url: String,
+    status: Arc<AtomicU16>,
+    _serving: JoinSet<()>,
+}
+
+impl Web {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/health", listener.local_addr().unwrap());
+        let (status, mut serving) = (Arc::new(AtomicU16::new(200)), JoinSet::new());
+        let set = Arc::clone(&status);
+        serving.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = [0; 2048];
+                stream.read(&mut head).await.ok();
+                let said = set.load(Ordering::Relaxed);
+                let answer =
+                    format!("HTTP/1.1 {said} Said\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+                stream.write_all(answer.as_bytes()).await.ok();
+            }
+        });
+        Self { url, status, _serving: serving }
+    }
+}
+
+async fn call(house: &House, token: &str, method: Method, path: &str, body: Value) -> Response {
+    let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+    house.send_with(method, &format!("/api/v1{path}"), headers, body.to_string().into_bytes()).await
+}
+
+async fn open_house() -> (House, String) {
+    let house = House::asking(|config| {
+        config.probes.private_targets = vec!["127.0.0.0/8".parse().unwrap()];
+        config.probes.canaries = Vec::new();
+    })
+    .await;
+    let token = house.token("read,write,admin").await;
+    (house, token)
+}
+
+fn api_probe(url: &str) -> Value {
+    json!({
+        "key": "api", "name": "API", "project": "default",
+        "definition": {
+            "target": {"kind": "http", "url": url, "headers": {"authorization": "Bearer {{token}}"}},
+            "policy": {"interval": "30s", "retry_interval": "5s", "timeout": "2s"},
+        },
+        "secrets": {"token": "t0p-secret"},
+    })
+}
+
+/// Moves the clock until the probe is as it should be.
+async fn until_status(house: &House, token: &str, key: &str, status: &str) -> Value {
+    let given_up = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let shown = support::json(&house.get(&format!("/api/v1/probes/{key}"), Some(token)).await);
+        if shown["status"] == status {
+            return shown;
+        }
+        assert!(tokio::time::Instant::now() < given_up, "{key} never was {status}: {shown}");
+        house.clock.advance(Duration::from_secs(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_is_made_asked_changed_paused_and_removed() {
+    let ((house, token), web) = (open_house().await, Web::new().await);
+    let made = call(&house, &token, Method::POST, "/probes", api_probe(&web.url)).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert!(!made.text().contains("t0p-secret"));
+    assert_eq!(support::json(&made)["detects_within"], "39s");
+    let again = call(&house, &token, Method::POST, "/probes", api_probe(&web.url)).await;
+    assert_eq!(again.status, 409, "{}", again.text());
+
+    let shown = until_status(&house, &token, "api", "healthy").await;
+    assert_eq!(shown["last_run"]["good"], true, "{shown}");
+    web.status.store(503, Ordering::Relaxed);
+    let shown = until_status(&house, &token, "api", "unhealthy").await;
+    assert_eq!(shown["reason"], "status was 503, wanted < 300");
+    assert_eq!(house.number("SELECT count(*) FROM incidents WHERE state = 'open'").await, 1);
+    let metrics = house.get("/metrics", None).await;
+    assert!(metrics.text().contains("tocsin_probe_success{probe=\"api\"} 0"), "{}", metrics.text());
+
+    let listed = support::json(&house.get("/api/v1/probes?status=unhealthy&query=API", Some(&token)).await);
+    assert_eq!(listed["items"][0]["key"], "api", "{listed}");
+    let none = support::json(&house.get("/api/v1/probes?status=healthy", Some(&token)).await);
+    assert_eq!(none["items"], json!([]));
+
+    let tried = call(&house, &token, Method::POST, "/probes/api/try", Value::Null).await;
+    let tried = support::json(&tried);
+    assert_eq!(
+        (&tried["reading"], &tried["reason"]),
+        (&json!("bad"), &json!("status was 503, wanted < 300"))
+    );
+
+    let renamed = call(&house, &token, Method::PATCH, "/probes/api", json!({"name": "The API"})).await;
+    assert_eq!(support::json(&renamed)["name"], "The API", "{}", renamed.text());
+    let paused = call(&house, &token, Method::POST, "/probes/api/pause", json!({})).await;
+    assert_eq!(support::json(&paused)["status"], "paused", "{}", paused.text());
+    assert_eq!(house.number("SELECT count(*) FROM incidents WHERE state = 'open'").await, 0);
+    call(&house, &token, Method::POST, "/probes/api/resume", Value::Null).await;
+    web.status.store(200, Ordering::Relaxed);
+    until_status(&house, &token, "api", "healthy").await;
+    let removed = call(&house, &token, Method::DELETE, "/probes/api", Value::Null).await;
+    assert_eq!(removed.status, 204);
+    assert_eq!(house.get("/api/v1/probes/api", Some(&token)).await.status, 404);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_refused_with_its_place() {
+    let (house, token) = open_house().await;
+    let refused = async |change: fn(&mut Value)| {
+        let mut wanted = api_probe("https://api.example.com/");
+        change(&mut wanted);
+        let answer = call(&house, &token, Method::POST, "/probes", wanted).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        support::json(&answer)["detail"].as_str().unwrap().to_owned()
+    };
+    let told = refused(|wanted| wanted["definition"]["conditions"] = json!(["status <"])).await;
+    assert!(told.contains("at character 9"), "{told}");
+    let told = refused(|wanted| wanted["definition"]["target"]["url"] = json!("ftp://x")).await;
+    assert!(told.contains("Url:") || told.contains("url:"), "{told}");
+    let told = refused(|wanted| wanted["secrets"] = json!({})).await;
+    assert!(told.contains("{{token}}"), "{told}");
+    let told = refused(|wanted| wanted["definition"]["policy"]["interval"] = json!("1s")).await;
+    assert!(told.contains("between 5 seconds and one day"), "{told}");
+    let told = refused(|wanted| wanted["depends_on"] = json!(["none"])).await;
+    assert!(told.contains("there is no probe none"), "{told}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_made_probe_reaches_no_private_network_that_is_not_opened() {
+    let web = Web::new().await;
+    let house = House::asking(|config| config.probes.canaries = Vec::new()).await;
+    let token = house.token("read,write,admin").await;
+    let trial = json!({
+        "project": "default", "definition": {"target": {"kind": "http", "url": web.url}},
+    });
+    let tried = support::json(&call(&house, &token, Method::POST, "/probe-trials", trial).await);
+    assert_eq!(tried["reading"], "bad");
+    assert!(tried["reason"].as_str().unwrap().contains("probes.private_targets"), "{tried}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_looks_at_this_machine_is_for_owners() {
+    let (house, _) = open_house().await;
+    let reader = house.token("read").await;
+    let wanted = json!({
+        "key": "disk", "name": "Disk", "project": "default", "definition": {"target": {"kind": "disk"}},
+    });
+    let answer = call(&house, &reader, Method::POST, "/probes", wanted).await;
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_reported_to_an_address_of_their_own() {
+    let (house, token) = open_house().await;
+    let wanted = json!({
+        "key": "backup", "name": "Backup", "project": "default", "definition": {"target": {"kind": "push"}},
+    });
+    let made = support::json(&call(&house, &token, Method::POST, "/probes", wanted).await);
+    let path = made["push_path"].as_str().unwrap().to_owned();
+    // The loop knows of it.
+    until_status(&house, &token, "backup", "unknown").await;
+    let mut known = false;
+    while !known {
+        known =
+            support::json(&house.get("/api/v1/probes/backup", Some(&token)).await)["next_run_at"].is_string();
+    }
+    let taken = house.get(&format!("{path}?status=up&msg=OK&ping=12"), None).await;
+    assert_eq!((taken.status, support::json(&taken)), (200, json!({"ok": true})));
+    until_status(&house, &token, "backup", "healthy").await;
+    for _ in 0..2 {
+        let taken = house.post(&path, &json!({"status": "down", "message": "no space left"})).await;
+        assert_eq!(taken.status, 200, "{}", taken.text());
+    }
+    let shown = until_status(&house, &token, "backup", "unhealthy").await;
+    assert_eq!(shown["reason"], "no space left");
+    assert_eq!(house.number("SELECT count(*) FROM probe_reports").await, 1);
+
+    let refused = house.get("/api/push/unknown?status=up", None).await;
+    assert_eq!((refused.status, &support::json(&refused)["ok"]), (404, &json!(false)));
+    let refused = house.post(&path, &json!({"status": "sideways"})).await;
+    assert_eq!(refused.status, 400);
+    let refused = house.post(&path, &json!({"message": "x".repeat(70_000)})).await;
+    assert_eq!(refused.status, 413, "{}", refused.text());
+    house.stop().await;
+}
