@@ -71,10 +71,8 @@ pub(super) fn load(
 
 fn offer(tx: &ReadTx<'_>, among: &Among, text: &str) -> Result<(Vec<Choice>, bool), Problem> {
     let text = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let (mut offered, mut is_cut) = match among.with_services {
-        true => offer_services(tx, among, text.as_deref())?,
-        false => (Vec::new(), false),
-    };
+    let (mut offered, mut is_cut) =
+        if among.with_services { offer_services(tx, among, text.as_deref())? } else { (Vec::new(), false) };
     let filter = probes::queries::Filter {
         project: among.project,
         text: text.clone(),

@@ -133,10 +133,8 @@ pub(super) async fn show(
             let actor = signed_in.session.actor();
             let may_change =
                 decide(&actor, Permission::Configure, Subject::Project(found.project)) == Decision::Allowed;
-            let pings = match may_change {
-                true => Some(pings(tx, &found, base.as_str(), base.is_loopback())?),
-                false => None,
-            };
+            let pings =
+                if may_change { Some(pings(tx, &found, base.as_str(), base.is_loopback())?) } else { None };
             load(tx, (frame, &signed_in), (found, pings), asked.before, now)
         })
         .await?;

@@ -146,7 +146,7 @@ async fn make(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Pr
         .await;
     match made {
         Ok(uid) => Ok(see_other(&format!("/heartbeats/{uid}#ping"))),
-        Err(refused) => refuse_new(&state, form, draft, refused.to_mend()?).await,
+        Err(refused) => refuse_new(&state, form, draft, refused.into_wrongs()?).await,
     }
 }
 
@@ -191,7 +191,7 @@ impl From<crate::store::Error> for Refused {
 }
 
 impl Refused {
-    fn to_mend(self) -> Result<Wrongs, Problem> {
+    fn into_wrongs(self) -> Result<Wrongs, Problem> {
         let (field, problem) = match self {
             Self::Save(save::Error::SlugTaken(slug)) => {
                 return Ok(Wrongs::one(
@@ -305,7 +305,7 @@ pub(super) async fn update(
     match saved {
         Ok(()) => Ok(see_other(&format!("/heartbeats/{}", found.uid))),
         Err(refused) => {
-            let wrongs = refused.to_mend()?;
+            let wrongs = refused.into_wrongs()?;
             refuse(&state, form, &id, (draft, wrongs)).await
         }
     }

@@ -169,7 +169,7 @@ pub(super) const fn made_by(owner: Owner) -> &'static str {
 pub(super) fn took(time: Duration) -> String {
     match time.as_secs() {
         0..60 if time.subsec_millis() > 0 && time.as_secs() > 0 => format!("{:.1} s", time.as_secs_f64()),
-        60..3600 if time.as_secs() % 60 > 0 => {
+        60..3600 if !time.as_secs().is_multiple_of(60) => {
             format!("{} min {} s", time.as_secs() / 60, time.as_secs() % 60)
         }
         _ => span(time),

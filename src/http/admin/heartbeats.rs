@@ -247,9 +247,10 @@ pub(super) async fn act(
                 let found =
                     queries::find_named(tx, &visible, id)?.ok_or_else(|| Problem::not_found("heartbeat"))?;
                 caller.may(Permission::Configure, Subject::Project(found.project))?;
-                match is_pause {
-                    true => save::pause(tx, &by, &incidents, found.id)?,
-                    false => save::resume(tx, &by, &incidents, found.id)?,
+                if is_pause {
+                    save::pause(tx, &by, &incidents, found.id)?;
+                } else {
+                    save::resume(tx, &by, &incidents, found.id)?;
                 }
             }
             Ok::<_, Problem>(())

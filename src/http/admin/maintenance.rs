@@ -50,6 +50,7 @@ struct EditPage {
 }
 
 /// The fields as the template asks for them.
+#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct FormView {
     draft: Draft,
     wrongs: Wrongs,

@@ -47,7 +47,7 @@ pub(super) fn every(period: Duration) -> String {
         3600 => "every hour".to_owned(),
         86_400 => "every day".to_owned(),
         604_800 => "every week".to_owned(),
-        61..3600 if period.as_secs() % 60 > 0 => format!("every {}", base::span::format(period)),
+        61..3600 if !period.as_secs().is_multiple_of(60) => format!("every {}", base::span::format(period)),
         _ => format!("every {}", span(period)),
     }
 }

@@ -168,7 +168,7 @@ impl Draft {
             match line.split_once('=') {
                 Some((name, value)) => drop(labels.insert(name.trim().to_owned(), value.trim().to_owned())),
                 None => {
-                    wrongs.add("labels", format!("“{line}” is no label: write name=value, one to a line."))
+                    wrongs.add("labels", format!("“{line}” is no label: write name=value, one to a line."));
                 }
             }
         }

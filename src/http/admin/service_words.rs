@@ -39,12 +39,9 @@ pub(super) fn needs(needs: Needs, members: usize) -> String {
 }
 
 /// Whether anything needs somebody, at the head of the list.
-pub(super) fn headline<'s>(
-    services: impl Iterator<Item = &'s Service> + Clone,
-    overall: ServiceStatus,
-) -> (String, String) {
-    let total = services.clone().count();
-    let count = |status| services.clone().filter(|service| service.status == status).count();
+pub(super) fn headline(services: &[Service], overall: ServiceStatus) -> (String, String) {
+    let total = services.len();
+    let count = |status| services.iter().filter(|service| service.status == status).count();
     let (ill, poor) = (count(ServiceStatus::Unhealthy), count(ServiceStatus::Degraded));
     let first = match (total, ill, poor) {
         (0, _, _) => "No service yet".to_owned(),

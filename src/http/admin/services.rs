@@ -38,6 +38,7 @@ struct ListPage {
 }
 
 /// A service with its members, as pages show it.
+#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct Line {
     key: String,
     name: String,
@@ -97,11 +98,13 @@ pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Res
             let actor = signed_in.session.actor();
             let visible = actor.visible();
             let mut services = queries::list(tx, &visible)?;
-            services.iter_mut().for_each(|service| as_now(service, &snapshot));
+            for service in &mut services {
+                as_now(service, &snapshot);
+            }
             let overall = crate::health::services::overall(
                 services.iter().map(|service| (service.status, service.critical)),
             );
-            let (headline, sub) = headline(services.iter(), overall);
+            let (headline, sub) = headline(&services, overall);
             let last = services.len().saturating_sub(1);
             let mut lines = Vec::with_capacity(services.len());
             for (at, service) in services.into_iter().enumerate() {

@@ -109,7 +109,7 @@ async fn load(
             let stored = known.as_ref().map_or_else(Draft::empty, status_page::Page::draft);
             let (draft, wrongs) = typed.unwrap_or_else(|| (stored.clone(), Wrongs::default()));
             let posts = post_lines(tx, now)?;
-            let badges = known.iter().flat_map(|page| page.entries()).filter_map(|entry| {
+            let badges = known.iter().flat_map(status_page::Page::entries).filter_map(|entry| {
                 let service = services.iter().find(|service| service.key == entry.service)?;
                 let path = format!("/badge/{}.svg", entry.badge);
                 Some(BadgeLine {
