@@ -26,6 +26,9 @@ const FORM: [(&str, &str); 8] = [
     ("runbook", "https://wiki.example/backup"),
 ];
 
+/// Fields that are sent instead.
+type Changes<'f> = &'f [(&'f str, &'f str)];
+
 fn with<'f>(changes: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
     let kept = FORM.into_iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
     kept.chain(changes.iter().copied()).collect()
@@ -134,7 +137,7 @@ async fn a_heartbeat_is_made_changed_paused_resumed_and_deleted_from_the_page() 
 #[actix_web::test]
 async fn each_mistake_stands_beside_its_field_and_what_was_typed_stays() {
     let team = Team::gather().await;
-    let table: [(&[(&str, &str)], &str, &str); 9] = [
+    let table: [(Changes<'_>, &str, &str); 9] = [
         (&[("name", " ")], "wrong-name", "is empty"),
         (&[("cron", "0 25 * * *")], "wrong-cron", "hour “25”"),
         (&[("cron", "0 3 * *")], "wrong-cron", "five fields"),
@@ -232,8 +235,8 @@ async fn what_a_file_says_is_read_only_and_says_where_to_change_it() {
 async fn runs_are_bars_and_lines_and_their_output_is_escaped() {
     let team = Team::gather().await;
     let (id, uid) = made(&team, "backup", Owner::Page).await;
-    ran(&team, id, "success", Some(Duration::from_secs(60)), b"").await;
-    ran(&team, id, "success", Some(Duration::from_secs(120)), b"").await;
+    ran(&team, id, "success", Some(Duration::from_mins(1)), b"").await;
+    ran(&team, id, "success", Some(Duration::from_mins(2)), b"").await;
     ran(&team, id, "missed", None, b"").await;
     ran(&team, id, "fail", Some(Duration::from_secs(30)), b"<script>alert(1)</script> disk full").await;
     let list = team.get(&team.viewer, "/heartbeats").await.text;

@@ -37,6 +37,9 @@ const WEEKLY: [(&str, &str); 6] = [
 const PROVIDERS: [(&str, &str); 4] =
     [("project", "default"), ("name", "AI providers"), ("needs", "any"), ("critical", "1")];
 
+/// A field of a form, and what stands in it.
+type Field<'f> = (&'f str, &'f str);
+
 fn with<'f>(form: &[(&'f str, &'f str)], changes: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
     let kept = form.iter().copied().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
     kept.chain(changes.iter().copied()).collect()
@@ -152,8 +155,7 @@ async fn a_weekly_maintenance_shows_its_next_five_times() {
 #[actix_web::test]
 async fn each_mistake_of_a_plan_stands_beside_its_field() {
     let team = Team::gather().await;
-    type Fields<'f> = Vec<(&'f str, &'f str)>;
-    let table: [(Fields<'_>, &str, &str); 9] = [
+    let table: [(Vec<Field<'_>>, &str, &str); 9] = [
         (with(&ONCE, &[("title", " ")]), "title", "is empty"),
         (with(&ONCE, &[("from", "soon")]), "from", "A day and a time"),
         (with(&ONCE, &[("to", "2026-09-22T02:00")]), "to", "after it begins"),
@@ -188,7 +190,7 @@ async fn a_plan_of_a_file_is_read_only_and_viewers_change_nothing() {
         title: "Filed".to_owned(),
         message: String::new(),
         is_public: false,
-        starts_at: NOON + Duration::from_secs(3600),
+        starts_at: NOON + Duration::from_hours(1),
         ends_at: None,
         duration_s: 3600,
         schedule: None,
@@ -251,7 +253,7 @@ async fn a_service_is_made_of_chosen_members_changed_and_deleted() {
 async fn each_mistake_of_a_service_stands_beside_its_field() {
     let team = Team::gather().await;
     let member = job(&team, "openai").await.signal_key();
-    let table: [(&[(&str, &str)], &str, &str); 6] = [
+    let table: [(&[Field<'_>], &str, &str); 6] = [
         (&[("name", " ")], "name", "is empty"),
         (&[("key", "Not A Key")], "key", "is no key"),
         (&[("key", "detailed")], "key", "choose another"),
