@@ -68,6 +68,9 @@ CREATE TABLE maintenance_silences (
 ) STRICT;
 CREATE INDEX maintenance_silences_by_maintenance ON maintenance_silences (maintenance_id);
 
+-- What a probe or a heartbeat was a witness of, for its page. Of what lives there is an index already.
+CREATE INDEX witnesses_past ON witnesses (key, incident_id) WHERE live = 0;
+
 -- owner: probes
 CREATE TABLE probes (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,   -- a key `probe:7` must never mean another one

@@ -115,7 +115,7 @@
         const answer = await fetch(undo.url, { method: "POST", body, headers: { "X-CSRF-Token": csrf(), "HX-Request": "true" } });
         if (!answer.ok) return toast("That could not be undone. Load the page again.");
         toast("Undone.");
-        document.body.dispatchEvent(new CustomEvent("live:issues"));
+        document.body.dispatchEvent(new CustomEvent(undo.live ?? "live:issues"));
       });
       box.append(button);
     }
@@ -266,6 +266,14 @@
     if (!act) return;
     event.preventDefault();
     act();
+  });
+
+  // A new form begins in the zone of whoever fills it in. Only once all is loaded somebody listens.
+  addEventListener("load", () => {
+    for (const part of all("input[data-own-zone]")) {
+      part.value = Intl.DateTimeFormat().resolvedOptions().timeZone || part.value;
+      part.dispatchEvent(new Event("input", { bubbles: true }));
+    }
   });
 
   settle();

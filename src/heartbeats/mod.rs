@@ -14,6 +14,7 @@ pub mod absence;
 pub mod rules;
 
 pub mod keys;
+pub mod outline;
 pub mod queries;
 pub mod retention;
 pub mod runs;

@@ -97,6 +97,25 @@ pub fn find_live(tx: &ReadTx<'_>, key: &str) -> Result<Option<IncidentId>, Error
     Ok(rows::find_live_witness(tx, key)?.map(|witness| witness.incident.id))
 }
 
+/// The newest incidents in scope that `key` was a witness of, newest first, at most `limit`.
+pub fn list_of_key(
+    tx: &ReadTx<'_>,
+    scope: Scope<'_>,
+    key: &str,
+    limit: u32,
+) -> Result<Vec<IncidentView>, Error> {
+    let ids = tx.all(
+        "SELECT incident_id FROM witnesses INDEXED BY witnesses_live WHERE key = ?1 AND live = 1
+         UNION SELECT incident_id FROM witnesses INDEXED BY witnesses_past WHERE key = ?1 AND live = 0
+         ORDER BY 1 DESC LIMIT ?2",
+        params![key, limit.min(LIMIT_MAX)],
+        |row| row.get(0).map(IncidentId),
+    )?;
+    let found: Vec<IncidentView> =
+        ids.into_iter().filter_map(|id| find_view(tx, id).transpose()).collect::<Result<_, _>>()?;
+    Ok(found.into_iter().filter(|view| sees(scope, view.project_id)).collect())
+}
+
 /// The keys of one source that fire now, for a task that looks whether they still should: in order, those after
 /// `after`, at most [`FIRING_KEYS_MAX`].
 pub fn firing_keys(tx: &ReadTx<'_>, source: Source, after: &str) -> Result<Vec<String>, Error> {

@@ -62,6 +62,7 @@ fn every_page_can_be_read_and_used_by_everybody() {
         });
     }
     end_some(&api, &shop);
+    watch(&api, &server.stranger(), &shop.slug);
 
     let viewer = server.cli(&["user", "create", "viewer@shop.example", "--role", "viewer", "--json"]);
     let link = viewer["link"].as_str().expect("a new user gets a link").to_owned();
@@ -186,6 +187,64 @@ fn fill(server: &Server) -> Project {
 
 fn post(stranger: &Api, project: &Project, what: &str, body: &Value) {
     stranger.write(Method::POST, &format!("/api/v1/{what}?sentry_key={}", project.public_key), body);
+}
+
+/// Jobs in every state with their runs, services of them, planned work and a public status page.
+fn watch(api: &Api, stranger: &Api, project: &str) {
+    let make = |name: &str, definition: Value| {
+        let mut wanted = json!({ "project": project, "name": name });
+        for (member, value) in definition.as_object().into_iter().flatten() {
+            wanted[member] = value.clone();
+        }
+        let made = api.write(Method::POST, "/api/v1/heartbeats", &wanted);
+        made["id"].as_str().expect("a heartbeat has an id").to_owned()
+    };
+    let ping = |id: &str, end: &str, body: &str| {
+        let answer = stranger.send(Method::POST, &format!("/ping/{id}{end}"), &[], body.as_bytes().to_vec());
+        assert_eq!(answer.expect("a ping is answered").status, 200);
+    };
+    let nightly = json!({ "cron": "30 3 * * *", "zone": "Europe/Berlin", "grace": "30m", "severity": "critical",
+                          "runbook": "https://wiki.shop.example/backup" });
+    let backup = make("Nightly backup", nightly);
+    for run in 0..30 {
+        ping(&backup, "/start", "");
+        ping(
+            &backup,
+            if run % 9 == 4 { "/2" } else { "/0" },
+            &format!("{}\nrun {run}", STRANGE[run % STRANGE.len()]),
+        );
+    }
+    let report = make(
+        "Report for the accountants, with a name that is rather long for a line of a phone",
+        json!({ "every": "1d" }),
+    );
+    ping(&report, "/fail", "Traceback (most recent call last):\n  KeyError: 'total'");
+    make("Never heard from", json!({ "every": "5m" }));
+    let paused = make("Paused for a while", json!({ "every": "1h" }));
+    api.write(Method::POST, &format!("/api/v1/heartbeats/{paused}/pause"), &Value::Null);
+    for (key, name, needs, members) in [
+        ("backups", "Backups", json!("all"), vec!["nightly-backup"]),
+        ("reports", "Reports", json!({ "quorum": 1 }), vec!["nightly-backup", "never-heard-from"]),
+    ] {
+        let members: Vec<String> = members.into_iter().map(|slug| format!("{project}/{slug}")).collect();
+        let service =
+            json!({ "key": key, "project": project, "name": name, "needs": needs, "members": members });
+        api.write(Method::POST, "/api/v1/services", &service);
+    }
+    let weekly = json!({ "project": project, "title": "Database upgrade", "schedule": "0 3 * * SUN", "duration": "2h",
+                         "time_zone": "Europe/Berlin", "is_public": true, "message": "Orders wait for some minutes." });
+    api.write(Method::POST, "/api/v1/maintenances", &weekly);
+    let now = json!({ "project": project, "title": "Moving the mail server", "duration": "30m" });
+    api.write(Method::POST, "/api/v1/maintenances", &now);
+    let page = json!({ "enabled": true, "title": "Shop status", "sections": [
+        { "title": "Inside", "entries": [{ "service": "backups", "title": "Backups" }, { "service": "reports" }] } ] });
+    api.write(Method::PUT, "/api/v1/status-page", &page);
+    let post = json!({ "title": "Reports are late", "text": "We look into it.", "services": ["reports"], "published": true });
+    api.write(Method::POST, "/api/v1/status-page/posts", &post);
+    wait_until("the status page", SENT_WITHIN, || {
+        let answer = stranger.send(Method::GET, "/status", &[], Vec::new()).ok()?;
+        (answer.status == 200).then_some(())
+    });
 }
 
 /// One incident is acknowledged, one is over, one issue is ignored and one resolved.

@@ -3,6 +3,7 @@
 mod alarms;
 mod api;
 mod asking;
+mod beats;
 mod forms;
 mod from_files;
 mod heartbeats;
@@ -13,6 +14,7 @@ mod overview;
 mod own;
 mod pages;
 mod people;
+mod plans;
 mod probes;
 mod refusals;
 mod retention;

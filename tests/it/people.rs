@@ -29,8 +29,8 @@ pub(crate) struct Team {
     ada: User,
     mia: User,
     pub(crate) owner: Visitor,
-    member: Visitor,
-    viewer: Visitor,
+    pub(crate) member: Visitor,
+    pub(crate) viewer: Visitor,
 }
 
 impl Team {

@@ -9,6 +9,8 @@ pub mod rule;
 mod members;
 mod save;
 
+pub mod order;
+
 pub mod queries;
 
 mod keep;

@@ -39,6 +39,10 @@ pub enum Place {
     Overview,
     Incidents,
     Issues,
+    Heartbeats,
+    Services,
+    Maintenance,
+    StatusPage,
     Outbox,
     Ledger,
     Tasks,
@@ -100,10 +104,14 @@ impl Frame {
 }
 
 impl Place {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 18] = [
         Self::Overview,
         Self::Incidents,
         Self::Issues,
+        Self::Heartbeats,
+        Self::Services,
+        Self::Maintenance,
+        Self::StatusPage,
         Self::Outbox,
         Self::Ledger,
         Self::Tasks,
@@ -122,6 +130,10 @@ impl Place {
             Self::Overview => "overview",
             Self::Incidents => "incidents",
             Self::Issues => "issues",
+            Self::Heartbeats => "heartbeats",
+            Self::Services => "services",
+            Self::Maintenance => "maintenance",
+            Self::StatusPage => "status-page",
             Self::Outbox => "outbox",
             Self::Ledger => "ledger",
             Self::Tasks => "tasks",

@@ -22,7 +22,21 @@ use crate::store::Topic;
 pub struct Stopping(pub CancellationToken);
 
 /// What pages may wait for, as the modules that own the rows name it.
-const TOPICS: [&str; 6] = ["deliveries", "deploys", "incidents", "issues", "metrics", "tasks"];
+const TOPICS: [&str; 13] = [
+    "deliveries",
+    "deploys",
+    "heartbeat_pings",
+    "heartbeat_states",
+    "heartbeats",
+    "incidents",
+    "issues",
+    "maintenance",
+    "metrics",
+    "probe_states",
+    "services",
+    "status_page",
+    "tasks",
+];
 /// Tabs that are looked at, of a team of ten, several times over. Each holds a connection.
 const STREAMS_MAX: usize = 500;
 /// Under the minute after which proxies drop what is silent.

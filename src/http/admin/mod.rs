@@ -44,6 +44,26 @@ mod project_channels;
 mod rule_form;
 mod rules;
 
+mod heartbeat;
+mod heartbeat_acts;
+mod heartbeat_edit;
+mod heartbeat_form;
+mod heartbeat_run;
+mod heartbeat_words;
+mod heartbeats;
+mod run_bars;
+mod schedule_words;
+
+mod chooser;
+mod maintenance;
+mod maintenance_form;
+mod maintenances;
+mod service_form;
+mod service_words;
+mod services;
+mod status_page;
+mod status_posts;
+
 mod ack;
 mod incident;
 mod incident_acts;

@@ -7,9 +7,10 @@ use actix_web::{
 
 use super::frame::see_other;
 use super::{
-    ack, audit, channel, channels, frame, incident, incident_acts, incidents, issue, issues, ledger, link,
-    live, outbox, overview, people, person, project, project_channels, projects, rules, sessions, sign_in,
-    silences, statics, tasks, tokens, welcome,
+    ack, audit, channel, channels, chooser, frame, heartbeat, heartbeat_acts, heartbeat_edit, heartbeat_run,
+    heartbeats, incident, incident_acts, incidents, issue, issues, ledger, link, live, maintenance,
+    maintenances, outbox, overview, people, person, project, project_channels, projects, rules, service_form,
+    services, sessions, sign_in, silences, statics, status_page, status_posts, tasks, tokens, welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -17,6 +18,9 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     one_self(cfg);
     issue_pages(cfg);
     project_pages(cfg);
+    heartbeat_pages(cfg);
+    service_pages(cfg);
+    maintenance_pages(cfg);
     alarm_pages(cfg);
     ringing_pages(cfg);
     running_pages(cfg);
@@ -78,6 +82,75 @@ fn project_pages(cfg: &mut web::ServiceConfig) {
     .service(act("/projects/{slug}/name", 1, post().to(project::rename)))
     .service(act("/projects/{slug}/members", 1, post().to(project::change_members)))
     .service(act("/projects/{slug}/archive", 1, post().to(project::archive)));
+}
+
+/// Jobs that should run.
+fn heartbeat_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/heartbeats")
+            .route(get().to(heartbeats::list))
+            .route(post().to(heartbeat_edit::create)),
+    )
+    .route("/heartbeats/new", get().to(heartbeat_edit::show_new))
+    .route("/heartbeats/preview", get().to(heartbeat_edit::preview))
+    .service(act("/heartbeats/act", 1, post().to(heartbeats::act)))
+    .service(act("/heartbeats/ping-key", 1, post().to(heartbeat_acts::make_key)))
+    .route("/heartbeats/{id}", get().to(heartbeat::show))
+    .service(
+        web::resource("/heartbeats/{id}/edit")
+            .route(get().to(heartbeat_edit::show))
+            .route(post().to(heartbeat_edit::update)),
+    )
+    .route("/heartbeats/{id}/runs", get().to(heartbeat_run::to_page))
+    .route("/heartbeats/{id}/runs/{run}", get().to(heartbeat_run::show_run))
+    .service(act("/heartbeats/{id}/{act}", 1, post().to(heartbeat_acts::act)));
+}
+
+/// What the team calls a service, and what strangers see of it.
+fn service_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/services").route(get().to(services::list)).route(post().to(service_form::create)),
+    )
+    .route("/services/new", get().to(service_form::show_new))
+    .route("/services/preview", get().to(service_form::preview))
+    .route("/services/{key}", get().to(services::show))
+    .service(
+        web::resource("/services/{key}/edit")
+            .route(get().to(service_form::show))
+            .route(post().to(service_form::update)),
+    )
+    .service(act("/services/{key}/{act}", 2, post().to(services::act)))
+    .service(
+        web::resource("/status-page")
+            .route(get().to(status_page::show))
+            .route(post().to(status_page::update)),
+    )
+    .service(act("/status-page/posts", 1, post().to(status_posts::create)))
+    .route("/status-page/posts/new", get().to(status_posts::show_new))
+    .service(
+        web::resource("/status-page/posts/{id}")
+            .route(get().to(status_posts::show))
+            .route(post().to(status_posts::update)),
+    )
+    .service(act("/status-page/posts/{id}/delete", 1, post().to(status_posts::delete)));
+}
+
+/// Planned work.
+fn maintenance_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/maintenance")
+            .route(get().to(maintenances::list))
+            .route(post().to(maintenance::create)),
+    )
+    .route("/maintenance/new", get().to(maintenance::show_new))
+    .route("/maintenance/preview", get().to(maintenance::preview))
+    .service(
+        web::resource("/maintenance/{id}")
+            .route(get().to(maintenance::show))
+            .route(post().to(maintenance::update)),
+    )
+    .service(act("/maintenance/{id}/{act}", 1, post().to(maintenance::act)))
+    .route("/choose", get().to(chooser::choose));
 }
 
 /// What rings, and who takes care of it.
