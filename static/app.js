@@ -205,6 +205,71 @@
   });
   setInterval(() => { if (!document.hidden) ages(); }, 30_000);
 
+  // What is due counts down.
+  const due = (seconds) => {
+    if (seconds <= 0) return "now";
+    if (seconds < 120) return `in ${Math.floor(seconds)} s`;
+    return seconds < 7200 ? `in ${Math.floor(seconds / 60)} min` : `in ${Math.floor(seconds / 3600)} h`;
+  };
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const part of all("time[data-until]")) part.textContent = due((Date.parse(part.dateTime) - Date.now()) / 1000);
+  }, 1000);
+
+  // A list of probes asks for the lines that changed, and puts each where it stands: nothing moves under the pointer.
+  let asksRows = false;
+  const freshRows = async () => {
+    const list = first("[data-rows]");
+    const shown = all("[data-shown]").map((row) => row.dataset.shown);
+    if (!list || !shown.length || asksRows || document.hidden) return;
+    asksRows = true;
+    try {
+      const joint = list.dataset.rows.includes("?") ? "&" : "?";
+      const answer = await fetch(`${list.dataset.rows}${joint}shown=${shown.join(",")}`, { headers: { "HX-Request": "true" } });
+      if (answer.status === 401) return toSignIn();
+      if (!answer.ok) return;
+      const parts = document.createElement("template");
+      parts.innerHTML = await answer.text();
+      const focused = document.activeElement?.id;
+      for (const row of all("tr[id]", parts.content)) document.getElementById(row.id)?.replaceWith(row);
+      const tabs = first("#tabs");
+      const fresh = first("[data-tabs]", parts.content);
+      if (tabs && fresh && !tabs.contains(document.activeElement)) tabs.replaceChildren(...fresh.childNodes);
+      if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
+      settle();
+    } catch { /* the next change asks again */ } finally {
+      asksRows = false;
+    }
+  };
+  const TICK_MS = 10_000;
+  document.body.addEventListener("live:probe_states", freshRows);
+  setInterval(() => {
+    if (document.hidden) return;
+    freshRows();
+    document.body.dispatchEvent(new CustomEvent("live:tick"));
+  }, TICK_MS);
+
+  // Cards are found by what stands on them.
+  document.addEventListener("input", (event) => {
+    const wanted = event.target.dataset?.find;
+    if (!wanted) return;
+    const words = event.target.value.toLowerCase().split(/\s+/);
+    let found = 0;
+    for (const card of all(wanted)) {
+      card.hidden = !words.every((word) => card.textContent.toLowerCase().includes(word));
+      if (!card.hidden) found += 1;
+    }
+    all("[data-found-none]").forEach((part) => { part.hidden = found > 0; });
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-find-form]")) return;
+    event.preventDefault();
+    first("[data-card]:not([hidden])[href]")?.click();
+  });
+
+  // One more line of a form that has several of a kind.
+  all("[data-add-line]").forEach((button) => { button.hidden = false; });
+
   // Copying, menus, the list of keys.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest?.("button");
@@ -216,6 +281,17 @@
     if (button.matches("[data-menu]")) {
       const isOpen = first("#places").classList.toggle("open");
       button.setAttribute("aria-expanded", String(isOpen));
+    }
+    if (button.matches("[data-add-line]")) {
+      const lines = first("[data-lines]");
+      const line = lines.lastElementChild.cloneNode(true);
+      const input = first("input", line);
+      input.value = "";
+      input.setAttribute("aria-label", `Condition ${lines.children.length + 1}`);
+      first(".said-of", line).replaceChildren();
+      lines.append(line);
+      window.htmx?.process(line);
+      input.focus();
     }
     if (button.matches("[data-copy]")) {
       const text = first(button.dataset.copy)?.textContent ?? "";
@@ -257,7 +333,7 @@
     if (event.key === "Enter" && event.target.matches?.("a, button, summary, input")) return;
     if (going) {
       going = false;
-      const place = { h: "", i: "incidents", s: "issues", p: "projects", o: "outbox", u: "people", t: "tokens", a: "audit" }[event.key];
+      const place = { h: "", i: "incidents", s: "issues", b: "probes", p: "projects", o: "outbox", u: "people", t: "tokens", a: "audit" }[event.key];
       // Only where the navigation leads, too: not everybody may go everywhere.
       const entry = place !== undefined && first(`#places a[href="/${place}"]`);
       if (entry) return location.assign(entry.href);

@@ -32,7 +32,7 @@ use crate::probes::judge::Reading;
 use crate::probes::pushed::Stored;
 use crate::probes::seen::Seen;
 use crate::probes::standing::Above;
-use crate::probes::{Assessed, Board, Checked, PROBES, ProbeId, Probes, assess};
+use crate::probes::{Assessed, Board, Checked, PROBES, ProbeId, Probes, assess, outcomes};
 use crate::store::{self, Store};
 use definitions::Loaded;
 
@@ -354,5 +354,6 @@ pub(super) fn run_of(checked: &Checked, at: Timestamp, began: Duration, seen: Se
         let expires = if *seconds < 0.0 { at - left } else { at + left };
         facts.push((CERT_EXPIRES_AT, expires.to_rfc3339()));
     }
-    Run { at, began, reading, reason, may_be_ours, phases: seen.phases, facts, sample: seen.sample }
+    let outcomes = outcomes(checked, &seen);
+    Run { at, began, reading, reason, may_be_ours, phases: seen.phases, facts, sample: seen.sample, outcomes }
 }

@@ -10,7 +10,7 @@ use super::reach::Reach;
 use crate::base::Timestamp;
 use crate::base::text::clip;
 use crate::config::Network;
-use crate::probes::board::{LastRun, Live};
+use crate::probes::board::{LastRun, Live, Outcome};
 use crate::probes::judge::{Health, Reading, Verdict};
 use crate::probes::points::{Point, WAITING_MAX};
 use crate::probes::queries::State;
@@ -57,6 +57,7 @@ pub(super) struct Run {
     pub(super) phases: Phases,
     pub(super) facts: Vec<(&'static str, String)>,
     pub(super) sample: Sample,
+    pub(super) outcomes: Vec<Outcome>,
 }
 
 #[derive(Debug)]
@@ -220,6 +221,7 @@ impl Subject {
                 reason: run.reason.clone(),
                 phases: run.phases,
                 facts: run.facts.clone(),
+                outcomes: run.outcomes.clone(),
             }),
             last_good_at: self.memory.last_good_at,
             next_at,

@@ -1,6 +1,7 @@
 //! What one run of a probe came to: pure.
 
-use super::condition::Finding;
+use super::board::Outcome;
+use super::condition::{Condition, Finding};
 use super::definition::Checked;
 use super::judge::Reading;
 use super::kind::Kind;
@@ -44,6 +45,19 @@ pub fn assess(checked: &Checked, seen: &Seen) -> Assessed {
         }
         None => Assessed::of(Reading::Good, String::new()),
     }
+}
+
+/// How each condition came out, for who wants to know all of it. None where the run came to no end: what was not seen
+/// says nothing about them.
+pub fn outcomes(checked: &Checked, seen: &Seen) -> Vec<Outcome> {
+    let of = |condition: &Condition| Outcome {
+        condition: condition.to_string(),
+        fails: match condition.check(&seen.facts) {
+            Finding::Holds => String::new(),
+            Finding::Fails(reason) => reason,
+        },
+    };
+    checked.conditions.iter().filter(|_| seen.failed.is_none()).map(of).collect()
 }
 
 impl Assessed {
@@ -94,9 +108,13 @@ mod tests {
             (Reading::Bad, "status was 503, wanted < 300".to_owned())
         );
         assert_eq!(told(&two, &seen(404.0, 1)), (Reading::Bad, "status was 404, wanted != 404".to_owned()));
+        let fails: Vec<_> =
+            outcomes(&two, &seen(404.0, 1)).into_iter().map(|outcome| outcome.fails).collect();
+        assert_eq!(fails, ["", "status was 404, wanted != 404"]);
         let reason = "connection refused".to_owned();
         let failed = Some(Failed { phase: Phase::Connect, reason, may_be_ours: false });
         let broken = Seen { failed, ..seen(200.0, 1) };
+        assert_eq!(outcomes(&default, &broken), []);
         assert_eq!(told(&default, &broken), (Reading::Bad, "connection: connection refused".to_owned()));
     }
 }

@@ -54,6 +54,16 @@ pub struct LastRun {
     pub phases: Phases,
     /// Facts by the names that conditions know, as they are written for people: `cert.expires_in` → `13d`.
     pub facts: Vec<(&'static str, String)>,
+    /// How each condition came out; none where the run came to no end.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// How one condition came out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    pub condition: String,
+    /// Why it does not hold; empty where it does.
+    pub fails: String,
 }
 
 impl Board {

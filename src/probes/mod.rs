@@ -34,11 +34,12 @@ pub mod record;
 pub mod ring;
 pub mod save;
 pub mod token;
+pub mod uptime;
 
 #[cfg(test)]
 mod tests;
 
-pub use assess::{Assessed, assess};
+pub use assess::{Assessed, assess, outcomes};
 pub use board::{Board, ProbeId};
 pub use definition::{Checked, Definition, Invalid};
 pub use error::Error;

@@ -17,9 +17,11 @@ use crate::store::{Error, ReadTx, Row, Value, params};
 
 mod cursor;
 mod history;
+mod near;
 
 pub use cursor::Cursor;
-pub use history::{ChangeLine, SampleView, changes, samples};
+pub use history::{ChangeLine, SampleView, changes, changes_since, samples};
+pub use near::{Related, children, free_key, lines, parents};
 
 /// How a probe is, as it was written last.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,9 +122,7 @@ pub fn list(tx: &ReadTx<'_>, filter: &Filter) -> Result<Page, Error> {
     }
     let more = clauses.bind(i64::from(limit) + 1);
     let sql = format!(
-        "SELECT probes.id, probes.key, probes.name, probes.project_id, projects.slug, probes.owner,
-                probes.definition, s.status, s.since, s.reason, s.flapping, s.checked_at, s.latency_us
-         FROM {TABLES} WHERE {} ORDER BY s.rank, s.name, s.probe_id LIMIT {more}",
+        "SELECT {LINE} FROM {TABLES} WHERE {} ORDER BY s.rank, s.name, s.probe_id LIMIT {more}",
         clauses.text
     );
     let mut items = tx.all(&sql, rusqlite::params_from_iter(clauses.values), line)?;
@@ -236,6 +236,10 @@ impl Counts {
 /// The states lead: lists go by their order.
 const TABLES: &str = "probe_states AS s INDEXED BY probe_states_in_order
      CROSS JOIN probes ON probes.id = s.probe_id CROSS JOIN projects ON projects.id = probes.project_id";
+
+/// What [`line`] reads, from 0 on.
+const LINE: &str = "probes.id, probes.key, probes.name, probes.project_id, projects.slug, probes.owner,
+     probes.definition, s.status, s.since, s.reason, s.flapping, s.checked_at, s.latency_us";
 
 fn line(row: &Row<'_>) -> rusqlite::Result<ListLine> {
     Ok(ListLine {

@@ -53,8 +53,11 @@ fn every_page_can_be_read_and_used_by_everybody() {
         ("TOCSIN_SMTP__PORT", &mail),
         ("TOCSIN_SMTP__TLS", "none"),
         ("TOCSIN_SMTP__FROM", "tocsin@shop.example"),
+        ("TOCSIN_PROBES__PRIVATE_TARGETS", "127.0.0.0/8"),
+        ("TOCSIN_PROBES__CANARIES", ""),
     ]));
     let (api, shop) = (server.api(), fill(&server));
+    let _targets = watch(&api, &shop);
     let acknowledge = wait_until("a message with its link", SENT_WITHIN, || acknowledge_path(&slack));
     for state in ["delivered", "failed", "pending"] {
         wait_until(&format!("a message that is {state}"), SENT_WITHIN, || {
@@ -62,7 +65,7 @@ fn every_page_can_be_read_and_used_by_everybody() {
         });
     }
     end_some(&api, &shop);
-    watch(&api, &server.stranger(), &shop.slug);
+    plan(&api, &server.stranger(), &shop.slug);
 
     let viewer = server.cli(&["user", "create", "viewer@shop.example", "--role", "viewer", "--json"]);
     let link = viewer["link"].as_str().expect("a new user gets a link").to_owned();
@@ -185,12 +188,43 @@ fn fill(server: &Server) -> Project {
     shop
 }
 
+/// Probes that are well, slow, down, unreachable, paused and reported to.
+fn watch(api: &Api, shop: &Project) -> [Peer; 2] {
+    let (good, bad) = (Peer::start(&[]), Peer::start(&vec![Reply::status(503); 1_000]));
+    let probe = |key: &str, name: &str, definition: Value, depends_on: &[&str]| {
+        let new = json!({"key": key, "name": name, "project": shop.slug, "definition": definition, "depends_on": depends_on});
+        api.write(Method::POST, "/api/v1/probes", &new);
+    };
+    let often = json!({"interval": "5s", "retry_interval": "1s", "timeout": "2s"});
+    let http = |url: String| json!({"target": {"kind": "http", "url": url}, "policy": often});
+    let mut checkout = http(good.url("/checkout"));
+    checkout["labels"] = json!({"team": "payments", "tier": "1"});
+    checkout["conditions"] = json!(["status < 300", "time.total < 1500ms"]);
+    checkout["runbook"] = "https://wiki.shop.example/checkout".into();
+    probe("checkout", "Checkout", checkout, &[]);
+    let mut slow = http(good.url("/search"));
+    slow["slow_after"] = "1ms".into();
+    probe("search", "Search, which is never as fast as that", slow, &[]);
+    probe("orders", &STRANGE[1][..100], http(bad.url("/orders")), &[]);
+    probe("invoices", "Invoices", http(bad.url("/invoices")), &["orders"]);
+    probe("printer", "Printer in the cellar", http(good.url("/printer")), &[]);
+    api.write(Method::POST, "/api/v1/probes/printer/pause", &json!({}));
+    probe("backup", "Nightly backup", json!({"target": {"kind": "push"}}), &[]);
+    for (key, status) in [("checkout", "healthy"), ("orders", "unhealthy"), ("invoices", "unreachable")] {
+        wait_until(&format!("{key} is {status}"), SENT_WITHIN, || {
+            let probe = api.get(&format!("/api/v1/probes/{key}"));
+            (probe["status"] == status).then_some(())
+        });
+    }
+    [good, bad]
+}
+
 fn post(stranger: &Api, project: &Project, what: &str, body: &Value) {
     stranger.write(Method::POST, &format!("/api/v1/{what}?sentry_key={}", project.public_key), body);
 }
 
 /// Jobs in every state with their runs, services of them, planned work and a public status page.
-fn watch(api: &Api, stranger: &Api, project: &str) {
+fn plan(api: &Api, stranger: &Api, project: &str) {
     let make = |name: &str, definition: Value| {
         let mut wanted = json!({ "project": project, "name": name });
         for (member, value) in definition.as_object().into_iter().flatten() {

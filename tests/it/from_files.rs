@@ -94,7 +94,7 @@ async fn what_a_file_names_is_shown_with_its_place_and_changed_nowhere_else() {
 }
 
 async fn channel(team: &Team) -> String {
-    let listed = team.house.state.store.read(|tx| tocsin::incidents::channels::list(tx)).await.unwrap();
+    let listed = team.house.state.store.read(tocsin::incidents::channels::list).await.unwrap();
     listed[0].uid.to_string()
 }
 

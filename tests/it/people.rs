@@ -15,7 +15,7 @@ use tocsin::{
         users::{self, User},
     },
     base::{ProjectId, Secret, Uid},
-    config::BaseUrl,
+    config::{BaseUrl, Config},
     http::auth::token_actor,
     incidents::channels::{ChannelKind, ChannelOwner, NewChannel},
     store::{ReadTx, WriteTx},
@@ -36,6 +36,18 @@ pub(crate) struct Team {
 impl Team {
     pub(crate) async fn gather() -> Team {
         Self::around(House::build().await).await
+    }
+
+    /// With a configuration of its own.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Team {
+        Self::around(House::with(change).await).await
+    }
+
+    /// A form that a script sends, for a part of the page.
+    pub(crate) async fn part(&self, visitor: &Visitor, place: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut all = vec![("csrf", visitor.csrf.as_str())];
+        all.extend_from_slice(fields);
+        self.house.send(post(visitor, place, &all).insert_header(("hx-request", "true"))).await
     }
 
     async fn around(house: House) -> Team {

@@ -29,7 +29,9 @@ impl Web {
         serving.spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut head = [0; 2048];
-                stream.read(&mut head).await.ok();
+                if stream.read(&mut head).await.is_err() {
+                    continue;
+                }
                 let said = set.load(Ordering::Relaxed);
                 let answer =
                     format!("HTTP/1.1 {said} Said\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");

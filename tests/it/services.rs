@@ -236,9 +236,9 @@ async fn strangers_see_the_page_and_what_happens_and_nothing_of_the_inside() {
     assert_eq!(summary["status"]["indicator"], "critical");
     assert_eq!(summary["components"][0]["status"], "major_outage");
     assert_eq!(summary["incidents"][0]["status"], "investigating");
-    let feed = house.get("/status/feed.atom", None).await.text().to_owned();
+    let feed = house.get("/status/feed.atom", None).await.text().clone();
     assert!(feed.contains("<title>Checkout &lt;b&gt; is not available</title>"), "{feed}");
-    let picture = house.get(&format!("/badge/{badge}.svg"), None).await.text().to_owned();
+    let picture = house.get(&format!("/badge/{badge}.svg"), None).await.text().clone();
     assert!(picture.contains("Checkout &lt;b&gt;: down"), "{picture}");
     let shields = body(&house.get(&format!("/badge/{badge}.json?show=uptime-30"), None).await);
     assert_eq!((&shields["schemaVersion"], &shields["message"]), (&json!(1), &json!("100 %")));
@@ -283,7 +283,7 @@ async fn unseen_time_is_shown_as_such() {
     let write = house.state.store.write("test.spell", move |tx| vigil::note(tx, &spell));
     write.await.unwrap();
     house.run("status_page.render").await;
-    let text = house.get("/status", None).await.text().to_owned();
+    let text = house.get("/status", None).await.text().clone();
     assert!(text.contains("100 %, not seen for 12 min"), "{text}");
     house.stop().await;
 }

@@ -51,6 +51,16 @@ impl Fields {
         Secret::new(self.first(name).unwrap_or(""))
     }
 
+    /// The first field of this name as it was typed, with its line breaks; empty where there is none.
+    pub fn whole(&self, name: &str) -> &str {
+        self.first(name).unwrap_or("")
+    }
+
+    /// Every field whose name begins with `start`: the rest of its name, and its text.
+    pub fn beginning<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().filter_map(move |(name, text)| Some((name.strip_prefix(start)?, text.as_str())))
+    }
+
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
     }
@@ -93,6 +103,11 @@ impl Wrongs {
     /// What is wrong with a field; empty where it is right.
     pub fn of(&self, field: &str) -> &str {
         self.0.iter().find(|(name, _)| *name == field).map_or("", |(_, text)| text)
+    }
+
+    /// The first thing that is wrong; `None` where nothing is.
+    pub fn first(&self) -> Option<&str> {
+        self.0.first().map(|(_, text)| text.as_str())
     }
 
     pub fn is_empty(&self) -> bool {

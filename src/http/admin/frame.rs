@@ -39,6 +39,7 @@ pub enum Place {
     Overview,
     Incidents,
     Issues,
+    Probes,
     Heartbeats,
     Services,
     Maintenance,
@@ -104,10 +105,11 @@ impl Frame {
 }
 
 impl Place {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Overview,
         Self::Incidents,
         Self::Issues,
+        Self::Probes,
         Self::Heartbeats,
         Self::Services,
         Self::Maintenance,
@@ -130,6 +132,7 @@ impl Place {
             Self::Overview => "overview",
             Self::Incidents => "incidents",
             Self::Issues => "issues",
+            Self::Probes => "probes",
             Self::Heartbeats => "heartbeats",
             Self::Services => "services",
             Self::Maintenance => "maintenance",

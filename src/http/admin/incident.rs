@@ -11,7 +11,10 @@ use super::incident_words::{
     Badge, delivery_badge, happened, purpose_label, source_label, standing, state_badge, witness_badge,
 };
 use super::moments::{between, clock, span};
+use super::probes::samples::phases_of;
+use super::probes::tries::PhaseBar;
 use super::wording::{When, count, counted, severity_class};
+use crate::accounts::Visible;
 use crate::base::{Timestamp, Uid};
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope};
@@ -21,6 +24,7 @@ use crate::incidents::views::{DeliveryProof, EventView, IncidentPage as Found, I
 use crate::incidents::{IncidentId, queries};
 use crate::issues::queries::recount;
 use crate::notify::facts::Detail;
+use crate::probes::{self, ProbeId};
 use crate::releases::{self, Deploy};
 use crate::store::ReadTx;
 
@@ -81,7 +85,10 @@ struct WitnessLine {
     source: String,
     summary: String,
     facts: String,
-    issue: Option<Uid>,
+    /// Where what it saw has a page of its own.
+    place: Option<String>,
+    /// Of a probe: where the time of its last bad answer went, and how long it took in all.
+    phases: Option<Bar>,
     queries: Vec<(String, String)>,
     severity: &'static str,
     severity_class: &'static str,
@@ -131,7 +138,14 @@ pub(super) struct AttemptLine {
 struct About {
     issue: Option<Uid>,
     culprit: Option<String>,
+    /// The key of a probe, and what it looks at.
+    probe: Option<String>,
+    target: Option<String>,
+    last_good_at: Option<Timestamp>,
 }
+
+/// Phases, and how long they took in all.
+type Bar = (Vec<PhaseBar>, String);
 
 /// `GET /incidents/{id}`
 pub(super) async fn show(
@@ -152,7 +166,11 @@ pub(super) async fn show(
             let changes = changes(tx, &found.incident)?;
             let silence = silences::find_longest(tx, now, IncidentId(found.incident.number))?;
             let frame = Frame::load(tx, &signed_in, Place::Incidents)?;
-            let page = IncidentPage::new(frame, found, &changes, now);
+            let phases = phases(tx, &visible, &found.incident)?;
+            let mut page = IncidentPage::new(frame, found, &changes, now);
+            for (line, phases) in page.witnesses.iter_mut().zip(phases) {
+                line.phases = phases;
+            }
             Ok::<_, Problem>(IncidentPage { silence: silence.map(|it| silence_line(it, now)), ..page })
         })
         .await?;
@@ -190,6 +208,19 @@ impl IncidentPage {
             frame,
         }
     }
+}
+
+/// Where the time went in the last bad answer of each witness that is a probe.
+fn phases(tx: &ReadTx<'_>, visible: &Visible, incident: &IncidentView) -> Result<Vec<Option<Bar>>, Problem> {
+    let of = |witness: &WitnessView| {
+        let number = witness.key.strip_prefix("probe:").and_then(|number| number.parse().ok());
+        let Some(number) = number else { return Ok(None) };
+        let probe = probes::queries::find_by_id(tx, visible, ProbeId(number))?;
+        let Some(probe) = probe else { return Ok(None) };
+        let (_, bad) = probes::queries::samples(tx, probe.id)?;
+        Ok(bad.as_ref().and_then(phases_of))
+    };
+    incident.witnesses.iter().map(of).collect()
 }
 
 fn silence_line(silence: Silence, now: Timestamp) -> SilenceLine {
@@ -297,8 +328,14 @@ fn clocks(incident: &IncidentView, now: Timestamp) -> Vec<ClockLine> {
 fn witness_line(witness: &WitnessView, now: Timestamp) -> WitnessLine {
     let detail = detail_of(witness);
     let about = About::deserialize(&witness.detail).unwrap_or_default();
+    let place = match (&about.issue, &about.probe) {
+        (Some(issue), _) => Some(format!("/issues/{issue}")),
+        (None, Some(probe)) => Some(format!("/probes/{probe}")),
+        (None, None) => None,
+    };
     let facts = [
-        about.culprit.filter(|culprit| !culprit.is_empty()),
+        about.culprit.or(about.target).filter(|text| !text.is_empty()),
+        about.last_good_at.map(|at| format!("last good at {}", clock(at, now))),
         Some(facts(&detail)).filter(|it| !it.is_empty()),
     ];
     WitnessLine {
@@ -306,7 +343,8 @@ fn witness_line(witness: &WitnessView, now: Timestamp) -> WitnessLine {
         source: source_label(&witness.source).to_owned(),
         summary: witness.summary.clone(),
         facts: facts.into_iter().flatten().collect::<Vec<_>>().join(" · "),
-        issue: about.issue,
+        place,
+        phases: None,
         queries: detail
             .queries
             .iter()

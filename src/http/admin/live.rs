@@ -22,7 +22,7 @@ use crate::store::Topic;
 pub struct Stopping(pub CancellationToken);
 
 /// What pages may wait for, as the modules that own the rows name it.
-const TOPICS: [&str; 13] = [
+const TOPICS: [&str; 15] = [
     "deliveries",
     "deploys",
     "heartbeat_pings",
@@ -33,9 +33,11 @@ const TOPICS: [&str; 13] = [
     "maintenance",
     "metrics",
     "probe_states",
+    "probes",
     "services",
     "status_page",
     "tasks",
+    "vigil",
 ];
 /// Tabs that are looked at, of a team of ten, several times over. Each holds a connection.
 const STREAMS_MAX: usize = 500;

@@ -44,6 +44,8 @@ mod project_channels;
 mod rule_form;
 mod rules;
 
+mod probes;
+
 mod heartbeat;
 mod heartbeat_acts;
 mod heartbeat_edit;
@@ -71,6 +73,7 @@ mod incidents;
 mod ledger;
 mod outbox;
 mod overview;
+mod overview_health;
 mod silences;
 mod tasks;
 

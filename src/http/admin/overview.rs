@@ -9,6 +9,7 @@ use super::frame::{Frame, Place, page};
 use super::incident_words::headline;
 use super::incidents::{IncidentLine, line};
 use super::moments::{between, clock, span};
+use super::overview_health::Health;
 use super::plot::DayPlot;
 use super::wording::{count, counted, few, severity_class};
 use crate::accounts::projects::{self, Project};
@@ -32,6 +33,8 @@ struct OverviewPage {
     /// Where the first project says how to connect an app, while nothing was ever heard.
     welcome: Option<String>,
     gaps: Vec<Gap>,
+    /// What is watched from here; `None` where nothing is.
+    health: Option<Health>,
     incidents: Vec<IncidentLine>,
     more_incidents: i64,
     figures: Vec<Figure>,
@@ -112,6 +115,7 @@ fn load(tx: &ReadTx<'_>, signed_in: &SignedIn, now: Timestamp) -> Result<Overvie
             .filter(|_| !is_heard)
             .map(|project| format!("/projects/{}/welcome", project.slug)),
         gaps: gaps(&channels::list(tx)?),
+        health: Health::read(tx, &visible, now)?,
         incidents: open,
         more_incidents: counts.open + counts.acknowledged - shown,
         figures: figures(tx, in_scope, now, events, frame.unresolved_issues)?,

@@ -9,14 +9,16 @@ use super::frame::see_other;
 use super::{
     ack, audit, channel, channels, chooser, frame, heartbeat, heartbeat_acts, heartbeat_edit, heartbeat_run,
     heartbeats, incident, incident_acts, incidents, issue, issues, ledger, link, live, maintenance,
-    maintenances, outbox, overview, people, person, project, project_channels, projects, rules, service_form,
-    services, sessions, sign_in, silences, statics, status_page, status_posts, tasks, tokens, welcome,
+    maintenances, outbox, overview, people, person, probes, project, project_channels, projects, rules,
+    service_form, services, sessions, sign_in, silences, statics, status_page, status_posts, tasks, tokens,
+    welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
     everywhere(cfg);
     one_self(cfg);
     issue_pages(cfg);
+    probe_pages(cfg);
     project_pages(cfg);
     heartbeat_pages(cfg);
     service_pages(cfg);
@@ -67,6 +69,34 @@ fn issue_pages(cfg: &mut web::ServiceConfig) {
         .service(act("/issues/status", 1, post().to(issues::set_status)))
         .route("/issues/{id}", get().to(issue::show))
         .service(act("/issues/{id}/status", 1, post().to(issue::set_status)));
+}
+
+/// No probe has the key `new`.
+fn probe_pages(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/probes").route(get().to(probes::list::show)).route(post().to(probes::acts::many)),
+    )
+    .service(
+        web::resource("/probes/new")
+            .route(get().to(probes::edit::show_new))
+            .route(post().to(probes::edit::create)),
+    )
+    .route("/probes/new/rows", get().to(probes::list::rows))
+    .service(act("/probes/new/check", 1, post().to(probes::edit::check)))
+    .service(act("/probes/new/words", 1, post().to(probes::edit::words)))
+    .service(act("/probes/new/secrets", 1, post().to(probes::edit::secrets)))
+    .route("/probes/{key}", get().to(probes::page::show))
+    .route("/probes/{key}/plot", get().to(probes::page::plot))
+    .service(
+        web::resource("/probes/{key}/edit")
+            .route(get().to(probes::edit::show))
+            .route(post().to(probes::edit::update)),
+    )
+    .service(act("/probes/{key}/try", 1, post().to(probes::tries::again)))
+    .service(act("/probes/{key}/pause", 1, post().to(probes::acts::pause)))
+    .service(act("/probes/{key}/resume", 1, post().to(probes::acts::resume)))
+    .service(act("/probes/{key}/token", 1, post().to(probes::acts::renew_token)))
+    .service(act("/probes/{key}/remove", 1, post().to(probes::acts::remove)));
 }
 
 fn project_pages(cfg: &mut web::ServiceConfig) {

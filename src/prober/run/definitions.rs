@@ -216,6 +216,7 @@ impl Loop {
             phases: Phases::default(),
             facts: Vec::new(),
             sample: Sample::default(),
+            outcomes: Vec::new(),
         };
         self.judge(id, run);
     }

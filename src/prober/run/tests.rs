@@ -53,7 +53,10 @@ impl Loop {
         let (phases, sample) = (Phases::default(), Sample::default());
         let reason = "nothing came within 2s".to_owned();
         let (reading, may_be_ours, facts) = (Reading::Bad, true, Vec::new());
-        self.judge(id, Run { at, began, reading, reason, may_be_ours, phases, facts, sample });
+        self.judge(
+            id,
+            Run { at, began, reading, reason, may_be_ours, phases, facts, sample, outcomes: Vec::new() },
+        );
         self.work_off();
         self.settle_all().await;
         self.subjects[&id].status
@@ -100,7 +103,10 @@ async fn what_was_under_way_while_tocsin_was_starved_proves_nothing() {
     let (phases, sample) = (Phases::default(), Sample::default());
     let (reading, may_be_ours, facts) = (Reading::Bad, true, Vec::new());
     let reason = "nothing came within 2s".to_owned();
-    asking.judge(id, Run { at, began, reading, reason, may_be_ours, phases, facts, sample });
+    asking.judge(
+        id,
+        Run { at, began, reading, reason, may_be_ours, phases, facts, sample, outcomes: Vec::new() },
+    );
     asking.work_off();
     assert_eq!(asking.subjects[&id].status, Status::Unknown);
     asking.spells(&bed).await;

@@ -1,6 +1,8 @@
 use serde_json::json;
 
-use super::queries::{Filter, count, counts, list};
+use super::queries::{
+    Filter, changes_since, children, count, counts, find, free_key, lines, list, parents, samples,
+};
 use super::*;
 use crate::accounts::Visible;
 use crate::store::plans::plans_of;
@@ -84,4 +86,56 @@ fn a_page_of_five_thousand_is_read_in_order_and_not_sorted() {
     }
     let filter = Filter { limit: 100, ..Filter::all(Visible::All) };
     assert_eq!(keys(&bed, &filter).len(), 5000);
+}
+
+#[test]
+fn what_a_page_of_one_probe_asks_goes_by_indexes() {
+    let bed = Bed::new();
+    bed.save(&draft("api")).unwrap();
+    bed.save(&Draft { parents: vec!["api".to_owned()], ..draft("shop") }).unwrap();
+    let id = bed.read(|tx| find(tx, &Visible::All, "api")).unwrap().id;
+    let key = id.signal_key();
+    let plans = bed.read(|tx| {
+        Ok(plans_of(tx, || {
+            let found = children(tx, &Visible::All, id).unwrap();
+            assert_eq!(found.iter().map(|child| child.key.as_str()).collect::<Vec<_>>(), ["shop"]);
+            assert!(children(tx, &Visible::Only(vec![BLOG]), id).unwrap().is_empty());
+            parents(tx, &Visible::All, id).unwrap();
+            lines(tx, &Visible::All, &[id]).unwrap();
+            changes_since(tx, id, T0).unwrap();
+            samples(tx, id).unwrap();
+            let scope = crate::incidents::queries::Scope::All;
+            crate::incidents::queries::list_of_key(tx, scope, &key, 10).unwrap();
+            assert_eq!(free_key(tx, "api").unwrap(), "api-2");
+            assert_eq!(free_key(tx, "new-one").unwrap(), "new-one");
+        }))
+    });
+    for plan in &plans {
+        for table in
+            ["probes", "probe_states", "probe_parents", "probe_changes", "probe_samples", "witnesses"]
+        {
+            assert!(!plan.scans(table), "{table}: {plan:?}");
+        }
+    }
+    assert!(plans.iter().any(|plan| plan.uses("witnesses_by_key")));
+    assert!(plans.iter().any(|plan| plan.uses("probe_parents_by_parent")));
+}
+
+#[test]
+fn changes_since_begin_with_how_it_was_then() {
+    let bed = Bed::new();
+    let id = bed.save(&draft("api")).unwrap().id();
+    for (secs, status) in [(10, Status::Healthy), (20, Status::Unhealthy), (30, Status::Healthy)] {
+        let at = Timestamp::from_secs(T0.as_secs() + secs);
+        bed.write(move |_, tx| Ok(record::change_status(tx, id, at, status, "why")?)).unwrap();
+    }
+    let since = |secs: i64| {
+        let from = Timestamp::from_secs(T0.as_secs() + secs);
+        let found = bed.read(|tx| changes_since(tx, id, from));
+        found.iter().map(|change| change.at.as_secs() - T0.as_secs()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (since(0), since(15), since(20), since(99)),
+        (vec![10, 20, 30], vec![10, 20, 30], vec![20, 30], vec![30])
+    );
 }

@@ -99,7 +99,8 @@ impl NameServer {
     pub(crate) fn start() -> NameServer {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let port = free_address().port();
-        let many: String = (0..MANY).map(|n| format!("many IN TXT \"record number {n}\"\n")).collect();
+        let many: Vec<_> = (0..MANY).map(|n| format!("many IN TXT \"record number {n}\"")).collect();
+        let many = many.join("\n") + "\n";
         let zones = [
             ("example", format!("{ZONE}{many}")),
             ("reverse", "$TTL 300\n@ IN SOA ns.example.test. ops.example.test. 1 2 3 4 5\n@ IN NS ns.example.test.\n7 IN PTR www.example.test.\n".to_owned()),

@@ -1,0 +1,345 @@
+//! The form of a probe: shown, checked while it is filled in, tried, saved.
+
+use std::collections::BTreeSet;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::choose::{self, made, may_make};
+use super::fields::Typed;
+use super::form::{field_of, policy, read, told};
+use super::kinds::{Input, inputs};
+use super::tries::{Tried, ask};
+use super::view::{Said, SecretLine, View, build, form_page, kept, said, secret_lines};
+use super::words::detects;
+use super::{acts, find, probes_of};
+use crate::accounts::Visible;
+use crate::base::ProjectId;
+use crate::http::admin::frame::{page, page_with};
+use crate::http::admin::{Form, Wrongs};
+use crate::http::auth::{SignedIn, find_project};
+use crate::http::problem::sentence;
+use crate::http::{AppState, Problem};
+use crate::probes::secrets::take_from_url;
+use crate::probes::{Change, Definition, Draft, Error, Kind, Owner, Probe, presets, queries};
+use crate::store::ReadTx;
+
+#[derive(Template)]
+#[template(path = "probe_said.html", config = "src/http/admin/askama.toml")]
+struct SaidPart {
+    said: Said,
+}
+
+#[derive(Template)]
+#[template(path = "probe_secrets.html", config = "src/http/admin/askama.toml")]
+struct SecretsPart {
+    secrets: Vec<SecretLine>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::http::admin) struct Asked {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    preset: String,
+    /// A probe whose settings the new one begins with.
+    #[serde(default)]
+    copy: String,
+    #[serde(default)]
+    project: String,
+}
+
+/// `GET /probes/new`, with `kind`, `preset` or `copy` once it is chosen.
+pub(in crate::http::admin) async fn show_new(
+    state: web::Data<AppState>,
+    signed_in: SignedIn,
+    asked: web::Query<Asked>,
+) -> Result<HttpResponse, Problem> {
+    if let Some(preset) = presets::find(&asked.preset) {
+        return choose::show_preset(&state, &signed_in, preset).await;
+    }
+    if !asked.copy.is_empty() {
+        return show_copy(&state, signed_in, asked.into_inner().copy).await;
+    }
+    let Some(kind) = Kind::parse(&asked.kind) else {
+        return choose::show(&state, &signed_in).await;
+    };
+    let mut typed = Typed::of_definition(&empty(kind)?);
+    typed.set("project", asked.project.clone());
+    form_page(&state, &signed_in, View::new(kind, typed)).await
+}
+
+/// A definition of this kind that leaves everything needed empty.
+fn empty(kind: Kind) -> Result<Definition, Problem> {
+    let blank = serde_json::json!({
+        "kind": kind.as_str(), "url": "", "host": "", "port": 0, "name": "", "endpoint": "", "bucket": "",
+        "access_key": "", "secret_key": "", "path": "",
+    });
+    let known: BTreeSet<&str> = inputs(kind).iter().map(Input::member).collect();
+    let mut blank = blank;
+    if let Some(members) = blank.as_object_mut() {
+        let default_port = matches!(kind, Kind::Tls | Kind::Smtp);
+        members.retain(|name, _| {
+            let is_known = name == "kind" || known.contains(name.as_str());
+            let is_default = matches!((kind, name.as_str()), (Kind::Disk, "path") | (Kind::Process, "name"))
+                || (default_port && name == "port");
+            is_known && !is_default
+        });
+    }
+    let target = serde_json::from_value(blank).map_err(|error| Problem::internal(&error))?;
+    Ok(Definition::of(target))
+}
+
+async fn show_copy(state: &AppState, signed_in: SignedIn, key: String) -> Result<HttpResponse, Problem> {
+    let visible = signed_in.session.actor().visible();
+    let (probe, parents) = state.store.read(move |tx| with_parents(tx, &visible, &key)).await?;
+    let mut typed = Typed::of_probe(&probe, &parents, BTreeSet::new());
+    typed.set("key", "");
+    typed.set("name", format!("{} (copy)", probe.name));
+    form_page(state, &signed_in, View::new(probe.definition.kind(), typed)).await
+}
+
+fn with_parents(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<(Probe, Vec<String>), Problem> {
+    let probe = find(tx, visible, key)?;
+    let parents = queries::keys(tx, &probe.parents)?;
+    Ok((probe, parents))
+}
+
+/// `GET /probes/{key}/edit`
+pub(in crate::http::admin) async fn show(
+    state: web::Data<AppState>,
+    signed_in: SignedIn,
+    key: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let visible = signed_in.session.actor().visible();
+    let key = key.into_inner();
+    let (probe, parents) = state.store.read(move |tx| with_parents(tx, &visible, &key)).await?;
+    may_edit(&signed_in, &probe)?;
+    let view = View::of(&state, &probe, &parents)?;
+    form_page(&state, &signed_in, view).await
+}
+
+fn may_edit(signed_in: &SignedIn, probe: &Probe) -> Result<(), Problem> {
+    acts::may_change(&signed_in.caller(), probe)?;
+    match probe.owner {
+        Owner::Page => Ok(()),
+        Owner::File => Err(Error::OwnedByFile(probe.key.clone()).into()),
+    }
+}
+
+/// `POST /probes/new/check`: how a condition reads; the field `condition` of a form of `kind`.
+pub(in crate::http::admin) async fn check(form: Form) -> Result<HttpResponse, Problem> {
+    page(&SaidPart { said: said(kind_of(&form)?, form.text("condition")) })
+}
+
+/// `POST /probes/new/words`: when trouble is known with the intervals that are typed.
+pub(in crate::http::admin) async fn words(form: Form) -> Result<HttpResponse, Problem> {
+    let typed = Typed::of_form(Kind::Http, &form.fields, BTreeSet::new());
+    let mut wrongs = Wrongs::default();
+    let policy = policy(&typed, &mut wrongs);
+    let text = match (wrongs.first(), policy.check()) {
+        (Some(wrong), _) => wrong.to_owned(),
+        (None, Err(refused)) => sentence(&refused.to_string()),
+        (None, Ok(())) => detects(&policy),
+    };
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text))
+}
+
+/// `POST /probes/new/secrets`: inputs for the secrets that the typed target names and the form does not ask for yet.
+pub(in crate::http::admin) async fn secrets(
+    state: web::Data<AppState>,
+    form: Form,
+) -> Result<HttpResponse, Problem> {
+    let kind = kind_of(&form)?;
+    let kept = match probe_of(&state, &form).await? {
+        Some((probe, _)) => kept(&state, &probe)?,
+        None => BTreeSet::new(),
+    };
+    let typed = Typed::of_form(kind, &form.fields, kept);
+    let present = form.fields.beginning("secret.").map(|(name, _)| name.to_owned()).collect();
+    page(&SecretsPart { secrets: secret_lines(kind, &typed, &present) })
+}
+
+fn kind_of(form: &Form) -> Result<Kind, Problem> {
+    Kind::parse(form.text("kind")).ok_or_else(|| Problem::bad_request("Say in `kind` what it looks at."))
+}
+
+/// The stored probe that a form is about, for which it was shown; `None` for a new one.
+async fn probe_of(state: &AppState, form: &Form) -> Result<Option<(Probe, Vec<String>)>, Problem> {
+    let key = form.text("probe").to_owned();
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let visible = form.caller().visible();
+    state.store.read(move |tx| with_parents(tx, &visible, &key)).await.map(Some)
+}
+
+/// The project that the form names; `None` where there is no such one for the caller.
+pub(super) async fn project_of(state: &AppState, form: &Form) -> Result<Option<ProjectId>, Problem> {
+    let (named, visible) = (form.text("project").to_owned(), form.caller().visible());
+    state
+        .store
+        .read(move |tx| Ok::<_, Problem>(find_project(tx, &visible, &named).ok().map(|it| it.id)))
+        .await
+}
+
+/// `POST /probes/new`: saves, or tries where `act` says so.
+pub(in crate::http::admin) async fn create(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    form: Form,
+) -> Result<HttpResponse, Problem> {
+    if form.text("act") == "try" {
+        // Tried again is asked again, however soon.
+        return make(state, request, form).await;
+    }
+    form.once(state, "/probes/new", move |state, form| Box::pin(make(state, request, form))).await
+}
+
+async fn make(state: web::Data<AppState>, request: HttpRequest, form: Form) -> Result<HttpResponse, Problem> {
+    match presets::find(form.text("preset")) {
+        Some(preset) => choose::take(&state, &request, &form, preset).await,
+        None => take(&state, &request, &form, None).await,
+    }
+}
+
+/// `POST /probes/{key}/edit`: as [`create`], for a probe that is there.
+pub(in crate::http::admin) async fn update(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    key: web::Path<String>,
+    form: Form,
+) -> Result<HttpResponse, Problem> {
+    let (visible, named) = (form.caller().visible(), key.into_inner());
+    let found = state.store.read(move |tx| with_parents(tx, &visible, &named)).await?;
+    may_edit(&form.signed_in, &found.0)?;
+    take(&state, &request, &form, Some(found)).await
+}
+
+async fn take(
+    state: &AppState,
+    request: &HttpRequest,
+    form: &Form,
+    found: Option<(Probe, Vec<String>)>,
+) -> Result<HttpResponse, Problem> {
+    let kind = match &found {
+        Some((probe, _)) => probe.definition.kind(),
+        None => kind_of(form)?,
+    };
+    if let Some((probe, parents)) = found.as_ref().filter(|(probe, _)| is_stale(probe, form)) {
+        let text =
+            "Somebody changed this probe meanwhile. Here is what it is now: nothing of yours was saved.";
+        let view = View { wrongs: Wrongs::one("form", text), ..View::of(state, probe, parents)? };
+        return page_with(StatusCode::CONFLICT, &build(state, &form.signed_in, view).await?);
+    }
+    let kept = found.as_ref().map_or(Ok(BTreeSet::new()), |(probe, _)| kept(state, probe))?;
+    let mut typed = Typed::of_form(kind, &form.fields, kept);
+    take_password(kind, &mut typed);
+    let view = |wrongs: Wrongs, tried: Option<Tried>, typed: Typed| View {
+        key: found.as_ref().map(|(probe, _)| probe.key.clone()),
+        seen: found.as_ref().map_or(0, |(probe, _)| probe.version),
+        wrongs,
+        tried,
+        ..View::new(kind, typed)
+    };
+    let project = project_of(state, form).await?;
+    let probe = found.as_ref().map(|(probe, _)| probe);
+    let done = match read(kind, &typed, project) {
+        Ok(draft) => act(state, form, probe, draft).await?,
+        Err(wrongs) => Done::Refused(wrongs),
+    };
+    let is_part = request.headers().contains_key("hx-request");
+    match done {
+        Done::Saved(key) if probe.is_none() => made(state, form, kind, &key).await,
+        Done::Saved(key) => Ok(crate::http::admin::see_other(&format!("/probes/{key}"))),
+        Done::Tried(tried) if is_part => page(&*tried),
+        Done::Refused(wrongs) if is_part => page(&SaidPart { said: refusal(&wrongs) }),
+        Done::Tried(tried) => {
+            form_page(state, &form.signed_in, view(Wrongs::default(), Some(*tried), typed)).await
+        }
+        Done::Refused(wrongs) => form_page(state, &form.signed_in, view(wrongs, None, typed)).await,
+    }
+}
+
+/// What was to be tried and cannot be.
+fn refusal(wrongs: &Wrongs) -> Said {
+    Said {
+        reason: wrongs.first().unwrap_or("Something is wrong with the form.").to_owned(),
+        ..Said::default()
+    }
+}
+
+fn is_stale(probe: &Probe, form: &Form) -> bool {
+    let seen = form.text("seen");
+    form.text("act") != "try" && !seen.is_empty() && seen != probe.version.to_string()
+}
+
+/// A password that stands in the address of a database is kept apart from it.
+fn take_password(kind: Kind, typed: &mut Typed) {
+    if !matches!(kind, Kind::Postgres | Kind::Redis) {
+        return;
+    }
+    let (url, password) = take_from_url(typed.text("target.url").trim());
+    if let Some(password) = password {
+        typed.set("target.url", url);
+        typed.secrets.0.insert("password".to_owned(), password);
+    }
+}
+
+/// What came of a form.
+enum Done {
+    Saved(String),
+    Tried(Box<Tried>),
+    Refused(Wrongs),
+}
+
+async fn act(state: &AppState, form: &Form, probe: Option<&Probe>, draft: Draft) -> Result<Done, Problem> {
+    let kind = draft.definition.kind();
+    may_make(&form.signed_in, draft.project, kind)?;
+    if form.text("act") == "try" {
+        return attempt(state, probe, draft).await;
+    }
+    let (caller, probes, now) = (form.caller(), probes_of(state), state.clock.now());
+    let (is_new, had_key) = (probe.is_none(), !form.text("key").is_empty());
+    let mut draft = draft;
+    if let Some(probe) = probe {
+        draft.key.clone_from(&probe.key);
+    }
+    let saved = state
+        .store
+        .write("probe.save", move |tx| {
+            let by = caller.by(now);
+            if !is_new {
+                return probes.save(tx, &by, &draft).map(|_: Change| draft.key);
+            }
+            if !had_key {
+                draft.key = queries::free_key(tx, &draft.key)?;
+            }
+            probes.create(tx, &by, &draft).map(|_| draft.key)
+        })
+        .await;
+    match saved {
+        Ok(key) => Ok(Done::Saved(key)),
+        Err(error) => told(kind, error).map(Done::Refused),
+    }
+}
+
+async fn attempt(state: &AppState, probe: Option<&Probe>, draft: Draft) -> Result<Done, Problem> {
+    let kind = draft.definition.kind();
+    if acts::is_pushed(kind) {
+        return Ok(Done::Refused(Wrongs::one("form", "Nothing is asked here: it is reported to.")));
+    }
+    let secrets = match probes_of(state).secrets_of(probe, &draft) {
+        Ok(secrets) => secrets,
+        Err(error) => return told(kind, error).map(Done::Refused),
+    };
+    match draft.definition.check(&secrets) {
+        Ok(checked) => Ok(Done::Tried(Box::new(ask(state, &checked, secrets, Owner::Page).await?))),
+        Err(invalid) => {
+            let text = sentence(&invalid.to_string());
+            Ok(Done::Refused(Wrongs::one(field_of(kind, &invalid), text)))
+        }
+    }
+}

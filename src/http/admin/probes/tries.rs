@@ -1,0 +1,168 @@
+//! Asking once, by hand: what was seen and how it is judged. Nothing of it is stored.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::words::{latency, phases, status_badge};
+use super::{find, probes_of};
+use crate::accounts::access::{Permission, Subject};
+use crate::http::admin::frame::page;
+use crate::http::admin::incident_words::Badge;
+use crate::http::admin::{Form, see_other};
+use crate::http::{AppState, Problem};
+use crate::prober::{Question, Reach};
+use crate::probes::board::Outcome;
+use crate::probes::judge::Reading;
+use crate::probes::{Assessed, Checked, Kind, Owner, Secrets, Seen, Status, assess, outcomes};
+
+/// The answer to one question, as the form and the page of a probe show it.
+#[derive(Template)]
+#[template(path = "probe_tried.html", config = "src/http/admin/askama.toml")]
+pub(super) struct Tried {
+    badge: Badge,
+    /// What was wrong; empty where nothing was.
+    reason: String,
+    total: String,
+    phases: Vec<PhaseBar>,
+    conditions: Vec<Outcome>,
+    facts: Vec<(&'static str, String)>,
+    address: String,
+    head: String,
+    lines: Vec<(String, String)>,
+    body: String,
+}
+
+/// One phase, and how much of the whole it took.
+pub(in crate::http::admin) struct PhaseBar {
+    pub(in crate::http::admin) name: &'static str,
+    pub(in crate::http::admin) took: String,
+    /// Of a box that is 100 wide: where it begins and how long it is.
+    pub(in crate::http::admin) x: String,
+    pub(in crate::http::admin) width: String,
+    pub(in crate::http::admin) class: &'static str,
+}
+
+/// Each holds a connection of its own for up to a minute.
+const TRIES_MAX: usize = 16;
+
+static TRIES: AtomicUsize = AtomicUsize::new(0);
+
+/// A question that is under way; counts itself.
+struct Ticket;
+
+impl Ticket {
+    fn take() -> Option<Self> {
+        if TRIES.fetch_add(1, Ordering::AcqRel) >= TRIES_MAX {
+            TRIES.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        Some(Self)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        TRIES.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Asks once. Whoever calls asked for permission, and knows that the secrets may go where the target leads.
+///
+/// # Errors
+/// Where too many ask at once.
+pub(super) async fn ask(
+    state: &AppState,
+    checked: &Checked,
+    secrets: Secrets,
+    owner: Owner,
+) -> Result<Tried, Problem> {
+    let _ticket = Ticket::take().ok_or_else(|| {
+        let text = "Too many probes are being tried at once. Try again in a moment.";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(10)
+    })?;
+    let reach = match owner {
+        Owner::File => Reach::Private,
+        Owner::Page => Reach::Public(state.config.probes.private_targets.clone().into()),
+    };
+    let definition = &checked.definition;
+    let question =
+        Question { target: definition.target.clone(), secrets, reach, timeout: definition.policy.timeout };
+    let seen = state.prober.asker.ask(&question).await;
+    Ok(Tried::new(checked, &seen))
+}
+
+impl Tried {
+    fn new(checked: &Checked, seen: &Seen) -> Self {
+        let Assessed { reading, reason } = assess(checked, seen);
+        Self {
+            badge: match reading {
+                Reading::Good => Badge { word: "good", ..status_badge(Status::Healthy) },
+                Reading::Slow => Badge { word: "slow", ..status_badge(Status::Degraded) },
+                Reading::Bad => Badge { word: "bad", ..status_badge(Status::Unhealthy) },
+                Reading::Blind => Badge { word: "not seen", ..status_badge(Status::Unknown) },
+            },
+            reason,
+            total: latency(seen.phases.total),
+            phases: bars(&phases(&seen.phases), seen.phases.total),
+            conditions: outcomes(checked, seen),
+            facts: seen.facts.shown(),
+            address: seen.sample.address.map(|address| address.to_string()).unwrap_or_default(),
+            head: seen.sample.head.clone(),
+            lines: seen.sample.lines.clone(),
+            body: seen.sample.body.clone(),
+        }
+    }
+}
+
+/// Phases as pieces of one bar.
+pub(super) fn bars(phases: &[(&'static str, Duration)], total: Duration) -> Vec<PhaseBar> {
+    let sum: Duration = phases.iter().map(|(_, took)| *took).sum();
+    let whole = total.max(sum).as_secs_f64().max(f64::EPSILON);
+    let mut began = 0.0;
+    let bars = phases.iter().map(|(name, took)| {
+        let width = (took.as_secs_f64() / whole * 100.0).min(100.0 - began);
+        let x = began;
+        began += width;
+        PhaseBar {
+            name,
+            took: latency(*took),
+            x: format!("{x:.1}"),
+            width: format!("{:.1}", width.max(0.4)),
+            class: match *name {
+                "name lookup" => "p1",
+                "connection" => "p2",
+                "TLS" => "p3",
+                "answer" => "p4",
+                _ => "p5",
+            },
+        }
+    });
+    bars.collect()
+}
+
+/// `POST /probes/{key}/try`: the probe as it is stored.
+pub(in crate::http::admin) async fn again(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    key: web::Path<String>,
+    form: Form,
+) -> Result<HttpResponse, Problem> {
+    let (caller, key) = (form.caller(), key.into_inner());
+    let place = format!("/probes/{key}");
+    let probe = state.store.read(move |tx| find(tx, &caller.visible(), &key)).await?;
+    form.caller().may(Permission::Configure, Subject::Project(probe.project))?;
+    if !request.headers().contains_key("hx-request") {
+        return Ok(see_other(&place));
+    }
+    if probe.definition.kind() == Kind::Push {
+        return Err(Problem::bad_request("Nothing is asked here: it is reported to."));
+    }
+    let secrets = probes_of(&state).open(&probe)?;
+    let checked = probe.definition.clone().check(&secrets);
+    let checked = checked.map_err(|invalid| Problem::from(crate::probes::Error::from(invalid)))?;
+    page(&ask(&state, &checked, secrets, probe.owner).await?)
+}

@@ -1,0 +1,107 @@
+// Latency of a probe over time: phases upon each other, bad times as bands. The table below the plot says the same.
+"use strict";
+(() => {
+  const box = document.querySelector("[data-plot]");
+  const spans = document.querySelector("[data-plot-spans]");
+  if (!box || !window.uPlot) return;
+  const HEIGHT = 220;
+  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const millis = (value) => {
+    if (value == null) return "–";
+    if (value >= 1000) return `${(value / 1000).toFixed(2)} s`;
+    return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  };
+  const SHADES = { "name lookup": 1, connection: 2, TLS: 3, answer: 4, transfer: 5, rest: 6, median: 4, "95% are below": 2, longest: 3 };
+  const two = (number) => String(number).padStart(2, "0");
+  const told = (seconds) => {
+    const at = new Date(seconds * 1000);
+    return `${at.getDate()}.${at.getMonth() + 1}. ${two(at.getHours())}:${two(at.getMinutes())}`;
+  };
+  let data = null;
+  let plot = null;
+
+  // The uppermost first, so that each lower one covers the sum of those below it.
+  const columns = ({ at, series, stacked }) => {
+    const sums = at.map(() => 0);
+    const drawn = series.map(({ name, values }) => ({
+      name,
+      values,
+      heights: values.map((value, index) => {
+        if (value == null) return null;
+        if (!stacked) return value;
+        sums[index] += value;
+        return sums[index];
+      }),
+    }));
+    return stacked ? drawn.reverse() : drawn;
+  };
+
+  const bands = (chart) => {
+    const { ctx, bbox } = chart;
+    ctx.save();
+    data.at.forEach((at, index) => {
+      if (!data.bad[index] && !data.blind[index]) return;
+      const left = chart.valToPos(at, "x", true);
+      const width = Math.max(chart.valToPos(at + data.step, "x", true) - left, 2);
+      ctx.fillStyle = style(data.bad[index] ? "--bad-soft" : "--unknown-soft");
+      ctx.fillRect(left, bbox.top, width, bbox.height);
+      ctx.fillStyle = style(data.bad[index] ? "--bad" : "--unknown");
+      ctx.fillRect(left, bbox.top, width, data.bad[index] ? 6 : 3);
+    });
+    ctx.restore();
+  };
+
+  const draw = () => {
+    plot?.destroy();
+    box.replaceChildren();
+    if (!data || !data.at.length) {
+      box.append(Object.assign(document.createElement("p"), { className: "muted", textContent: "No readings of this time are written yet." }));
+      return;
+    }
+    const drawn = columns(data);
+    const axis = { stroke: style("--ink-3"), grid: { stroke: style("--line"), width: 1 }, ticks: { stroke: style("--line"), width: 1 }, font: "12px system-ui" };
+    const series = drawn.map(({ name, values }) => {
+      const colour = style(`--p${SHADES[name] ?? 6}`);
+      return {
+        label: name,
+        stroke: colour,
+        width: data.stacked ? 1 : 1.5,
+        fill: data.stacked ? colour : undefined,
+        dash: name === "longest" ? [4, 4] : undefined,
+        points: { show: data.at.length < 3 },
+        value: (_, __, ___, index) => (index == null ? "" : millis(values[index])),
+      };
+    });
+    plot = new window.uPlot({
+      width: box.clientWidth,
+      height: HEIGHT,
+      cursor: { drag: { x: true, y: false } },
+      scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.05, 1)] } },
+      axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(millis) }],
+      series: [{ label: "time", value: (_, at) => (at == null ? "" : told(at)) }, ...series],
+      hooks: { drawClear: [bands] },
+    }, [data.at, ...drawn.map(({ heights }) => heights)], box);
+  };
+
+  const load = async (span) => {
+    const answer = await fetch(`${box.dataset.plot}?span=${span}`).catch(() => null);
+    if (!answer?.ok) return;
+    data = await answer.json();
+    draw();
+  };
+  spans.hidden = false;
+  spans.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-span]");
+    if (!button) return;
+    for (const other of spans.children) other.setAttribute("aria-pressed", String(other === button));
+    load(button.dataset.span);
+  });
+  let width = box.clientWidth;
+  addEventListener("resize", () => {
+    if (box.clientWidth === width) return;
+    width = box.clientWidth;
+    plot?.setSize({ width, height: HEIGHT });
+  });
+  new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  load("day");
+})();
