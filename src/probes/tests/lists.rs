@@ -117,7 +117,7 @@ fn what_a_page_of_one_probe_asks_goes_by_indexes() {
             assert!(!plan.scans(table), "{table}: {plan:?}");
         }
     }
-    assert!(plans.iter().any(|plan| plan.uses("witnesses_by_key")));
+    assert!(plans.iter().any(|plan| plan.uses("witnesses_past")));
     assert!(plans.iter().any(|plan| plan.uses("probe_parents_by_parent")));
 }
 
