@@ -252,6 +252,8 @@ fn kills_under_a_load_of_pings_lose_nothing_acknowledged_and_count_nothing_twice
         house.server.kill();
         house.server.launch();
     }
+    // The connections that it kept went with the server.
+    house.api = house.server.api();
     let runs = house.runs(&made);
     let found: Vec<String> = runs.iter().map(|run| run["body"].as_str().unwrap().to_owned()).collect();
     let distinct: BTreeSet<String> = found.iter().cloned().collect();
