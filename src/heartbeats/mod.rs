@@ -1,7 +1,7 @@
 //! Jobs that should run: who was heard from, who is late, who failed.
 //!
 //! A job pings an address; what a ping means is decided by [`rules`], what its absence means by [`absence`], both without
-//! a store or a clock of their own. [`PingRecord`] is the lane that pings take, [`due`] the body of the background task
+//! a store or a clock of their own. [`PingRecord`] is the lane that pings take, `due` the body of the background task
 //! that lets time pass.
 
 pub mod definition;

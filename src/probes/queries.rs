@@ -237,7 +237,7 @@ impl Counts {
 const TABLES: &str = "probe_states AS s INDEXED BY probe_states_in_order
      CROSS JOIN probes ON probes.id = s.probe_id CROSS JOIN projects ON projects.id = probes.project_id";
 
-/// What [`line`] reads, from 0 on.
+/// What `line` reads, from 0 on.
 const LINE: &str = "probes.id, probes.key, probes.name, probes.project_id, projects.slug, probes.owner,
      probes.definition, s.status, s.since, s.reason, s.flapping, s.checked_at, s.latency_us";
 

@@ -1,6 +1,6 @@
 //! The page that strangers see: which services, under which names, and what is said of their trouble.
 //!
-//! People and files write it ([`save`]), posts are drafted from real incidents ([`follow`]) or written by hand
+//! People and files write it ([`save()`]), posts are drafted from real incidents ([`follow()`]) or written by hand
 //! ([`posts`]). [`history`] counts up, down and unseen time, purely. Whoever renders brings the services: this module
 //! does not know them.
 
