@@ -29,10 +29,14 @@ pub enum Change {
 
 /// Why a text is no key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "“{0}” is no key: it has 1 to {KEY_CHARS_MAX} of a-z, 0-9, _ and -, and begins with a letter or a digit"
-)]
-pub struct BadKey(String);
+pub enum BadKey {
+    #[error(
+        "“{0}” is no key: a key has 1 to {KEY_CHARS_MAX} characters of a-z, 0-9, _ and -, and begins with a letter or a digit"
+    )]
+    Shape(String),
+    #[error("“{0}” stands for something else in addresses: choose another key")]
+    Reserved(String),
+}
 
 pub const KEY_CHARS_MAX: usize = 60;
 
@@ -56,6 +60,9 @@ impl FromStr for Owner {
     }
 }
 
+/// Words that stand in the place of a key in addresses: `/probes/new`, `/api/health/detailed`.
+const RESERVED: [&str; 2] = ["new", "detailed"];
+
 /// Checks that `key` can name a thing in a file and in an address.
 ///
 /// # Errors
@@ -65,7 +72,13 @@ pub fn check_key(key: &str) -> Result<(), BadKey> {
     let shaped = (1..=KEY_CHARS_MAX).contains(&key.len())
         && key.bytes().all(|b| plain(b) || b == b'_' || b == b'-')
         && key.bytes().next().is_some_and(plain);
-    if shaped { Ok(()) } else { Err(BadKey(key.chars().take(KEY_CHARS_MAX + 1).collect())) }
+    if !shaped {
+        Err(BadKey::Shape(key.chars().take(KEY_CHARS_MAX + 1).collect()))
+    } else if RESERVED.contains(&key) {
+        Err(BadKey::Reserved(key.to_owned()))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +90,7 @@ mod tests {
         for key in ["api", "0", "ai_providers", "db-1"] {
             check_key(key).unwrap();
         }
-        for key in ["", "_a", "-a", "API", "a b", "a/b", "ä", "a.b", &"x".repeat(61)] {
+        for key in ["", "_a", "-a", "API", "a b", "a/b", "ä", "a.b", "new", "detailed", &"x".repeat(61)] {
             assert!(check_key(key).is_err(), "{key}");
         }
     }

@@ -243,7 +243,7 @@ impl From<probes::Error> for Problem {
             probes::Error::KeyTaken(_) | probes::Error::OwnedByFile(_) | probes::Error::TooMany => {
                 Self::new(StatusCode::CONFLICT, text)
             }
-            probes::Error::BadKey
+            probes::Error::BadKey(_)
             | probes::Error::BadLine(_)
             | probes::Error::Invalid(_)
             | probes::Error::BadLabels

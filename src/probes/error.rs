@@ -3,6 +3,7 @@
 use super::definition::{Invalid, LABELS_MAX};
 use super::parents::{DEPTH_MAX, PARENTS_MAX};
 use super::save::{PROBES_MAX, SECRET_BYTES_MAX};
+use crate::base::owned::BadKey;
 use crate::base::text::BadLine;
 use crate::store;
 
@@ -11,8 +12,8 @@ use crate::store;
 pub enum Error {
     #[error("no such probe")]
     NotFound,
-    #[error("a key has 1 to 60 characters of a-z, 0-9, - and _, and begins with a letter or digit")]
-    BadKey,
+    #[error(transparent)]
+    BadKey(#[from] BadKey),
     #[error("there is a probe {0} already: choose another key")]
     KeyTaken(String),
     #[error(transparent)]

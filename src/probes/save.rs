@@ -11,6 +11,7 @@ use super::status::Status;
 use super::{Error, Owner, PROBES, Probe, ProbeId, STATES, Secrets, parents, ring, rows, secrets};
 use crate::accounts::audit::{self, Change as Audited};
 use crate::accounts::{By, projects};
+use crate::base::owned::check_key;
 use crate::base::seal::Sealer;
 use crate::base::text::line;
 use crate::base::{ProjectId, Secret, Uid};
@@ -51,7 +52,6 @@ pub enum Change {
 pub const PROBES_MAX: u32 = 10_000;
 /// A private key is about 2 KiB; a token less.
 pub const SECRET_BYTES_MAX: usize = 8 * 1024;
-const KEY_CHARS_MAX: usize = 60;
 const NAME_CHARS_MAX: usize = 100;
 const LABEL_CHARS_MAX: usize = 100;
 const RUNBOOK_CHARS_MAX: usize = 500;
@@ -314,17 +314,9 @@ fn same(one: &Secrets, other: &Secrets) -> bool {
             .all(|((name, secret), (other_name, other))| name == other_name && secret.matches(other.expose()))
 }
 
-/// Whether a probe can be called so.
-pub fn is_key(key: &str) -> bool {
-    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-    (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(is_inner) && !key.starts_with(['-', '_'])
-}
-
 /// What can be said without looking at anything stored.
 fn check(draft: &Draft) -> Result<(), Error> {
-    if !is_key(&draft.key) {
-        return Err(Error::BadKey);
-    }
+    check_key(&draft.key)?;
     line("name", &draft.name, NAME_CHARS_MAX)?;
     let Definition { labels, runbook, environment, .. } = &draft.definition;
     let fits = |text: &str| line("label", text, LABEL_CHARS_MAX).is_ok();

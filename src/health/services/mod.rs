@@ -120,8 +120,6 @@ pub enum Error {
     UnknownProject,
     #[error("key: {0}")]
     Key(#[from] BadKey),
-    #[error("key: “{0}” is a word of the address; choose another")]
-    ReservedKey(String),
     #[error("there is a service {0} already, in another project: choose another key")]
     KeyTaken(String),
     #[error(transparent)]

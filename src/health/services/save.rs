@@ -17,8 +17,6 @@ use crate::base::text::line;
 use crate::incidents::CloseReason;
 use crate::store::{self, ReadTx, WriteTx, params};
 
-/// Words that stand in the place of a service in addresses.
-const RESERVED: [&str; 2] = ["detailed", "new"];
 const RUNBOOK_CHARS_MAX: usize = 500;
 
 impl Services {
@@ -101,9 +99,6 @@ impl Services {
 
 fn check(draft: &Draft) -> Result<(), Error> {
     check_key(&draft.key)?;
-    if RESERVED.contains(&draft.key.as_str()) {
-        return Err(Error::ReservedKey(draft.key.clone()));
-    }
     line("name", &draft.name, NAME_CHARS_MAX)?;
     if draft.members.len() > MEMBERS_MAX {
         return Err(Error::TooManyMembers);

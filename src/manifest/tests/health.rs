@@ -137,7 +137,7 @@ fn mistakes_in_what_is_watched_are_told_at_their_lines() {
             format!("{http}depends_on = [\"b\"]\n[probes.b]\nproject = \"shop\"\nkind = \"push\"\ndepends_on = [\"api\"]"),
             "11: depends_on: api leads back to itself",
         ),
-        ("[probes.Api]\nproject = \"shop\"\nkind = \"push\"".to_owned(), "3: probe Api: a key has 1 to 60"),
+        ("[probes.Api]\nproject = \"shop\"\nkind = \"push\"".to_owned(), "3: probe Api: “Api” is no key"),
         ("[probes.a]\nproject = \"shp\"\nkind = \"push\"".to_owned(), "4: probe a: there is no project shp"),
         (
             "[heartbeats.x]\nproject = \"shop\"\ncron = \"0 25 * * *\"".to_owned(),

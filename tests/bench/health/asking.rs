@@ -23,7 +23,7 @@ pub(crate) struct Asking {
 impl Asking {
     pub(crate) fn new(product: &Product) -> Result<Self> {
         product.create_project("bench")?;
-        Ok(Self { address: product.server.address, token: product.create_token("read,write")? })
+        Ok(Self { address: product.server.address, token: product.create_token("read,write,admin")? })
     }
 
     pub(crate) async fn make_probes(&self, wanted: Watching, target: SocketAddr) -> Result<()> {

@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use super::fields::Typed;
 use super::kinds::{self, inputs, proposed_name};
+use crate::base::owned::check_key;
 use crate::base::text::BadLine;
 use crate::base::{ProjectId, Severity, span};
 use crate::http::Problem;
 use crate::http::admin::Wrongs;
 use crate::http::problem::sentence;
 use crate::probes::judge::{Policy, Refused};
-use crate::probes::save::is_key;
 use crate::probes::{Definition, Draft, Error, Invalid, Kind, Owner};
 
-/// A key that addresses of pages need for themselves.
-const KEY_TAKEN: &str = "new";
 const KEY_CHARS: usize = 60;
 
 /// What was typed, as a draft. `project` is the one that was chosen, where it was found.
@@ -33,9 +31,6 @@ pub(super) fn read(kind: Kind, typed: &Typed, project: Option<ProjectId>) -> Res
     let name = name.or_else(|| target.as_ref().map(proposed_name)).unwrap_or_default();
     let typed_key = typed.text("key").trim();
     let key = if typed_key.is_empty() { key_of(&name) } else { typed_key.to_owned() };
-    if key == KEY_TAKEN {
-        wrongs.add("key", "The key “new” stands for the form of a new probe: choose another one.");
-    }
     let (Some(target), Some(project), true) = (target, project, wrongs.is_empty()) else {
         return Err(wrongs);
     };
@@ -120,7 +115,7 @@ pub(super) fn key_of(name: &str) -> String {
     }
     let key: String = key.chars().take(KEY_CHARS).collect();
     let key = key.trim_end_matches('-');
-    if is_key(key) && key != KEY_TAKEN {
+    if check_key(key).is_ok() {
         key.to_owned()
     } else {
         format!("probe-{key}").trim_end_matches('-').to_owned()
@@ -134,7 +129,7 @@ pub(super) fn key_of(name: &str) -> String {
 pub(super) fn told(kind: Kind, error: Error) -> Result<Wrongs, Problem> {
     let text = sentence(&error.to_string());
     let field = match &error {
-        Error::BadKey | Error::KeyTaken(_) => "key",
+        Error::BadKey(_) | Error::KeyTaken(_) => "key",
         Error::BadLine(
             BadLine::Empty { what } | BadLine::TooLong { what, .. } | BadLine::Hidden { what, .. },
         ) => match *what {
@@ -193,7 +188,7 @@ mod tests {
             (&"x".repeat(100), &"x".repeat(60)),
         ] {
             assert_eq!(key_of(name), key, "{name}");
-            assert!(is_key(&key_of(name)));
+            check_key(&key_of(name)).unwrap();
         }
     }
 }
