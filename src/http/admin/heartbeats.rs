@@ -5,10 +5,10 @@ use std::sync::Arc;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::address;
 use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
 use super::heartbeat_words::{expected, headline, schedule, standing, status_badge};
@@ -208,17 +208,12 @@ impl Asked {
         let mut asked = self.clone();
         change(&mut asked);
         let fields = [
-            ("project", &asked.project),
-            ("query", &asked.query),
-            ("status", &asked.status),
-            ("after", &asked.after),
+            ("project", asked.project.as_str()),
+            ("query", asked.query.as_str()),
+            ("status", asked.status.as_str()),
+            ("after", asked.after.as_str()),
         ];
-        let parts = fields
-            .iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
-        let query = parts.collect::<Vec<_>>().join("&");
-        if query.is_empty() { "/heartbeats".to_owned() } else { format!("/heartbeats?{query}") }
+        address::of_list("/heartbeats", &fields)
     }
 }
 

@@ -3,13 +3,13 @@
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::super::acts;
 use super::super::auth::{SignedIn, find_project};
 use super::super::{AppState, Problem};
+use super::address;
 use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
 use super::plot::DayPlot;
@@ -235,18 +235,13 @@ impl Asked {
         let mut asked = self.clone();
         change(&mut asked);
         let fields = [
-            ("project", &asked.project),
-            ("query", &asked.query),
-            ("status", &asked.status),
-            ("sort", &asked.sort),
-            ("after", &asked.after),
+            ("project", asked.project.as_str()),
+            ("query", asked.query.as_str()),
+            ("status", asked.status.as_str()),
+            ("sort", asked.sort.as_str()),
+            ("after", asked.after.as_str()),
         ];
-        let parts = fields
-            .iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
-        let query = parts.collect::<Vec<_>>().join("&");
-        if query.is_empty() { "/issues".to_owned() } else { format!("/issues?{query}") }
+        address::of_list("/issues", &fields)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The web admin page: one file per page, its template beside it in `templates/`.
 
+mod address;
 mod form;
 mod frame;
 mod from_file;

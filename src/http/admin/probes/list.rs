@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::words::{due, kind_name, latency, status_badge};
 use crate::accounts::projects;
 use crate::base::Timestamp;
+use crate::http::admin::address;
 use crate::http::admin::frame::{Frame, Place, page};
 use crate::http::admin::incident_words::Badge;
 use crate::http::admin::wording::{When, count};
@@ -370,19 +370,14 @@ impl Asked {
         let mut asked = self.clone();
         change(&mut asked);
         let fields = [
-            ("project", &asked.project),
-            ("query", &asked.query),
-            ("status", &asked.status),
-            ("kind", &asked.kind),
-            ("label", &asked.label),
-            ("after", &asked.after),
+            ("project", asked.project.as_str()),
+            ("query", asked.query.as_str()),
+            ("status", asked.status.as_str()),
+            ("kind", asked.kind.as_str()),
+            ("label", asked.label.as_str()),
+            ("after", asked.after.as_str()),
         ];
-        let parts = fields
-            .iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
-        let query = parts.collect::<Vec<_>>().join("&");
-        if query.is_empty() { "/probes".to_owned() } else { format!("/probes?{query}") }
+        address::of_list("/probes", &fields)
     }
 }
 
