@@ -268,7 +268,8 @@ fn plan(api: &Api, stranger: &Api, project: &str) {
     let weekly = json!({ "project": project, "title": "Database upgrade", "schedule": "0 3 * * SUN", "duration": "2h",
                          "time_zone": "Europe/Berlin", "is_public": true, "message": "Orders wait for some minutes." });
     api.write(Method::POST, "/api/v1/maintenances", &weekly);
-    let now = json!({ "project": project, "title": "Moving the mail server", "duration": "30m" });
+    let moved = [format!("{project}/never-heard-from")];
+    let now = json!({ "project": project, "title": "Moving the mail server", "duration": "30m", "subjects": moved });
     api.write(Method::POST, "/api/v1/maintenances", &now);
     let page = json!({ "enabled": true, "title": "Shop status", "sections": [
         { "title": "Inside", "entries": [{ "service": "backups", "title": "Backups" }, { "service": "reports" }] } ] });

@@ -7,7 +7,8 @@ use askama::Template;
 use super::frame::page;
 use super::heartbeat_words;
 use super::incident_words::Badge;
-use super::service_words::{member_badge, service_badge};
+use super::probes::words::status_badge;
+use super::service_words::service_badge;
 use crate::accounts::Visible;
 use crate::base::ProjectId;
 use crate::health::services;
@@ -84,7 +85,7 @@ fn offer(tx: &ReadTx<'_>, among: &Among, text: &str) -> Result<(Vec<Choice>, boo
     offered.extend(found.items.into_iter().map(|line| Choice {
         key: line.id.signal_key(),
         kind: line.definition.target.kind().as_str().to_owned(),
-        badge: member_badge(line.status),
+        badge: status_badge(line.status),
         status: line.status,
         name: line.name,
         is_chosen: false,
@@ -142,7 +143,7 @@ fn find(tx: &ReadTx<'_>, among: &Among, key: &str) -> Result<Choice, Problem> {
         probe.map(|probe| Choice {
             key: key.to_owned(),
             kind: probe.definition.target.kind().as_str().to_owned(),
-            badge: member_badge(status),
+            badge: status_badge(status),
             status,
             name: probe.name,
             is_chosen: true,

@@ -2,7 +2,6 @@
 
 use super::incident_words::Badge;
 use crate::health::services::{Needs, Service, ServiceStatus};
-use crate::probes::Status;
 
 /// A service's status by its word and its shape.
 pub(super) const fn service_badge(status: ServiceStatus) -> Badge {
@@ -11,20 +10,7 @@ pub(super) const fn service_badge(status: ServiceStatus) -> Badge {
         ServiceStatus::Healthy => Badge { class: "ok", word: "healthy" },
         ServiceStatus::Degraded => Badge { class: "warn", word: "degraded" },
         ServiceStatus::Unhealthy => Badge { class: "bad", word: "unhealthy" },
-        ServiceStatus::Maintenance => Badge { class: "paused", word: "maintenance" },
-    }
-}
-
-/// A member's status by its word and its shape.
-pub(super) const fn member_badge(status: Status) -> Badge {
-    match status {
-        Status::Unknown => Badge { class: "unknown", word: "unknown" },
-        Status::Healthy => Badge { class: "ok", word: "healthy" },
-        Status::Degraded => Badge { class: "warn", word: "degraded" },
-        Status::Unhealthy => Badge { class: "bad", word: "unhealthy" },
-        Status::Unreachable => Badge { class: "unknown", word: "unreachable" },
-        Status::Maintenance => Badge { class: "paused", word: "maintenance" },
-        Status::Paused => Badge { class: "paused", word: "paused" },
+        ServiceStatus::Maintenance => Badge { class: "work", word: "maintenance" },
     }
 }
 

@@ -11,7 +11,8 @@ use super::heartbeat_edit::configurable;
 use super::incident_words::Badge;
 use super::incidents::{IncidentLine, line as incident_line};
 use super::moments::clock;
-use super::service_words::{headline, member_badge, needs, service_badge};
+use super::probes::words::status_badge;
+use super::service_words::{headline, needs, service_badge};
 use super::wording::When;
 use crate::accounts::Visible;
 use crate::accounts::access::{Decision, Permission, Subject, decide};
@@ -148,7 +149,7 @@ fn line(tx: &ReadTx<'_>, service: Service, may_change: bool, now: Timestamp) -> 
     for member in service.members {
         members.push(MemberLine {
             place: place_of(tx, &member.member, &member.key)?,
-            badge: member_badge(member.status),
+            badge: status_badge(member.status),
             name: member.name,
             kind: member.kind,
             reason: member.reason,

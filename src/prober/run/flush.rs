@@ -7,13 +7,15 @@ use super::super::keeper::Bundle;
 use super::Loop;
 use crate::probes::ProbeId;
 
-/// Each probe's readings are written about this often.
+/// Each probe's readings are written at least this often …
 const EVERY: Duration = Duration::from_mins(5);
+/// … and where there are few probes, more often: somebody looks at the curve of the first one.
+const EVERY_LEAST: Duration = Duration::from_secs(20);
 /// How often a part of them is.
 const STEP: Duration = Duration::from_secs(1);
 
 impl Loop {
-    /// The next part of the probes, so that all have had their turn after [`EVERY`].
+    /// The next part of the probes, so that all have had their turn after [`EVERY`] at the latest.
     pub(super) fn flush(&mut self, now: Duration) {
         if now < self.flushed.next || self.subjects.is_empty() {
             return;
@@ -31,9 +33,10 @@ impl Loop {
             self.bundle(id);
         }
         if is_all {
-            // Few probes: the round takes as long all the same.
+            // Few probes: one a step would be too often for less than a handful.
             let steps = u32::try_from(ids.len() + 1).unwrap_or(1);
-            self.flushed.next = now + EVERY / steps;
+            let round = (STEP * steps).clamp(EVERY_LEAST, EVERY);
+            self.flushed.next = now + round / steps;
         }
     }
 
