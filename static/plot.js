@@ -5,6 +5,8 @@
   const spans = document.querySelector("[data-plot-spans]");
   if (!box || !window.uPlot) return;
   const HEIGHT = 220;
+  // Seconds. A single reading has no span of its own, and the library would give it years.
+  const SPAN_LEAST = 60;
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const millis = (value) => {
     if (value == null) return "–";
@@ -76,7 +78,10 @@
       width: box.clientWidth,
       height: HEIGHT,
       cursor: { drag: { x: true, y: false } },
-      scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.05, 1)] } },
+      scales: {
+        x: { range: (of, least, most) => (of.data[0].length > 1 ? [least, most] : [least - SPAN_LEAST, least]) },
+        y: { range: (_, __, most) => [0, Math.max(most * 1.05, 1)] },
+      },
       axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(millis) }],
       series: [{ label: "time", value: (_, at) => (at == null ? "" : told(at)) }, ...series],
       hooks: { drawClear: [bands] },

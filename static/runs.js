@@ -36,7 +36,8 @@
       legend: { show: false },
       cursor: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
-      scales: { y: { range: (_, __, most) => [0, most * 1.1 || 1] } },
+      // A single run has no span of its own, and the library would give it years.
+      scales: { x: { range: (of, least, most) => (of.data[0].length > 1 ? [least, most] : [least - 60, least]) }, y: { range: (_, __, most) => [0, most * 1.1 || 1] } },
       axes: [{ ...axis, space: 70, values: (_, ticks, __, ___, step) => ticks.map((tick) => moment(tick, step)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map(words) }],
       series,
     }, data, box);
