@@ -69,15 +69,15 @@ impl House {
         command.env("TOCSIN_BASE_URL", self.base()).env("TOCSIN_PING_KEY", &self.key);
         command
     }
+}
 
-    /// Runs a command that says `ready`, sends `signal` to `tocsin run` then, and answers its exit code.
-    fn run_until_ready(&self, arguments: &[&str], signal: Signal) -> Option<i32> {
-        let mut child = self.run(arguments).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
-        let mut ready = [0; 6];
-        child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
-        kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
-        child.wait().unwrap().code()
-    }
+/// Runs what says `ready`, sends it `signal` then, closes its input, and answers its exit code.
+fn signalled(mut command: Command, signal: Signal) -> Option<i32> {
+    let mut child = command.stdout(Stdio::piped()).stdin(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
+    child.wait().unwrap().code()
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_command_runs_within_its_heartbeat() {
     // A signal reaches the command, and its end is told as shells tell it.
     let script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done";
     let arguments = ["--heartbeat", "job", "--", "sh", "-c", script];
-    assert_eq!(house.run_until_ready(&arguments, Signal::TERM), Some(9));
+    assert_eq!(signalled(house.run(&arguments), Signal::TERM), Some(9));
     assert!(house.runs(&house.heartbeat("job")).remove(0)["duration_ms"].is_u64(), "its start is known");
     assert_eq!(house.heartbeat("job")["reason"], "failed with exit status 9");
     let killed = house.run(&["--heartbeat", "job", "--", "sh", "-c", "kill -KILL $$"]).output().unwrap();
@@ -193,10 +193,19 @@ fn a_command_runs_within_its_heartbeat() {
     assert!(house.run(&["--heartbeat", "job", "--", "true"]).status().unwrap().success());
     assert_eq!(house.heartbeat("job")["status"], "up");
 
-    for (signal, name) in [("INT", Signal::INT), ("USR1", Signal::USR1)] {
-        let script = format!("trap 'exit 11' {signal}; echo ready; while :; do sleep 0.05; done");
-        assert_eq!(house.run_until_ready(&["--heartbeat", "job", "--", "sh", "-c", &script], name), Some(11));
+    for (name, signal) in [("INT", Signal::INT), ("USR1", Signal::USR1)] {
+        let script = format!("trap 'exit 11' {name}; echo ready; while :; do sleep 0.05; done");
+        let command = house.run(&["--heartbeat", "job", "--", "sh", "-c", &script]);
+        assert_eq!(signalled(command, signal), Some(11), "{name}");
     }
+    // What nohup has it ignore, the job ignores too.
+    let mut ignoring = Command::new("sh");
+    ignoring.args([
+        "-c",
+        "trap '' HUP; exec \"$0\" run --heartbeat job -- sh -c 'echo ready; read line; exit 12'",
+    ]);
+    ignoring.arg(binary()).env("TOCSIN_BASE_URL", house.base()).env("TOCSIN_PING_KEY", &house.key);
+    assert_eq!(signalled(ignoring, Signal::HUP), Some(12));
 
     // A wrong key, and no tocsin at all: the job runs, and standard error says so.
     let wrong =

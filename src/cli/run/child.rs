@@ -37,7 +37,6 @@ pub(super) async fn run(command: &[OsString]) -> Ended {
     let Some((program, arguments)) = command.split_first() else {
         return Ended { code: NOT_FOUND, tail: b"no command".to_vec() };
     };
-    let signals = Signals::catch();
     let spawned = Command::new(program).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = match spawned {
         Ok(child) => child,
@@ -56,7 +55,8 @@ pub(super) async fn run(command: &[OsString]) -> Ended {
     };
     tokio::pin!(copying);
     let mut copied = false;
-    let forwarding = signals.pass_on(pid);
+    // Not before it was started: what is ignored here, as nohup wants it, stays ignored there.
+    let forwarding = Signals::catch().pass_on(pid);
     tokio::pin!(forwarding);
     let status = loop {
         tokio::select! {
