@@ -239,7 +239,7 @@ fn what_a_job_writes_passes_through_as_it_is_and_its_end_is_kept() {
         .unwrap();
     child.stdin.take().unwrap().write_all(b"typed\n").unwrap();
     let output = child.wait_with_output().unwrap();
-    let written = [&b"\xff\x00\xfe\r\n"[..], &[0; 300_000], b"the end"].concat();
+    let written = [&b"\xff\x00\xfe\r\n"[..], &vec![0; 300_000], b"the end"].concat();
     assert!(output.status.success() && output.stdout == written, "{} bytes", output.stdout.len());
     assert_eq!(output.stderr, b"typed\n");
     let run = house.runs(&house.heartbeat("job")).remove(0);

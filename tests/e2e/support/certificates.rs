@@ -14,7 +14,7 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// For the name `localhost` alone: a server that is asked by its address shows a certificate for another name.
     pub(crate) fn for_localhost() -> Certificates {
-        Certificates::issued(certificate_of_localhost())
+        Certificates::issued(&certificate_of_localhost())
     }
 
     /// One that was good until a few years ago.
@@ -22,7 +22,7 @@ impl Certificates {
         let mut parameters = certificate_of_localhost();
         parameters.not_before = date_time_ymd(2020, 1, 1);
         parameters.not_after = date_time_ymd(2021, 1, 1);
-        Certificates::issued(parameters)
+        Certificates::issued(&parameters)
     }
 
     /// One that nobody else vouches for.
@@ -32,7 +32,7 @@ impl Certificates {
         Certificates { authority: certificate.clone(), certificate, key: key.serialize_pem() }
     }
 
-    fn issued(of: CertificateParams) -> Certificates {
+    fn issued(of: &CertificateParams) -> Certificates {
         let mut parameters = CertificateParams::new(Vec::new()).expect("no name is a bad one");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority_key = KeyPair::generate().expect("a key can be made");

@@ -236,7 +236,7 @@ impl Redis {
     }
 }
 
-/// An S3-compatible server (SeaweedFS) that checks signatures and clocks. It knows one key, which may do everything,
+/// An S3-compatible server (`SeaweedFS`) that checks signatures and clocks. It knows one key, which may do everything,
 /// and has no bucket yet.
 pub(crate) struct ObjectStore {
     pub(crate) daemon: Daemon,

@@ -28,7 +28,7 @@ pub(crate) fn node() -> Command {
     node
 }
 
-/// SeaweedFS, whose only program came as a Python package.
+/// `SeaweedFS`, whose only program came as a Python package.
 pub(crate) fn weed() -> Command {
     Command::new(tools().join("python/bin/weed"))
 }
