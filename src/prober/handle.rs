@@ -6,11 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::lag::Observed;
-use super::question::{Asker, Question};
-use super::reach::Reach;
-use super::run::{Loop, Parts, Settings, run_of};
-use super::subject::written;
+use super::clients::{Asker, Question, Reach};
+use super::run::{Loop, Observed, Parts, Settings, run_of, written};
 use crate::config::Network;
 use crate::probes::judge::Reading;
 use crate::probes::pushed::{self, Stored};

@@ -3,12 +3,31 @@
 //! A bad reading counts only after it is known to be the target's fault: where a lost uplink would look the same, the
 //! canaries are asked; then what it depends on. Nothing here waits for the database: verdicts are made in memory and
 //! written behind.
+//!
+//! In reading order: `subject` is one probe and what a reading makes of it, `wheel` says who is asked when, `definitions`
+//! what is asked at all; `blame` asks the `uplink` and the parents whose fault a bad reading is; `keeper` and `flush` write
+//! it down; `sight` knows when tocsin itself could not see, `lag` how late it is.
+
+mod subject;
+mod wheel;
+
+mod definitions;
 
 mod blame;
-mod definitions;
+mod uplink;
+
 mod flush;
+mod keeper;
+
+mod lag;
+mod sight;
+
 #[cfg(test)]
 mod tests;
+
+pub use lag::Observed;
+pub use sight::{Sight, TOLD_FROM};
+pub(super) use subject::written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
@@ -19,12 +38,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::keeper::{Batch, Keeper, SpellChange};
-use super::lag::Observed;
-use super::question::Asker;
-use super::subject::{Run, Subject};
-use super::uplink::Uplink;
-use super::wheel::{Wheel, next_place};
+use super::clients::Asker;
 use crate::base::{ProjectId, Timestamp};
 use crate::config::Network;
 use crate::probes::condition::Value;
@@ -35,6 +49,10 @@ use crate::probes::standing::Above;
 use crate::probes::{Assessed, Board, Checked, PROBES, ProbeId, Probes, assess, outcomes};
 use crate::store::{self, Store};
 use definitions::Loaded;
+use keeper::{Batch, Keeper, SpellChange};
+use subject::{Run, Subject};
+use uplink::Uplink;
+use wheel::{Wheel, next_place};
 
 /// Whether planned work covers a probe, by its project and the key of its signals. Asked at each reading: from memory.
 pub type Covers = Arc<dyn Fn(ProjectId, &str) -> bool + Send + Sync>;

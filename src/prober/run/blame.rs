@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::keeper::SpellChange;
-use super::super::subject::Run;
-use super::super::uplink::{self, Known};
+use super::keeper::SpellChange;
+use super::subject::Run;
+use super::uplink::{self, Known};
 use super::{Blame, Event, Held, Loop, Step};
 use crate::probes::judge::Reading;
 use crate::probes::{Kind, ProbeId};

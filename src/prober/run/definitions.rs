@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::super::subject::{Run, Subject};
-use super::super::wheel::place;
+use super::subject::{Run, Subject};
+use super::wheel::place;
 use super::{Event, Loop, run_of};
 use crate::accounts::By;
 use crate::base::Timestamp;

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::question::Question;
-use super::reach::Reach;
 use crate::base::Timestamp;
 use crate::base::text::clip;
 use crate::config::Network;
+use crate::prober::clients::{Question, Reach};
 use crate::probes::board::{LastRun, Live, Outcome};
 use crate::probes::judge::{Health, Reading, Verdict};
 use crate::probes::points::{Point, WAITING_MAX};
@@ -46,18 +45,18 @@ pub(super) struct Subject {
 
 /// What one run came to, before it is known whether it counts.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(in crate::prober) struct Run {
     /// When it began, by both clocks.
-    pub(super) at: Timestamp,
-    pub(super) began: Duration,
-    pub(super) reading: Reading,
-    pub(super) reason: String,
+    pub(in crate::prober) at: Timestamp,
+    pub(in crate::prober) began: Duration,
+    pub(in crate::prober) reading: Reading,
+    pub(in crate::prober) reason: String,
     /// A lost uplink would look the same.
-    pub(super) may_be_ours: bool,
-    pub(super) phases: Phases,
-    pub(super) facts: Vec<(&'static str, String)>,
-    pub(super) sample: Sample,
-    pub(super) outcomes: Vec<Outcome>,
+    pub(in crate::prober) may_be_ours: bool,
+    pub(in crate::prober) phases: Phases,
+    pub(in crate::prober) facts: Vec<(&'static str, String)>,
+    pub(in crate::prober) sample: Sample,
+    pub(in crate::prober) outcomes: Vec<Outcome>,
 }
 
 #[derive(Debug)]
@@ -255,7 +254,7 @@ const fn since(verdict: Verdict, at: Timestamp) -> Timestamp {
 }
 
 /// An answer as it is stored and shown.
-pub(super) fn written(
+pub(in crate::prober) fn written(
     phases: &Phases,
     facts: &[(&'static str, String)],
     sample: &Sample,
