@@ -71,6 +71,7 @@ const DEEDS: [Deed; 8] = [
             "witnesses_holding",
             "witnesses_quiet",
             "silences_by_end",
+            "digest_entries_by_due",
             "digest_entries_by_time",
             "deliveries_waiting",
         ],
