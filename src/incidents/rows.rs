@@ -1,6 +1,7 @@
 //! The rows of this module and how their words are read.
 
 use rusqlite::types::{FromSqlError, Type};
+use serde::Serialize;
 
 use crate::base::{ProjectId, Severity, Timestamp, Uid};
 use crate::store::{self, ReadTx, Row};
@@ -28,6 +29,53 @@ pub enum IncidentState {
     Open,
     Acknowledged,
     Resolved,
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// For a first channel.
+    Waiting,
+    /// Due now or later.
+    Pending,
+    /// Claimed by this process.
+    Sending,
+    Delivered,
+    Failed,
+    /// Told as part of another message.
+    Bundled,
+    Cancelled,
+}
+
+impl DeliveryState {
+    pub const ALL: [Self; 7] = [
+        Self::Waiting,
+        Self::Pending,
+        Self::Sending,
+        Self::Delivered,
+        Self::Failed,
+        Self::Bundled,
+        Self::Cancelled,
+    ];
+    /// Will be told, or is being told.
+    pub const UNDER_WAY: [Self; 2] = [Self::Pending, Self::Sending];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Bundled => "bundled",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
 }
 
 impl IncidentState {

@@ -383,7 +383,7 @@ pub(super) fn message_line(message: DeliveryProof, now: Timestamp) -> MessageLin
         id: delivery.id.to_string(),
         purpose: purpose_label(&delivery.purpose).to_owned(),
         channel: format!("{channel}{to}"),
-        state: delivery_badge(&delivery.state),
+        state: delivery_badge(delivery.state),
         written: When::new(delivery.created_at, now),
         outcome,
         attempts: proof
