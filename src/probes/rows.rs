@@ -6,18 +6,8 @@ use serde::de::DeserializeOwned;
 use super::ProbeId;
 use super::definition::Definition;
 use super::pause::Paused;
-use crate::base::{ProjectId, Timestamp, Uid};
+use crate::base::{Owner, ProjectId, Timestamp, Uid};
 use crate::store::{self, ReadTx, Row};
-
-/// Where a probe is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Owner {
-    /// The page and the API.
-    Page,
-    /// A file that is applied; the page shows it.
-    File,
-}
 
 /// A probe as it is stored. Its secrets stay sealed, with the context `probe:{uid}`.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,19 +33,6 @@ pub struct Probe {
     pub version: i64,
     /// What it depends on.
     pub parents: Vec<ProbeId>,
-}
-
-impl Owner {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Page => "page",
-            Self::File => "file",
-        }
-    }
-
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        [Self::Page, Self::File].into_iter().find(|owner| owner.as_str() == text)
-    }
 }
 
 impl Probe {
