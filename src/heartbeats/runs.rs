@@ -97,7 +97,7 @@ pub(super) fn find_open(
          WHERE heartbeat_id = ?1 AND rid IS ?2 AND kind = 'running' ORDER BY id DESC LIMIT 1",
         params![heartbeat.0, rid],
         |row| {
-            let started_at = rows::time(row, 1)?.unwrap_or_default();
+            let started_at = rows::maybe_time(row, 1)?.unwrap_or_default();
             Ok(OpenRun { id: row.get(0)?, started_at })
         },
     )
@@ -195,8 +195,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Run> {
         id: row.get(0)?,
         rid: row.get(1)?,
         kind: rows::run_kind(row, 2)?,
-        started_at: rows::time(row, 3)?,
-        ended_at: rows::time(row, 4)?,
+        started_at: rows::maybe_time(row, 3)?,
+        ended_at: rows::maybe_time(row, 4)?,
         at: Timestamp::from_micros(row.get(5)?),
         took: took.and_then(|us| u64::try_from(us).ok()).map(Duration::from_micros),
         exit_status: row.get(7)?,
