@@ -299,9 +299,7 @@ fn key_row(row: &Row<'_>) -> rusqlite::Result<Key> {
 
 /// A list that cannot be read must not become "every origin": the error refuses the key.
 fn stored_origins(row: &Row<'_>, column: usize) -> rusqlite::Result<Origins> {
-    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
-    })
+    columns::json(row, column)
 }
 
 impl PublicKey {

@@ -8,7 +8,6 @@
 pub mod access;
 pub mod audit;
 pub mod cache;
-mod columns;
 mod email;
 mod error;
 pub mod from_files;
@@ -25,6 +24,7 @@ mod slug;
 pub mod tokens;
 pub mod users;
 
+use crate::store::columns;
 pub use access::{Actor, Role, Scope, Scopes, Visible};
 pub use audit::By;
 pub use cache::Cache;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::parts::{BuildError, read_others};
+use super::outgoing::read_others;
+use super::parts::BuildError;
 use crate::base::Clock;
 use crate::base::seal::Sealer;
 use crate::config::Config;

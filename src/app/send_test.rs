@@ -14,7 +14,7 @@ use crate::http::AppState;
 use crate::incidents::channels::{self, Channel, ChannelKind};
 use crate::incidents::queries::Scope;
 use crate::incidents::views::DeliveryProof;
-use crate::incidents::{DELIVERIES, messages};
+use crate::incidents::{DELIVERIES, DeliveryState, messages};
 use crate::issues::queries::{Found, find_event};
 use crate::lifecycle::control::{Answer, Delivered, TestKind};
 use crate::outbound::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -162,7 +162,7 @@ async fn send_message(state: &AppState, channel: &Channel) -> anyhow::Result<Str
     let proof = tokio::time::timeout(SENT_WITHIN, tried).await.map_err(|_| {
         anyhow!("nothing was tried within {} s; the outbox shows why", SENT_WITHIN.as_secs())
     })??;
-    if proof.delivery.state == "delivered" {
+    if proof.delivery.state == DeliveryState::Delivered {
         return Ok(delivered_text(channel, &proof));
     }
     bail!("{}", failed_text(&proof))
@@ -172,7 +172,7 @@ async fn send_message(state: &AppState, channel: &Channel) -> anyhow::Result<Str
 async fn find_tried(state: &AppState, uid: Uid) -> anyhow::Result<Option<DeliveryProof>> {
     let found = state.store.read(move |tx| messages::find(tx, Scope::All, uid)).await?;
     let found = found.context("the message is gone")?;
-    let is_over = !matches!(found.delivery.state.as_str(), "pending" | "sending");
+    let is_over = !DeliveryState::UNDER_WAY.contains(&found.delivery.state);
     Ok(is_over.then_some(found))
 }
 

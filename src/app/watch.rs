@@ -325,7 +325,7 @@ mod tests {
                 severity: Severity::High,
                 threshold: None,
                 window: None,
-                params: RuleParams::default(),
+                params: RuleParams::None,
             };
             store
                 .write_now("off", move |tx| rules::change(tx, now, None, RuleKind::SelfTrouble, &off))

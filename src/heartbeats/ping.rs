@@ -16,6 +16,11 @@ impl HeartbeatId {
     pub fn signal_key(self) -> String {
         format!("heartbeat:{}", self.0)
     }
+
+    /// The heartbeat whose signals are called so.
+    pub fn of_signal_key(key: &str) -> Option<Self> {
+        Some(Self(key.strip_prefix("heartbeat:")?.parse().ok()?))
+    }
 }
 
 /// What a ping says.

@@ -8,7 +8,7 @@ use crate::store::{Error, WriteTx, params};
 /// Runs stay this long …
 pub const RUNS_KEPT: Duration = Duration::from_hours(24 * 90);
 /// … and the last ones of each heartbeat however old they are.
-pub const RUNS_KEPT_MIN: u32 = 100;
+const RUNS_KEPT_MIN: u32 = 100;
 /// When it was how: a year and some days, for those who look a year back.
 pub const CHANGES_KEPT: Duration = Duration::from_hours(24 * 400);
 

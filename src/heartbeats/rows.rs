@@ -1,11 +1,12 @@
 //! Rows of `heartbeats` and `heartbeat_states`, read and written.
 
-use rusqlite::types::Type;
 use serde::Serialize;
 
 use super::rules::RunKind;
 use super::{Definition, HeartbeatId, State, Status};
 use crate::base::{ProjectId, Timestamp, Uid};
+use crate::store::columns::json;
+pub(super) use crate::store::columns::{maybe_time, word};
 use crate::store::{Error, ReadTx, Row, WriteTx, params};
 
 /// Who made a heartbeat, and changes it.
@@ -108,7 +109,7 @@ pub(super) fn read_with(row: &Row<'_>, definition: Definition) -> rusqlite::Resu
         name: row.get(4)?,
         definition,
         owner: word(row, 6, Owner::parse)?,
-        paused_at: time(row, 7)?,
+        paused_at: maybe_time(row, 7)?,
         paused_by: row.get(8)?,
         grouped: row.get(9)?,
         created_at: Timestamp::from_micros(row.get(10)?),
@@ -127,11 +128,11 @@ fn state(row: &Row<'_>, at: usize) -> rusqlite::Result<State> {
         status: word(row, at, Status::parse)?,
         since: Timestamp::from_micros(row.get(at + 1)?),
         reason: row.get(at + 2)?,
-        last_ping_at: time(row, at + 3)?,
-        last_ok_at: time(row, at + 4)?,
-        last_start_at: time(row, at + 5)?,
-        expected_at: time(row, at + 6)?,
-        due_at: time(row, at + 7)?,
+        last_ping_at: maybe_time(row, at + 3)?,
+        last_ok_at: maybe_time(row, at + 4)?,
+        last_start_at: maybe_time(row, at + 5)?,
+        expected_at: maybe_time(row, at + 6)?,
+        due_at: maybe_time(row, at + 7)?,
         pings: row.get(at + 8)?,
         missed: row.get(at + 9)?,
         missed_now: row.get(at + 10)?,
@@ -199,22 +200,6 @@ pub(super) fn note_change(
     Ok(())
 }
 
-pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_micros))
-}
-
 pub(super) fn run_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<RunKind> {
     word(row, column, RunKind::parse)
-}
-
-/// A word that the table checks.
-pub(super) fn word<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
-    let text = row.get_ref(column)?.as_str()?;
-    let unknown = || format!("`{text}` is no word of this column").into();
-    parse(text).ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, unknown()))
-}
-
-fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    serde_json::from_str(row.get_ref(column)?.as_str()?)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
 }

@@ -97,7 +97,7 @@ pub(super) fn find_open(
          WHERE heartbeat_id = ?1 AND rid IS ?2 AND kind = 'running' ORDER BY id DESC LIMIT 1",
         params![heartbeat.0, rid],
         |row| {
-            let started_at = rows::time(row, 1)?.unwrap_or_default();
+            let started_at = rows::maybe_time(row, 1)?.unwrap_or_default();
             Ok(OpenRun { id: row.get(0)?, started_at })
         },
     )
@@ -130,26 +130,26 @@ pub(super) fn give_up_all(tx: &WriteTx<'_>, heartbeat: HeartbeatId, note: &str) 
     Ok(())
 }
 
-/// Writes what a ping did.
+/// Writes what a ping did: a run of its own, or the end of the one that it ends. That keeps its start and its rid, and
+/// what the start said where the end says nothing.
 pub(super) fn write(tx: &WriteTx<'_>, id: HeartbeatId, ping: &Ping, heard: &Heard) -> Result<(), Error> {
-    match heard.ends {
-        Some(run) => end(tx, run.id, ping, heard),
-        None => insert(tx, id, ping, heard),
-    }
-}
-
-fn insert(tx: &WriteTx<'_>, id: HeartbeatId, ping: &Ping, heard: &Heard) -> Result<(), Error> {
     let at = ping.at.as_micros();
     let (started, ended) = match heard.run {
         RunKind::Running => (Some(at), None),
         RunKind::Success | RunKind::Fail => (heard.took.map(|took| (ping.at - took).as_micros()), Some(at)),
         RunKind::Log | RunKind::Missed | RunKind::Ignored => (None, None),
     };
-    tx.insert(
-        "INSERT INTO heartbeat_runs (heartbeat_id, rid, kind, started_at, ended_at, at, duration_us, exit_status,
+    tx.execute(
+        "INSERT INTO heartbeat_runs (id, heartbeat_id, rid, kind, started_at, ended_at, at, duration_us, exit_status,
              method, source, agent, address, note, body_bytes, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+         ON CONFLICT (id) DO UPDATE SET
+             kind = excluded.kind, ended_at = excluded.ended_at, at = excluded.at,
+             duration_us = excluded.duration_us, exit_status = excluded.exit_status, method = excluded.method,
+             source = excluded.source, agent = excluded.agent, address = excluded.address, note = excluded.note,
+             body_bytes = excluded.body_bytes, body = ifnull(excluded.body, body)",
         params![
+            heard.ends.map(|run| run.id),
             id.0,
             ping.rid,
             heard.run.as_str(),
@@ -175,29 +175,6 @@ fn note(ping: &Ping, heard: &Heard) -> String {
     notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-fn end(tx: &WriteTx<'_>, run: i64, ping: &Ping, heard: &Heard) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE heartbeat_runs SET kind = ?2, ended_at = ?3, at = ?3, duration_us = ?4, exit_status = ?5, method = ?6,
-             source = ?7, agent = ?8, address = ?9, note = ?10, body_bytes = ?11, body = ifnull(?12, body)
-         WHERE id = ?1",
-        params![
-            run,
-            heard.run.as_str(),
-            ping.at.as_micros(),
-            heard.took.map(micros),
-            ping.action.exit_status(),
-            ping.method,
-            ping.source.as_str(),
-            ping.agent,
-            ping.address,
-            note(ping, heard),
-            i64::try_from(ping.body_bytes).unwrap_or(i64::MAX),
-            (!ping.body.is_empty()).then_some(&ping.body),
-        ],
-    )?;
-    Ok(())
-}
-
 /// Writes down a run that never came.
 pub(super) fn insert_missed(tx: &WriteTx<'_>, id: HeartbeatId, expected: Timestamp) -> Result<(), Error> {
     tx.insert(
@@ -218,8 +195,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Run> {
         id: row.get(0)?,
         rid: row.get(1)?,
         kind: rows::run_kind(row, 2)?,
-        started_at: rows::time(row, 3)?,
-        ended_at: rows::time(row, 4)?,
+        started_at: rows::maybe_time(row, 3)?,
+        ended_at: rows::maybe_time(row, 4)?,
         at: Timestamp::from_micros(row.get(5)?),
         took: took.and_then(|us| u64::try_from(us).ok()).map(Duration::from_micros),
         exit_status: row.get(7)?,

@@ -7,6 +7,7 @@ use super::rows::{self, Heartbeat};
 use super::state::Changed;
 use super::{Definition, HEARTBEATS, HEARTBEATS_MAX, HeartbeatId, Owner, Slug, State, Status, signals};
 use crate::accounts::{self, By, audit};
+pub use crate::base::owned::Change;
 use crate::base::text::{BadLine, line};
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::incidents::{self, CloseReason, Incidents};
@@ -21,14 +22,6 @@ pub struct Draft {
     pub name: Option<String>,
     pub definition: Definition,
     pub owner: Owner,
-}
-
-/// What saving a draft did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    Created,
-    Updated,
-    Unchanged,
 }
 
 /// Why a heartbeat was not saved.

@@ -41,7 +41,7 @@ pub struct Changed {
 }
 
 /// Runs that say what is usual.
-pub const DURATIONS_MAX: usize = 20;
+const DURATIONS_MAX: usize = 20;
 
 impl State {
     pub const fn new(at: Timestamp) -> Self {

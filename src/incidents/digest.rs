@@ -52,7 +52,9 @@ impl Incidents {
         limit: u32,
     ) -> Result<usize, store::Error> {
         let due = tx.all(
-            "SELECT DISTINCT project_id FROM digest_entries WHERE due_at <= ?1 LIMIT ?2",
+            // SQLite would walk all that waits, project by project; what is due is little or nothing.
+            "SELECT DISTINCT project_id FROM digest_entries INDEXED BY digest_entries_by_due
+             WHERE due_at <= ?1 LIMIT ?2",
             params![now.as_micros(), limit],
             |row| row.get(0).map(ProjectId),
         )?;

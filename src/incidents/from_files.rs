@@ -70,7 +70,7 @@ pub fn list_rules(tx: &ReadTx<'_>) -> Result<Vec<StoredRule>, store::Error> {
             let Some(kind) = RuleKind::parse(row.get_ref(0)?.as_str()?) else { return Ok(None) };
             let window_s: Option<u32> = row.get(5)?;
             let severity: Severity = rows::severity(row, 3)?;
-            let params: RuleParams = serde_json::from_value(rows::json(row, 6)?).unwrap_or_default();
+            let params = RuleParams::stored(kind, rows::json(row, 6)?);
             Ok(Some(StoredRule {
                 project: row.get::<_, Option<i64>>(1)?.map(ProjectId),
                 kind,

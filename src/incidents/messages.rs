@@ -6,7 +6,7 @@ use crate::base::{ProjectId, Timestamp, Uid};
 use crate::store::{Error, ReadTx, Row, params};
 
 use super::queries::{Page, PageOf, Scope, bounds, sees};
-use super::rows::{self, IncidentId};
+use super::rows::{self, DeliveryState, IncidentId};
 use super::views::{AttemptView, DeliveryProof, DeliveryView};
 
 /// What [`read_delivery`] reads.
@@ -21,11 +21,11 @@ const OF_INCIDENT_MAX: i64 = 200;
 /// Beyond this a page says "and more": nobody reads the number, and counting costs.
 pub const COUNTED_MAX: i64 = 10_000;
 
-/// The outbox, newest first; `state` is one of the words of [`DeliveryView::state`].
+/// The outbox, newest first.
 pub fn list(
     tx: &ReadTx<'_>,
     scope: Scope<'_>,
-    state: Option<&str>,
+    state: Option<DeliveryState>,
     page: PageOf,
 ) -> Result<Page<DeliveryView>, Error> {
     let (before, limit) = bounds(page);
@@ -42,13 +42,13 @@ pub fn list(
 
 fn list_all(
     tx: &ReadTx<'_>,
-    state: Option<&str>,
+    state: Option<DeliveryState>,
     (before, limit): (i64, u32),
 ) -> Result<Vec<DeliveryView>, Error> {
     match state {
         Some(state) => tx.all(
             &format!("{SELECT} FROM deliveries d {JOINS} WHERE d.state = ?1 AND d.id < ?2 ORDER BY d.id DESC LIMIT ?3"),
-            params![state, before, limit + 1],
+            params![state.as_str(), before, limit + 1],
             read_delivery,
         ),
         None => tx.all(
@@ -63,7 +63,7 @@ fn list_all(
 fn list_of_projects(
     tx: &ReadTx<'_>,
     projects: &[ProjectId],
-    state: Option<&str>,
+    state: Option<DeliveryState>,
     (before, limit): (i64, u32),
 ) -> Result<Vec<DeliveryView>, Error> {
     let projects = serde_json::to_string(projects).unwrap_or_default();
@@ -76,7 +76,7 @@ fn list_of_projects(
                      ORDER BY own.id DESC LIMIT ?4)
                  {JOINS} ORDER BY d.id DESC LIMIT ?4"
             ),
-            params![projects, state, before, limit + 1],
+            params![projects, state.as_str(), before, limit + 1],
             read_delivery,
         ),
         None => tx.all(
@@ -94,8 +94,9 @@ fn list_of_projects(
 }
 
 /// How many messages in scope are in one of the states; counted up to [`COUNTED_MAX`].
-pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>, states: &[&str]) -> Result<i64, Error> {
-    let states = serde_json::to_string(states).unwrap_or_default();
+pub fn count(tx: &ReadTx<'_>, scope: Scope<'_>, states: &[DeliveryState]) -> Result<i64, Error> {
+    let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+    let states = serde_json::to_string(&states).unwrap_or_default();
     match scope {
         Scope::All => tx.one(
             "SELECT count(*) FROM (
@@ -130,12 +131,15 @@ pub fn find(tx: &ReadTx<'_>, scope: Scope<'_>, uid: Uid) -> Result<Option<Delive
 /// When the oldest message was written that is not out; messages without a channel are not counted. For the page of the
 /// outbox.
 pub fn find_oldest_undelivered(tx: &ReadTx<'_>) -> Result<Option<Timestamp>, Error> {
-    let oldest = |state: &str| {
-        tx.first("SELECT created_at FROM deliveries WHERE state = ?1 ORDER BY id LIMIT 1", [state], |row| {
-            rows::time(row, 0)
-        })
-    };
-    Ok([oldest("pending")?, oldest("sending")?].into_iter().flatten().min())
+    let mut found = Vec::new();
+    for state in DeliveryState::UNDER_WAY {
+        found.extend(tx.first(
+            "SELECT created_at FROM deliveries WHERE state = ?1 ORDER BY id LIMIT 1",
+            [state.as_str()],
+            |row| rows::time(row, 0),
+        )?);
+    }
+    Ok(found.into_iter().min())
 }
 
 /// The messages of an incident, the oldest first, with the proof of each; where there are very many, the newest.
@@ -192,7 +196,7 @@ fn read_delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
         severity: rows::severity(row, 6)?,
         channel: row.get(7)?,
         recipient: row.get(8)?,
-        state: row.get(9)?,
+        state: rows::word(row, 9, DeliveryState::parse)?,
         attempts: row.get(10)?,
         quantity: row.get(11)?,
         created_at: rows::time(row, 12)?,

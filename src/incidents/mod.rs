@@ -57,7 +57,7 @@ pub use fallback::Fallback;
 pub use outbox::{Cause, NewDelivery, Purpose};
 pub use policy::Policy;
 pub use record::Recorded;
-pub use rows::{ChannelId, DeliveryId, IncidentId, IncidentState, SilenceId, WitnessId};
+pub use rows::{ChannelId, DeliveryId, DeliveryState, IncidentId, IncidentState, SilenceId, WitnessId};
 pub use signal::{Signal, SignalKind, Source};
 
 use crate::base::Entropy;

@@ -1,9 +1,10 @@
 //! The rows of this module and how their words are read.
 
-use rusqlite::types::{FromSqlError, Type};
+use serde::Serialize;
 
-use crate::base::{ProjectId, Severity, Timestamp, Uid};
-use crate::store::{self, ReadTx, Row};
+use crate::base::{ProjectId, Severity, Uid};
+pub(super) use crate::store::columns::{maybe_time, time, uid, word};
+use crate::store::{self, ReadTx, Row, columns};
 
 use super::decide::{LiveWitness, OpenIncident, WitnessKind, WitnessState};
 
@@ -28,6 +29,53 @@ pub enum IncidentState {
     Open,
     Acknowledged,
     Resolved,
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// For a first channel.
+    Waiting,
+    /// Due now or later.
+    Pending,
+    /// Claimed by this process.
+    Sending,
+    Delivered,
+    Failed,
+    /// Told as part of another message.
+    Bundled,
+    Cancelled,
+}
+
+impl DeliveryState {
+    pub const ALL: [Self; 7] = [
+        Self::Waiting,
+        Self::Pending,
+        Self::Sending,
+        Self::Delivered,
+        Self::Failed,
+        Self::Bundled,
+        Self::Cancelled,
+    ];
+    /// Will be told, or is being told.
+    pub const UNDER_WAY: [Self; 2] = [Self::Pending, Self::Sending];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Bundled => "bundled",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
 }
 
 impl IncidentState {
@@ -151,31 +199,6 @@ pub(super) fn severity(row: &Row<'_>, at: usize) -> rusqlite::Result<Severity> {
     word(row, at, |text| text.parse().ok())
 }
 
-pub(super) fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
-    row.get(at).map(Timestamp::from_micros)
-}
-
-pub(super) fn maybe_time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_micros))
-}
-
-pub(super) fn uid(row: &Row<'_>, at: usize) -> rusqlite::Result<Uid> {
-    row.get(at).map(Uid::from_bytes)
-}
-
 pub(super) fn json(row: &Row<'_>, at: usize) -> rusqlite::Result<serde_json::Value> {
-    let text = row.get_ref(at)?.as_str()?;
-    serde_json::from_str(text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error)))
-}
-
-/// Reads one of an enum's words; another word is a damaged database or a newer program's.
-pub(super) fn word<T>(
-    row: &Row<'_>,
-    at: usize,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> rusqlite::Result<T> {
-    parse(row.get_ref(at)?.as_str()?).ok_or_else(|| {
-        rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(FromSqlError::InvalidType))
-    })
+    columns::json(row, at)
 }

@@ -1,6 +1,9 @@
 //! Rules: what is worth an incident, how bad it is, and from which bound on. Kept here, evaluated by the domains
 //! that see the facts.
 
+mod params;
+
+use std::mem::discriminant;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +13,7 @@ use crate::base::{Owner, ProjectId, Severity, Timestamp};
 use crate::store::{self, ReadTx, WriteTx, params};
 
 use super::{Error, rows};
+pub use params::{RuleFields, RuleParams};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,29 +56,8 @@ pub struct Rule {
     pub owner: Owner,
 }
 
-/// What only some kinds know.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RuleParams {
-    /// New issue: only from this severity on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub least_severity: Option<Severity>,
-    /// New issue and regression: not in these environments.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub environments_excluded: Vec<String>,
-    /// New issue: a project's first hours give one digest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest_first_hours: Option<u32>,
-    /// Slow metrics: the metric's type.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metric: Option<String>,
-    /// Slow metrics: a point above this counts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub above_ms: Option<f64>,
-}
-
 /// Every kind of rule as it applies to one project.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RuleSet {
     rules: Vec<Rule>,
 }
@@ -135,30 +118,25 @@ impl RuleKind {
             owner: Owner::Page,
         };
         match self {
-            Self::Critical | Self::SelfTrouble => rule(Severity::Critical, None, None, RuleParams::default()),
+            Self::Critical | Self::SelfTrouble => rule(Severity::Critical, None, None, RuleParams::None),
             Self::NewIssue => {
-                let params = RuleParams {
-                    least_severity: Some(Severity::High),
+                let params = RuleParams::NewIssue {
+                    least_severity: Severity::High,
                     environments_excluded: quiet_environments(),
-                    digest_first_hours: Some(24),
-                    ..RuleParams::default()
+                    digest_first_hours: 24,
                 };
                 rule(Severity::High, None, None, params)
             }
             Self::Regression => {
-                let params =
-                    RuleParams { environments_excluded: quiet_environments(), ..RuleParams::default() };
+                let params = RuleParams::Regression { environments_excluded: quiet_environments() };
                 rule(Severity::High, None, None, params)
             }
             Self::ErrorRate => {
-                rule(Severity::High, Some(10.0), Some(Duration::from_mins(5)), RuleParams::default())
+                rule(Severity::High, Some(10.0), Some(Duration::from_mins(5)), RuleParams::None)
             }
             Self::SlowMetrics => {
-                let params = RuleParams {
-                    metric: Some("database_query".to_owned()),
-                    above_ms: Some(1000.0),
-                    ..RuleParams::default()
-                };
+                let params =
+                    RuleParams::SlowMetrics { metric: "database_query".to_owned(), above_ms: 1000.0 };
                 rule(Severity::High, Some(5.0), Some(Duration::from_hours(1)), params)
             }
         }
@@ -191,7 +169,7 @@ impl Rule {
 
     /// Whether the rule looks at this environment.
     pub fn covers_environment(&self, environment: &str) -> bool {
-        !self.params.environments_excluded.iter().any(|name| name.eq_ignore_ascii_case(environment))
+        !self.params.environments_excluded().iter().any(|name| name.eq_ignore_ascii_case(environment))
     }
 }
 
@@ -217,7 +195,7 @@ pub fn effective(tx: &ReadTx<'_>, project: Option<ProjectId>) -> Result<RuleSet,
                 severity: rows::severity(row, 3)?,
                 threshold: row.get(4)?,
                 window: window_s.map(|secs| Duration::from_secs(u64::from(secs))),
-                params: serde_json::from_value(rows::json(row, 6)?).unwrap_or_default(),
+                params: RuleParams::stored(kind, rows::json(row, 6)?),
                 owner: rows::word(row, 7, Owner::parse)?,
             }))
         },
@@ -264,7 +242,7 @@ pub(super) fn write(
 ) -> Result<(), Error> {
     validate(kind, change)?;
     let window_s = change.window.map(|window| i64::try_from(window.as_secs()).unwrap_or(i64::MAX));
-    let params = serde_json::to_string(&change.params).unwrap_or_else(|_| "{}".to_owned());
+    let params = serde_json::to_string(&change.params.fields()).unwrap_or_else(|_| "{}".to_owned());
     tx.execute(
         "INSERT INTO rules (project_id, kind, enabled, severity, threshold, window_s, params, updated_at, owner)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -332,31 +310,22 @@ fn validate(kind: RuleKind, change: &RuleChange) -> Result<(), Error> {
     if change.window.is_some_and(|window| !(WINDOW_MIN..=WINDOW_MAX).contains(&window)) {
         return invalid("window_s: 10 to 86400");
     }
-    let (params, known) = (&change.params, &built_in.params);
-    let slow = params.metric.is_some() && params.above_ms.is_some();
-    if slow != known.metric.is_some() || params.metric.is_some() != params.above_ms.is_some() {
-        return invalid("metric, above_ms: both for slow metrics, and only there");
+    if discriminant(&change.params) != discriminant(&built_in.params) {
+        return invalid("params: of another kind of rule");
     }
-    if let Some(metric) = &params.metric
-        && let Err(bad) = line("metric", metric, NAME_CHARS_MAX)
-    {
-        return invalid(&bad.to_string());
+    if let RuleParams::SlowMetrics { metric, above_ms } = &change.params {
+        if let Err(bad) = line("metric", metric, NAME_CHARS_MAX) {
+            return invalid(&bad.to_string());
+        }
+        if !above_ms.is_finite() || *above_ms < 0.0 {
+            return invalid("above_ms: 0 or more");
+        }
     }
-    if params.above_ms.is_some_and(|bound| !bound.is_finite() || bound < 0.0) {
-        return invalid("above_ms: 0 or more");
-    }
-    let about_issues = matches!(kind, RuleKind::NewIssue | RuleKind::Regression);
-    if !about_issues && !params.environments_excluded.is_empty() {
-        return invalid("environments_excluded: only for new issues and regressions");
-    }
-    if params.environments_excluded.len() > ENVIRONMENTS_EXCLUDED_MAX
-        || params.environments_excluded.iter().any(|name| name.chars().count() > NAME_CHARS_MAX)
+    let excluded = change.params.environments_excluded();
+    if excluded.len() > ENVIRONMENTS_EXCLUDED_MAX
+        || excluded.iter().any(|name| name.chars().count() > NAME_CHARS_MAX)
     {
         return invalid("environments_excluded: at most 50 names of at most 200 characters");
-    }
-    if kind != RuleKind::NewIssue && (params.least_severity.is_some() || params.digest_first_hours.is_some())
-    {
-        return invalid("least_severity, digest_first_hours: only for new issues");
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::rows::DeliveryState;
 use crate::base::{ProjectId, Severity, Timestamp, Uid};
 
 /// An incident. `project` is the slug, which its reader fills in from `project_id`.
@@ -91,8 +92,7 @@ pub struct DeliveryView {
     /// The channel's name; null while it waits for a first channel, or after the channel was removed.
     pub channel: Option<String>,
     pub recipient: Option<String>,
-    /// pending, sending, delivered, failed, bundled, waiting or cancelled.
-    pub state: String,
+    pub state: DeliveryState,
     pub attempts: i64,
     /// How many messages it stands for.
     pub quantity: i64,

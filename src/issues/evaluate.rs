@@ -12,7 +12,7 @@ use super::record::{Change, Kinship};
 use super::rows::{self, Recurrence, Status};
 use crate::accounts::projects;
 use crate::base::{ProjectId, Severity, Timestamp};
-use crate::incidents::rules::{self, RuleKind, RuleSet};
+use crate::incidents::rules::{self, RuleKind, RuleParams, RuleSet};
 use crate::incidents::{Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, WriteTx};
 
@@ -105,12 +105,11 @@ pub fn judge(facts: &Facts<'_>, rules: &RuleSet) -> Verdict {
     if facts.recurrence == Recurrence::Back && applies(RuleKind::Regression) {
         return Verdict::Ring(RingReason::Regression);
     }
-    let new = rules.get(RuleKind::NewIssue);
-    let is_grave = new.params.least_severity.is_none_or(|least| facts.severity >= least);
-    if !(is_grave && applies(RuleKind::NewIssue)) {
+    let (least, digest_time) = of_new_issues(rules);
+    if !(facts.severity >= least && applies(RuleKind::NewIssue)) {
         return Verdict::KeepAwake;
     }
-    let is_young = facts.heard_for < digest_time(rules);
+    let is_young = facts.heard_for < digest_time;
     match (facts.is_new, is_young) {
         (true, true) => Verdict::Digest,
         (true, false) => Verdict::Ring(RingReason::NewIssue),
@@ -119,9 +118,16 @@ pub fn judge(facts: &Facts<'_>, rules: &RuleSet) -> Verdict {
     }
 }
 
-/// How long a project's new issues wait for its one digest.
-fn digest_time(rules: &RuleSet) -> Duration {
-    Duration::from_hours(rules.get(RuleKind::NewIssue).params.digest_first_hours.unwrap_or(0).into())
+/// From which severity on new issues ring, and how long those of a new project wait for its one digest.
+fn of_new_issues(rules: &RuleSet) -> (Severity, Duration) {
+    match &rules.get(RuleKind::NewIssue).params {
+        RuleParams::NewIssue { least_severity, digest_first_hours, .. } => {
+            (*least_severity, Duration::from_hours((*digest_first_hours).into()))
+        }
+        RuleParams::None | RuleParams::Regression { .. } | RuleParams::SlowMetrics { .. } => {
+            (Severity::Low, Duration::ZERO)
+        }
+    }
 }
 
 /// When something was last raised, so that a storm costs the incidents nothing. Also what a batch adds to it.
@@ -214,7 +220,8 @@ impl Round<'_> {
                 self.raise(tx, change, &self.issue_signal(change, event, RingReason::Returned), staged)
             }
             Verdict::Digest => {
-                let due_at = self.heard_since + digest_time(self.rules);
+                let (_, digest_time) = of_new_issues(self.rules);
+                let due_at = self.heard_since + digest_time;
                 let signal = self.issue_signal(change, event, RingReason::NewIssue);
                 self.incidents.add_to_digest(tx, self.now, due_at, &signal)?;
                 rows::note_told(tx, change.issue.id, self.now)

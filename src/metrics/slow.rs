@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Point;
 use crate::base::text::clip;
 use crate::base::{ProjectId, Timestamp};
-use crate::incidents::rules::{self, Rule, RuleKind};
+use crate::incidents::rules::{self, Rule, RuleKind, RuleParams};
 use crate::incidents::windows::{Looked, WindowRule};
 use crate::incidents::{Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, ReadTx, WriteTx, params};
@@ -24,10 +24,11 @@ const COUNTED_MAX: i64 = 10_000;
 
 /// How many milliseconds a point took that counts under its project's rule.
 pub(super) fn slow_ms(rule: &Rule, point: &Point) -> Option<f64> {
-    if !rule.enabled || point.kind != metric_of(rule) {
+    let (kind, bound) = counted(rule);
+    if !rule.enabled || point.kind != kind {
         return None;
     }
-    millis(point.value, point.unit.as_deref()).filter(|ms| *ms > bound_of(rule))
+    millis(point.value, point.unit.as_deref()).filter(|ms| *ms > bound)
 }
 
 /// A duration in milliseconds, which is what no unit means; `None` for a unit that is none of time.
@@ -93,12 +94,12 @@ pub fn purge_slow(tx: &WriteTx<'_>, now: Timestamp, limit: u32) -> Result<usize,
     )
 }
 
-fn metric_of(rule: &Rule) -> &str {
-    rule.params.metric.as_deref().unwrap_or("database_query")
-}
-
-fn bound_of(rule: &Rule) -> f64 {
-    rule.params.above_ms.unwrap_or(1000.0)
+/// The type of the points that count, and the bound in milliseconds; of any other rule, what no point is.
+fn counted(rule: &Rule) -> (&str, f64) {
+    match &rule.params {
+        RuleParams::SlowMetrics { metric, above_ms } => (metric, *above_ms),
+        RuleParams::None | RuleParams::NewIssue { .. } | RuleParams::Regression { .. } => ("", f64::INFINITY),
+    }
 }
 
 fn window_of(rule: &Rule) -> Duration {
@@ -128,12 +129,13 @@ fn counted_max(rule: &Rule) -> i64 {
 /// What counts under the rule as it is now: a point that was slow under an earlier one may be of another type, or quick.
 fn window(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Window, Error> {
     let (since, most) = ((now - window_of(rule)).as_micros(), counted_max(rule));
+    let (kind, bound) = counted(rule);
     tx.one(
         "WITH over (at) AS (
              SELECT at FROM slow_points
              WHERE project_id = ?1 AND type = ?3 AND at > ?2 AND duration_ms > ?4 ORDER BY at LIMIT ?5)
          SELECT count(*), min(at) FROM over",
-        params![project.0, since, metric_of(rule), bound_of(rule), most.saturating_add(1)],
+        params![project.0, since, kind, bound, most.saturating_add(1)],
         |row| {
             let (points, began) = (row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?);
             let began = began.map_or(now, Timestamp::from_micros);
@@ -149,7 +151,7 @@ fn signal(
     rule: &Rule,
     window: &Window,
 ) -> Result<Signal, Error> {
-    let (kind, bound) = (metric_of(rule), bound_of(rule));
+    let (kind, bound) = counted(rule);
     Ok(Signal {
         project: Some(project),
         service: None,
@@ -177,6 +179,7 @@ fn signal(
 
 /// The slowest of the window's newest points, for the message.
 fn slowest(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> Result<Vec<Value>, Error> {
+    let (kind, bound) = counted(rule);
     tx.all(
         "SELECT newest.duration_ms, metric_points.metadata, metric_points.at
          FROM (SELECT point_id, duration_ms FROM slow_points
@@ -184,14 +187,7 @@ fn slowest(tx: &ReadTx<'_>, now: Timestamp, project: ProjectId, rule: &Rule) -> 
                ORDER BY at DESC, point_id DESC LIMIT ?5) AS newest
              CROSS JOIN metric_points ON metric_points.id = newest.point_id
          ORDER BY newest.duration_ms DESC LIMIT ?6",
-        params![
-            project.0,
-            (now - window_of(rule)).as_micros(),
-            metric_of(rule),
-            bound_of(rule),
-            NAMED_AMONG,
-            QUERIES_MAX
-        ],
+        params![project.0, (now - window_of(rule)).as_micros(), kind, bound, NAMED_AMONG, QUERIES_MAX],
         |row| {
             let metadata: String = row.get(1)?;
             let metadata: Value = serde_json::from_str(&metadata).unwrap_or_default();

@@ -46,7 +46,7 @@ impl House {
     /// What the rule asks for from now on.
     async fn ask(&self, metric: &str, above_ms: f64) {
         let rule = RuleKind::SlowMetrics.built_in();
-        let params = RuleParams { metric: Some(metric.to_owned()), above_ms: Some(above_ms), ..rule.params };
+        let params = RuleParams::SlowMetrics { metric: metric.to_owned(), above_ms };
         let (severity, threshold, window) = (rule.severity, rule.threshold, rule.window);
         let change = RuleChange { enabled: true, severity, threshold, window, params };
         let write = move |tx: &WriteTx<'_>| rules::change(tx, NOON, None, RuleKind::SlowMetrics, &change);

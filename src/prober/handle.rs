@@ -6,11 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::lag::Observed;
-use super::question::{Asker, Question};
-use super::reach::Reach;
-use super::run::{Loop, Parts, Settings, run_of};
-use super::subject::written;
+use super::clients::{Asker, Question, Reach};
+use super::run::{Loop, Observed, Parts, Run, Settings};
 use crate::config::Network;
 use crate::probes::judge::Reading;
 use crate::probes::pushed::{self, Stored};
@@ -74,16 +71,12 @@ impl Prober {
     pub async fn try_now(&self, checked: &Checked, secrets: Secrets, owner: Owner) -> Option<Tried> {
         let _turn = self.trials.try_acquire().ok()?;
         let definition = &checked.definition;
-        let reach = match owner {
-            Owner::Page => Reach::Public(Arc::clone(&self.networks)),
-            Owner::File => Reach::Private,
-        };
+        let reach = Reach::of(owner, &self.networks);
         let timeout = definition.policy.timeout;
         let question = Question { target: definition.target.clone(), secrets, reach, timeout };
         let (at, began) = (self.asker.clock.now(), self.asker.clock.monotonic());
-        let run = run_of(checked, at, began, self.asker.ask(&question).await);
-        let sample = written(&run.phases, &run.facts, &run.sample, &run.reason);
-        let sample = serde_json::from_str(&sample).unwrap_or_default();
+        let run = Run::of(checked, at, began, self.asker.ask(&question).await);
+        let sample = serde_json::from_str(&run.json()).unwrap_or_default();
         Some(Tried { reading: run.reading, reason: run.reason, total: run.phases.total, sample })
     }
 

@@ -3,12 +3,33 @@
 //! A bad reading counts only after it is known to be the target's fault: where a lost uplink would look the same, the
 //! canaries are asked; then what it depends on. Nothing here waits for the database: verdicts are made in memory and
 //! written behind.
+//!
+//! In reading order: `answer` is what one run came to, `subject` one probe and what a reading makes of it; `wheel` says who is asked when, `definitions`
+//! what is asked at all; `blame` asks the `uplink` and the parents whose fault a bad reading is; `keeper` and `flush` write
+//! it down; `sight` knows when tocsin itself could not see, `lag` how late it is.
+
+mod answer;
+mod subject;
+mod wheel;
+
+mod definitions;
 
 mod blame;
-mod definitions;
+mod uplink;
+
 mod flush;
+mod keeper;
+
+mod lag;
+mod sight;
+
 #[cfg(test)]
 mod tests;
+
+pub use answer::CERT_EXPIRES_AT;
+pub(super) use answer::Run;
+pub use lag::Observed;
+pub use sight::{Sight, TOLD_FROM};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
@@ -19,22 +40,20 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::keeper::{Batch, Keeper, SpellChange};
-use super::lag::Observed;
-use super::question::Asker;
-use super::subject::{Run, Subject};
-use super::uplink::Uplink;
-use super::wheel::{Wheel, next_place};
+use super::clients::Asker;
 use crate::base::{ProjectId, Timestamp};
 use crate::config::Network;
-use crate::probes::condition::Value;
 use crate::probes::judge::Reading;
 use crate::probes::pushed::Stored;
 use crate::probes::seen::Seen;
 use crate::probes::standing::Above;
-use crate::probes::{Assessed, Board, Checked, PROBES, ProbeId, Probes, assess, outcomes};
+use crate::probes::{Board, PROBES, ProbeId, Probes};
 use crate::store::{self, Store};
 use definitions::Loaded;
+use keeper::{Batch, Keeper, SpellChange};
+use subject::Subject;
+use uplink::Uplink;
+use wheel::{Wheel, next_place};
 
 /// Whether planned work covers a probe, by its project and the key of its signals. Asked at each reading: from memory.
 pub type Covers = Arc<dyn Fn(ProjectId, &str) -> bool + Send + Sync>;
@@ -126,8 +145,6 @@ enum Blame {
 const TICK: Duration = Duration::from_millis(500);
 /// Woken later than this, tocsin was starved: what it saw meanwhile proves nothing.
 const STARVED_FROM: Duration = Duration::from_secs(2);
-/// A fact that conditions do not know: they ask how long is left.
-pub const CERT_EXPIRES_AT: &str = "cert.expires_at";
 /// At the stop: what is still to be written has this long.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
@@ -229,7 +246,7 @@ impl Loop {
                 self.asking -= 1;
                 self.asked(id, at, began, *seen);
             }
-            Event::Canaries(works) => self.canaries(works),
+            Event::Canaries(works) => self.heard_canaries(works),
             Event::Loaded(loaded) => self.loaded(*loaded),
             Event::Idle => {}
             Event::Wrote(batch, result) => {
@@ -241,7 +258,7 @@ impl Loop {
 
     fn asked(&mut self, id: ProbeId, at: Timestamp, began: Duration, seen: Seen) {
         let Some(subject) = self.subjects.get(&id) else { return };
-        let run = run_of(&subject.checked, at, began, seen);
+        let run = Run::of(&subject.checked, at, began, seen);
         self.judge(id, run);
     }
 
@@ -342,18 +359,4 @@ impl Loop {
             tracing::warn!("the last readings of probes could not be written");
         }
     }
-}
-
-/// What a run came to, by itself.
-pub(super) fn run_of(checked: &Checked, at: Timestamp, began: Duration, seen: Seen) -> Run {
-    let Assessed { reading, reason } = assess(checked, &seen);
-    let may_be_ours = seen.failed.as_ref().is_some_and(|failed| failed.may_be_ours);
-    let mut facts = seen.facts.shown();
-    if let Some(Value::Number(seconds, _)) = seen.facts.get("cert.expires_in") {
-        let left = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
-        let expires = if *seconds < 0.0 { at - left } else { at + left };
-        facts.push((CERT_EXPIRES_AT, expires.to_rfc3339()));
-    }
-    let outcomes = outcomes(checked, &seen);
-    Run { at, began, reading, reason, may_be_ours, phases: seen.phases, facts, sample: seen.sample, outcomes }
 }

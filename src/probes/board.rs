@@ -19,6 +19,11 @@ impl ProbeId {
     pub fn signal_key(self) -> String {
         format!("probe:{}", self.0)
     }
+
+    /// The probe whose signals are called so.
+    pub fn of_signal_key(key: &str) -> Option<Self> {
+        Some(Self(key.strip_prefix("probe:")?.parse().ok()?))
+    }
 }
 
 /// Cheap to clone; clones share one board. Written by whoever asks, after each run.

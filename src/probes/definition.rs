@@ -65,7 +65,7 @@ pub enum Invalid {
     Secret(#[from] secrets::Missing),
 }
 
-pub const CONDITIONS_MAX: usize = 20;
+const CONDITIONS_MAX: usize = 20;
 pub const LABELS_MAX: usize = 20;
 
 impl Definition {

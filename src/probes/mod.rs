@@ -39,6 +39,7 @@ pub mod uptime;
 #[cfg(test)]
 mod tests;
 
+pub use crate::base::Owner;
 pub use assess::{Assessed, assess, outcomes};
 pub use board::{Board, ProbeId};
 pub use definition::{Checked, Definition, Invalid};
@@ -46,7 +47,7 @@ pub use error::Error;
 pub use kind::Kind;
 pub use memory::Memory;
 pub use pause::Paused;
-pub use rows::{Owner, Probe};
+pub use rows::Probe;
 pub use save::{Change, Draft, Probes};
 pub use secrets::Secrets;
 pub use seen::Seen;

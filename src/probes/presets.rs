@@ -67,7 +67,7 @@ pub struct Needed {
 }
 
 /// Of one input; the longest keys have some hundred characters.
-pub const INPUT_BYTES_MAX: usize = 4096;
+const INPUT_BYTES_MAX: usize = 4096;
 
 /// All of them, in the order of a list.
 pub fn all() -> impl Iterator<Item = &'static Preset> {

@@ -1,23 +1,11 @@
 //! Rows of `probes` and `probe_states`, and how their words are read.
 
-use rusqlite::types::{FromSqlError, Type};
-use serde::de::DeserializeOwned;
-
 use super::ProbeId;
 use super::definition::Definition;
 use super::pause::Paused;
-use crate::base::{ProjectId, Timestamp, Uid};
+use crate::base::{Owner, ProjectId, Timestamp, Uid};
+pub(super) use crate::store::columns::{json, maybe_time, time, word};
 use crate::store::{self, ReadTx, Row};
-
-/// Where a probe is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Owner {
-    /// The page and the API.
-    Page,
-    /// A file that is applied; the page shows it.
-    File,
-}
 
 /// A probe as it is stored. Its secrets stay sealed, with the context `probe:{uid}`.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,19 +31,6 @@ pub struct Probe {
     pub version: i64,
     /// What it depends on.
     pub parents: Vec<ProbeId>,
-}
-
-impl Owner {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Page => "page",
-            Self::File => "file",
-        }
-    }
-
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        [Self::Page, Self::File].into_iter().find(|owner| owner.as_str() == text)
-    }
 }
 
 impl Probe {
@@ -113,29 +88,4 @@ pub(super) fn find(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<Probe>, store:
 
 pub(super) fn find_by_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<Probe>, store::Error> {
     tx.first(&format!("{PROBES} WHERE probes.key = ?1"), [key], probe)
-}
-
-pub(super) fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
-    row.get(at).map(Timestamp::from_micros)
-}
-
-pub(super) fn maybe_time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_micros))
-}
-
-pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
-    let text = row.get_ref(at)?.as_str()?;
-    serde_json::from_str(text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error)))
-}
-
-/// Reads one of an enum's words; another word is a damaged database or a newer program's.
-pub(super) fn word<T>(
-    row: &Row<'_>,
-    at: usize,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> rusqlite::Result<T> {
-    parse(row.get_ref(at)?.as_str()?).ok_or_else(|| {
-        rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(FromSqlError::InvalidType))
-    })
 }

@@ -1,7 +1,6 @@
 //! What strangers read about an outage: a post with its updates, written by hand or drafted from an incident.
 
 use rusqlite::Row;
-use rusqlite::types::{FromSqlError, Type};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, STATUS_PAGE, TEXT_CHARS_MAX, TITLE_CHARS_MAX};
@@ -9,6 +8,7 @@ use crate::accounts::By;
 use crate::accounts::audit::{self, Change as Audited};
 use crate::base::text::line;
 use crate::base::{Entropy, Timestamp, Uid};
+use crate::store::columns::word;
 use crate::store::{self, ReadTx, WriteTx, params};
 
 /// How far the team has come.
@@ -268,13 +268,6 @@ fn check_text(text: &str) -> Result<(), Error> {
 fn note(tx: &WriteTx<'_>, by: &By, action: &'static str, title: &str) -> Result<(), Error> {
     let detail = serde_json::json!({});
     Ok(audit::append(tx, by, &Audited { action, subject: title, project: None, detail })?)
-}
-
-/// Reads one of an enum's words; another word is a damaged database or a newer program's.
-fn word<T>(row: &Row<'_>, at: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
-    parse(row.get_ref(at)?.as_str()?).ok_or_else(|| {
-        rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(FromSqlError::InvalidType))
-    })
 }
 
 impl Stage {

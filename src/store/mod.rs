@@ -7,6 +7,7 @@
 mod budget;
 mod changes;
 mod checkpoint;
+pub mod columns;
 mod error;
 mod folder;
 mod inbox;

@@ -8,6 +8,7 @@ use super::rule::{Judged, ServiceStatus, judge};
 use super::{Error, SERVICES, Service, ServiceId, Services, queries};
 use crate::accounts::{By, Visible};
 use crate::base::Timestamp;
+use crate::heartbeats::{self, HeartbeatId};
 use crate::incidents::maintenance::{self, Covers};
 use crate::incidents::{CloseReason, Signal, SignalKind, Source, queries as incidents};
 use crate::probes::{ProbeId, Status as Member};
@@ -116,24 +117,14 @@ impl Services {
         member: &str,
         grouped: bool,
     ) -> Result<(), Error> {
-        if let Some(id) = number(member, "probe:") {
-            self.probes.set_grouped(tx, by.now, ProbeId(id), grouped)?;
+        if let Some(id) = ProbeId::of_signal_key(member) {
+            self.probes.set_grouped(tx, by.now, id, grouped)?;
         }
-        if let Some(id) = number(member, "heartbeat:") {
-            crate::heartbeats::set_grouped(
-                tx,
-                &self.incidents,
-                by.now,
-                crate::heartbeats::HeartbeatId(id),
-                grouped,
-            )?;
+        if let Some(id) = HeartbeatId::of_signal_key(member) {
+            heartbeats::set_grouped(tx, &self.incidents, by.now, id, grouped)?;
         }
         Ok(())
     }
-}
-
-fn number(member: &str, kind: &str) -> Option<i64> {
-    member.strip_prefix(kind)?.parse().ok()
 }
 
 /// What is to be written of a service.

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Error;
 use crate::base::{ProjectId, Timestamp};
+use crate::heartbeats;
 use crate::incidents::maintenance::Covers;
 use crate::probes::Status;
 use crate::store::{self, ReadTx, params};
@@ -74,11 +75,11 @@ fn probe_status(word: &str) -> Status {
 
 /// A job that is late is within its grace: nothing is wrong yet.
 fn heartbeat_status(word: &str) -> Status {
-    match word {
-        "up" | "late" => Status::Healthy,
-        "down" => Status::Unhealthy,
-        "paused" => Status::Paused,
-        _ => Status::Unknown,
+    match heartbeats::Status::parse(word) {
+        Some(heartbeats::Status::Up | heartbeats::Status::Late) => Status::Healthy,
+        Some(heartbeats::Status::Down) => Status::Unhealthy,
+        Some(heartbeats::Status::Paused) => Status::Paused,
+        Some(heartbeats::Status::New) | None => Status::Unknown,
     }
 }
 
@@ -101,34 +102,28 @@ impl MemberView {
 /// [`Error::UnknownProbe`], [`Error::UnknownHeartbeat`]; [`Error::OtherProject`].
 pub fn resolve(tx: &ReadTx<'_>, project: ProjectId, name: &str) -> Result<String, Error> {
     let name = name.trim();
-    let (found, unknown) = if let Some(id) = name.strip_prefix("probe:") {
-        (
-            find_probe(
-                tx,
-                "SELECT 'probe:' || id, project_id FROM probes WHERE id = CAST(?1 AS INTEGER)",
-                id,
-            )?,
-            false,
-        )
+    let (found, unknown): (_, fn(String) -> Error) = if let Some(id) = name.strip_prefix("probe:") {
+        let sql = "SELECT 'probe:' || id, project_id FROM probes WHERE id = CAST(?1 AS INTEGER)";
+        (find_one(tx, sql, id)?, Error::UnknownProbe)
     } else if let Some(id) = name.strip_prefix("heartbeat:") {
         let sql = "SELECT 'heartbeat:' || id, project_id FROM heartbeats WHERE id = CAST(?1 AS INTEGER)";
-        (find_probe(tx, sql, id)?, true)
+        (find_one(tx, sql, id)?, Error::UnknownHeartbeat)
     } else if let Some((slug, heartbeat)) = name.split_once('/') {
-        (find_heartbeat(tx, slug, heartbeat)?, true)
+        (find_heartbeat(tx, slug, heartbeat)?, Error::UnknownHeartbeat)
     } else {
-        (find_probe(tx, "SELECT 'probe:' || id, project_id FROM probes WHERE key = ?1", name)?, false)
+        let sql = "SELECT 'probe:' || id, project_id FROM probes WHERE key = ?1";
+        (find_one(tx, sql, name)?, Error::UnknownProbe)
     };
     match found {
         Some((member, of)) if of == project => Ok(member),
         Some(_) => Err(Error::OtherProject(name.to_owned())),
-        None if unknown => Err(Error::UnknownHeartbeat(name.to_owned())),
-        None => Err(Error::UnknownProbe(name.to_owned())),
+        None => Err(unknown(name.to_owned())),
     }
 }
 
 type Found = Option<(String, ProjectId)>;
 
-fn find_probe(tx: &ReadTx<'_>, sql: &str, name: &str) -> Result<Found, store::Error> {
+fn find_one(tx: &ReadTx<'_>, sql: &str, name: &str) -> Result<Found, store::Error> {
     tx.first(sql, [name], |row| Ok((row.get(0)?, ProjectId(row.get(1)?))))
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use rusqlite::types::{FromSqlError, Type};
-use rusqlite::{Error as SqlError, Row};
+use rusqlite::Row;
 
 use super::rule::{Needs, ServiceStatus};
-use super::{MemberView, Service, ServiceId, Settings, members};
+use super::{MemberView, Service, ServiceId, members};
 use crate::accounts::Visible;
 use crate::base::owned::Owner;
 use crate::base::{ProjectId, Timestamp, Uid};
+use crate::store::columns::{json, maybe_time, word};
 use crate::store::{Error, ReadTx};
 
 const COLUMNS: &str = "
@@ -88,24 +88,12 @@ fn service(row: &Row<'_>) -> rusqlite::Result<Service> {
         name: row.get(5)?,
         needs: word(row, 6, needs)?,
         critical: row.get(8)?,
-        settings: settings(row, 9)?,
+        settings: json(row, 9)?,
         position: row.get(10)?,
         owner: word(row, 11, Owner::parse)?,
         status: word(row, 12, ServiceStatus::parse)?,
-        since: row.get::<_, Option<i64>>(13)?.map(Timestamp::from_micros),
+        since: maybe_time(row, 13)?,
         reason: row.get(14)?,
         members: Vec::new(),
-    })
-}
-
-fn settings(row: &Row<'_>, at: usize) -> rusqlite::Result<Settings> {
-    serde_json::from_str(row.get_ref(at)?.as_str()?)
-        .map_err(|error| SqlError::FromSqlConversionFailure(at, Type::Text, Box::new(error)))
-}
-
-/// Reads one of an enum's words; another word is a damaged database or a newer program's.
-fn word<T>(row: &Row<'_>, at: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
-    parse(row.get_ref(at)?.as_str()?).ok_or_else(|| {
-        SqlError::FromSqlConversionFailure(at, Type::Text, Box::new(FromSqlError::InvalidType))
     })
 }

@@ -136,7 +136,7 @@ fn round(ms: f64) -> f64 {
 }
 
 fn find_live(board: &Board, member: &str) -> Option<Live> {
-    board.get(ProbeId(member.strip_prefix("probe:")?.parse().ok()?))
+    board.get(ProbeId::of_signal_key(member)?)
 }
 
 fn mean_latency(services: &[Seen]) -> Option<f64> {

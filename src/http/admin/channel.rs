@@ -26,7 +26,7 @@ use crate::http::auth::{Caller, SignedIn};
 use crate::http::{AppState, Problem};
 use crate::incidents::channels::{self, Channel, ChannelKind, ChannelOwner, ChannelState, NewChannel};
 use crate::incidents::queries::Scope;
-use crate::incidents::{self, ChannelId, messages, routes, trials};
+use crate::incidents::{self, ChannelId, DeliveryState, messages, routes, trials};
 use crate::notify::email::{PRESETS, Preset};
 use crate::notify::outbox::seal_secrets;
 use crate::store::{ReadTx, WriteTx};
@@ -276,7 +276,7 @@ async fn save(
     let action = if known.is_some() { "channel.update" } else { "channel.create" };
     let detail = json!({ "kind": channel.kind.as_str(), "target": target });
     let write = move |tx: &WriteTx<'_>| {
-        let waited = messages::count(tx, Scope::All, &["waiting"])?;
+        let waited = messages::count(tx, Scope::All, &[DeliveryState::Waiting])?;
         match known {
             Some(id) => incidents.update_channel(tx, now, id, &channel)?,
             None => incidents.create_channel(tx, now, &channel).map(drop)?,

@@ -4,6 +4,7 @@ use super::incident_words::Badge;
 use super::moments::{clock, span};
 use super::wording::counted;
 use crate::base::Timestamp;
+use crate::incidents::DeliveryState;
 use crate::incidents::channels::{Channel, ChannelKind, ChannelOwner, ChannelState};
 use crate::incidents::views::DeliveryProof;
 
@@ -135,21 +136,27 @@ fn names<'c>(channels: impl Iterator<Item = &'c Channel>) -> String {
 pub(super) fn outcome(found: &DeliveryProof, target: &str, now: Timestamp) -> (Outcome, String, String) {
     let message = &found.delivery;
     let last = found.proof.last();
-    match message.state.as_str() {
-        "delivered" => {
+    match message.state {
+        DeliveryState::Delivered => {
             let took = last.map(|attempt| {
                 std::time::Duration::from_micros(u64::try_from(attempt.duration_us).unwrap_or(0))
             });
             let took = took.map(|took| format!(" in {}", span(took))).unwrap_or_default();
             (Outcome::Arrived, format!("Arrived at {target}{took}."), String::new())
         }
-        "sending" => (Outcome::UnderWay, "Sending. A try takes at most 30 s.".to_owned(), String::new()),
-        "pending" if message.attempts == 0 => {
+        DeliveryState::Sending => {
+            (Outcome::UnderWay, "Sending. A try takes at most 30 s.".to_owned(), String::new())
+        }
+        DeliveryState::Pending if message.attempts == 0 => {
             let why =
                 message.last_error.as_deref().map(|why| format!(" {}.", upper(why))).unwrap_or_default();
             (Outcome::UnderWay, format!("It is about to be sent.{why}"), String::new())
         }
-        _ => {
+        DeliveryState::Pending
+        | DeliveryState::Waiting
+        | DeliveryState::Failed
+        | DeliveryState::Bundled
+        | DeliveryState::Cancelled => {
             let why = message.last_error.as_deref().unwrap_or("it was not tried in time");
             let again =
                 message.next_attempt_at.map(|at| format!(" It is tried again at {}.", clock(at, now)));

@@ -18,7 +18,7 @@ use crate::http::auth::SignedIn;
 use crate::http::{AppState, Problem};
 use crate::incidents::channels::{self, Channel, ChannelKind, ChannelState};
 use crate::incidents::queries::Scope;
-use crate::incidents::{Incidents, messages};
+use crate::incidents::{DeliveryState, Incidents, messages};
 use crate::notify::outbox::Outbox;
 use crate::store::{ReadTx, WriteTx};
 
@@ -63,7 +63,7 @@ pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Res
         .store
         .read(move |tx| {
             let known = channels::list(tx)?;
-            let waiting = messages::count(tx, Scope::All, &["waiting"])?;
+            let waiting = messages::count(tx, Scope::All, &[DeliveryState::Waiting])?;
             let (headline, sub) = headline(&known, waiting);
             let last = known.len().saturating_sub(1);
             let lines = known

@@ -136,10 +136,9 @@ pub(super) fn with_members(
 
 /// What a key names; what is gone, or not to be seen, is shown by its key, so that it is not lost by looking at it.
 fn find(tx: &ReadTx<'_>, among: &Among, key: &str) -> Result<Choice, Problem> {
-    let number = |prefix: &str| key.strip_prefix(prefix).and_then(|number| number.parse::<i64>().ok());
-    let found = if let Some(id) = number("probe:") {
-        let probe = probes::queries::find_by_id(tx, &among.visible, ProbeId(id))?;
-        let status = probes::queries::state(tx, ProbeId(id))?.map_or(Status::Unknown, |state| state.status);
+    let found = if let Some(id) = ProbeId::of_signal_key(key) {
+        let probe = probes::queries::find_by_id(tx, &among.visible, id)?;
+        let status = probes::queries::state(tx, id)?.map_or(Status::Unknown, |state| state.status);
         probe.map(|probe| Choice {
             key: key.to_owned(),
             kind: probe.definition.target.kind().as_str().to_owned(),
@@ -148,10 +147,10 @@ fn find(tx: &ReadTx<'_>, among: &Among, key: &str) -> Result<Choice, Problem> {
             name: probe.name,
             is_chosen: true,
         })
-    } else if let Some(id) = number("heartbeat:") {
-        let found = heartbeats::queries::find(tx, HeartbeatId(id))?;
+    } else if let Some(id) = HeartbeatId::of_signal_key(key) {
+        let found = heartbeats::queries::find(tx, id)?;
         found.filter(|found| among.visible.contains(found.project)).map(|found| of_heartbeat(&found, true))
-    } else if number("service:").is_some() {
+    } else if key.starts_with("service:") {
         let all = services::queries::list(tx, &among.visible)?;
         all.iter().find(|service| service.id.signal_key() == key).map(|service| of_service(service, true))
     } else {

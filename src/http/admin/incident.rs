@@ -213,9 +213,8 @@ impl IncidentPage {
 /// Where the time went in the last bad answer of each witness that is a probe.
 fn phases(tx: &ReadTx<'_>, visible: &Visible, incident: &IncidentView) -> Result<Vec<Option<Bar>>, Problem> {
     let of = |witness: &WitnessView| {
-        let number = witness.key.strip_prefix("probe:").and_then(|number| number.parse().ok());
-        let Some(number) = number else { return Ok(None) };
-        let probe = probes::queries::find_by_id(tx, visible, ProbeId(number))?;
+        let Some(id) = ProbeId::of_signal_key(&witness.key) else { return Ok(None) };
+        let probe = probes::queries::find_by_id(tx, visible, id)?;
         let Some(probe) = probe else { return Ok(None) };
         let (_, bad) = probes::queries::samples(tx, probe.id)?;
         Ok(bad.as_ref().and_then(phases_of))
@@ -383,7 +382,7 @@ pub(super) fn message_line(message: DeliveryProof, now: Timestamp) -> MessageLin
         id: delivery.id.to_string(),
         purpose: purpose_label(&delivery.purpose).to_owned(),
         channel: format!("{channel}{to}"),
-        state: delivery_badge(&delivery.state),
+        state: delivery_badge(delivery.state),
         written: When::new(delivery.created_at, now),
         outcome,
         attempts: proof

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::moments::{between, clock};
 use super::wording::counted;
 use crate::base::Timestamp;
-use crate::incidents::IncidentState;
 use crate::incidents::views::{EventView, IncidentView};
+use crate::incidents::{DeliveryState, IncidentState};
 
 /// How a state looks and what it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,15 +124,15 @@ pub(super) fn purpose_label(purpose: &str) -> &str {
 }
 
 /// What became of a message.
-pub(super) fn delivery_badge(state: &str) -> Badge {
+pub(super) fn delivery_badge(state: DeliveryState) -> Badge {
     match state {
-        "delivered" => badge("ok", "delivered"),
-        "failed" => badge("bad", "failed"),
-        "pending" => badge("warn", "pending"),
-        "sending" => badge("warn", "sending"),
-        "waiting" => badge("unknown", "waits for a channel"),
-        "bundled" => badge("unknown", "in a bundle"),
-        _ => badge("unknown", "cancelled"),
+        DeliveryState::Delivered => badge("ok", "delivered"),
+        DeliveryState::Failed => badge("bad", "failed"),
+        DeliveryState::Pending => badge("warn", "pending"),
+        DeliveryState::Sending => badge("warn", "sending"),
+        DeliveryState::Waiting => badge("unknown", "waits for a channel"),
+        DeliveryState::Bundled => badge("unknown", "in a bundle"),
+        DeliveryState::Cancelled => badge("unknown", "cancelled"),
     }
 }
 

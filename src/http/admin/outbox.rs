@@ -22,7 +22,7 @@ use crate::http::visible::{Slugs, scope, subject};
 use crate::http::{AppState, Problem};
 use crate::incidents::queries::{self, PageOf, Scope};
 use crate::incidents::views::DeliveryView;
-use crate::incidents::{DeliveryId, messages};
+use crate::incidents::{DeliveryId, DeliveryState, messages};
 use crate::store::ReadTx;
 
 #[derive(Template)]
@@ -106,13 +106,16 @@ pub(super) async fn list(
             let visible = signed_in.session.actor().visible();
             let in_scope = scope(&visible);
             let of = PageOf { before: asked.before, limit: LINES };
-            let mut found = messages::list(tx, in_scope, Some(wanted).filter(|word| !word.is_empty()), of)?;
+            let mut found = messages::list(tx, in_scope, DeliveryState::parse(wanted), of)?;
             let mut slugs = Slugs::default();
             found.items.iter_mut().try_for_each(|message| slugs.name_delivery(tx, message))?;
             let frame = Frame::load(tx, &signed_in, Place::Outbox)?;
-            let counted = |states: &[&str]| messages::count(tx, in_scope, states);
-            let (moving, waiting, failed) =
-                (counted(&["pending", "sending"])?, counted(&["waiting"])?, counted(&["failed"])?);
+            let counted = |states: &[DeliveryState]| messages::count(tx, in_scope, states);
+            let (moving, waiting, failed) = (
+                counted(&DeliveryState::UNDER_WAY)?,
+                counted(&[DeliveryState::Waiting])?,
+                counted(&[DeliveryState::Failed])?,
+            );
             let oldest = match visible {
                 Visible::All => messages::find_oldest_undelivered(tx)?,
                 Visible::Only(_) => None,
@@ -205,7 +208,7 @@ fn about(tx: &ReadTx<'_>, scope: Scope<'_>, message: &DeliveryView) -> Result<St
 }
 
 fn may_send_again(message: &DeliveryView) -> bool {
-    message.channel.is_some() && matches!(message.state.as_str(), "failed" | "pending")
+    message.channel.is_some() && matches!(message.state, DeliveryState::Failed | DeliveryState::Pending)
 }
 
 fn line(message: &DeliveryView, now: Timestamp, is_member: bool) -> Line {
@@ -219,7 +222,7 @@ fn line(message: &DeliveryView, now: Timestamp, is_member: bool) -> Line {
     };
     Line {
         id: message.id.to_string(),
-        badge: delivery_badge(&message.state),
+        badge: delivery_badge(message.state),
         purpose: purpose_label(&message.purpose).to_owned(),
         channel: format!("{}{to}", message.channel.as_deref().unwrap_or("no channel yet")),
         project: message.project.clone().unwrap_or_else(|| "tocsin itself".to_owned()),

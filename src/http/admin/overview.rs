@@ -17,10 +17,9 @@ use crate::base::{ProjectId, Timestamp};
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope};
 use crate::http::{AppState, Problem};
-use crate::incidents::IncidentState;
 use crate::incidents::channels::{self, Channel, ChannelState};
-use crate::incidents::messages;
 use crate::incidents::queries::{self as incidents, PageOf, Scope, StateFilter};
+use crate::incidents::{DeliveryState, IncidentState, messages};
 use crate::issues::queries::{IssueView, loudest, project_hours};
 use crate::store::{Error, ReadTx};
 
@@ -187,9 +186,9 @@ fn figures(
     unresolved: i64,
 ) -> Result<Vec<Figure>, Error> {
     let times = incidents::times_to_detect(tx, scope, now - MONTH)?;
-    let counted_in = |states: &[&str]| messages::count(tx, scope, states);
-    let (moving, waiting) = (counted_in(&["pending", "sending"])?, counted_in(&["waiting"])?);
-    let failed = counted_in(&["failed"])?;
+    let counted_in = |states: &[DeliveryState]| messages::count(tx, scope, states);
+    let (moving, waiting) = (counted_in(&DeliveryState::UNDER_WAY)?, counted_in(&[DeliveryState::Waiting])?);
+    let failed = counted_in(&[DeliveryState::Failed])?;
     Ok(vec![
         Figure {
             name: "Errors",

@@ -7,7 +7,7 @@ use super::form::{Fields, Wrongs};
 use super::moments::span;
 use super::wording::count;
 use crate::base::Severity;
-use crate::incidents::rules::{Rule, RuleChange, RuleKind, RuleParams};
+use crate::incidents::rules::{Rule, RuleChange, RuleFields, RuleKind, RuleParams};
 
 /// The fields of a rule as text; `None` where its kind has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,32 +58,34 @@ pub(super) fn sentence(rule: &Rule) -> String {
             "A critical error rings at once, whatever else is known of its issue.".to_owned()
         }
         RuleKind::NewIssue => {
-            let least = rule.params.least_severity.unwrap_or(Severity::Low);
-            let digest = match rule.params.digest_first_hours.unwrap_or(0) {
+            let said = rule.params.fields();
+            let digest = match said.digest_first_hours.unwrap_or(0) {
                 0 => String::new(),
                 hours => format!(
                     " In a project's first {} they come as one digest.",
                     if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") }
                 ),
             };
-            let from = if least == Severity::Low {
-                String::new()
-            } else {
-                format!(" with severity {least} or worse")
+            let from = match said.least_severity {
+                None | Some(Severity::Low) => String::new(),
+                Some(least) => format!(" with severity {least} or worse"),
             };
-            format!("An issue that is seen for the first time{from} rings{}.{digest}", except(&rule.params))
+            format!("An issue that is seen for the first time{from} rings{}.{digest}", except(rule))
         }
         RuleKind::Regression => {
-            format!("A resolved issue that comes back rings as {severity} or worse{}.", except(&rule.params))
+            format!("A resolved issue that comes back rings as {severity} or worse{}.", except(rule))
         }
         RuleKind::ErrorRate => {
             format!("More than {threshold} errors of a project within {window} ring as {severity}.")
         }
-        RuleKind::SlowMetrics => format!(
-            "More than {threshold} {} metrics above {} ms within {window} ring as {severity}.",
-            rule.params.metric.as_deref().unwrap_or("timed"),
-            rule.params.above_ms.map(number).unwrap_or_default(),
-        ),
+        RuleKind::SlowMetrics => {
+            let said = rule.params.fields();
+            let (metric, bound) =
+                (said.metric.unwrap_or_default(), said.above_ms.map(number).unwrap_or_default());
+            format!(
+                "More than {threshold} {metric} metrics above {bound} ms within {window} ring as {severity}."
+            )
+        }
         RuleKind::SelfTrouble => {
             format!(
                 "Trouble of tocsin itself rings, at most as {severity}: a full disk, a stuck outbox, slow writes."
@@ -92,8 +94,8 @@ pub(super) fn sentence(rule: &Rule) -> String {
     }
 }
 
-fn except(params: &RuleParams) -> String {
-    match params.environments_excluded.as_slice() {
+fn except(rule: &Rule) -> String {
+    match rule.params.environments_excluded() {
         [] => String::new(),
         [one] => format!(", except in {one}"),
         [many @ .., last] => format!(", except in {} and {last}", many.join(", ")),
@@ -108,22 +110,17 @@ fn number(value: f64) -> String {
 
 impl RuleDraft {
     pub(super) fn of(rule: &Rule) -> Self {
-        let built_in = rule.kind.built_in().params;
-        let about_issues = matches!(rule.kind, RuleKind::NewIssue | RuleKind::Regression);
+        let known = rule.params.fields();
         Self {
             is_on: rule.enabled,
             severity: chooses_severity(rule.kind).then(|| rule.severity.to_string()),
             threshold: rule.threshold.map(|threshold| threshold.to_string()),
             minutes: rule.window.map(|window| (window.as_secs() / 60).to_string()),
-            least: built_in
-                .least_severity
-                .map(|_| rule.params.least_severity.unwrap_or(Severity::Low).to_string()),
-            environments: about_issues.then(|| rule.params.environments_excluded.join(", ")),
-            digest_hours: built_in
-                .digest_first_hours
-                .map(|_| rule.params.digest_first_hours.unwrap_or(0).to_string()),
-            metric: rule.params.metric.clone(),
-            above_ms: rule.params.above_ms.map(|bound| bound.to_string()),
+            least: known.least_severity.map(|least| least.to_string()),
+            environments: known.environments_excluded.map(|excluded| excluded.join(", ")),
+            digest_hours: known.digest_first_hours.map(|hours| hours.to_string()),
+            metric: known.metric,
+            above_ms: known.above_ms.map(|bound| bound.to_string()),
         }
     }
 
@@ -163,34 +160,37 @@ impl RuleDraft {
         let above_ms = whole("above_ms", &self.above_ms, (1, ABOVE_MS_MAX), " milliseconds");
         let severity = chosen("severity", self.severity.as_deref(), &mut wrongs);
         let least_severity = chosen("least", self.least.as_deref(), &mut wrongs);
-        let environments = self.environments.as_deref().unwrap_or("").split([',', '\n']).map(str::trim);
-        let environments_excluded: Vec<String> =
-            environments.filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        if environments_excluded.len() > 50
-            || environments_excluded.iter().any(|name| name.chars().count() > 200)
+        let environments_excluded = self.environments.as_deref().map(names);
+        if environments_excluded
+            .as_ref()
+            .is_some_and(|names| names.len() > 50 || names.iter().any(|name| name.chars().count() > 200))
         {
             wrongs.add("environments", "At most 50 names of at most 200 characters.");
         }
         if self.metric.as_deref().is_some_and(|metric| metric.is_empty() || metric.chars().count() > 200) {
             wrongs.add("metric", "The type that metrics are reported with, such as database_query.");
         }
-        if !wrongs.is_empty() {
-            return Err(wrongs);
-        }
+        let said = RuleFields {
+            least_severity,
+            environments_excluded,
+            digest_first_hours: digest_hours,
+            metric: self.metric.clone(),
+            above_ms: above_ms.map(f64::from),
+        };
+        let params = RuleParams::of(kind, said).map_err(|error| wrongs.add("rule", error.to_string()));
+        let (true, Ok(params)) = (wrongs.is_empty(), params) else { return Err(wrongs) };
         Ok(RuleChange {
             enabled: self.is_on,
             severity: severity.unwrap_or_else(|| kind.built_in().severity),
             threshold: threshold.map(f64::from),
             window: minutes.map(|minutes| Duration::from_mins(u64::from(minutes))),
-            params: RuleParams {
-                least_severity,
-                environments_excluded,
-                digest_first_hours: digest_hours,
-                metric: self.metric.clone(),
-                above_ms: above_ms.map(f64::from),
-            },
+            params,
         })
     }
+}
+
+fn names(text: &str) -> Vec<String> {
+    text.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn chosen(field: &'static str, text: Option<&str>, wrongs: &mut Wrongs) -> Option<Severity> {

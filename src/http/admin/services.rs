@@ -174,10 +174,8 @@ fn line(tx: &ReadTx<'_>, service: Service, may_change: bool, now: Timestamp) -> 
 
 /// The page of a member.
 fn place_of(tx: &ReadTx<'_>, member: &str, key: &str) -> Result<String, Problem> {
-    let Some(number) = member.strip_prefix("heartbeat:").and_then(|number| number.parse().ok()) else {
-        return Ok(format!("/probes/{key}"));
-    };
-    let found = heartbeats::queries::find(tx, HeartbeatId(number))?;
+    let Some(id) = HeartbeatId::of_signal_key(member) else { return Ok(format!("/probes/{key}")) };
+    let found = heartbeats::queries::find(tx, id)?;
     Ok(found.map_or_else(|| "/heartbeats".to_owned(), |heartbeat| format!("/heartbeats/{}", heartbeat.uid)))
 }
 

@@ -8,10 +8,7 @@ use super::uid;
 use crate::http::auth::Reader;
 use crate::http::visible::{Slugs, scope};
 use crate::http::{AppState, Problem};
-use crate::incidents::messages;
-
-/// The words of `deliveries.state`.
-const STATES: [&str; 7] = ["waiting", "pending", "sending", "delivered", "failed", "bundled", "cancelled"];
+use crate::incidents::{DeliveryState, messages};
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
@@ -25,20 +22,23 @@ pub(super) async fn list(
     filter: web::Query<Filter>,
 ) -> Result<HttpResponse, Problem> {
     let wanted = filter.into_inner().state.filter(|word| !word.is_empty());
-    if wanted.as_deref().is_some_and(|word| !STATES.contains(&word)) {
-        return Err(Problem::bad_request(format!("`state` is one of {}.", STATES.join(", "))));
-    }
+    let wanted = wanted.map(|word| DeliveryState::parse(&word).ok_or_else(not_a_state)).transpose()?;
     let page = asked.page()?;
     let page = state
         .store
         .read(move |tx| {
-            let mut page = messages::list(tx, scope(&asked.visible(tx)?), wanted.as_deref(), page)?;
+            let mut page = messages::list(tx, scope(&asked.visible(tx)?), wanted, page)?;
             let mut slugs = Slugs::default();
             page.items.iter_mut().try_for_each(|message| slugs.name_delivery(tx, message))?;
             Ok::<_, Problem>(page)
         })
         .await?;
     Ok(HttpResponse::Ok().json(Items::of(page.items, page.next)))
+}
+
+fn not_a_state() -> Problem {
+    let words = DeliveryState::ALL.map(DeliveryState::as_str).join(", ");
+    Problem::bad_request(format!("`state` is one of {words}."))
 }
 
 /// `GET /deliveries/{id}`

@@ -205,7 +205,11 @@ fn messages_of_several_projects_are_paged_as_one_list() {
         };
         let both = [ProjectId(1), ProjectId(2)];
         assert_eq!(pages(&both, None), (1..=9).rev().collect::<Vec<_>>());
-        assert_eq!(pages(&both, Some("pending")).len() + pages(&both, Some("delivered")).len(), 9);
+        assert_eq!(
+            pages(&both, Some(DeliveryState::Pending)).len()
+                + pages(&both, Some(DeliveryState::Delivered)).len(),
+            9
+        );
         assert_eq!(pages(&both[..1], None), [7, 4, 1]);
         assert_eq!(pages(&[], None), Vec::<i64>::new());
     });

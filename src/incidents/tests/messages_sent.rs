@@ -345,7 +345,7 @@ fn a_project_rule_goes_before_the_one_of_every_project_before_the_built_in() {
             severity: Severity::High,
             threshold: Some(threshold),
             window: Some(Duration::from_mins(5)),
-            params: rules::RuleParams::default(),
+            params: rules::RuleParams::None,
         };
         let found = |project: i64| {
             let set = rules::effective(tx, Some(ProjectId(project))).unwrap();

@@ -71,6 +71,7 @@ const DEEDS: [Deed; 8] = [
             "witnesses_holding",
             "witnesses_quiet",
             "silences_by_end",
+            "digest_entries_by_due",
             "digest_entries_by_time",
             "deliveries_waiting",
         ],
@@ -86,9 +87,9 @@ fn list_everything(tx: &WriteTx<'_>, _: &Incidents) {
     }
     for scope in [Scope::All, SHOP] {
         queries::count(tx, scope).unwrap();
-        messages::list(tx, scope, Some("waiting"), PAGE).unwrap();
+        messages::list(tx, scope, Some(DeliveryState::Waiting), PAGE).unwrap();
         messages::list(tx, scope, None, PAGE).unwrap();
-        messages::count(tx, scope, &["waiting"]).unwrap();
+        messages::count(tx, scope, &[DeliveryState::Waiting]).unwrap();
     }
 }
 

@@ -144,8 +144,8 @@ fn who_does_not_get_it_stands_in_the_timeline_and_no_other_channel_is_rung() {
             )
         );
         assert_eq!(
-            (second.delivery.recipient.as_deref(), second.delivery.state.as_str()),
-            (Some(BOB), "failed")
+            (second.delivery.recipient.as_deref(), second.delivery.state),
+            (Some(BOB), DeliveryState::Failed)
         );
     });
 }

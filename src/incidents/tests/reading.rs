@@ -89,18 +89,29 @@ fn lists_are_paged_scoped_and_filtered() {
         assert_eq!((counts.open, counts.worst), (15, Some(Severity::High)));
         assert_eq!(queries::count_open(tx, Scope::All).unwrap(), 15);
         assert_eq!(queries::count_open(tx, Scope::Projects(&second)).unwrap(), 3);
-        let waiting =
-            messages::list(tx, Scope::Projects(&second), Some("waiting"), PageOf { before: None, limit: 2 });
+        let waiting = messages::list(
+            tx,
+            Scope::Projects(&second),
+            Some(DeliveryState::Waiting),
+            PageOf { before: None, limit: 2 },
+        );
         let waiting = waiting.unwrap();
         assert_eq!((waiting.items.len(), waiting.next.is_some()), (2, true));
         let rows = |scope, state| -> Vec<i64> {
             let page = messages::list(tx, scope, state, PageOf { before: None, limit: 50 }).unwrap();
             page.items.into_iter().map(|message| message.row).collect()
         };
-        assert_eq!(rows(Scope::Projects(&second), None), rows(Scope::Projects(&second), Some("waiting")));
+        assert_eq!(
+            rows(Scope::Projects(&second), None),
+            rows(Scope::Projects(&second), Some(DeliveryState::Waiting))
+        );
         assert!(rows(Scope::Projects(&both), None).is_sorted_by(|newer, older| newer > older));
-        assert_eq!(messages::count(tx, Scope::Projects(&second), &["waiting", "failed"]).unwrap(), 5);
-        assert_eq!(messages::count(tx, Scope::All, &["waiting"]).unwrap(), 25);
+        assert_eq!(
+            messages::count(tx, Scope::Projects(&second), &[DeliveryState::Waiting, DeliveryState::Failed])
+                .unwrap(),
+            5
+        );
+        assert_eq!(messages::count(tx, Scope::All, &[DeliveryState::Waiting]).unwrap(), 25);
         assert_eq!(messages::find_oldest_undelivered(tx).unwrap(), None);
     });
 }

@@ -139,11 +139,10 @@ fn signal_key(tx: &ReadTx<'_>, name: &str) -> Result<Option<String>, Fault> {
 
 /// As a file names what has this signal key.
 fn name_of(tx: &ReadTx<'_>, slugs: &BTreeMap<ProjectId, String>, key: &str) -> Result<String, Fault> {
-    let number = |kind: &str| key.strip_prefix(kind).and_then(|number| number.parse::<i64>().ok());
-    let name = if let Some(id) = number("probe:") {
-        probes::queries::find_by_id(tx, &Visible::All, ProbeId(id))?.map(|probe| probe.key)
-    } else if let Some(id) = number("heartbeat:") {
-        let found = heartbeats::queries::find(tx, HeartbeatId(id))?;
+    let name = if let Some(id) = ProbeId::of_signal_key(key) {
+        probes::queries::find_by_id(tx, &Visible::All, id)?.map(|probe| probe.key)
+    } else if let Some(id) = HeartbeatId::of_signal_key(key) {
+        let found = heartbeats::queries::find(tx, id)?;
         found.and_then(|it| Some(format!("{}/{}", slugs.get(&it.project)?, it.slug)))
     } else {
         None

@@ -9,8 +9,9 @@ use serde_json::json;
 use super::{Draft, Fault, Section, Shape, Stored, Work, project_named, refuse_secrets, slugs, table};
 use crate::base::nearest::nearest;
 use crate::base::{Owner, ProjectId, Severity, span};
+use crate::incidents::Error;
 use crate::incidents::from_files::{self, StoredRule};
-use crate::incidents::rules::{RuleChange, RuleKind, RuleParams};
+use crate::incidents::rules::{RuleChange, RuleFields, RuleKind, RuleParams};
 use crate::manifest::Means;
 use crate::manifest::plan::What;
 use crate::manifest::problem::Problem;
@@ -86,25 +87,30 @@ fn read(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Box<dyn Draft>> {
     }
     let fields: Option<Fields> = reader::read(entry, problems);
     let (kind, fields) = (kind?, fields?);
-    Some(Box::new(Wanted { project, kind, change: change(kind, fields) }))
+    let change = change(kind, fields).map_err(|error| {
+        let text = error.to_string();
+        let field = text.split_once(": ").map(|(field, _)| field).unwrap_or_default();
+        problems.push(entry.problem(field, text.clone()));
+    });
+    Some(Box::new(Wanted { project, kind, change: change.ok()? }))
 }
 
-fn change(kind: RuleKind, fields: Fields) -> RuleChange {
+fn change(kind: RuleKind, fields: Fields) -> Result<RuleChange, Error> {
     let built_in = kind.built_in();
-    let params = built_in.params;
-    RuleChange {
+    let said = RuleFields {
+        least_severity: fields.least_severity,
+        environments_excluded: fields.environments_excluded,
+        digest_first_hours: fields.digest_first_hours,
+        metric: fields.metric,
+        above_ms: fields.above_ms,
+    };
+    Ok(RuleChange {
         enabled: fields.enabled,
         severity: fields.severity.unwrap_or(built_in.severity),
         threshold: fields.threshold.or(built_in.threshold),
         window: fields.window.or(built_in.window),
-        params: RuleParams {
-            least_severity: fields.least_severity.or(params.least_severity),
-            environments_excluded: fields.environments_excluded.unwrap_or(params.environments_excluded),
-            digest_first_hours: fields.digest_first_hours.or(params.digest_first_hours),
-            metric: fields.metric.or(params.metric),
-            above_ms: fields.above_ms.or(params.above_ms),
-        },
-    }
+        params: RuleParams::of(kind, said)?,
+    })
 }
 
 impl Draft for Wanted {
@@ -151,7 +157,8 @@ fn stored(tx: &ReadTx<'_>, _: &Means) -> Result<Vec<Stored>, Fault> {
 
 fn row(key: String, rule: &StoredRule) -> Stored {
     let RuleChange { enabled, severity, threshold, window, params } = &rule.change;
-    let about_issues = matches!(rule.kind, RuleKind::NewIssue | RuleKind::Regression);
+    let RuleFields { least_severity, environments_excluded, digest_first_hours, metric, above_ms } =
+        params.fields();
     Stored {
         key,
         entry_key: None,
@@ -161,11 +168,11 @@ fn row(key: String, rule: &StoredRule) -> Stored {
             "severity": severity,
             "threshold": threshold,
             "window": window.map(span::format),
-            "least_severity": params.least_severity,
-            "environments_excluded": Some(&params.environments_excluded).filter(|_| about_issues),
-            "digest_first_hours": params.digest_first_hours,
-            "metric": params.metric,
-            "above_ms": params.above_ms,
+            "least_severity": least_severity,
+            "environments_excluded": environments_excluded,
+            "digest_first_hours": digest_first_hours,
+            "metric": metric,
+            "above_ms": above_ms,
         })),
         secrets: BTreeMap::new(),
     }

@@ -325,7 +325,7 @@ fn what_a_file_names_is_changed_nowhere_else() {
             severity: crate::base::Severity::Low,
             threshold: Some(1.0),
             window: Some(std::time::Duration::from_mins(1)),
-            params: rules::RuleParams::default(),
+            params: rules::RuleParams::None,
         };
         let incidents_refused = [
             incidents.update_channel(tx, NOW, known.id, &channel),

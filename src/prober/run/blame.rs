@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::keeper::SpellChange;
-use super::super::subject::Run;
-use super::super::uplink::{self, Known};
-use super::{Blame, Event, Held, Loop, Step};
+use super::keeper::SpellChange;
+use super::uplink::{self, Known};
+use super::{Blame, Event, Held, Loop, Run, Step};
 use crate::probes::judge::Reading;
 use crate::probes::{Kind, ProbeId};
 use crate::vigil::Blindness;
@@ -62,7 +61,8 @@ impl Loop {
         }
     }
 
-    pub(super) fn canaries(&mut self, answered: bool) {
+    /// Takes in whether any canary answered: what was doubted is the target's fault, or tocsin's own.
+    pub(super) fn heard_canaries(&mut self, answered: bool) {
         let now = self.now();
         let works = self.uplink.learn(now, answered);
         let at = self.parts.asker.clock.now();

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::super::subject::{Run, Subject};
-use super::super::wheel::place;
-use super::{Event, Loop, run_of};
+use super::subject::Subject;
+use super::wheel::place;
+use super::{Event, Loop, Run};
 use crate::accounts::By;
 use crate::base::Timestamp;
 use crate::probes::judge::Reading;
@@ -188,7 +188,7 @@ impl Loop {
         }
         let (now, began) = (self.parts.asker.clock.now(), self.parts.asker.clock.monotonic());
         let seen = stored.report.seen(stored.at, now);
-        let mut run = run_of(&subject.checked, stored.at, began, seen);
+        let mut run = Run::of(&subject.checked, stored.at, began, seen);
         run.reason = stored.report.reason(run.reading, run.reason);
         subject.is_busy = true;
         self.judge(stored.id, run);

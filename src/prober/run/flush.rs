@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::super::keeper::Bundle;
 use super::Loop;
+use super::keeper::Bundle;
 use crate::probes::ProbeId;
 
 /// Each probe's readings are written at least this often …

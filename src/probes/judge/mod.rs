@@ -104,11 +104,6 @@ impl Judge {
         self.flap.is_flapping()
     }
 
-    /// Since when nothing can be seen.
-    pub const fn blind_since(&self) -> Option<Timestamp> {
-        self.blind_since
-    }
-
     /// How long to wait before the next reading: less while the last one disagrees with what is proved.
     pub fn pause(&self, policy: &Policy) -> Duration {
         let agrees = self.last() == self.proved && self.blind_since.is_none();

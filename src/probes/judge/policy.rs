@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Judge;
 use crate::base::span;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,12 +95,5 @@ impl Policy {
         let mask = u64::MAX >> (READINGS_MAX - self.of.clamp(1, READINGS_MAX));
         // At most 64.
         u8::try_from((bits & mask).count_ones()).unwrap_or(READINGS_MAX)
-    }
-}
-
-impl Judge {
-    /// How long a probe that was just made waits for its first verdict.
-    pub fn first_verdict_within(policy: &Policy) -> Duration {
-        policy.timeout + (policy.retry_interval + policy.timeout) * u32::from(policy.bad - policy.bad.min(1))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Network;
 use crate::outbound::{self, AddressClass, classify};
+use crate::probes::Owner;
 use crate::probes::definition::Invalid;
 use crate::probes::seen::Failed;
 use crate::probes::target::Target;
@@ -19,6 +20,14 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// Whoever may edit files on this machine may look at it; whoever may only use the page may not.
+    pub fn of(owner: Owner, opened: &Arc<[Network]>) -> Self {
+        match owner {
+            Owner::Page => Self::Public(Arc::clone(opened)),
+            Owner::File => Self::Private,
+        }
+    }
+
     /// Whether an address may be dialled. Link-local and metadata addresses never.
     pub fn permits(&self, address: IpAddr) -> bool {
         match (classify(address), self) {

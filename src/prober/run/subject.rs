@@ -3,25 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-
-use super::question::Question;
-use super::reach::Reach;
+use super::answer::{Answer, Run};
 use crate::base::Timestamp;
-use crate::base::text::clip;
 use crate::config::Network;
-use crate::probes::board::{LastRun, Live, Outcome};
+use crate::prober::clients::{Question, Reach};
+use crate::probes::board::{LastRun, Live};
 use crate::probes::judge::{Health, Reading, Verdict};
 use crate::probes::points::{Point, WAITING_MAX};
 use crate::probes::queries::State;
 use crate::probes::record::{Recording, Sampled};
-use crate::probes::seen::{Phases, Sample};
 use crate::probes::standing::Above;
-use crate::probes::{Checked, Definition, Kind, Memory, Owner, Probe, Secrets, Status, standing};
-
-/// Characters of the last good answer that are kept in memory; 5,000 probes keep one each.
-const GOOD_BODY_CHARS_MAX: usize = 1_000;
-const GOOD_LINES_MAX: usize = 20;
+use crate::probes::{Checked, Definition, Kind, Memory, Probe, Secrets, Status, standing};
 
 /// One probe.
 #[derive(Debug)]
@@ -42,30 +34,6 @@ pub(super) struct Subject {
     reason: String,
     was_flapping: bool,
     good: Option<Box<Answer>>,
-}
-
-/// What one run came to, before it is known whether it counts.
-#[derive(Debug)]
-pub(super) struct Run {
-    /// When it began, by both clocks.
-    pub(super) at: Timestamp,
-    pub(super) began: Duration,
-    pub(super) reading: Reading,
-    pub(super) reason: String,
-    /// A lost uplink would look the same.
-    pub(super) may_be_ours: bool,
-    pub(super) phases: Phases,
-    pub(super) facts: Vec<(&'static str, String)>,
-    pub(super) sample: Sample,
-    pub(super) outcomes: Vec<Outcome>,
-}
-
-#[derive(Debug)]
-struct Answer {
-    at: Timestamp,
-    phases: Phases,
-    facts: Vec<(&'static str, String)>,
-    sample: Sample,
 }
 
 impl Subject {
@@ -181,14 +149,9 @@ impl Subject {
     }
 
     fn recording(&self, run: &Run) -> Recording {
-        let bad = matches!(run.reading, Reading::Bad | Reading::Slow).then(|| Sampled {
-            at: run.at,
-            json: written(&run.phases, &run.facts, &run.sample, &run.reason),
-        });
-        let good = self
-            .good
-            .as_ref()
-            .map(|good| Sampled { at: good.at, json: written(&good.phases, &good.facts, &good.sample, "") });
+        let bad = matches!(run.reading, Reading::Bad | Reading::Slow)
+            .then(|| Sampled { at: run.at, json: run.json() });
+        let good = self.good.as_ref().map(|good| Sampled { at: good.at, json: good.json() });
         Recording {
             id: self.probe.id,
             at: run.at,
@@ -229,16 +192,6 @@ impl Subject {
     }
 }
 
-impl Answer {
-    fn cut(run: &Run) -> Self {
-        let Sample { address, head, lines, body } = run.sample.clone();
-        let body = clip(&body, GOOD_BODY_CHARS_MAX).into_owned();
-        let lines = lines.into_iter().take(GOOD_LINES_MAX).collect();
-        let sample = Sample { address, head, lines, body };
-        Self { at: run.at, phases: run.phases, facts: run.facts.clone(), sample }
-    }
-}
-
 /// Trouble is dated back to the first reading that showed it, and what was degraded before got worse only now.
 const fn since(verdict: Verdict, at: Timestamp) -> Timestamp {
     match verdict {
@@ -254,38 +207,12 @@ const fn since(verdict: Verdict, at: Timestamp) -> Timestamp {
     }
 }
 
-/// An answer as it is stored and shown.
-pub(super) fn written(
-    phases: &Phases,
-    facts: &[(&'static str, String)],
-    sample: &Sample,
-    reason: &str,
-) -> String {
-    let micros = |phase: Option<Duration>| phase.map(|phase| phase.as_micros());
-    let facts: serde_json::Map<String, serde_json::Value> =
-        facts.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
-    json!({
-        "reason": reason,
-        "phases_us": {
-            "dns": micros(phases.dns), "connect": micros(phases.connect), "tls": micros(phases.tls),
-            "answer": micros(phases.answer), "transfer": micros(phases.transfer),
-            "total": phases.total.as_micros(),
-        },
-        "facts": facts,
-        "sample": sample,
-    })
-    .to_string()
-}
-
 /// What is asked; nothing of a probe whose results are reported.
 fn question(probe: &Probe, secrets: Secrets, networks: &Arc<[Network]>) -> Option<Arc<Question>> {
     if probe.definition.kind() == Kind::Push {
         return None;
     }
-    let reach = match probe.owner {
-        Owner::Page => Reach::Public(Arc::clone(networks)),
-        Owner::File => Reach::Private,
-    };
+    let reach = Reach::of(probe.owner, networks);
     let timeout = probe.definition.policy.timeout;
     Some(Arc::new(Question { target: probe.definition.target.clone(), secrets, reach, timeout }))
 }

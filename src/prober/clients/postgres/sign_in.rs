@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, SslMode as OwnMode};
 
-use super::super::dial;
+use super::super::dial::{self, Distrusted};
 use super::super::question::{Looking, With};
 use super::super::wire::Wire;
 use crate::probes::condition::Value;
@@ -35,8 +35,12 @@ pub(super) async fn open(
             }
         };
     }
-    let (stream, shown) =
-        dial::encrypt(stream, host, with.trust, address.ssl_mode == SslMode::VerifyFull, looking).await?;
+    let distrusted = match address.ssl_mode {
+        SslMode::VerifyFull => Distrusted::Refused,
+        // Of `verify-ca` the name does not count: its certificate is looked at below.
+        SslMode::Disable | SslMode::Prefer | SslMode::Require | SslMode::VerifyCa => Distrusted::Taken,
+    };
+    let (stream, shown) = dial::encrypt(stream, host, with.trust, distrusted, looking).await?;
     let is_trusted = looking.facts.get("cert.trusted") == Some(&Value::Flag(true));
     if address.ssl_mode == SslMode::VerifyCa && !is_trusted {
         let reason = shown.distrusted.clone();

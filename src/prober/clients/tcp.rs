@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::dial;
+use super::dial::{self, Distrusted};
 use super::question::{Looking, With};
 use super::visible::visible_line;
 use super::wire::Wire;
@@ -25,7 +25,8 @@ pub(super) async fn ask(target: &Tcp, with: With<'_>, looking: &mut Looking) -> 
     let stream = dial::connect(&target.host, target.port, with.reach, looking).await?;
     let marks = looking.marks.clone();
     let wire = if target.tls {
-        let (stream, _) = dial::encrypt(stream, &target.host, with.trust, true, looking).await?;
+        let (stream, _) =
+            dial::encrypt(stream, &target.host, with.trust, Distrusted::Refused, looking).await?;
         Wire::encrypted(stream, marks)
     } else {
         Wire::plain(stream, marks)

@@ -1,6 +1,6 @@
 //! The certificates that a server shows.
 
-use super::dial;
+use super::dial::{self, Distrusted};
 use super::question::{Looking, With};
 use super::trust::chain_expires_in;
 use crate::probes::condition::Value;
@@ -11,7 +11,7 @@ use crate::probes::target::Tls;
 pub(super) async fn ask(target: &Tls, with: With<'_>, looking: &mut Looking) -> Result<(), Failed> {
     let stream = dial::connect(&target.host, target.port, with.reach, looking).await?;
     let name = target.server_name.as_deref().unwrap_or(&target.host);
-    let (stream, shown) = dial::encrypt(stream, name, with.trust, false, looking).await?;
+    let (stream, shown) = dial::encrypt(stream, name, with.trust, Distrusted::Taken, looking).await?;
     if let Some(seconds) = chain_expires_in(stream.get_ref().1, looking.now) {
         looking.facts.set("cert.chain_expires_in", Value::seconds(seconds));
     }

@@ -12,8 +12,8 @@ use hyper::client::conn::http1::{self, Connection};
 use hyper_util::rt::TokioIo;
 
 use super::HEAD_BYTES_MAX;
-use crate::prober::dial;
-use crate::prober::wire::{TooMuch, Wire};
+use crate::prober::clients::dial;
+use crate::prober::clients::wire::{TooMuch, Wire};
 use crate::probes::seen::{Failed, Phase};
 
 /// A connection whose answer has begun. It moves only while somebody waits for the answer, and dies with it.

@@ -8,7 +8,7 @@ pub(super) use exchange::Conversation;
 use hyper::body::Body as _;
 use request::Request;
 
-use super::dial;
+use super::dial::{self, Distrusted};
 use super::question::{Looking, With};
 use super::wire::{Marks, Wire};
 use crate::probes::seen::{Failed, Phase};
@@ -23,9 +23,10 @@ const BEGINNING_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 /// Asks, and follows redirects as far as the target wants.
 pub(super) async fn ask(target: &Http, with: With<'_>, looking: &mut Looking) -> Result<(), Failed> {
     let mut request = Request::of(target)?;
+    let distrusted = if target.verify { Distrusted::Refused } else { Distrusted::Taken };
     let mut passed: Vec<(String, String)> = Vec::new();
     loop {
-        let mut conversation = begin(&request, target.verify, with, looking).await?;
+        let mut conversation = begin(&request, distrusted, with, looking).await?;
         answer::state_head(&conversation.response, looking);
         looking.sample.lines.splice(0..0, passed.iter().cloned());
         let next = match target.redirects {
@@ -50,7 +51,7 @@ pub(super) async fn ask(target: &Http, with: With<'_>, looking: &mut Looking) ->
 /// Dials, sends, and waits for the head of the answer.
 async fn begin(
     request: &Request,
-    verify: bool,
+    distrusted: Distrusted,
     with: With<'_>,
     looking: &mut Looking,
 ) -> Result<Conversation, Failed> {
@@ -58,7 +59,7 @@ async fn begin(
     let marks = looking.marks.clone();
     let wire = if request.is_encrypted() {
         let trust = with.trust.for_http();
-        let (stream, _) = dial::encrypt(stream, request.host(), &trust, verify, looking).await?;
+        let (stream, _) = dial::encrypt(stream, request.host(), &trust, distrusted, looking).await?;
         Wire::encrypted(stream, marks)
     } else {
         Wire::plain(stream, marks)

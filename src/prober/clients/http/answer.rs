@@ -4,8 +4,8 @@ use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Response, Version};
 use serde_json::{Map, Value as Json};
 
-use crate::prober::question::Looking;
-use crate::prober::visible::{visible, visible_line};
+use crate::prober::clients::question::Looking;
+use crate::prober::clients::visible::{visible, visible_line};
 use crate::probes::condition::{Tree, Unit, Value};
 
 /// Headers whose values open doors.

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::dial;
+use super::dial::{self, Distrusted};
 use super::question::{Looking, With};
 use crate::probes::seen::{Failed, Phase};
 
@@ -120,7 +120,10 @@ impl Wire {
         let stream = dial::connect(host, port, with.reach, looking).await?;
         let marks = looking.marks.clone();
         let wire = if is_encrypted {
-            Self::encrypted(dial::encrypt(stream, host, with.trust, true, looking).await?.0, marks)
+            Self::encrypted(
+                dial::encrypt(stream, host, with.trust, Distrusted::Refused, looking).await?.0,
+                marks,
+            )
         } else {
             Self::plain(stream, marks)
         };

@@ -6,7 +6,7 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::dial;
+use super::dial::{self, Distrusted};
 use super::lines::Lines;
 use super::question::{Looking, With};
 use super::wire::Wire;
@@ -100,7 +100,8 @@ impl Session {
         let stream = self.lines.into_plain().ok_or_else(|| {
             looking.failed("something was sent ahead of the encryption: somebody may be in between")
         })?;
-        let (stream, _) = dial::encrypt(stream, &target.host, with.trust, true, looking).await?;
+        let (stream, _) =
+            dial::encrypt(stream, &target.host, with.trust, Distrusted::Refused, looking).await?;
         looking.phase = Phase::Answer;
         let lines = Lines::new(Wire::encrypted(stream, looking.marks.clone()), BYTES_MAX);
         let mut session = Self { lines, is_encrypted: true, own: self.own, extensions: Vec::new() };

@@ -75,7 +75,7 @@ impl Lines {
 mod tests {
     use super::*;
     use crate::base::Timestamp;
-    use crate::prober::wire::Marks;
+    use crate::prober::clients::wire::Marks;
 
     async fn reading(sent: &'static [u8], bytes_max: usize) -> Lines {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

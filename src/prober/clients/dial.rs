@@ -128,12 +128,20 @@ pub(super) fn is_uplink_like(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable)
 }
 
-/// Agrees on encryption. `verify` off takes any certificate; what was shown is known in either case.
+/// What becomes of a certificate that nobody vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Distrusted {
+    Refused,
+    /// What is wrong with it is known all the same.
+    Taken,
+}
+
+/// Agrees on encryption.
 pub(super) async fn encrypt(
     stream: TcpStream,
     server_name: &str,
     trust: &Trust,
-    verify: bool,
+    distrusted: Distrusted,
     looking: &mut Looking,
 ) -> Result<(TlsStream<TcpStream>, Shown), Failed> {
     looking.phase = Phase::Tls;
@@ -148,7 +156,7 @@ pub(super) async fn encrypt(
     let shown = trust.judge(stream.get_ref().1, &name, looking.now);
     shown.state(&mut looking.facts);
     match &shown.distrusted {
-        Some(reason) if verify => Err(failed(reason.clone())),
+        Some(reason) if distrusted == Distrusted::Refused => Err(failed(reason.clone())),
         _ => Ok((stream, shown)),
     }
 }

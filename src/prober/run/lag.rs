@@ -54,9 +54,4 @@ impl Observed {
         self.asking.set(number(asking));
         self.unwritten.set(number(unwritten));
     }
-
-    /// Runs since the start.
-    pub fn runs_total(&self) -> u64 {
-        self.runs.get()
-    }
 }
