@@ -5,6 +5,7 @@
 
 mod support;
 
+mod blind;
 mod clients;
 mod corpus;
 mod crash;
