@@ -6,6 +6,7 @@
 mod support;
 
 mod blind;
+mod certificates;
 mod clients;
 mod corpus;
 mod crash;

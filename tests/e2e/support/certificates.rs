@@ -1,8 +1,12 @@
 //! An authority of one's own, and a certificate for `localhost` that it issued.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tocsin::base::Clock;
 
 /// Texts in PEM.
 pub(crate) struct Certificates {
@@ -14,16 +18,22 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// For the name `localhost` alone: a server that is asked by its address shows a certificate for another name.
     pub(crate) fn for_localhost() -> Certificates {
+        Certificates::for_localhost_until(90)
+    }
+
+    /// One that ends in so many days, or ended.
+    pub(crate) fn for_localhost_until(days: i64) -> Certificates {
         let mut parameters = CertificateParams::new(Vec::new()).expect("no name is a bad one");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority_key = KeyPair::generate().expect("a key can be made");
         let authority = parameters.self_signed(&authority_key).expect("it can be signed");
         let issuer = Issuer::new(parameters, authority_key);
         let key = KeyPair::generate().expect("a key can be made");
-        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-            .expect("the name is good")
-            .signed_by(&key, &issuer)
-            .expect("it can be signed");
+        let mut wanted = CertificateParams::new(vec!["localhost".to_owned()]).expect("the name is good");
+        let now = Clock::system().now().as_secs();
+        wanted.not_before = at(now - 100 * DAY_S).into();
+        wanted.not_after = at(now + days * DAY_S).into();
+        let certificate = wanted.signed_by(&key, &issuer).expect("it can be signed");
         Certificates { authority: authority.pem(), certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
@@ -35,4 +45,10 @@ impl Certificates {
             std::fs::write(folder.join(name), text).expect("a temporary folder can be filled");
         }
     }
+}
+
+const DAY_S: i64 = 86_400;
+
+fn at(second: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(second.unsigned_abs())
 }
