@@ -21,4 +21,5 @@ mod manifest;
 mod outage;
 mod own;
 mod sdk;
+mod shop;
 mod snippets;
