@@ -151,7 +151,7 @@ shift 2
 exec "$@"
 "#;
 
-const NGINX: &str = r#"
+const NGINX: &str = r"
 daemon off;
 master_process off;
 pid nginx.pid;
@@ -161,7 +161,7 @@ http {
     access_log off;
     server { listen 8080; return 200 'ok'; }
 }
-"#;
+";
 
 /// The server with a probe, a job, and a page for strangers.
 struct Scene {

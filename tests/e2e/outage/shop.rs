@@ -212,7 +212,9 @@ impl Watch {
 
 fn one_thread(mails: &[Mail], posts: &[Request]) {
     let (first, later) = mails.split_first().expect("there is mail");
-    later.iter().for_each(|mail| mail.follows(first));
+    for mail in later {
+        mail.follows(first);
+    }
     let roots: BTreeSet<String> = mails.iter().map(|mail| mail.header("references")).collect();
     assert_eq!(roots.len(), 1, "every mail names the incident's one root: {roots:?}");
     let roots = posts.iter().filter(|post| post.json()["thread_ts"].is_null()).count();
