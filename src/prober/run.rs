@@ -96,12 +96,16 @@ pub struct Loop {
     doubted: Vec<(ProbeId, Run)>,
     uplink: Uplink,
     is_blind: bool,
+    /// What began before this was under way while the uplink was gone. Monotonic.
+    sees_since: Duration,
     /// What began before this was under way while tocsin was starved. Monotonic.
     starved_until: Duration,
     keeper: Keeper,
     todo: VecDeque<Step>,
     definitions: watch::Receiver<u64>,
     is_loading: bool,
+    /// Since the start.
+    has_loaded: bool,
     flushed: Flushed,
 }
 
@@ -161,10 +165,12 @@ impl Loop {
             doubted: Vec::new(),
             uplink: Uplink::default(),
             is_blind: false,
+            sees_since: Duration::ZERO,
             starved_until: Duration::ZERO,
             keeper: Keeper::default(),
             todo: VecDeque::new(),
             is_loading: false,
+            has_loaded: false,
             flushed: Flushed::default(),
             parts,
         }
@@ -264,6 +270,7 @@ impl Loop {
 
     /// Woken `late`: tocsin did not get the processor, and does not blame others for it.
     fn woke(&mut self, late: Duration) {
+        self.ask_for_the_doubted();
         if late <= STARVED_FROM {
             return;
         }

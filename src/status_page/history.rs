@@ -141,13 +141,15 @@ impl Times {
     /// What a day of these looks like.
     pub fn look(&self) -> Look {
         let seen = self.up + self.degraded + self.down + self.maintenance;
-        if self.down >= TROUBLE_LOOKS_FROM {
+        // Where it was never seen well, a moment of trouble is all there is to tell.
+        let looks_from = if self.up.is_zero() { Duration::from_micros(1) } else { TROUBLE_LOOKS_FROM };
+        if self.down >= looks_from {
             Look::Down
-        } else if self.degraded >= TROUBLE_LOOKS_FROM {
+        } else if self.degraded >= looks_from {
             Look::Degraded
         } else if self.blind >= BLIND_LOOKS_FROM || (seen.is_zero() && !self.blind.is_zero()) {
             Look::Blind
-        } else if self.maintenance >= TROUBLE_LOOKS_FROM {
+        } else if self.maintenance >= looks_from {
             Look::Maintenance
         } else if self.up.is_zero() {
             Look::NoData
@@ -271,6 +273,10 @@ mod tests {
         assert_eq!(looks(Times { maintenance: hours(1), ..up }), Look::Maintenance);
         assert_eq!(looks(Times { blind: Duration::from_mins(1), ..Times::default() }), Look::Blind);
         assert_eq!(looks(Times { unwatched: hours(24), ..Times::default() }), Look::NoData);
+        let moment = Duration::from_secs(30);
+        let bad = Times { down: moment, unwatched: hours(9), blind: moment, ..Times::default() };
+        assert_eq!(looks(bad), Look::Down, "it was seen, and never well");
+        assert_eq!(looks(Times { degraded: moment, ..Times::default() }), Look::Degraded);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Every page looked at by real Chromium: reached by links, readable, usable by keyboard and on a phone, in both
 //! schemes. Screenshots stay in `target/screenshots`.
 
+mod strangers;
+
 use std::{
     fs,
     path::{Path, PathBuf},

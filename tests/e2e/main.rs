@@ -5,6 +5,8 @@
 
 mod support;
 
+mod blind;
+mod certificates;
 mod clients;
 mod corpus;
 mod crash;
@@ -19,4 +21,5 @@ mod manifest;
 mod outage;
 mod own;
 mod sdk;
+mod shop;
 mod snippets;

@@ -1,4 +1,7 @@
-//! Show-it 4: one outage seen by a new issue, the error rate and slow queries is one incident with three witnesses.
+//! One outage, seen by many, is one incident in one thread: by a new issue, the error rate and slow queries; by an
+//! error, a probe and a heartbeat.
+
+mod shop;
 
 use std::{collections::BTreeSet, time::Duration};
 

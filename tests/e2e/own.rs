@@ -3,25 +3,42 @@
 use std::{
     io::Write as _,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use reqwest::Method;
+use serde_json::json;
 
 use super::support::{
     api::Api,
+    certificates::Certificates,
     events::{accept, event, event_id},
     manager::Manager,
     server::{Server, Setup},
     tools::promtool,
+    wait_until,
+    web::Nginx,
 };
+
+/// A report or an answer, and the task that looks at the services.
+const SEEN_WITHIN: Duration = Duration::from_secs(20);
 
 #[test]
 fn the_metrics_are_clean_in_the_eyes_of_promtool() {
-    let mut server = Server::start(Setup::default());
+    let settings =
+        [("TOCSIN_PROBES__PRIVATE_TARGETS", "127.0.0.0/8,::1/128"), ("TOCSIN_PROBES__CANARIES", "")];
+    let mut server = Server::start(Setup::with(&settings));
     let project = server.project("shop");
     let stranger = server.stranger();
     accept(&stranger, &project, &event(&event_id(), "Payment", "error"));
-    let shown = stranger.try_get("/metrics").unwrap();
+    let certificates = Certificates::for_localhost();
+    let web = Nginx::start(&certificates, "TLSv1.3");
+    watch(&server.api(), &web);
+    let shown = wait_until("every probe has a series", SEEN_WITHIN, || {
+        let shown = stranger.try_get("/metrics").unwrap();
+        let text = shown.text();
+        PROBED.iter().all(|series| text.contains(series)).then_some(shown)
+    });
     assert_eq!(shown.status, 200);
     let mut checking = Command::new(promtool())
         .args(["check", "metrics"])
@@ -36,6 +53,27 @@ fn the_metrics_are_clean_in_the_eyes_of_promtool() {
         format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
     assert!(checked.status.success() && said.trim().is_empty(), "{}: {said}", checked.status);
     assert!(server.stop(), "{}", server.log_tail());
+}
+
+/// Of each kind of series one, with a label that must be quoted.
+const PROBED: [&str; 3] = [
+    "\ntocsin_probe_success{probe=\"web\"} 1\n",
+    "\ntocsin_probe_duration_seconds{probe=\"certificate\"} 0.",
+    "\ntocsin_probe_certificate_expiry_timestamp_seconds{probe=\"certificate\"} ",
+];
+
+/// Probes and a heartbeat, heard of.
+fn watch(api: &Api, web: &Nginx) {
+    for (key, target) in [
+        ("web", json!({"kind": "http", "url": web.url("/health")})),
+        ("certificate", json!({"kind": "tls", "host": "localhost", "port": web.tls_port})),
+    ] {
+        let probe = json!({"key": key, "name": key, "project": "shop", "definition": {"target": target}});
+        api.write(Method::POST, "/api/v1/probes", &probe);
+    }
+    let job = api.write(Method::POST, "/api/v1/heartbeats", &json!({"project": "shop", "slug": "backup"}));
+    let ping = format!("/ping/{}", job["id"].as_str().unwrap());
+    assert_eq!(api.try_get(&ping).unwrap().status, 200);
 }
 
 #[test]
@@ -98,4 +136,47 @@ fn a_failure_stands_in_the_log_under_the_id_that_was_answered() {
     assert!(log.lines().any(|line| is_named(&line)), "{log}");
     database.execute_batch("ALTER TABLE elsewhere RENAME TO outcomes").unwrap();
     assert!(server.stop(), "{}", server.log_tail());
+}
+
+/// By its exit code a script knows how they are.
+#[test]
+fn a_person_with_a_shell_sees_how_the_services_are() {
+    let server = Server::start(Setup::default());
+    let api = server.api();
+    let push = |key: &str, critical: bool| {
+        let definition = json!({"target": {"kind": "push"}, "policy": {"bad": 1, "of": 1, "good": 1}});
+        let probe = json!({"key": key, "name": key, "project": "default", "definition": definition});
+        let made = api.write(Method::POST, "/api/v1/probes", &probe);
+        let service =
+            json!({"key": key, "project": "default", "name": key, "critical": critical, "members": [key]});
+        api.write(Method::POST, "/api/v1/services", &service);
+        made["push_path"].as_str().expect("results are reported to an address").to_owned()
+    };
+    let (database, cache) = (push("database", true), push("cache", false));
+    let report = |path: &str, status: &str, message: &str| {
+        server.stranger().write(Method::POST, path, &json!({"status": status, "message": message}));
+    };
+    let says = |code: i32, words: &[&str]| {
+        let mut said = String::new();
+        wait_until(&format!("{words:?} with {code}"), SEEN_WITHIN, || {
+            let output = server.command().args(["status", "--of", "services"]).output().unwrap();
+            said = String::from_utf8(output.stdout).unwrap();
+            let is_right = words.iter().all(|word| said.contains(word)) && output.status.code() == Some(code);
+            is_right.then_some(())
+        });
+        said
+    };
+    says(1, &["unknown", "database", "cache"]);
+    report(&database, "up", "");
+    report(&cache, "up", "");
+    says(0, &["healthy · tocsin"]);
+    report(&cache, "down", "no memory left");
+    says(1, &["degraded · tocsin", "no memory left"]);
+    report(&database, "down", "too many connections");
+    let said = says(2, &["unhealthy · tocsin", "too many connections"]);
+    assert_eq!(said.lines().count(), 3, "a line for all and one for each: {said}");
+    let as_json = server.command().args(["status", "--of", "services", "--json"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&as_json.stdout).unwrap();
+    assert_eq!(report["status"], "unhealthy");
+    assert_eq!(report["parts"].as_array().map(Vec::len), Some(2), "{report}");
 }

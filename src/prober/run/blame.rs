@@ -28,9 +28,11 @@ impl Loop {
         if !(is_remote && run.may_be_ours) || self.parts.settings.canaries.is_empty() {
             return self.ask_parents(id, run);
         }
+        if run.began < self.sees_since {
+            return self.is_ours(id, run);
+        }
         let now = self.now();
         match self.uplink.known(now) {
-            Known::Works => self.ask_parents(id, run),
             Known::Gone => self.is_ours(id, run),
             Known::Soon => self.doubted.push((id, run)),
             Known::Ask => {
@@ -40,13 +42,20 @@ impl Loop {
         }
     }
 
+    /// Those who failed just after the canaries were asked get their answer, too.
+    pub(super) fn ask_for_the_doubted(&mut self) {
+        if !self.doubted.is_empty() {
+            self.doubt_again();
+        }
+    }
+
     fn ask_canaries(&mut self) {
         let canaries = Arc::clone(&self.parts.settings.canaries);
         self.flying.push(Box::pin(async move { Event::Canaries(uplink::ask(&canaries).await) }));
     }
 
-    /// Something answered while tocsin believed that it cannot see.
-    fn doubt_again(&mut self) {
+    /// As soon as they may be asked again.
+    pub(super) fn doubt_again(&mut self) {
         let now = self.now();
         if self.uplink.known(now) == Known::Ask {
             self.ask_canaries();
@@ -69,6 +78,7 @@ impl Loop {
         if works == self.is_blind {
             self.is_blind = !works;
             if works {
+                self.sees_since = now;
                 self.keeper.spell(SpellChange::Ends(Blindness::Uplink, at));
                 tracing::info!("the network is back: probes are judged again");
                 self.look_again();
@@ -82,7 +92,7 @@ impl Loop {
             }
         }
         for (id, run) in std::mem::take(&mut self.doubted) {
-            if works {
+            if works && run.began >= self.sees_since {
                 self.ask_parents(id, run);
             } else {
                 self.is_ours(id, run);

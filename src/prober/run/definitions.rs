@@ -27,7 +27,9 @@ pub(super) struct Loaded {
 
 /// Probes that are read at once.
 const PAGE: u32 = 500;
-/// At a start everything is asked within this time, and not at once.
+/// Probes that are new together and are asked at once; of more, such as at a start, each has its place …
+const NEW_AT_ONCE_MAX: usize = 100;
+/// … within this time.
 const CATCH_UP: Duration = Duration::from_mins(1);
 /// Reports before a start that still say something.
 const REPORTS_FROM: Duration = Duration::from_hours(24);
@@ -70,9 +72,10 @@ impl Loop {
         for id in gone {
             self.forget(id);
         }
-        let is_start = self.subjects.is_empty();
+        let is_start = !std::mem::replace(&mut self.has_loaded, true);
+        let is_crowd = is_start || loaded.changed.len() > NEW_AT_ONCE_MAX;
         for (probe, state) in loaded.changed {
-            self.adopt(probe, &state, is_start);
+            self.adopt(probe, &state, is_crowd);
         }
         self.relate();
         self.greet_canaries();
@@ -84,7 +87,7 @@ impl Loop {
         }
     }
 
-    fn adopt(&mut self, probe: Probe, state: &State, is_start: bool) {
+    fn adopt(&mut self, probe: Probe, state: &State, is_crowd: bool) {
         let id = probe.id;
         let opened = self.parts.probes.open(&probe).map_err(|error| error.to_string());
         let networks = &self.parts.settings.private_targets;
@@ -100,12 +103,12 @@ impl Loop {
         if let Some(earlier) = self.subjects.remove(&id) {
             subject.follow(earlier);
         }
-        self.plan_first(&subject, is_start);
+        self.plan_first(&subject, is_crowd);
         self.subjects.insert(id, subject);
     }
 
-    /// The first run, or the next after a change: soon, and after a start not all at once.
-    fn plan_first(&mut self, subject: &Subject, is_start: bool) {
+    /// The first run, or the next after a change: at once, and of a crowd not all at once.
+    fn plan_first(&mut self, subject: &Subject, is_crowd: bool) {
         let (id, now) = (subject.probe.id, self.now());
         let policy = subject.definition().policy;
         if let Some(paused) = &subject.probe.paused {
@@ -117,7 +120,7 @@ impl Loop {
             self.parts.board.put(subject.live(None, None));
             return self.release_all(id);
         }
-        let wait = match (subject.kind(), is_start) {
+        let wait = match (subject.kind(), is_crowd) {
             (Kind::Push, _) => policy.interval + policy.timeout,
             (_, true) => place(id, policy.interval.min(CATCH_UP)),
             (_, false) => Duration::ZERO,

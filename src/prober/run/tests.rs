@@ -16,6 +16,11 @@ async fn still(bed: &Bed, canaries: Vec<String>) -> (Loop, ProbeId) {
     let mut wanted = draft("far", serde_json::json!({"kind": "tcp", "host": "far.example", "port": 9}));
     (wanted.definition.policy.bad, wanted.definition.policy.of) = (1, 1);
     let id = bed.save(wanted).await;
+    (loaded(bed, canaries).await, id)
+}
+
+/// A loop that nobody drives, with what is there.
+async fn loaded(bed: &Bed, canaries: Vec<String>) -> Loop {
     let trust = Trust::new(None).unwrap();
     let (_, reports) = mpsc::channel(1);
     let settings = Settings {
@@ -35,7 +40,7 @@ async fn still(bed: &Bed, canaries: Vec<String>) -> (Loop, ProbeId) {
     });
     asking.load();
     asking.settle_all().await;
-    (asking, id)
+    asking
 }
 
 impl Loop {
@@ -50,6 +55,11 @@ impl Loop {
     /// A reading that a lost uplink explains as well as a lost target.
     async fn sees_nothing(&mut self, id: ProbeId) -> Status {
         let (at, began) = (self.parts.asker.clock.now(), self.now());
+        self.failed(id, at, began).await
+    }
+
+    /// The same, begun earlier.
+    async fn failed(&mut self, id: ProbeId, at: Timestamp, began: Duration) -> Status {
         let (phases, sample) = (Phases::default(), Sample::default());
         let reason = "nothing came within 2s".to_owned();
         let (reading, may_be_ours, facts) = (Reading::Bad, true, Vec::new());
@@ -62,11 +72,37 @@ impl Loop {
         self.subjects[&id].status
     }
 
+    /// How many are to be asked right now, once what changed was read.
+    async fn due(&mut self) -> usize {
+        self.load();
+        self.settle_all().await;
+        let now = self.now();
+        std::iter::from_fn(|| self.wheel.pop_due(now)).count()
+    }
+
     async fn spells(&mut self, bed: &Bed) -> i64 {
         self.write();
         self.settle_all().await;
         bed.number("SELECT count(*) FROM blind_spells WHERE ended_at IS NULL").await
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_new_is_asked_at_once_and_a_crowd_is_not() {
+    let bed = Bed::new().await;
+    let mut asking = loaded(&bed, Vec::new()).await;
+    let far = |n: usize| {
+        draft(&format!("far-{n}"), serde_json::json!({"kind": "tcp", "host": "far.example", "port": 9}))
+    };
+    bed.save(far(0)).await;
+    assert_eq!(asking.due().await, 1, "also the first of all");
+    for n in 1..=101 {
+        bed.save(far(n)).await;
+    }
+    let due = asking.due().await;
+    assert!(due < 20, "{due} of 101 at once");
+    let mut after_a_start = loaded(&bed, Vec::new()).await;
+    assert!(after_a_start.due().await < 20, "after a start everything is new");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,6 +128,34 @@ async fn while_the_canaries_are_gone_nobody_is_blamed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_answered_before_proves_nothing_of_what_fails_after() {
+    let bed = Bed::new().await;
+    let canary = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (there, gone) = (canary.local_addr().unwrap().to_string(), "no-canary.invalid:9".to_owned());
+    let (mut asking, id) = still(&bed, vec![there.clone()]).await;
+    asking.doubt_again();
+    asking.settle_all().await;
+    // The uplink is cut a moment after they answered.
+    asking.parts.settings.canaries = Arc::new([gone]);
+    assert_eq!(asking.sees_nothing(id).await, Status::Unknown);
+    assert!(!asking.doubted.is_empty(), "they were asked a moment ago: it waits");
+    bed.clock.advance(Duration::from_secs(1));
+    asking.woke(Duration::ZERO);
+    asking.settle_all().await;
+    assert!(asking.is_blind && asking.doubted.is_empty());
+    // What was under way when it came back failed for the same reason.
+    let (at, began) = (asking.parts.asker.clock.now(), asking.now());
+    asking.parts.settings.canaries = Arc::new([there]);
+    bed.clock.advance(Duration::from_secs(5));
+    asking.doubt_again();
+    asking.settle_all().await;
+    assert!(!asking.is_blind);
+    assert_eq!(asking.failed(id, at, began).await, Status::Unknown);
+    bed.clock.advance(Duration::from_secs(1));
+    assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy, "what begins after counts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_under_way_while_tocsin_was_starved_proves_nothing() {
     let bed = Bed::new().await;
     let (mut asking, id) = still(&bed, Vec::new()).await;
@@ -100,15 +164,7 @@ async fn what_was_under_way_while_tocsin_was_starved_proves_nothing() {
     bed.clock.advance(Duration::from_secs(9));
     asking.woke(Duration::from_secs(1));
     asking.woke(Duration::from_secs(8));
-    let (phases, sample) = (Phases::default(), Sample::default());
-    let (reading, may_be_ours, facts) = (Reading::Bad, true, Vec::new());
-    let reason = "nothing came within 2s".to_owned();
-    asking.judge(
-        id,
-        Run { at, began, reading, reason, may_be_ours, phases, facts, sample, outcomes: Vec::new() },
-    );
-    asking.work_off();
-    assert_eq!(asking.subjects[&id].status, Status::Unknown);
+    assert_eq!(asking.failed(id, at, began).await, Status::Unknown);
     asking.spells(&bed).await;
     assert_eq!(bed.number("SELECT count(*) FROM blind_spells WHERE reason = 'starved'").await, 1);
 }

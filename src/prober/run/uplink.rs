@@ -6,8 +6,11 @@ use tokio::net::TcpStream;
 
 /// One canary is enough; two seconds are more than a round trip around the world.
 const TIME_MAX: Duration = Duration::from_secs(2);
-/// How long an answer holds for whoever asks next.
-const FRESH: Duration = Duration::from_secs(2);
+/// How long their silence holds for whoever fails next. That they answered says nothing of what fails after it.
+const SILENT_FOR: Duration = Duration::from_secs(2);
+/// However much fails, they are asked no oftener: they are strangers. A probe waits a second at least before it is asked
+/// again, so one that fails alone never waits for this.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Canaries that never answered for so long are behind a wall, not behind a lost uplink.
 const USELESS_AFTER: Duration = Duration::from_mins(5);
@@ -15,18 +18,18 @@ const USELESS_AFTER: Duration = Duration::from_mins(5);
 /// What is known of the uplink. Times are monotonic.
 #[derive(Debug, Default)]
 pub(super) struct Uplink {
-    last: Option<(Duration, bool)>,
+    silent_at: Option<Duration>,
     is_asking: bool,
     first_asked: Option<Duration>,
+    last_asked: Option<Duration>,
     ever_answered: bool,
 }
 
 /// Who knows whether the uplink works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    Works,
     Gone,
-    /// Somebody is asking already.
+    /// Somebody is asking already, or did just before.
     Soon,
     /// The canaries are to be asked.
     Ask,
@@ -34,21 +37,18 @@ pub(super) enum Known {
 
 impl Uplink {
     pub(super) fn known(&mut self, now: Duration) -> Known {
-        match self.last {
-            Some((at, works)) if now.saturating_sub(at) <= FRESH => {
-                if works {
-                    Known::Works
-                } else {
-                    Known::Gone
-                }
-            }
-            _ if self.is_asking => Known::Soon,
-            _ => {
-                self.is_asking = true;
-                self.first_asked.get_or_insert(now);
-                Known::Ask
-            }
+        let is_within =
+            |since: Option<Duration>, span| since.is_some_and(|at| now.saturating_sub(at) <= span);
+        if is_within(self.silent_at, SILENT_FOR) {
+            return Known::Gone;
         }
+        if self.is_asking || is_within(self.last_asked, PAUSE) {
+            return Known::Soon;
+        }
+        self.is_asking = true;
+        self.first_asked.get_or_insert(now);
+        self.last_asked = Some(now);
+        Known::Ask
     }
 
     /// Takes in whether one of them answered. Answers whether the uplink works, as far as they can tell: canaries that
@@ -57,7 +57,7 @@ impl Uplink {
         self.ever_answered |= answered;
         let asked_for = self.first_asked.map_or(Duration::ZERO, |first| now.saturating_sub(first));
         let works = answered || (!self.ever_answered && asked_for > USELESS_AFTER);
-        self.last = Some((now, works));
+        self.silent_at = (!works).then_some(now);
         self.is_asking = false;
         works
     }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_asks_for_all_and_its_answer_holds_for_two_seconds() {
+    fn one_asks_for_all_and_only_silence_holds_for_those_who_fail_later() {
         let at = Duration::from_secs;
         let mut uplink = Uplink::default();
         assert_eq!(uplink.known(at(10)), Known::Ask);
@@ -97,7 +97,8 @@ mod tests {
         assert_eq!(uplink.known(at(13)), Known::Gone);
         assert_eq!(uplink.known(at(14)), Known::Ask);
         uplink.learn(at(14), true);
-        assert_eq!(uplink.known(at(15)), Known::Works);
+        assert_eq!(uplink.known(at(14)), Known::Soon, "not twice in half a second");
+        assert_eq!(uplink.known(at(15)), Known::Ask, "it may be gone since");
     }
 
     #[test]

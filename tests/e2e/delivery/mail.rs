@@ -27,7 +27,7 @@ fn an_alarm_arrives_by_mail_rings_again_and_ends_in_one_thread() {
     check_first(&first);
 
     let again = nth_mail(&mail_server, 2);
-    check_follows(&again, &first);
+    again.follows(&first);
 
     let link = acknowledge_path(&first.part("text/plain"));
     check_acknowledging(&stage, &link);
@@ -38,7 +38,7 @@ fn an_alarm_arrives_by_mail_rings_again_and_ends_in_one_thread() {
     let before = mail_server.mails().len();
     stage.resolve_issues();
     let recovery = nth_mail(&mail_server, before + 1);
-    check_follows(&recovery, &first);
+    recovery.follows(&first);
     assert_ne!(recovery.header("importance"), "high", "good news is not urgent");
     let incident = stage.incident();
     assert_eq!(incident["state"], "resolved", "{incident}");
@@ -78,18 +78,6 @@ fn check_first(mail: &Mail) {
         assert_eq!(text.matches("/ack/").count(), 1, "one acknowledge link in {part}: {text}");
     }
     assert!(mail.part("text/plain").contains("do_payment"), "the top frame: {}", mail.part("text/plain"));
-}
-
-/// The same subject, and an ancestor in common: mail programs show one conversation.
-#[track_caller]
-fn check_follows(later: &Mail, first: &Mail) {
-    assert_eq!(later.header("subject"), first.header("subject"));
-    assert_ne!(later.header("message-id"), first.header("message-id"));
-    let ancestors = format!("{} {}", first.header("message-id"), first.header("references"));
-    let references = later.header("references");
-    let is_threaded = references.split_whitespace().any(|reference| ancestors.contains(reference));
-    assert!(is_threaded, "references {references:?} name nothing of {ancestors:?}");
-    assert_ne!(later.header("in-reply-to"), "");
 }
 
 /// Mail scanners open links: only the button acts.
@@ -146,7 +134,7 @@ fn a_recipient_who_is_put_off_is_mailed_later_and_alone() {
     let second =
         wait_until("the mail to who was put off", AFTER_RETRIES, || mail_server.mails().get(1).cloned());
     assert_eq!(second.fact("to"), &json!([NIGHT]));
-    check_follows(&second, &first);
+    second.follows(&first);
     holds_for("nobody gets it twice", QUIET, || mail_server.mails().len() == 2);
 }
 

@@ -1,8 +1,12 @@
 //! An authority of one's own, and a certificate for `localhost` that it issued.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tocsin::base::Clock;
 
 /// Texts in PEM.
 pub(crate) struct Certificates {
@@ -14,21 +18,23 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// For the name `localhost` alone: a server that is asked by its address shows a certificate for another name.
     pub(crate) fn for_localhost() -> Certificates {
-        Certificates::issued(&certificate_of_localhost())
+        Certificates::for_localhost_until(90)
     }
 
-    /// One that was good until a few years ago.
+    /// One that ended yesterday.
     pub(crate) fn expired() -> Certificates {
-        let mut parameters = certificate_of_localhost();
-        parameters.not_before = date_time_ymd(2020, 1, 1);
-        parameters.not_after = date_time_ymd(2021, 1, 1);
-        Certificates::issued(&parameters)
+        Certificates::for_localhost_until(-1)
+    }
+
+    /// One that ends in so many days, or ended.
+    pub(crate) fn for_localhost_until(days: i64) -> Certificates {
+        Certificates::issued(&certificate_of_localhost(days))
     }
 
     /// One that nobody else vouches for.
     pub(crate) fn self_signed() -> Certificates {
         let key = KeyPair::generate().expect("a key can be made");
-        let certificate = certificate_of_localhost().self_signed(&key).expect("it can be signed").pem();
+        let certificate = certificate_of_localhost(90).self_signed(&key).expect("it can be signed").pem();
         Certificates { authority: certificate.clone(), certificate, key: key.serialize_pem() }
     }
 
@@ -53,6 +59,16 @@ impl Certificates {
     }
 }
 
-fn certificate_of_localhost() -> CertificateParams {
-    CertificateParams::new(vec!["localhost".to_owned()]).expect("the name is good")
+const DAY_S: i64 = 86_400;
+
+fn certificate_of_localhost(days: i64) -> CertificateParams {
+    let mut wanted = CertificateParams::new(vec!["localhost".to_owned()]).expect("the name is good");
+    let now = Clock::system().now().as_secs();
+    wanted.not_before = at(now - 100 * DAY_S).into();
+    wanted.not_after = at(now + days * DAY_S).into();
+    wanted
+}
+
+fn at(second: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(second.unsigned_abs())
 }

@@ -59,6 +59,10 @@ impl Daemon {
         self.folder.path()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// It keeps its connections and answers nothing.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);

@@ -47,6 +47,18 @@ impl Mail {
         self.0["parts"][content_type].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The same subject, and an ancestor in common: mail programs show one conversation.
+    #[track_caller]
+    pub(crate) fn follows(&self, first: &Mail) {
+        assert_eq!(self.header("subject"), first.header("subject"));
+        assert_ne!(self.header("message-id"), first.header("message-id"));
+        let ancestors = format!("{} {}", first.header("message-id"), first.header("references"));
+        let references = self.header("references");
+        let is_threaded = references.split_whitespace().any(|reference| ancestors.contains(reference));
+        assert!(is_threaded, "references {references:?} name nothing of {ancestors:?}");
+        assert_ne!(self.header("in-reply-to"), "");
+    }
+
     /// `type` of the whole message, `user` who signed in, `tls`, `to`, `from`.
     pub(crate) fn fact(&self, name: &str) -> &Value {
         &self.0[name]

@@ -15,7 +15,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{api::Api, tools::json_of, wait_until};
+use super::{
+    api::Api,
+    tools::{clock_shim, json_of},
+    wait_until,
+};
 
 /// A cold debug build on a busy machine; the product's own promise is measured elsewhere.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -240,6 +244,21 @@ impl Drop for Server {
             assert!(ended_as_asked, "the server did not stop on SIGTERM:\n{}", self.log_tail());
         }
     }
+}
+
+/// Settings of a server whose wall clock is twelve minutes behind; time passes as it does.
+pub(crate) fn twelve_minutes_ago() -> Vec<(String, String)> {
+    assert!(env::var_os("LD_PRELOAD").is_none(), "something is preloaded already");
+    let shim = clock_shim().display().to_string();
+    // The second name of the last one is that of older versions.
+    [
+        ("LD_PRELOAD", &*shim),
+        ("FAKETIME", "-12m"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .to_vec()
 }
 
 /// The binary under test: `TOCSIN_BIN`, else the one that was built with these suites.

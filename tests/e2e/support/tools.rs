@@ -62,6 +62,17 @@ pub(crate) fn promtool() -> PathBuf {
     if unpacked.exists() { unpacked } else { program(&["promtool"]) }
 }
 
+/// The library that gives a program another wall clock; the installed one, or the one that was unpacked.
+pub(crate) fn clock_shim() -> PathBuf {
+    let installed = Path::new("/usr/lib").read_dir().into_iter().flatten().flatten();
+    let installed = installed.map(|entry| entry.path().join("faketime"));
+    std::iter::once(tools().join("faketime"))
+        .chain(installed)
+        .map(|folder| folder.join("libfaketimeMT.so.1"))
+        .find(|path| path.exists())
+        .expect("libfaketime is missing. Run: tests/run tools")
+}
+
 /// A file of the repository's `tests` folder.
 pub(crate) fn tests_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
