@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 use actix_web::http::StatusCode;
 use tocsin::accounts::By;
 use tocsin::base::{ProjectId, Secret};
+use tocsin::health::services;
+use tocsin::probes::judge::Reading;
+use tocsin::probes::points::{self, Point};
+use tocsin::probes::seen::Phases;
 use tocsin::probes::{Definition, Draft, Error, Owner, ProbeId, Secrets, Status, queries, record};
 use tocsin::store::{ReadTx, WriteTx};
 
@@ -89,6 +93,24 @@ async fn becomes(team: &Team, id: ProbeId, status: Status, reason: &str) {
     };
     let write = move |tx: &WriteTx<'_>| record::record(tx, &incidents, now, &recording);
     team.house.state.store.write("record", write).await.unwrap();
+}
+
+/// Makes a service of these probes.
+async fn serve(team: &Team, key: &str, members: &[&str]) {
+    let services = std::sync::Arc::clone(&team.house.state.services);
+    let draft = services::Draft {
+        key: key.to_owned(),
+        project: ProjectId(1),
+        name: key.to_uppercase(),
+        needs: services::Needs::All,
+        critical: false,
+        members: members.iter().map(|&member| member.to_owned()).collect(),
+        settings: services::Settings::default(),
+        position: None,
+        owner: tocsin::base::Owner::Page,
+    };
+    let make = move |tx: &WriteTx<'_>| services.save(tx, &By::tocsin(NOON), &draft);
+    team.house.state.store.write("service", make).await.unwrap();
 }
 
 async fn find(team: &Team, key: &'static str) -> Option<tocsin::probes::Probe> {
@@ -271,6 +293,8 @@ async fn roles_projects_files_and_this_machine_are_minded() {
         (&team.viewer, "/probes/api/remove", no),
         (&team.member, "/probes/nothing/pause", gone),
         (&team.member, "/probes/disk/remove", no),
+        (&team.member, "/probes/disk/try", no),
+        (&team.member, "/probes/disk/edit", no),
         (&team.member, "/probes/filed/edit", StatusCode::CONFLICT),
         (&team.member, "/probes/filed/remove", StatusCode::CONFLICT),
         (&team.member, "/probes/filed/pause", ok),
@@ -284,10 +308,22 @@ async fn roles_projects_files_and_this_machine_are_minded() {
     }
     let own = [("kind", "disk"), ("project", "default"), ("name", "Root disk")];
     assert_eq!(team.post(&team.member, "/probes/new", &own).await.status, no);
+    assert_eq!(
+        team.post(&team.member, "/probes/new", &[own.as_slice(), &[("act", "try")]].concat()).await.status,
+        no
+    );
+    let preset = [("preset", "slack"), ("project", "default"), ("name", "Slack"), ("token", "xoxb-1")];
+    for act in ["save", "try"] {
+        let fields = [preset.as_slice(), &[("act", act), ("sure", "1")]].concat();
+        let refused = team.post(&team.viewer, "/probes/new", &fields).await;
+        assert_eq!(refused.status, no, "{act}: {}", refused.text);
+    }
     assert_eq!(team.post(&team.owner, "/probes/new", &own).await.location, "/probes/root-disk");
     let page = team.get(&team.member, "/probes/filed").await.text;
-    assert!(page.contains("It comes from a file") && !page.contains("/probes/filed/edit"));
-    assert_eq!(team.get(&team.member, "/probes/filed/edit").await.status, StatusCode::CONFLICT);
+    assert!(page.contains("tocsin apply") && !page.contains("Edit</a>"), "{page}");
+    let form = team.get(&team.member, "/probes/filed/edit").await.text;
+    assert!(form.contains("<fieldset disabled>") && form.contains("tocsin apply"), "{form}");
+    assert!(!form.contains("value=\"save\"") && !form.contains("value=\"try\""), "{form}");
     let hidden = team.project("Hidden").await;
     save(&team, Draft { project: hidden, ..draft("hidden") }).await;
     let outsider = team.house.user("out@shop.example", tocsin::accounts::Role::Member).await;
@@ -330,10 +366,16 @@ async fn a_pause_holds_until_its_end_and_many_are_paused_at_once() {
 async fn a_probe_in_trouble_stands_on_its_page_the_overview_and_its_incident() {
     let team = Team::gather().await;
     let api = save(&team, draft("api")).await;
-    save(&team, Draft { parents: vec!["api".to_owned()], ..draft("child") }).await;
+    let child = save(&team, Draft { parents: vec!["api".to_owned()], ..draft("child") }).await;
+    let grandchild = save(&team, Draft { parents: vec!["child".to_owned()], ..draft("grandchild") }).await;
+    save(&team, draft("elsewhere")).await;
+    serve(&team, "payment", &["api"]).await;
     becomes(&team, api, Status::Healthy, "").await;
     team.house.state.clock.advance(Duration::from_hours(2));
     becomes(&team, api, Status::Unhealthy, "status was 503, wanted < 300").await;
+    for behind in [child, grandchild] {
+        becomes(&team, behind, Status::Unreachable, "Probe api is down").await;
+    }
     team.house.state.clock.advance(Duration::from_mins(30));
     let page = team.get(&team.viewer, "/probes/api").await.text;
     for said in [
@@ -344,6 +386,7 @@ async fn a_probe_in_trouble_stands_on_its_page_the_overview_and_its_incident() {
         "&#60;script&#62;alert(1)",
         "Probe child",
         "Probe api is down",
+        "href=\"/services/payment\">PAYMENT</a>",
     ] {
         assert!(page.contains(said), "{said}\n{page}");
     }
@@ -351,12 +394,29 @@ async fn a_probe_in_trouble_stands_on_its_page_the_overview_and_its_incident() {
     let asked_to_remove = team.get(&team.member, "/probes/api").await.text;
     assert!(asked_to_remove.contains("1 depend"), "removing says what depends on it");
     let overview = team.get(&team.viewer, "/").await.text;
-    assert!(overview.contains("1 of 2 probes down") && overview.contains("/probes/api"), "{overview}");
+    assert!(overview.contains("1 of 4 probes down") && overview.contains("/probes/api"), "{overview}");
+    let service = between(&overview, "href=\"/services/payment\">", "</li>");
+    assert!(service.starts_with("PAYMENT</a> <span class=\"state unknown\">unknown"), "{service}");
     let place = between(&page, "href=\"/incidents/", "\"");
     let incident = team.get(&team.viewer, &format!("/incidents/{place}")).await.text;
-    for said in ["href=\"/probes/api\"", "GET https://shop.example/", "its last bad answer", "name lookup"] {
+    for said in [
+        "href=\"/probes/api\"",
+        "GET https://shop.example/",
+        "its last bad answer",
+        "name lookup",
+        "2 probes behind it are unreachable",
+    ] {
         assert!(incident.contains(said), "{said}");
     }
+    let behind = between(&incident, "href=\"/probes?status=unreachable", "\"").replace("&#38;", "&");
+    let behind = team.get(&team.viewer, &format!("/probes?status=unreachable{behind}")).await.text;
+    assert!(
+        behind.contains("Only what depends on") && behind.contains("2 probes are unreachable"),
+        "{behind}"
+    );
+    assert!(behind.contains("/probes/grandchild\"") && !behind.contains("/probes/elsewhere\""), "{behind}");
+    let nothing = team.get(&team.viewer, "/probes?behind=nothing").await;
+    assert_eq!(nothing.status, StatusCode::NOT_FOUND);
     let list = team.get(&team.viewer, "/probes").await.text;
     let (first, second) = (list.find("/probes/api\"").unwrap(), list.find("/probes/child\"").unwrap());
     assert!(first < second, "the worst stands first");
@@ -376,6 +436,27 @@ async fn an_open_list_gets_only_the_lines_that_changed() {
     let changed = team.get(&team.viewer, &again).await.text;
     assert!(changed.contains("connection refused") && !changed.contains("Probe two"), "{changed}");
     assert!(changed.contains("Unhealthy"), "the tabs count anew");
+}
+
+#[actix_web::test]
+async fn the_list_draws_the_latency_of_the_last_hours() {
+    let team = Team::gather().await;
+    let (seen, unseen) = (save(&team, draft("seen")).await, save(&team, draft("unseen")).await);
+    let point = |minutes: u64, reading: Reading, millis: u64| Point {
+        at: NOON - Duration::from_mins(minutes),
+        reading,
+        phases: Phases { total: Duration::from_millis(millis), ..Phases::default() },
+    };
+    let of_now = [point(90, Reading::Good, 100), point(60, Reading::Bad, 1), point(1, Reading::Slow, 400)];
+    let of_old = [point(60 * 5, Reading::Good, 100)];
+    let write = move |tx: &WriteTx<'_>| {
+        points::append(tx, seen, &of_now)?;
+        points::append(tx, unseen, &of_old)
+    };
+    team.house.state.store.write("points", write).await.unwrap();
+    let list = team.get(&team.viewer, "/probes").await.text;
+    assert_eq!(list.matches("class=\"spark curve\"").count(), 1, "{list}");
+    assert!(list.contains(" in the last 3 hours, 1 answer bad"), "{list}");
 }
 
 #[actix_web::test]
@@ -499,6 +580,14 @@ async fn trying_shows_phases_conditions_and_the_answer_and_stores_nothing() {
 #[actix_web::test]
 async fn the_page_reaches_no_private_target() {
     let team = Team::gather().await;
+    let private = form_with(&[("target.url", "http://10.0.0.7/health")]);
+    let refused = team.post(&team.owner, "/probes/new", &private).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+    let said = between(&refused.text, "id=\"wrong-target.url\">", "</span>");
+    assert!(
+        said.contains("`probes.private_targets`"),
+        "an owner, too, opens it in the configuration: {said}"
+    );
     for url in ["http://127.0.0.1:1/", "http://169.254.169.254/latest", "http://[::ffff:127.0.0.1]/"] {
         let fields = form_with(&[("target.url", url), ("act", "try")]);
         let tried = team.part(&team.member, "/probes/new", &fields).await;

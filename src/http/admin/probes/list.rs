@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::spark::{SINCE, Spark};
 use super::words::{due, kind_name, latency, status_badge};
 use crate::accounts::projects;
 use crate::base::Timestamp;
@@ -17,6 +18,7 @@ use crate::http::admin::incident_words::Badge;
 use crate::http::admin::wording::{When, count};
 use crate::http::auth::{SignedIn, find_project};
 use crate::http::{AppState, Problem};
+use crate::probes::points::points_of;
 use crate::probes::queries::{self, Counts, Cursor, Filter, ListLine};
 use crate::probes::{Board, Kind, ProbeId, Status};
 use crate::store::ReadTx;
@@ -73,6 +75,7 @@ struct Line {
     flapping: bool,
     since: When,
     latency: String,
+    spark: Spark,
     next: Option<Next>,
     labels: Vec<Label>,
     /// Changes with whatever the line shows, but not with the time that passes.
@@ -106,6 +109,9 @@ pub(in crate::http::admin) struct Asked {
     /// `name=value`
     #[serde(default)]
     label: String,
+    /// The key of a probe: only what depends on it.
+    #[serde(default)]
+    behind: String,
     #[serde(default)]
     after: String,
 }
@@ -157,7 +163,7 @@ fn load(
         tabs: tabs(&asked, &counts),
         is_empty: counts.total() == 0 && asked.project.is_empty(),
         next: found.next.map(|next| asked.address(|asked| asked.after = next.to_string())),
-        lines: found.items.iter().map(|line| line_of(line, board, now)).collect(),
+        lines: lines_of(tx, &found.items, board, now)?,
         projects: listed
             .iter()
             .map(|project| Choice {
@@ -195,8 +201,8 @@ pub(in crate::http::admin) async fn rows(
             let shown = read_shown(&shown);
             let ids: Vec<ProbeId> = shown.keys().copied().collect();
             let lines = queries::lines(tx, &visible, &ids)?;
-            let lines = lines.iter().map(|line| line_of(line, &board, now));
-            let lines = lines.filter(|line| shown.get(&ProbeId(line.id)) != Some(&line.mark)).collect();
+            let mut lines = lines_of(tx, &lines, &board, now)?;
+            lines.retain(|line| shown.get(&ProbeId(line.id)) != Some(&line.mark));
             let frame = Frame::load(tx, &signed_in, Place::Probes)?;
             let many = projects::list(tx, &visible)?.len() > 1;
             Ok::<_, Problem>(Changed { frame, many, tabs: tabs(&asked, &counts), lines })
@@ -214,7 +220,21 @@ fn read_shown(shown: &str) -> BTreeMap<ProbeId, String> {
         .collect()
 }
 
-fn line_of(line: &ListLine, board: &Board, now: Timestamp) -> Line {
+/// The curves of all lines are one question.
+fn lines_of(
+    tx: &ReadTx<'_>,
+    found: &[ListLine],
+    board: &Board,
+    now: Timestamp,
+) -> Result<Vec<Line>, Problem> {
+    let is_timed = |line: &&ListLine| !line.definition.kind().is_local();
+    let timed: Vec<ProbeId> = found.iter().filter(is_timed).map(|line| line.id).collect();
+    let points = points_of(tx, &timed, now - SINCE, now)?;
+    let spark = |id| points.get(&id).map(|points| Spark::new(points, now)).unwrap_or_default();
+    Ok(found.iter().map(|line| line_of(line, spark(line.id), board, now)).collect())
+}
+
+fn line_of(line: &ListLine, spark: Spark, board: &Board, now: Timestamp) -> Line {
     let live = board.get(line.id);
     let last = live.as_ref().and_then(|live| live.last.as_ref());
     let stored = line.latency_us.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
@@ -236,6 +256,7 @@ fn line_of(line: &ListLine, board: &Board, now: Timestamp) -> Line {
         flapping: line.flapping,
         since: When::new(line.since, now),
         latency,
+        spark,
         next: next.map(|at| Next { exact: at.to_rfc3339(), due: due(at, now) }),
         labels: line.definition.labels.iter().take(LABELS_SHOWN).map(label).collect(),
         mark: format!("{:x}", hasher.finish()),
@@ -321,7 +342,12 @@ impl Asked {
         };
         let text = Some(self.query.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
         let label = self.label.split_once('=');
+        let behind = match self.behind.as_str() {
+            "" => None,
+            key => Some(super::find(tx, &visible, key)?.id),
+        };
         Ok(Filter {
+            behind,
             project,
             status,
             kind: Kind::parse(&self.kind),
@@ -335,7 +361,7 @@ impl Asked {
 
     /// Whether nothing but a tab and a project is asked for.
     fn is_plain(&self) -> bool {
-        self.query.trim().is_empty() && self.kind.is_empty() && self.label.is_empty()
+        [self.query.trim(), &self.kind, &self.label, &self.behind].iter().all(|text| text.is_empty())
     }
 
     fn tab_address(&self, status: &str) -> String {
@@ -348,6 +374,13 @@ impl Asked {
     fn without_label(&self) -> String {
         self.address(|asked| {
             asked.label.clear();
+            asked.after.clear();
+        })
+    }
+
+    fn without_behind(&self) -> String {
+        self.address(|asked| {
+            asked.behind.clear();
             asked.after.clear();
         })
     }
@@ -375,6 +408,7 @@ impl Asked {
             ("status", asked.status.as_str()),
             ("kind", asked.kind.as_str()),
             ("label", asked.label.as_str()),
+            ("behind", asked.behind.as_str()),
             ("after", asked.after.as_str()),
         ];
         address::of_list("/probes", &fields)

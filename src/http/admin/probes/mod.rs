@@ -12,6 +12,7 @@ mod form;
 mod kinds;
 mod plot;
 pub(super) mod samples;
+mod spark;
 mod timeline;
 mod view;
 pub(super) mod words;
