@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::store::{self, ReadTx, Row, WriteTx, params};
 
+use super::named::{check_key, sql_names};
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
 use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, SilenceId, WitnessId, close};
@@ -60,8 +61,6 @@ struct Covered {
     incident: IncidentId,
 }
 
-/// Longer than any key that incidents have.
-const KEY_BYTES_MAX: usize = 200;
 /// Active silences of keys of one project or of all, with which every signal is compared; and those of one incident.
 const ACTIVE_MAX: i64 = 100;
 /// Silences that a page lists.
@@ -232,42 +231,6 @@ fn check_incident(tx: &ReadTx<'_>, incident: IncidentId) -> Result<(), Error> {
         IncidentState::Open | IncidentState::Acknowledged => Ok(()),
         IncidentState::Resolved => Err(Error::Over),
     }
-}
-
-/// A silence's key is one of an incident, or the beginning of some.
-pub(super) fn check_key(key: Option<&str>) -> Result<(), Error> {
-    let Some(key) = key else { return Ok(()) };
-    let stem = key.strip_suffix('*').unwrap_or(key);
-    if key.is_empty() || stem.contains('*') {
-        return Err(Error::Invalid("the key is that of an incident, such as rate:1, or the beginning of some and then *, such as issue:1:*; leave it out \
-             to silence every key"
-                .to_owned()));
-    }
-    if key.len() > KEY_BYTES_MAX {
-        return Err(Error::Invalid(format!(
-            "the key is too long: those of incidents have at most {KEY_BYTES_MAX} bytes"
-        )));
-    }
-    Ok(())
-}
-
-/// Whether what is named covers a key: the key itself, what hangs on it (`heartbeat:7` names `heartbeat:7:odd`), or what
-/// begins as it does, where it ends in `*`.
-pub(super) fn names(named: &str, key: &str) -> bool {
-    match (named.strip_suffix('*'), key.strip_prefix(named)) {
-        (Some(beginning), _) => key.starts_with(beginning),
-        (None, Some(rest)) => rest.is_empty() || rest.starts_with(':'),
-        (None, None) => false,
-    }
-}
-
-/// As [`names`], of two columns; a key that is `NULL` names every one.
-fn sql_names(named: &str, key: &str) -> String {
-    format!(
-        "({named} IS NULL OR {named} = {key} OR substr({key}, 1, length({named}) + 1) = {named} || ':'
-          OR (substr({named}, -1) = '*'
-              AND substr({key}, 1, length({named}) - 1) = substr({named}, 1, length({named}) - 1)))"
-    )
 }
 
 /// Active silences beside which `silence` would stand.

@@ -46,6 +46,7 @@ starts_at = 2099-01-01T00:00:00Z
 duration = "1h"
 
 [status_page]
+enabled = true
 title = "Shop"
 
 [channels.hook]
@@ -86,7 +87,7 @@ async fn what_a_file_names_is_shown_with_its_place_and_changed_nowhere_else() {
         ("/projects/default/channels", "/etc/tocsin/shop.toml:2 names this"),
         ("/projects/default/rules", "/etc/tocsin/shop.toml:8 names this"),
         ("/rules", "/etc/tocsin/shop.toml:11 names this"),
-        (channel_page.as_str(), "/etc/tocsin/shop.toml:37 names this"),
+        (channel_page.as_str(), "/etc/tocsin/shop.toml:38 names this"),
         ("/probes/api", "/etc/tocsin/shop.toml:14 names this"),
         ("/probes/api/edit", "/etc/tocsin/shop.toml:14 names this"),
         (heartbeat_page.as_str(), "/etc/tocsin/shop.toml:19 names this"),

@@ -46,7 +46,7 @@ pub fn keys_of(
 ) -> Result<Vec<String>, Unnamed> {
     let (name, within) = (name.trim(), Within { tx, visible, project });
     if let Some(beginning) = name.strip_suffix('*') {
-        return if begins_a_key(beginning) { one(name) } else { Err(Unnamed::Unknown(name.to_owned())) };
+        return if begins_a_key(beginning) { Ok(one(name)) } else { Err(Unnamed::Unknown(name.to_owned())) };
     }
     match name.split_once(':') {
         None if name.contains('/') => within.heartbeat(name),
@@ -56,13 +56,13 @@ pub fn keys_of(
         Some(("service", key)) => within.service(key),
         Some(("issue", id)) => within.issue(name, id),
         Some(("rate" | "slow" | "new_issues", id)) => within.of_project(name, id),
-        Some(("self", _)) if own::keys().any(|key| key == name) => one(name),
+        Some(("self", _)) if own::keys().any(|key| key == name) => Ok(one(name)),
         Some(_) => Err(Unnamed::Unknown(name.to_owned())),
     }
 }
 
-fn one(key: &str) -> Result<Vec<String>, Unnamed> {
-    Ok(vec![key.to_owned()])
+fn one(key: &str) -> Vec<String> {
+    vec![key.to_owned()]
 }
 
 fn begins_a_key(beginning: &str) -> bool {
@@ -93,7 +93,7 @@ impl Within<'_> {
             Err(_) => None,
         };
         found.filter(|it| self.has(it.project)).ok_or_else(|| missing("probe", key, ""))?;
-        one(key)
+        Ok(one(key))
     }
 
     fn heartbeat(&self, name: &str) -> Result<Vec<String>, Unnamed> {
@@ -108,7 +108,7 @@ impl Within<'_> {
             Err(_) => None,
         };
         found.filter(|it| self.has(it.project)).ok_or_else(|| missing("heartbeat", key, ""))?;
-        one(key)
+        Ok(one(key))
     }
 
     /// By its key or by the one of its signals, with all of its members.
@@ -131,7 +131,7 @@ impl Within<'_> {
             None::<(i64, i64)> => None,
         };
         found.filter(|of| self.has(*of)).ok_or_else(|| missing("issue", key, ""))?;
-        one(key)
+        Ok(one(key))
     }
 
     fn of_project(&self, key: &str, id: &str) -> Result<Vec<String>, Unnamed> {
@@ -142,7 +142,7 @@ impl Within<'_> {
             Err(_) => None,
         };
         found.filter(|of| self.has(*of)).ok_or_else(|| missing("project with the key", key, ""))?;
-        one(key)
+        Ok(one(key))
     }
 }
 

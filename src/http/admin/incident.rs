@@ -12,7 +12,7 @@ use super::incident_words::{
     Badge, delivery_badge, happened, purpose_label, source_label, standing, state_badge, witness_badge,
 };
 use super::moments::{between, clock, span};
-use super::wording::{When, count, counted, severity_class};
+use super::wording::{When, counted, severity_class};
 use crate::base::{Timestamp, Uid};
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope};
@@ -335,7 +335,7 @@ fn witness_line(witness: &WitnessView, now: Timestamp) -> WitnessLine {
         state: witness_badge(&witness.state),
         detected_after: between(witness.first_bad_at, witness.detected_at),
         first_bad: When::new(witness.first_bad_at, now),
-        signals: count(witness.signal_count),
+        signals: counted(witness.signal_count, "signal"),
         is_live: witness.state != "ok",
     }
 }

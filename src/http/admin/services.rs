@@ -131,7 +131,9 @@ pub(super) fn services_now(
     snapshot: &Snapshot,
 ) -> Result<Vec<Service>, Error> {
     let mut services = queries::list(tx, visible)?;
-    services.iter_mut().for_each(|service| as_now(service, snapshot));
+    for service in &mut services {
+        as_now(service, snapshot);
+    }
     Ok(services)
 }
 

@@ -24,7 +24,7 @@ pub use queries::{active, covers, find, list, purge};
 pub use save::Called;
 
 use super::Error;
-use super::silences::{check_key as check_subject, names};
+use super::named::{check_key as check_subject, names};
 
 use crate::base::owned::{Owner, check_key};
 use crate::base::text::line;

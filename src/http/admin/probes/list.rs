@@ -8,18 +8,18 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::asked::Asked;
 use super::spark::{SINCE, Spark};
 use super::words::{due, kind_name, latency, status_badge};
 use crate::accounts::projects;
 use crate::base::Timestamp;
-use crate::http::admin::address;
 use crate::http::admin::frame::{Frame, Place, page};
 use crate::http::admin::incident_words::Badge;
 use crate::http::admin::wording::{When, count};
-use crate::http::auth::{SignedIn, find_project};
+use crate::http::auth::SignedIn;
 use crate::http::{AppState, Problem};
 use crate::probes::points::points_of;
-use crate::probes::queries::{self, Counts, Cursor, Filter, ListLine};
+use crate::probes::queries::{self, Counts, ListLine};
 use crate::probes::{Board, Kind, ProbeId, Status};
 use crate::store::ReadTx;
 
@@ -94,28 +94,6 @@ struct Label {
     place: String,
 }
 
-/// What the address asks for.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(in crate::http::admin) struct Asked {
-    #[serde(default)]
-    project: String,
-    #[serde(default)]
-    query: String,
-    /// A tab: a status, `trouble`, or all where it is empty.
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    kind: String,
-    /// `name=value`
-    #[serde(default)]
-    label: String,
-    /// The key of a probe: only what depends on it.
-    #[serde(default)]
-    behind: String,
-    #[serde(default)]
-    after: String,
-}
-
 /// What a page that is open asks for again.
 #[derive(Debug, Deserialize)]
 pub(in crate::http::admin) struct AskedAgain {
@@ -126,13 +104,10 @@ pub(in crate::http::admin) struct AskedAgain {
     asked: Asked,
 }
 
-const LINES: u32 = 50;
 /// Lines that one question may name; a page shows 50.
 const SHOWN_MAX: usize = 100;
 /// Labels of a line; its page shows all.
 const LABELS_SHOWN: usize = 4;
-/// What wants somebody.
-const TROUBLE: [Status; 4] = [Status::Unhealthy, Status::Degraded, Status::Unreachable, Status::Unknown];
 
 /// `GET /probes`.
 pub(in crate::http::admin) async fn show(
@@ -328,93 +303,6 @@ fn headline(total: u32, tab: &str) -> String {
     }
 }
 
-impl Asked {
-    fn filter(&self, tx: &ReadTx<'_>, signed_in: &SignedIn) -> Result<Filter, Problem> {
-        let visible = signed_in.session.actor().visible();
-        let project = match self.project.as_str() {
-            "" => None,
-            named => Some(find_project(tx, &visible, named)?.id),
-        };
-        let status = match (Status::parse(&self.status), self.status.as_str()) {
-            (Some(status), _) => vec![status],
-            (None, "trouble") => TROUBLE.to_vec(),
-            (None, _) => Vec::new(),
-        };
-        let text = Some(self.query.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
-        let label = self.label.split_once('=');
-        let behind = match self.behind.as_str() {
-            "" => None,
-            key => Some(super::find(tx, &visible, key)?.id),
-        };
-        Ok(Filter {
-            behind,
-            project,
-            status,
-            kind: Kind::parse(&self.kind),
-            text,
-            label: label.map(|(name, value)| (name.to_owned(), value.to_owned())),
-            after: Cursor::parse(&self.after),
-            limit: LINES,
-            ..Filter::all(visible)
-        })
-    }
-
-    /// Whether nothing but a tab and a project is asked for.
-    fn is_plain(&self) -> bool {
-        [self.query.trim(), &self.kind, &self.label, &self.behind].iter().all(|text| text.is_empty())
-    }
-
-    fn tab_address(&self, status: &str) -> String {
-        self.address(|asked| {
-            status.clone_into(&mut asked.status);
-            asked.after.clear();
-        })
-    }
-
-    fn without_label(&self) -> String {
-        self.address(|asked| {
-            asked.label.clear();
-            asked.after.clear();
-        })
-    }
-
-    fn without_behind(&self) -> String {
-        self.address(|asked| {
-            asked.behind.clear();
-            asked.after.clear();
-        })
-    }
-
-    fn here(&self) -> String {
-        self.address(|_| {})
-    }
-
-    fn first_page(&self) -> String {
-        self.address(|asked| asked.after.clear())
-    }
-
-    /// Where a page that is open asks for its lines again.
-    fn rows_address(&self) -> String {
-        self.here().replacen("/probes", "/probes/new/rows", 1)
-    }
-
-    /// This list's address with a change; what is not asked for does not stand in it.
-    fn address(&self, change: impl FnOnce(&mut Self)) -> String {
-        let mut asked = self.clone();
-        change(&mut asked);
-        let fields = [
-            ("project", asked.project.as_str()),
-            ("query", asked.query.as_str()),
-            ("status", asked.status.as_str()),
-            ("kind", asked.kind.as_str()),
-            ("label", asked.label.as_str()),
-            ("behind", asked.behind.as_str()),
-            ("after", asked.after.as_str()),
-        ];
-        address::of_list("/probes", &fields)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,14 +314,6 @@ mod tests {
         assert_eq!(headline(5_000, ""), "5,000 probes");
         assert_eq!(headline(2, "trouble"), "2 probes need a look");
         assert_eq!(headline(0, "trouble"), "No probe needs a look");
-    }
-
-    #[test]
-    fn an_address_keeps_what_was_asked_and_escapes_it() {
-        let asked = Asked { query: "a&b=c".to_owned(), after: "x".to_owned(), ..Asked::default() };
-        assert_eq!(asked.tab_address("healthy"), "/probes?query=a%26b%3Dc&status=healthy");
-        assert_eq!(asked.rows_address(), "/probes/new/rows?query=a%26b%3Dc&after=x");
-        assert_eq!(Asked::default().here(), "/probes");
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub(super) mod list;
 pub(super) mod page;
 pub(super) mod tries;
 
+mod asked;
 mod choose;
 mod fields;
 mod form;

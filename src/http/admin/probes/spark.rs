@@ -131,10 +131,7 @@ mod tests {
         ];
         let spark = Spark::new(&points, now());
         assert_eq!(spark.curve, "M0.0 10.5h1L2.5 1.0M109.5 15.2h1");
-        assert_eq!(
-            (spark.bad.as_str(), spark.label.as_str()),
-            ("", "20.0 ms to 80.0 ms in the last 3 hours")
-        );
+        assert_eq!((spark.bad.as_str(), spark.label.as_str()), ("", "20 ms to 80 ms in the last 3 hours"));
     }
 
     #[test]
