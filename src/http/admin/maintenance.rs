@@ -31,7 +31,6 @@ use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "maintenance_edit.html", config = "src/http/admin/askama.toml")]
-#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct EditPage {
     frame: Frame,
     /// Of the one that is changed; empty for a new one.

@@ -24,7 +24,6 @@ use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "status_page.html", config = "src/http/admin/askama.toml")]
-#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct StatusPage {
     frame: Frame,
     is_on: bool,

@@ -31,7 +31,6 @@ use crate::vigil;
 
 #[derive(Template)]
 #[template(path = "probe.html", config = "src/http/admin/askama.toml")]
-#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct ProbePage {
     frame: Frame,
     key: String,
