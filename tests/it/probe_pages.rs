@@ -38,12 +38,12 @@ fn form_with<'f>(changes: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
     fields
 }
 
-pub fn http(url: &str) -> Definition {
+pub(crate) fn http(url: &str) -> Definition {
     let target = serde_json::json!({"kind": "http", "url": url});
     Definition::of(serde_json::from_value(target).unwrap())
 }
 
-pub fn draft(key: &str) -> Draft {
+pub(crate) fn draft(key: &str) -> Draft {
     Draft {
         key: key.to_owned(),
         name: format!("Probe {key}"),
@@ -55,14 +55,14 @@ pub fn draft(key: &str) -> Draft {
     }
 }
 
-pub async fn save(team: &Team, draft: Draft) -> ProbeId {
+pub(crate) async fn save(team: &Team, draft: Draft) -> ProbeId {
     let probes = team.house.state.prober.probes.clone();
     let save = move |tx: &WriteTx<'_>| probes.save(tx, &By::tocsin(NOON), &draft);
     team.house.state.store.write("probe", save).await.unwrap().id()
 }
 
 /// Makes `status` what the probe is, as its loop would.
-pub async fn becomes(team: &Team, id: ProbeId, status: Status, reason: &str) {
+pub(crate) async fn becomes(team: &Team, id: ProbeId, status: Status, reason: &str) {
     let (incidents, reason) = (team.house.state.incidents.clone(), reason.to_owned());
     let now = team.house.state.clock.now();
     let sampled = |body: &str, code: u16| {
