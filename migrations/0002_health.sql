@@ -37,7 +37,8 @@ CREATE TABLE maintenances (
     created_by  TEXT NOT NULL,
     created_at  INTEGER NOT NULL,
     next_at     INTEGER,                            -- when the next occurrence begins; NULL: none does
-    ended_at    INTEGER                             -- called off, or nothing more to come
+    ended_at    INTEGER,                            -- called off, or nothing more to come
+    version     INTEGER NOT NULL DEFAULT 0          -- grows with each change by somebody
 ) STRICT;
 CREATE INDEX maintenances_by_project ON maintenances (project_id);
 CREATE INDEX maintenances_due ON maintenances (next_at) WHERE next_at IS NOT NULL;

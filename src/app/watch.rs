@@ -12,7 +12,7 @@ use super::reserve::{Reserve, look_at_disk};
 use crate::base::{Clock, Severity, Timestamp};
 use crate::engine::Report;
 use crate::health::own::{
-    Bad, Look, Outbox, OwnHealth, Proof, Standing, Trouble, clock_step, judge, read_outbox,
+    Bad, CLOCK_KEY, Look, Outbox, OwnHealth, Proof, Standing, Trouble, clock_step, judge, read_outbox,
 };
 use crate::heartbeats::PingRecord;
 use crate::http::ingest::points::PointLane;
@@ -53,7 +53,6 @@ pub(super) struct Before {
 const PROOF_TIMEOUT: Duration = Duration::from_secs(8);
 /// Looks are at least this far apart for a rate to mean something.
 const RATE_TIME_MIN: Duration = Duration::from_millis(100);
-const CLOCK_KEY: &str = "self:clock";
 
 impl Watch {
     /// One look: the body of the task `self.watch`.

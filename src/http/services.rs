@@ -10,7 +10,7 @@ use super::own::uncached;
 use super::request::request_id;
 use super::{AppState, Problem};
 use crate::accounts::Visible;
-use crate::health::services::{ServiceStatus, shape};
+use crate::health::services::{ServiceStatus, Snapshot, shape};
 
 const OUR_JSON: &str = "application/json";
 /// draft-inadarei-api-health-check.
@@ -22,18 +22,11 @@ pub async fn overview(
     state: web::Data<AppState>,
     reader: Result<Reader, Problem>,
 ) -> HttpResponse {
-    let snapshot = state.watched.get();
-    let Ok(reader) = reader else { return to_stranger(&request, snapshot.status) };
-    let visible = reader.visible();
-    let status = shape::status_for(&snapshot, &visible);
-    if wants_standard(&request) {
-        return answer(status, HEALTH_JSON, shape::health_json(&snapshot, &visible).to_string());
-    }
-    let body = match visible {
+    whole(&request, &state, reader, |snapshot, visible| match visible {
+        // As it lies in memory: most who ask see everything.
         Visible::All => snapshot.overview.clone(),
-        Visible::Only(_) => shape::overview(&snapshot, &visible).to_string(),
-    };
-    answer(status, OUR_JSON, body)
+        Visible::Only(_) => shape::overview(snapshot, visible).to_string(),
+    })
 }
 
 /// `GET /api/health/detailed`: every service with what is known of it, and tocsin itself.
@@ -42,14 +35,26 @@ pub async fn detailed(
     state: web::Data<AppState>,
     reader: Result<Reader, Problem>,
 ) -> HttpResponse {
+    whole(&request, &state, reader, |snapshot, visible| {
+        shape::detailed(snapshot, visible, own(&state)).to_string()
+    })
+}
+
+/// All that the reader may see, as `body` says it, or in the standard's words where those are asked for.
+fn whole(
+    request: &HttpRequest,
+    state: &AppState,
+    reader: Result<Reader, Problem>,
+    body: impl FnOnce(&Snapshot, &Visible) -> String,
+) -> HttpResponse {
     let snapshot = state.watched.get();
-    let Ok(reader) = reader else { return to_stranger(&request, snapshot.status) };
+    let Ok(reader) = reader else { return to_stranger(request, snapshot.status) };
     let visible = reader.visible();
     let status = shape::status_for(&snapshot, &visible);
-    if wants_standard(&request) {
+    if wants_standard(request) {
         return answer(status, HEALTH_JSON, shape::health_json(&snapshot, &visible).to_string());
     }
-    answer(status, OUR_JSON, shape::detailed(&snapshot, &visible, own(&state)).to_string())
+    answer(status, OUR_JSON, body(&snapshot, &visible))
 }
 
 /// `GET /api/health/{service}`.

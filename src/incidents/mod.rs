@@ -24,6 +24,7 @@ mod witnesses;
 
 pub mod links;
 pub mod maintenance;
+mod named;
 pub mod rules;
 pub mod silences;
 pub mod windows;

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::store::{self, ReadTx, Row, WriteTx, params};
 
+use super::named::{check_key, sql_names};
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
 use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, SilenceId, WitnessId, close};
@@ -16,7 +17,7 @@ use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, SilenceId, W
 pub struct NewSilence {
     /// `None`: every project and tocsin itself.
     pub project: Option<ProjectId>,
-    /// A key, or a prefix ending in `*`; `None`: every key.
+    /// A key with what hangs on it, or a prefix ending in `*`; `None`: every key.
     pub key: Option<String>,
     /// This incident alone, with whatever joins it, and no longer than it lasts; `project` is then its project.
     pub incident: Option<IncidentId>,
@@ -60,8 +61,6 @@ struct Covered {
     incident: IncidentId,
 }
 
-/// Longer than any key that incidents have.
-const KEY_BYTES_MAX: usize = 200;
 /// Active silences of keys of one project or of all, with which every signal is compared; and those of one incident.
 const ACTIVE_MAX: i64 = 100;
 /// Silences that a page lists.
@@ -234,23 +233,6 @@ fn check_incident(tx: &ReadTx<'_>, incident: IncidentId) -> Result<(), Error> {
     }
 }
 
-/// A silence's key is one of an incident, or the beginning of some.
-pub(super) fn check_key(key: Option<&str>) -> Result<(), Error> {
-    let Some(key) = key else { return Ok(()) };
-    let stem = key.strip_suffix('*').unwrap_or(key);
-    if key.is_empty() || stem.contains('*') {
-        return Err(Error::Invalid("the key is that of an incident, such as rate:1, or the beginning of some and then *, such as issue:1:*; leave it out \
-             to silence every key"
-                .to_owned()));
-    }
-    if key.len() > KEY_BYTES_MAX {
-        return Err(Error::Invalid(format!(
-            "the key is too long: those of incidents have at most {KEY_BYTES_MAX} bytes"
-        )));
-    }
-    Ok(())
-}
-
 /// Active silences beside which `silence` would stand.
 fn count_active(tx: &ReadTx<'_>, now: Timestamp, silence: &NewSilence) -> Result<i64, store::Error> {
     tx.one(
@@ -287,13 +269,14 @@ pub fn find_active(
     if own.is_some() {
         return Ok(own);
     }
+    let names = sql_names("key", "?3");
     tx.first(
-        "SELECT id FROM silences
-         WHERE ended_at IS NULL AND ends_at > ?1 AND starts_at <= ?1 AND incident_id IS NULL
-           AND (project_id IS NULL OR project_id IS ?2)
-           AND (key IS NULL OR key = ?3
-                OR (substr(key, -1) = '*' AND substr(?3, 1, length(key) - 1) = substr(key, 1, length(key) - 1)))
-         ORDER BY ends_at DESC LIMIT 1",
+        &format!(
+            "SELECT id FROM silences
+             WHERE ended_at IS NULL AND ends_at > ?1 AND starts_at <= ?1 AND incident_id IS NULL
+               AND (project_id IS NULL OR project_id IS ?2) AND {names}
+             ORDER BY ends_at DESC LIMIT 1"
+        ),
         params![now.as_micros(), project.map(|project| project.0), key],
         |row| row.get(0).map(SilenceId),
     )
@@ -398,16 +381,16 @@ pub(super) fn silence_if_covered(
 
 /// Whether a witness is not over whose key no silence covers.
 fn has_uncovered(tx: &ReadTx<'_>, now: Timestamp, incident: &IncidentRow) -> Result<bool, store::Error> {
+    let names = sql_names("s.key", "w.key");
     let uncovered = tx.first(
-        "SELECT 1 FROM witnesses w
-         WHERE w.incident_id = ?1 AND w.state <> 'ok' AND NOT EXISTS (
-             SELECT 1 FROM silences s
-             WHERE s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2 AND s.incident_id IS NULL
-               AND (s.project_id IS NULL OR s.project_id IS ?3)
-               AND (s.key IS NULL OR s.key = w.key
-                    OR (substr(s.key, -1) = '*'
-                        AND substr(w.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1))))
-         LIMIT 1",
+        &format!(
+            "SELECT 1 FROM witnesses w
+             WHERE w.incident_id = ?1 AND w.state <> 'ok' AND NOT EXISTS (
+                 SELECT 1 FROM silences s
+                 WHERE s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2 AND s.incident_id IS NULL
+                   AND (s.project_id IS NULL OR s.project_id IS ?3) AND {names})
+             LIMIT 1"
+        ),
         params![incident.id.0, now.as_micros(), incident.project.map(|project| project.0)],
         |_| Ok(()),
     )?;
@@ -434,15 +417,15 @@ fn find_covered(tx: &ReadTx<'_>, silence: SilenceId, after: WitnessId) -> Result
             read,
         );
     }
+    let names = sql_names("s.key", "w.key");
     tx.all(
-        "SELECT w.id, w.key, w.incident_id
-         FROM silences s JOIN witnesses w INDEXED BY witnesses_unwell JOIN incidents i ON i.id = w.incident_id
-         WHERE s.id = ?1 AND w.live = 1 AND w.state <> 'ok' AND w.id > ?2
-           AND (s.project_id IS NULL OR s.project_id IS i.project_id)
-           AND (s.key IS NULL OR s.key = w.key
-                OR (substr(s.key, -1) = '*'
-                    AND substr(w.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1)))
-         ORDER BY w.id LIMIT ?3",
+        &format!(
+            "SELECT w.id, w.key, w.incident_id
+             FROM silences s JOIN witnesses w INDEXED BY witnesses_unwell JOIN incidents i ON i.id = w.incident_id
+             WHERE s.id = ?1 AND w.live = 1 AND w.state <> 'ok' AND w.id > ?2
+               AND (s.project_id IS NULL OR s.project_id IS i.project_id) AND {names}
+             ORDER BY w.id LIMIT ?3"
+        ),
         params![silence.0, after.0, page],
         read,
     )

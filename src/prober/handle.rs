@@ -71,13 +71,21 @@ impl Prober {
     pub async fn try_now(&self, checked: &Checked, secrets: Secrets, owner: Owner) -> Option<Tried> {
         let _turn = self.trials.try_acquire().ok()?;
         let definition = &checked.definition;
-        let reach = Reach::of(owner, &self.networks);
+        let reach = self.reach(owner);
         let timeout = definition.policy.timeout;
         let question = Question { target: definition.target.clone(), secrets, reach, timeout };
         let (at, began) = (self.asker.clock.now(), self.asker.clock.monotonic());
         let run = Run::of(checked, at, began, self.asker.ask(&question).await);
         let sample = serde_json::from_str(&run.json()).unwrap_or_default();
         Some(Tried { reading: run.reading, reason: run.reason, total: run.phases.total, sample })
+    }
+
+    /// How far the questions of a probe go that was named there.
+    pub fn reach(&self, owner: Owner) -> Reach {
+        match owner {
+            Owner::Page => Reach::Public(Arc::clone(&self.networks)),
+            Owner::File => Reach::Private,
+        }
     }
 
     /// Stores a report, then has it judged.

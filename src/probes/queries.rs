@@ -21,7 +21,7 @@ mod near;
 
 pub use cursor::Cursor;
 pub use history::{ChangeLine, SampleView, changes, changes_since, samples};
-pub use near::{Related, children, free_key, lines, parents};
+pub use near::{Related, children, count_unreachable, free_key, lines, parents};
 
 /// How a probe is, as it was written last.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +68,8 @@ pub struct Filter {
     pub text: Option<String>,
     /// A label by its name, and its value.
     pub label: Option<(String, String)>,
+    /// Only what depends on this one, directly or through others.
+    pub behind: Option<ProbeId>,
     pub after: Option<Cursor>,
     /// At most 100.
     pub limit: u32,
@@ -104,6 +106,7 @@ impl Filter {
             kind: None,
             text: None,
             label: None,
+            behind: None,
             after: None,
             limit: LIMIT_MAX,
         }
@@ -299,6 +302,10 @@ impl Clauses {
                 "EXISTS (SELECT 1 FROM json_each(probes.definition, '$.labels') AS label
                  WHERE label.key = {name} AND label.value = {value})"
             ));
+        }
+        if let Some(behind) = filter.behind {
+            let behind = clauses.bind(behind.0);
+            clauses.and(&format!("s.probe_id IN ({})", near::behind(&behind)));
         }
         clauses
     }

@@ -222,7 +222,10 @@ async fn what_a_file_says_is_read_only_and_says_where_to_change_it() {
     let (_, uid) = made(&team, "backup", Owner::File).await;
     let place = format!("/heartbeats/{uid}");
     let page = team.get(&team.owner, &place).await.text;
-    assert!(page.contains("tocsin apply") && !page.contains("/edit\""), "{page}");
+    assert!(page.contains("tocsin apply") && !page.contains("Edit</a>"), "{page}");
+    let form = team.get(&team.owner, &format!("{place}/edit")).await.text;
+    assert!(form.contains("<fieldset disabled>") && !form.contains("Save</button>"), "{form}");
+    assert!(form.contains("tocsin apply"), "{form}");
     for (to, fields) in [("edit", FORM.to_vec()), ("delete", vec![])] {
         let answer = team.post(&team.owner, &format!("{place}/{to}"), &fields).await;
         assert_eq!(answer.status, StatusCode::CONFLICT, "{to}");

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use actix_web::http::StatusCode;
 use tocsin::{
     accounts::{By, keys},
-    base::{ProjectId, Secret},
+    base::{ProjectId, Secret, Uid},
     manifest::{self, Document, How, Manifest, Means, Source},
+    store::{self, ReadTx},
 };
 
 use crate::people::Team;
@@ -23,6 +24,30 @@ threshold = 50
 
 [rules.regression]
 severity = "medium"
+
+[probes.api]
+kind = "http"
+project = "default"
+url = "https://shop.example/"
+
+[heartbeats.backup]
+project = "default"
+every = "1h"
+
+[services.payment]
+project = "default"
+members = ["api", "default/backup"]
+
+[maintenance.move]
+title = "Moving"
+project = "default"
+covers = ["service:payment"]
+starts_at = 2099-01-01T00:00:00Z
+duration = "1h"
+
+[status_page]
+enabled = true
+title = "Shop"
 
 [channels.hook]
 kind = "webhook"
@@ -53,13 +78,24 @@ async fn what_a_file_names_is_shown_with_its_place_and_changed_nowhere_else() {
     apply(&team).await;
     let channel = channel(&team).await;
     let channel_page = format!("/channels/{channel}");
+    let heartbeat_page = of(&team, "/heartbeats/", "SELECT uid FROM heartbeats").await;
+    let heartbeat_form = format!("{heartbeat_page}/edit");
+    let maintenance = of(&team, "/maintenance/", "SELECT uid FROM maintenances").await;
     let pages = [
         ("/projects/default", "/etc/tocsin/shop.toml:2 names this"),
         ("/projects/default", "/etc/tocsin/shop.toml:5 names this"),
         ("/projects/default/channels", "/etc/tocsin/shop.toml:2 names this"),
         ("/projects/default/rules", "/etc/tocsin/shop.toml:8 names this"),
         ("/rules", "/etc/tocsin/shop.toml:11 names this"),
-        (channel_page.as_str(), "/etc/tocsin/shop.toml:14 names this"),
+        (channel_page.as_str(), "/etc/tocsin/shop.toml:38 names this"),
+        ("/probes/api", "/etc/tocsin/shop.toml:14 names this"),
+        ("/probes/api/edit", "/etc/tocsin/shop.toml:14 names this"),
+        (heartbeat_page.as_str(), "/etc/tocsin/shop.toml:19 names this"),
+        (heartbeat_form.as_str(), "/etc/tocsin/shop.toml:19 names this"),
+        ("/services/payment", "/etc/tocsin/shop.toml:23 names this"),
+        ("/services/payment/edit", "/etc/tocsin/shop.toml:23 names this"),
+        (maintenance.as_str(), "/etc/tocsin/shop.toml:27 names this"),
+        ("/status-page", "/etc/tocsin/shop.toml:34 names this"),
     ];
     for (page, told) in pages {
         let shown = team.get(&team.owner, page).await;
@@ -96,6 +132,13 @@ async fn what_a_file_names_is_shown_with_its_place_and_changed_nowhere_else() {
 async fn channel(team: &Team) -> String {
     let listed = team.house.state.store.read(tocsin::incidents::channels::list).await.unwrap();
     listed[0].uid.to_string()
+}
+
+/// The page of the only row.
+async fn of(team: &Team, place: &str, sql: &'static str) -> String {
+    let read = move |tx: &ReadTx<'_>| tx.one(sql, [], |row| row.get(0).map(Uid::from_bytes));
+    let uid = team.house.state.store.read(read).await.map_err(|error: store::Error| error).unwrap();
+    format!("{place}{uid}")
 }
 
 async fn key(team: &Team) -> String {

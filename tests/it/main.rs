@@ -15,6 +15,7 @@ mod own;
 mod pages;
 mod people;
 mod plans;
+mod probe_lists;
 mod probe_pages;
 mod probes;
 mod refusals;

@@ -125,6 +125,56 @@ async fn maintenance_is_planned_changed_called_off_and_deleted() {
 }
 
 #[actix_web::test]
+async fn whoever_saves_a_plan_later_than_somebody_else_is_told() {
+    let team = Team::gather().await;
+    let planned = team.post(&team.member, "/maintenance", &ONCE).await;
+    let place = format!("/maintenance/{}", planned.location.trim_start_matches("/maintenance#"));
+    let form = team.get(&team.member, &place).await.text;
+    let seen = between(&form, "name=\"seen\" value=\"", "\"").to_owned();
+    let mine = with(&ONCE, &[("title", "Mine"), ("seen", &seen)]);
+    assert_eq!(team.post(&team.member, &place, &mine).await.location, place);
+    let late = with(&ONCE, &[("title", "Too late"), ("seen", &seen)]);
+    let told = team.post(&team.owner, &place, &late).await;
+    assert_eq!(told.status, StatusCode::CONFLICT, "{}", told.text);
+    assert!(told.text.contains("Somebody changed this maintenance meanwhile") && told.text.contains("Mine"));
+    let seen = between(&told.text, "name=\"seen\" value=\"", "\"").to_owned();
+    let after = with(&ONCE, &[("title", "After"), ("seen", &seen)]);
+    assert_eq!(team.post(&team.owner, &place, &after).await.location, place);
+    // Called off meanwhile, it does not come to life again by a form that was open before.
+    let seen = between(&team.get(&team.member, &place).await.text, "name=\"seen\" value=\"", "\"").to_owned();
+    team.post(&team.owner, &format!("{place}/call-off"), &[]).await;
+    let revived = team.post(&team.member, &place, &with(&ONCE, &[("seen", &seen)])).await;
+    assert_eq!(revived.status, StatusCode::CONFLICT);
+}
+
+#[actix_web::test]
+async fn what_a_plan_covers_must_be_there() {
+    let team = Team::gather().await;
+    let backup = job(&team, "backup").await;
+    service(&team, "payment", Owner::Page).await;
+    let odd = format!("{}:odd", backup.signal_key());
+    for name in ["default/backup", &odd, "service:payment", "rate:1", "probe:*", "issue:1:*", "heartbeat:1"] {
+        let taken = team.post(&team.member, "/maintenance", &with(&ONCE, &[("more", name)])).await;
+        assert_eq!(taken.status, StatusCode::SEE_OTHER, "{name}: {}", taken.text);
+    }
+    for (name, says) in [
+        ("api", "There is no probe “api” here"),
+        ("probe:9", "There is no probe “probe:9” here"),
+        ("heartbeat:1x", "There is no heartbeat “heartbeat:1x” here"),
+        ("default/nightly", "There is no heartbeat “default/nightly” here"),
+        ("service:db", "There is no service “db” here"),
+        ("issue:1:4", "There is no issue"),
+        ("rate:9", "There is no project"),
+        ("prob:1", "“prob:1” names nothing"),
+        ("prob:*", "“prob:*” names nothing"),
+    ] {
+        let page = refused(&team, &team.member, "/maintenance", &with(&ONCE, &[("more", name)])).await;
+        assert!(wrong(&page, "members").starts_with(says), "{name}: {}", wrong(&page, "members"));
+        assert!(page.contains(&format!(">{name}</textarea>")), "what was typed stays");
+    }
+}
+
+#[actix_web::test]
 async fn what_takes_place_is_ended_early() {
     let team = Team::gather().await;
     let now = with(&ONCE, &[("from", "2026-09-21T13:00"), ("to", "2026-09-21T15:00"), ("zone", "UTC")]);
@@ -296,7 +346,10 @@ async fn services_change_places_and_those_of_a_file_are_read_only() {
         let answer = team.post(&team.viewer, place, &PROVIDERS).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{place}");
     }
-    assert!(team.get(&team.owner, "/services/mail").await.text.contains("tocsin apply"));
+    for place in ["/services/mail", "/services/mail/edit"] {
+        let page = team.get(&team.owner, place).await.text;
+        assert!(page.contains("tocsin apply") && !page.contains("Save</button>"), "{place}: {page}");
+    }
     for place in ["/services/mail/edit", "/services/mail/delete"] {
         assert_eq!(team.post(&team.owner, place, &PROVIDERS).await.status, StatusCode::CONFLICT, "{place}");
     }

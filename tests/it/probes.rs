@@ -161,6 +161,13 @@ async fn a_page_made_probe_reaches_no_private_network_that_is_not_opened() {
     let tried = support::json(&call(&house, &token, Method::POST, "/probe-trials", trial).await);
     assert_eq!(tried["reading"], "bad");
     assert!(tried["reason"].as_str().unwrap().contains("probes.private_targets"), "{tried}");
+    let made = call(&house, &token, Method::POST, "/probes", api_probe(&web.url)).await;
+    assert_eq!(made.status, 400, "refused when it is saved: {}", made.text());
+    assert!(made.text().contains("probes.private_targets"), "{}", made.text());
+    call(&house, &token, Method::POST, "/probes", api_probe("https://api.example.com/")).await;
+    let moved = json!({"definition": api_probe(&web.url)["definition"], "secrets": {"token": "t0p-secret"}});
+    let moved = call(&house, &token, Method::PATCH, "/probes/api", moved).await;
+    assert_eq!(moved.status, 400, "nor moved there: {}", moved.text());
     house.stop().await;
 }
 

@@ -84,6 +84,14 @@ impl Trouble {
     }
 }
 
+/// That somebody set the wall clock.
+pub const CLOCK_KEY: &str = "self:clock";
+
+/// The keys of whatever tocsin tells of itself.
+pub fn keys() -> impl Iterator<Item = String> {
+    Trouble::ALL.into_iter().map(Trouble::key).chain(std::iter::once(CLOCK_KEY.to_owned()))
+}
+
 /// The troubles of a look; `before` holds those of the look before.
 pub fn judge(look: &Look, before: &Standing) -> Vec<(Trouble, Bad)> {
     let judged = |trouble: Trouble| {

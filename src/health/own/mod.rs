@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-pub use judge::{Bad, Standing, Trouble, clock_step, judge};
+pub use judge::{Bad, CLOCK_KEY, Standing, Trouble, clock_step, judge, keys};
 pub use look::{Disk, Look, Outbox, Proof, read_outbox};
 pub use parts::{Live, TaskFacts, parts, status_line};
 

@@ -17,6 +17,7 @@ mod keep;
 
 pub mod shape;
 pub mod snapshot;
+pub mod subjects;
 
 mod retention;
 

@@ -39,6 +39,14 @@ pub fn find(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<Option<Serv
     Ok(Some(found))
 }
 
+/// The services that have this member, by the key of its signals, in their order and without their members.
+pub fn list_of_member(tx: &ReadTx<'_>, visible: &Visible, member: &str) -> Result<Vec<Service>, Error> {
+    let of = "s.id IN (SELECT service_id FROM service_members WHERE member = ?1)";
+    let mut found = tx.all(&format!("{COLUMNS} WHERE {of} ORDER BY s.position, s.id"), [member], service)?;
+    found.retain(|service| visible.contains(service.project));
+    Ok(found)
+}
+
 /// From when on it was how, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeLine {

@@ -2,7 +2,7 @@
 
 use crate::accounts::Visible;
 use crate::base::ProjectId;
-use crate::health::services::{self, queries};
+use crate::health::services::subjects::{Unnamed, keys_of};
 use crate::http::Problem;
 use crate::http::auth::find_project;
 use crate::store::ReadTx;
@@ -12,8 +12,7 @@ pub(super) fn visible_project(tx: &ReadTx<'_>, visible: &Visible, named: &str) -
     Ok(find_project(tx, visible, named)?.id)
 }
 
-/// Keys of signals for what a caller names: `api` a probe, `shop/nightly` a heartbeat, `service:payment` a service with
-/// all of its members; a key such as `rate:1`, or its beginning and `*`, as it is.
+/// As [`keys_of`], for all that a caller names.
 ///
 /// # Errors
 /// Where there is no such thing in the project.
@@ -25,21 +24,12 @@ pub(super) fn subjects(
 ) -> Result<Vec<String>, Problem> {
     let mut keys = Vec::new();
     for name in names {
-        match (name.strip_prefix("service:"), project) {
-            (Some(key), _) if !key.bytes().all(|b| b.is_ascii_digit() || b == b'*') => {
-                let service = queries::find(tx, visible, key)?;
-                let service = service.filter(|service| project.is_none_or(|own| own == service.project));
-                let service = service.ok_or_else(|| {
-                    Problem::bad_request(format!("Subjects: there is no service “{key}” in this project."))
-                })?;
-                keys.push(service.id.signal_key());
-                keys.extend(service.members.into_iter().map(|member| member.member));
+        keys.extend(keys_of(tx, visible, project, name).map_err(|error| match error {
+            Unnamed::Store(error) => error.into(),
+            Unnamed::Missing { .. } | Unnamed::Unknown(_) => {
+                Problem::bad_request(format!("Subjects: {error}."))
             }
-            (None, Some(project)) if !name.contains([':', '*']) => {
-                keys.push(services::resolve(tx, project, name)?);
-            }
-            (Some(_) | None, _) => keys.push(name.clone()),
-        }
+        })?);
     }
     Ok(keys)
 }

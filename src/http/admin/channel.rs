@@ -242,12 +242,9 @@ pub(super) async fn update(
         ChannelOwner::Environment => return Err(incidents::Error::OwnedElsewhere("configuration").into()),
         ChannelOwner::File => return Err(incidents::Error::OwnedByFile.into()),
     }
-    let seen = form.text("seen");
-    if !seen.is_empty() && seen != version(&channel) {
-        let text =
-            "Somebody changed this channel meanwhile. Here is what it is now: nothing of yours was saved.";
-        let mut page =
-            load(&state, form.signed_in, id, Some((Draft::of(&channel), Wrongs::one("form", text)))).await?;
+    if form.is_stale(version(&channel)) {
+        let now_is = Some((Draft::of(&channel), Wrongs::stale("channel")));
+        let mut page = load(&state, form.signed_in, id, now_is).await?;
         page.form.is_changed = true;
         return page_with(StatusCode::CONFLICT, &page);
     }

@@ -120,20 +120,6 @@ fn offer_services(
     Ok((found, is_cut))
 }
 
-/// Keys of signals, with those of the members of each service among them: whoever means a service means all of it.
-pub(super) fn with_members(
-    tx: &ReadTx<'_>,
-    visible: &Visible,
-    keys: &[String],
-) -> Result<Vec<String>, Problem> {
-    let services = services::queries::list(tx, visible)?;
-    let mut all = keys.to_vec();
-    for service in services.into_iter().filter(|service| keys.contains(&service.id.signal_key())) {
-        all.extend(service.members.into_iter().map(|member| member.member));
-    }
-    Ok(all)
-}
-
 /// What a key names; what is gone, or not to be seen, is shown by its key, so that it is not lost by looking at it.
 fn find(tx: &ReadTx<'_>, among: &Among, key: &str) -> Result<Choice, Problem> {
     let found = if let Some(id) = ProbeId::of_signal_key(key) {

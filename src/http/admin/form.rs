@@ -93,6 +93,12 @@ impl Wrongs {
         Self(vec![(field, text.into())])
     }
 
+    /// Of a form that is shown anew with what somebody else saved since.
+    pub(super) fn stale(what: &str) -> Self {
+        let text = "Here is what it is now: nothing of yours was saved.";
+        Self::one("form", format!("Somebody changed this {what} meanwhile. {text}"))
+    }
+
     /// The first thing that is wrong with a field is told.
     pub fn add(&mut self, field: &'static str, text: impl Into<String>) {
         if self.of(field).is_empty() {
@@ -139,6 +145,12 @@ impl Form {
 
     pub fn text(&self, name: &str) -> &str {
         self.fields.text(name)
+    }
+
+    /// Whether the thing was changed since this form was shown, by its `version` now. A script may leave `seen` out.
+    pub(super) fn is_stale(&self, version: impl std::fmt::Display) -> bool {
+        let seen = self.text("seen");
+        !seen.is_empty() && seen != version.to_string()
     }
 
     pub fn caller(&self) -> Caller {

@@ -5,12 +5,14 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::frame::{Frame, Place, page};
+use super::from_file;
 use super::heartbeat_words::{expected, made_by, outcome, schedule, standing, status_badge, took, zone};
 use super::incident_words::Badge;
 use super::incidents::{IncidentLine, line as incident_line};
 use super::moments::{clock, span};
 use super::run_bars::{Bar, draw};
 use super::schedule_words::{Coming, next_five};
+use super::service_words::{ServiceLink, services_of};
 use super::wording::{When, count, counted};
 use crate::accounts::access::{Decision, Permission, Subject, decide};
 use crate::base::Timestamp;
@@ -41,7 +43,8 @@ struct HeartbeatPage {
     is_down: bool,
     is_paused: bool,
     may_change: bool,
-    is_file: bool,
+    /// Where a file names it; empty where the page changes it.
+    file: String,
     made_by: &'static str,
     figures: Vec<Figure>,
     pings: Option<Pings>,
@@ -53,6 +56,7 @@ struct HeartbeatPage {
     older: Option<i64>,
     is_first: bool,
     turns: Vec<TurnLine>,
+    services: Vec<ServiceLink>,
     incidents: Vec<IncidentLine>,
     facts: Vec<(&'static str, String)>,
     next: Vec<Coming>,
@@ -160,17 +164,19 @@ fn load(
     let turns = queries::turns(tx, heartbeat.id, heartbeat.created_at)?;
     let incidents = list_of_key(tx, scope(&visible), &heartbeat.id.signal_key(), INCIDENTS)?;
     let definition = &heartbeat.definition;
+    let project = Slugs::default().of(tx, Some(heartbeat.project))?.unwrap_or_default();
     Ok(HeartbeatPage {
         id: heartbeat.uid.to_string(),
         key: heartbeat.id.signal_key(),
-        project: Slugs::default().of(tx, Some(heartbeat.project))?.unwrap_or_default(),
         badge: status_badge(heartbeat.state.status),
         standing: standing(&heartbeat, now),
         silent: silent(&heartbeat),
         is_down: heartbeat.state.status == Status::Down,
         is_paused: heartbeat.state.status == Status::Paused,
         may_change: pings.is_some(),
-        is_file: heartbeat.owner == Owner::File,
+        file: told(tx, &heartbeat, &project)?,
+        project,
+        services: services_of(tx, &visible, &heartbeat.id.signal_key())?,
         made_by: made_by(heartbeat.owner),
         figures: figures(&heartbeat, now),
         bars: draw(&outlines, BARS.min(bars_shown(&outlines)), now),
@@ -195,6 +201,12 @@ fn load(
         frame,
         pings,
     })
+}
+
+/// Where a file names it; empty where the page changes it.
+pub(super) fn told(tx: &ReadTx<'_>, heartbeat: &Heartbeat, project: &str) -> Result<String, Problem> {
+    let key = format!("{project}/{}", heartbeat.slug);
+    from_file::told(tx, heartbeat.owner == Owner::File, "heartbeats", &key)
 }
 
 /// Few runs are drawn as wide as forty.

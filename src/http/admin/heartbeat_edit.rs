@@ -7,16 +7,17 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::configurable::{configurable, project_choices};
 use super::form::{Form, Wrongs};
 use super::frame::{Frame, Place, form_page, page, page_with, see_other};
-use super::heartbeat::find;
-use super::heartbeat_form::{Content, Draft, Preview, read};
-use super::schedule_words::zones;
-use crate::accounts::access::{Decision, Permission, Subject, decide};
-use crate::accounts::projects::{self, Project};
+use super::heartbeat::{find, told};
+use super::heartbeat_form::{Content, Draft, read};
+use super::schedule_words::{Preview, PreviewAlone, zones};
+use crate::accounts::access::{Permission, Subject};
 use crate::base::{ProjectId, Severity, Uid};
 use crate::heartbeats::{Heartbeat, HeartbeatId, Owner, keys, save};
 use crate::http::auth::{Caller, SignedIn, find_project};
+use crate::http::visible::Slugs;
 use crate::http::{AppState, Problem};
 use crate::store::{ReadTx, WriteTx};
 
@@ -27,6 +28,8 @@ struct EditPage {
     /// Of the heartbeat that is changed; empty for a new one.
     id: String,
     name: String,
+    /// Where a file names it: then it is only shown.
+    file: String,
     form: FormView,
 }
 
@@ -43,12 +46,6 @@ struct FormView {
     is_sentrys: bool,
     /// Whoever saves it later than somebody else is told.
     seen: String,
-}
-
-#[derive(Template)]
-#[template(path = "schedule_preview_alone.html", config = "src/http/admin/askama.toml")]
-struct PreviewAlone {
-    preview: Preview,
 }
 
 #[derive(Default, Deserialize)]
@@ -88,14 +85,12 @@ async fn new_page(
                 frame: Frame::load(tx, &signed_in, Place::Heartbeats)?,
                 id: String::new(),
                 name: String::new(),
+                file: String::new(),
                 form: FormView {
                     preview: draft.preview(now),
                     draft,
                     wrongs,
-                    projects: projects
-                        .into_iter()
-                        .map(|project| (project.slug.to_string(), project.name))
-                        .collect(),
+                    projects: project_choices(projects),
                     zones: zones(),
                     severities: SEVERITIES,
                     is_new: true,
@@ -110,15 +105,6 @@ async fn new_page(
 const NOBODY: &str = "Members of a project make heartbeats: ask an owner.";
 const SEVERITIES: [&str; 4] =
     [Severity::Low.as_str(), Severity::Medium.as_str(), Severity::High.as_str(), Severity::Critical.as_str()];
-
-/// The projects in which somebody may change things.
-pub(super) fn configurable(tx: &ReadTx<'_>, signed_in: &SignedIn) -> Result<Vec<Project>, Problem> {
-    let actor = signed_in.session.actor();
-    let may = |project: &Project| {
-        decide(&actor, Permission::Configure, Subject::Project(project.id)) == Decision::Allowed
-    };
-    Ok(projects::list(tx, &actor.visible())?.into_iter().filter(may).collect())
-}
 
 /// `POST /heartbeats`
 pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
@@ -252,9 +238,12 @@ async fn edit_page(
         .read(move |tx| {
             let found = find_mine(tx, &signed_in, &id)?;
             let (draft, wrongs) = typed.unwrap_or_else(|| (Draft::of(&found), Wrongs::default()));
+            let project = Slugs::default().of(tx, Some(found.project))?.unwrap_or_default();
+            let file = told(tx, &found, &project)?;
             Ok(EditPage {
                 frame: Frame::load(tx, &signed_in, Place::Heartbeats)?,
                 id: found.uid.to_string(),
+                file,
                 form: FormView {
                     preview: draft.preview(now),
                     draft,
@@ -276,9 +265,6 @@ async fn edit_page(
 fn find_mine(tx: &ReadTx<'_>, signed_in: &SignedIn, id: &str) -> Result<Heartbeat, Problem> {
     let found = find(tx, signed_in, id)?;
     signed_in.caller().may(Permission::Configure, Subject::Project(found.project))?;
-    if found.owner == Owner::File {
-        return Err(save::Error::OwnedByFile.into());
-    }
     Ok(found)
 }
 
@@ -290,11 +276,11 @@ pub(super) async fn update(
 ) -> Result<HttpResponse, Problem> {
     let (named, signed_in) = (id.clone(), form.signed_in.clone());
     let found = state.store.read(move |tx| find_mine(tx, &signed_in, &named)).await?;
-    let seen = form.text("seen");
-    if !seen.is_empty() && seen != found.version.to_string() {
-        let text =
-            "Somebody changed this heartbeat meanwhile. Here is what it is now: nothing of yours was saved.";
-        let now_is = Some((Draft::of(&found), Wrongs::one("form", text)));
+    if found.owner == Owner::File {
+        return Err(save::Error::OwnedByFile.into());
+    }
+    if form.is_stale(found.version) {
+        let now_is = Some((Draft::of(&found), Wrongs::stale("heartbeat")));
         return page_with(StatusCode::CONFLICT, &edit_page(&state, form.signed_in, &id, now_is).await?);
     }
     let draft = Draft::typed(&form.fields);

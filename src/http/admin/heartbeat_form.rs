@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::form::{Fields, Wrongs};
-use super::schedule_words::{Coming, every, next_five, words};
+use super::schedule_words::{Preview, every, next_five, words};
 use crate::base::crontab::BadCrontab;
 use crate::base::text::BadLine;
 use crate::base::{Crontab, Severity, Timestamp, span};
@@ -46,15 +46,6 @@ pub(super) struct Content {
     pub(super) name: String,
     pub(super) slug: Slug,
     pub(super) definition: Definition,
-}
-
-/// What is shown beside a schedule while it is typed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Preview {
-    pub(super) words: String,
-    pub(super) next: Vec<Coming>,
-    /// What is wrong with it, where something is.
-    pub(super) wrong: String,
 }
 
 /// Labels of more lines than that are read no further: the definition says how many there may be.

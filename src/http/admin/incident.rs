@@ -7,14 +7,12 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::frame::{Frame, Place, page};
+use super::incident_probes::{OfProbe, of_witnesses};
 use super::incident_words::{
     Badge, delivery_badge, happened, purpose_label, source_label, standing, state_badge, witness_badge,
 };
 use super::moments::{between, clock, span};
-use super::probes::samples::phases_of;
-use super::probes::tries::PhaseBar;
-use super::wording::{When, count, counted, severity_class};
-use crate::accounts::Visible;
+use super::wording::{When, counted, severity_class};
 use crate::base::{Timestamp, Uid};
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope};
@@ -24,7 +22,6 @@ use crate::incidents::views::{DeliveryProof, EventView, IncidentPage as Found, I
 use crate::incidents::{IncidentId, queries};
 use crate::issues::queries::recount;
 use crate::notify::facts::Detail;
-use crate::probes::{self, ProbeId};
 use crate::releases::{self, Deploy};
 use crate::store::ReadTx;
 
@@ -87,8 +84,7 @@ struct WitnessLine {
     facts: String,
     /// Where what it saw has a page of its own.
     place: Option<String>,
-    /// Of a probe: where the time of its last bad answer went, and how long it took in all.
-    phases: Option<Bar>,
+    probe: OfProbe,
     queries: Vec<(String, String)>,
     severity: &'static str,
     severity_class: &'static str,
@@ -144,9 +140,6 @@ struct About {
     last_good_at: Option<Timestamp>,
 }
 
-/// Phases, and how long they took in all.
-type Bar = (Vec<PhaseBar>, String);
-
 /// `GET /incidents/{id}`
 pub(super) async fn show(
     state: web::Data<AppState>,
@@ -166,10 +159,10 @@ pub(super) async fn show(
             let changes = changes(tx, &found.incident)?;
             let silence = silences::find_longest(tx, now, IncidentId(found.incident.number))?;
             let frame = Frame::load(tx, &signed_in, Place::Incidents)?;
-            let phases = phases(tx, &visible, &found.incident)?;
+            let probes = of_witnesses(tx, &visible, &found.incident)?;
             let mut page = IncidentPage::new(frame, found, &changes, now);
-            for (line, phases) in page.witnesses.iter_mut().zip(phases) {
-                line.phases = phases;
+            for (line, probe) in page.witnesses.iter_mut().zip(probes) {
+                line.probe = probe;
             }
             Ok::<_, Problem>(IncidentPage { silence: silence.map(|it| silence_line(it, now)), ..page })
         })
@@ -208,18 +201,6 @@ impl IncidentPage {
             frame,
         }
     }
-}
-
-/// Where the time went in the last bad answer of each witness that is a probe.
-fn phases(tx: &ReadTx<'_>, visible: &Visible, incident: &IncidentView) -> Result<Vec<Option<Bar>>, Problem> {
-    let of = |witness: &WitnessView| {
-        let Some(id) = ProbeId::of_signal_key(&witness.key) else { return Ok(None) };
-        let probe = probes::queries::find_by_id(tx, visible, id)?;
-        let Some(probe) = probe else { return Ok(None) };
-        let (_, bad) = probes::queries::samples(tx, probe.id)?;
-        Ok(bad.as_ref().and_then(phases_of))
-    };
-    incident.witnesses.iter().map(of).collect()
 }
 
 fn silence_line(silence: Silence, now: Timestamp) -> SilenceLine {
@@ -343,7 +324,7 @@ fn witness_line(witness: &WitnessView, now: Timestamp) -> WitnessLine {
         summary: witness.summary.clone(),
         facts: facts.into_iter().flatten().collect::<Vec<_>>().join(" · "),
         place,
-        phases: None,
+        probe: OfProbe::default(),
         queries: detail
             .queries
             .iter()
@@ -354,7 +335,7 @@ fn witness_line(witness: &WitnessView, now: Timestamp) -> WitnessLine {
         state: witness_badge(&witness.state),
         detected_after: between(witness.first_bad_at, witness.detected_at),
         first_bad: When::new(witness.first_bad_at, now),
-        signals: count(witness.signal_count),
+        signals: counted(witness.signal_count, "signal"),
         is_live: witness.state != "ok",
     }
 }

@@ -7,14 +7,14 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::chooser::{self, Among, Choice};
+use super::configurable::{configurable, project_choices};
 use super::form::{Form, Wrongs};
-use super::frame::{Frame, Place, form_page, page, see_other};
-use super::heartbeat_edit::configurable;
-use super::heartbeat_form::Preview;
+use super::frame::{Frame, Place, form_page, page, page_with, see_other};
+use super::from_file;
 use super::incident_words::Badge;
 use super::maintenance_form::{Draft, Kept, coming, from_to, read, told};
 use super::moments::{clock, span, until};
-use super::schedule_words::{Coming, words, zones};
+use super::schedule_words::{Coming, Preview, PreviewAlone, words, zones};
 use crate::accounts::Visible;
 use crate::accounts::access::{Decision, Permission, decide};
 use crate::base::crontab::parse_zone;
@@ -31,7 +31,6 @@ use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "maintenance_edit.html", config = "src/http/admin/askama.toml")]
-#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct EditPage {
     frame: Frame,
     /// Of the one that is changed; empty for a new one.
@@ -39,7 +38,8 @@ struct EditPage {
     title: String,
     standing: String,
     badge: Badge,
-    is_file: bool,
+    /// Where a file names it; empty where the page changes it.
+    file: String,
     is_current: bool,
     is_over: bool,
     may_change: bool,
@@ -62,6 +62,8 @@ struct FormView {
     zones: Vec<&'static str>,
     is_new: bool,
     is_fresh: bool,
+    /// Whoever saves it later than somebody else is told.
+    seen: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -97,7 +99,7 @@ pub(super) fn standing(known: &Maintenance, now: Timestamp) -> String {
 
 fn badge(known: &Maintenance) -> Badge {
     match (known.current, known.ended_at) {
-        (Some(_), _) => Badge { class: "paused", word: "in progress" },
+        (Some(_), _) => Badge { class: "work", word: "in progress" },
         (None, None) => Badge { class: "unknown", word: "planned" },
         (None, Some(_)) => Badge { class: "ok", word: "over" },
     }
@@ -139,7 +141,7 @@ async fn new_page(
                 title: String::new(),
                 standing: String::new(),
                 badge: Badge { class: "unknown", word: "" },
-                is_file: false,
+                file: String::new(),
                 is_current: false,
                 is_over: false,
                 may_change: true,
@@ -169,14 +171,12 @@ fn form_view(
         preview: draft.preview(now),
         choices,
         is_cut,
-        projects: configurable(tx, signed_in)?
-            .into_iter()
-            .map(|project| (project.slug.to_string(), project.name))
-            .collect(),
+        projects: project_choices(configurable(tx, signed_in)?),
         may_cover_all: visible == Visible::All,
         zones: zones(),
         is_new,
         is_fresh,
+        seen: String::new(),
         draft,
         wrongs,
     })
@@ -188,7 +188,7 @@ pub(super) async fn show(
     signed_in: SignedIn,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let shown = edit_page(&state, signed_in, &id, None).await?;
+    let shown = edit_page(&state, signed_in, &id, (None, Wrongs::default())).await?;
     page(&shown)
 }
 
@@ -202,7 +202,7 @@ async fn edit_page(
     state: &AppState,
     signed_in: SignedIn,
     id: &str,
-    typed: Option<(Draft, Wrongs)>,
+    (typed, wrongs): (Option<Draft>, Wrongs),
 ) -> Result<EditPage, Problem> {
     let (now, id) = (state.clock.now(), id.to_owned());
     state
@@ -211,8 +211,8 @@ async fn edit_page(
             let actor = signed_in.session.actor();
             let known = find(tx, &actor.visible(), &id, now)?;
             let project = Slugs::default().of(tx, known.draft.project)?.unwrap_or_default();
-            let filled = typed.unwrap_or_else(|| (Draft::of(&known, project.clone()), Wrongs::default()));
-            let is_file = known.draft.owner == Owner::File;
+            let draft = typed.unwrap_or_else(|| Draft::of(&known, project.clone()));
+            let form = form_view(tx, &signed_in, (draft, wrongs), (false, false), now)?;
             let may = decide(&actor, Permission::Triage, subject(known.draft.project)) == Decision::Allowed;
             let zone = parse_zone(&known.draft.time_zone).unwrap_or(Tz::UTC);
             let next = known.draft.plan().map(|plan| coming(&plan, zone, now)).unwrap_or_default();
@@ -221,13 +221,13 @@ async fn edit_page(
                 id: known.uid.to_string(),
                 standing: standing(&known, now),
                 badge: badge(&known),
-                is_file,
+                file: from_file::told(tx, known.draft.owner == Owner::File, "maintenance", &known.draft.key)?,
                 is_current: known.current.is_some(),
                 is_over: known.ended_at.is_some(),
                 may_change: may,
                 facts: facts(&known, &project),
                 next: if known.ended_at.is_some() { Vec::new() } else { next },
-                form: form_view(tx, &signed_in, filled, (false, false), now)?,
+                form: FormView { seen: known.version.to_string(), ..form },
                 title: known.draft.title,
             })
         })
@@ -269,10 +269,16 @@ pub(super) async fn update(
     id: web::Path<String>,
     form: Form,
 ) -> Result<HttpResponse, Problem> {
+    let (visible, named, now) = (form.caller().visible(), id.clone(), state.clock.now());
+    let known = state.store.read(move |tx| find(tx, &visible, &named, now)).await?;
+    if form.is_stale(known.version) {
+        let now_is = (None, Wrongs::stale("maintenance"));
+        return page_with(StatusCode::CONFLICT, &edit_page(&state, form.signed_in, &id, now_is).await?);
+    }
     let draft = Draft::typed(&form.fields);
     match save(&state, form.caller(), &draft, Some(id.clone())).await? {
         Ok(uid) => Ok(see_other(&format!("/maintenance/{uid}"))),
-        Err(wrongs) => form_page(true, &edit_page(&state, form.signed_in, &id, Some((draft, wrongs))).await?),
+        Err(wrongs) => form_page(true, &edit_page(&state, form.signed_in, &id, (Some(draft), wrongs)).await?),
     }
 }
 
@@ -294,9 +300,8 @@ async fn save(
             };
             let scheduled = known.filter(|known| known.draft.schedule.is_some());
             let kept = Kept { starts_at: scheduled.map(|known| known.draft.starts_at) };
-            let subjects = chooser::with_members(tx, &visible, &typed.subjects)?;
-            // Which project it is of is seen to where it is saved.
-            Ok::<_, Problem>(read(&Draft { subjects, ..typed }, (key, None), kept, now))
+            // Which project it is of, and what it covers there, is seen to where it is saved.
+            Ok::<_, Problem>(read(&typed, (key, None), kept, now))
         })
         .await?;
     let wanted = match wanted {
@@ -343,12 +348,6 @@ pub(super) async fn act(
         _ => return Err(Problem::not_found("page")),
     }
     Ok(see_other("/maintenance"))
-}
-
-#[derive(Template)]
-#[template(path = "schedule_preview_alone.html", config = "src/http/admin/askama.toml")]
-struct PreviewAlone {
-    preview: Preview,
 }
 
 /// `GET /maintenance/preview`: what the times mean, while they are typed.

@@ -6,9 +6,8 @@ use chrono::{LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone as _};
 use chrono_tz::Tz;
 
 use super::form::{Fields, Wrongs};
-use super::heartbeat_form::Preview;
 use super::moments::until;
-use super::schedule_words::{Coming, words};
+use super::schedule_words::{Coming, Preview, words};
 use crate::base::crontab::{BadCrontab, parse_zone};
 use crate::base::owned::Owner;
 use crate::base::{Crontab, ProjectId, Timestamp, span};
@@ -360,6 +359,7 @@ mod tests {
             current: None,
             next_at: None,
             ended_at: None,
+            version: 1,
         };
         let again = Draft::of(&known, String::new());
         assert_eq!(Draft { from: String::new(), to: String::new(), ..again }, repeat);

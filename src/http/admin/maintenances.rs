@@ -3,8 +3,8 @@
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use super::configurable::configurable;
 use super::frame::{Frame, Place, page};
-use super::heartbeat_edit::configurable;
 use super::maintenance::{standing, when};
 use crate::accounts::access::{Decision, Permission, decide};
 use crate::base::Timestamp;

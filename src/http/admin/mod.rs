@@ -1,6 +1,7 @@
 //! The web admin page: one file per page, its template beside it in `templates/`.
 
 mod address;
+mod configurable;
 mod form;
 mod frame;
 mod from_file;
@@ -70,6 +71,7 @@ mod status_posts;
 mod ack;
 mod incident;
 mod incident_acts;
+mod incident_probes;
 mod incidents;
 mod ledger;
 mod outbox;

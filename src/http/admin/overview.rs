@@ -14,6 +14,7 @@ use super::plot::DayPlot;
 use super::wording::{count, counted, few, severity_class};
 use crate::accounts::projects::{self, Project};
 use crate::base::{ProjectId, Timestamp};
+use crate::health::services::Snapshot;
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope};
 use crate::http::{AppState, Problem};
@@ -84,12 +85,17 @@ const MONTH: Duration = Duration::from_hours(30 * 24);
 
 /// `GET /`.
 pub(super) async fn show(state: web::Data<AppState>, signed_in: SignedIn) -> Result<HttpResponse, Problem> {
-    let now = state.clock.now();
-    let found = state.store.read(move |tx| load(tx, &signed_in, now)).await?;
+    let (now, watched) = (state.clock.now(), state.watched.get());
+    let found = state.store.read(move |tx| load(tx, &signed_in, &watched, now)).await?;
     page(&found)
 }
 
-fn load(tx: &ReadTx<'_>, signed_in: &SignedIn, now: Timestamp) -> Result<OverviewPage, Problem> {
+fn load(
+    tx: &ReadTx<'_>,
+    signed_in: &SignedIn,
+    watched: &Snapshot,
+    now: Timestamp,
+) -> Result<OverviewPage, Problem> {
     let visible = signed_in.session.actor().visible();
     let in_scope = scope(&visible);
     let listed = projects::list(tx, &visible)?;
@@ -114,7 +120,7 @@ fn load(tx: &ReadTx<'_>, signed_in: &SignedIn, now: Timestamp) -> Result<Overvie
             .filter(|_| !is_heard)
             .map(|project| format!("/projects/{}/welcome", project.slug)),
         gaps: gaps(&channels::list(tx)?),
-        health: Health::read(tx, &visible, now)?,
+        health: Health::read(tx, &visible, watched, now)?,
         incidents: open,
         more_incidents: counts.open + counts.acknowledged - shown,
         figures: figures(tx, in_scope, now, events, frame.unresolved_issues)?,

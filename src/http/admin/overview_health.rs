@@ -5,9 +5,12 @@ use std::time::Duration;
 use super::incident_words::Badge;
 use super::moments::{between, clock};
 use super::probes::words::status_badge;
+use super::service_words::ServiceLink;
+use super::services::services_now;
 use super::wording::{When, count};
 use crate::accounts::Visible;
 use crate::base::Timestamp;
+use crate::health::services::{ServiceStatus, Snapshot};
 use crate::probes::Status;
 use crate::probes::queries::{self, Counts, Filter};
 use crate::store::{Error, ReadTx};
@@ -15,6 +18,10 @@ use crate::vigil::{self, Spell};
 
 /// How what is watched is, for somebody who looks once.
 pub(super) struct Health {
+    /// As the team names them, in their order.
+    pub(super) services: Vec<ServiceLink>,
+    pub(super) more_services: usize,
+    /// Of the probes; empty where there are none.
     pub(super) headline: String,
     pub(super) counts: Vec<StatusCount>,
     pub(super) unwell: Vec<UnwellLine>,
@@ -39,6 +46,7 @@ pub(super) struct UnwellLine {
 }
 
 /// What fits on one screen; the pages behind show all.
+const SERVICES: usize = 12;
 const UNWELL: u32 = 6;
 const SPELLS: usize = 3;
 const DAY: Duration = Duration::from_hours(24);
@@ -46,12 +54,24 @@ const DAY: Duration = Duration::from_hours(24);
 const SHORT: Duration = Duration::from_mins(2);
 
 impl Health {
-    /// What the caller may see of it; `None` where nothing is watched.
-    pub(super) fn read(tx: &ReadTx<'_>, visible: &Visible, now: Timestamp) -> Result<Option<Self>, Error> {
+    /// What the caller may see of it; `None` where nothing is watched. Services are as `snapshot` has them.
+    pub(super) fn read(
+        tx: &ReadTx<'_>,
+        visible: &Visible,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Option<Self>, Error> {
         let counts = queries::counts(tx, visible, None)?;
-        if counts.total() == 0 {
+        let mut services = services_now(tx, visible, snapshot)?;
+        if counts.total() == 0 && services.is_empty() {
             return Ok(None);
         }
+        let more_services = services.len().saturating_sub(SERVICES);
+        if more_services > 0 {
+            // What is well is left out first.
+            services.sort_by_key(|service| service.status == ServiceStatus::Healthy);
+        }
+        services.truncate(SERVICES);
         let filter = Filter {
             status: vec![Status::Unhealthy, Status::Degraded, Status::Unreachable, Status::Unknown],
             limit: UNWELL,
@@ -70,6 +90,8 @@ impl Health {
             .collect();
         let troubled = counts.unhealthy + counts.degraded + counts.unreachable + counts.unknown;
         Ok(Some(Self {
+            services: services.into_iter().map(ServiceLink::of).collect(),
+            more_services,
             headline: headline(&counts),
             counts: status_counts(&counts),
             more: troubled.saturating_sub(u32::try_from(unwell.len()).unwrap_or(0)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use askama::Template;
 use chrono_tz::Tz;
 
 use super::moments::{span, until};
@@ -12,6 +13,22 @@ use crate::base::{self, Crontab, Timestamp};
 pub(super) struct Coming {
     pub(super) local: String,
     pub(super) soon: String,
+}
+
+/// What is shown beside a schedule while it is typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Preview {
+    pub(super) words: String,
+    pub(super) next: Vec<Coming>,
+    /// What is wrong with it, where something is.
+    pub(super) wrong: String,
+}
+
+/// The same as an answer of its own.
+#[derive(Template)]
+#[template(path = "schedule_preview_alone.html", config = "src/http/admin/askama.toml")]
+pub(super) struct PreviewAlone {
+    pub(super) preview: Preview,
 }
 
 /// What a person needs to see that a schedule is the one that was meant.

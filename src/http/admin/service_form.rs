@@ -6,9 +6,10 @@ use askama::Template;
 use serde_json::json;
 
 use super::chooser::{self, Among, Choice};
+use super::configurable::{configurable, project_choices};
 use super::form::{Fields, Form, Wrongs};
 use super::frame::{Frame, Place, form_page, page, see_other};
-use super::heartbeat_edit::configurable;
+use super::from_file;
 use super::incident_words::Badge;
 use super::service_words::service_badge;
 use super::services::find;
@@ -29,6 +30,8 @@ struct EditPage {
     /// Of the one that is changed; empty for a new one.
     key: String,
     name: String,
+    /// Where a file names it: then it is only shown.
+    file: String,
     form: FormView,
 }
 
@@ -259,14 +262,15 @@ async fn edit_page(
                     preview: draft.preview(&choices),
                     choices,
                     is_cut,
-                    projects: projects
-                        .into_iter()
-                        .map(|project| (project.slug.to_string(), project.name))
-                        .collect(),
+                    projects: project_choices(projects),
                     severities: SEVERITIES,
                     is_new: known.is_none(),
                     draft,
                     wrongs,
+                },
+                file: match &known {
+                    Some(known) => from_file::told(tx, known.owner == Owner::File, "services", &known.key)?,
+                    None => String::new(),
                 },
                 name: known.map(|known| known.name).unwrap_or_default(),
             })
@@ -296,9 +300,6 @@ async fn find_mine(state: &AppState, signed_in: &SignedIn, key: &str) -> Result<
     let (visible, named) = (signed_in.session.actor().visible(), key.to_owned());
     let known = state.store.read(move |tx| find(tx, &visible, &named)).await?;
     signed_in.caller().may(Permission::Configure, Subject::Project(known.project))?;
-    if known.owner == Owner::File {
-        return Err(services::Error::OwnedByFile(known.key).into());
-    }
     Ok(known)
 }
 
@@ -331,6 +332,9 @@ pub(super) async fn update(
     form: Form,
 ) -> Result<HttpResponse, Problem> {
     let known = find_mine(&state, &form.signed_in, &key).await?;
+    if known.owner == Owner::File {
+        return Err(services::Error::OwnedByFile(known.key).into());
+    }
     let typed = Draft::typed(&form.fields);
     let draft = Draft { key: known.key.clone(), project: known.project_slug.clone(), ..typed };
     match draft.wanted() {

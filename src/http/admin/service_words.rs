@@ -1,7 +1,31 @@
-//! What pages say of services: pure functions from rows to sentences.
+//! What pages say of services.
 
 use super::incident_words::Badge;
-use crate::health::services::{Needs, Service, ServiceStatus};
+use crate::accounts::Visible;
+use crate::health::services::{Needs, Service, ServiceStatus, queries};
+use crate::store::{Error, ReadTx};
+
+/// A service that something belongs to.
+pub(super) struct ServiceLink {
+    pub(super) key: String,
+    pub(super) name: String,
+    pub(super) badge: Badge,
+}
+
+impl ServiceLink {
+    pub(super) fn of(service: Service) -> Self {
+        Self { badge: service_badge(service.status), key: service.key, name: service.name }
+    }
+}
+
+/// The services of a member, by the key of its signals.
+pub(super) fn services_of(
+    tx: &ReadTx<'_>,
+    visible: &Visible,
+    member: &str,
+) -> Result<Vec<ServiceLink>, Error> {
+    Ok(queries::list_of_member(tx, visible, member)?.into_iter().map(ServiceLink::of).collect())
+}
 
 /// A service's status by its word and its shape.
 pub(super) const fn service_badge(status: ServiceStatus) -> Badge {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use super::configurable::configurable;
 use super::form::Form;
 use super::frame::{Frame, Place, page, see_other};
-use super::heartbeat_edit::configurable;
+use super::from_file;
 use super::incident_words::Badge;
 use super::incidents::{IncidentLine, line as incident_line};
 use super::moments::clock;
@@ -26,7 +27,7 @@ use crate::http::auth::SignedIn;
 use crate::http::visible::scope;
 use crate::http::{AppState, Problem};
 use crate::incidents::queries::list_of_key;
-use crate::store::ReadTx;
+use crate::store::{Error, ReadTx};
 
 #[derive(Template)]
 #[template(path = "services.html", config = "src/http/admin/askama.toml")]
@@ -49,7 +50,8 @@ struct Line {
     since: Option<When>,
     needs: String,
     is_critical: bool,
-    is_file: bool,
+    /// Where a file names it; empty where the page changes it.
+    file: String,
     may_change: bool,
     is_first: bool,
     is_last: bool,
@@ -98,10 +100,7 @@ pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Res
         .read(move |tx| {
             let actor = signed_in.session.actor();
             let visible = actor.visible();
-            let mut services = queries::list(tx, &visible)?;
-            for service in &mut services {
-                as_now(service, &snapshot);
-            }
+            let services = services_now(tx, &visible, &snapshot)?;
             let overall = crate::health::services::overall(
                 services.iter().map(|service| (service.status, service.critical)),
             );
@@ -123,6 +122,19 @@ pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Res
         })
         .await?;
     page(&rendered)
+}
+
+/// All services that may be seen, as they are now.
+pub(super) fn services_now(
+    tx: &ReadTx<'_>,
+    visible: &Visible,
+    snapshot: &Snapshot,
+) -> Result<Vec<Service>, Error> {
+    let mut services = queries::list(tx, visible)?;
+    for service in &mut services {
+        as_now(service, snapshot);
+    }
+    Ok(services)
 }
 
 /// What is in memory is newer than what is stored; a service that was just made is in the store alone.
@@ -161,7 +173,7 @@ fn line(tx: &ReadTx<'_>, service: Service, may_change: bool, now: Timestamp) -> 
         reason: service.reason,
         since: service.since.map(|at| When::new(at, now)),
         is_critical: service.critical,
-        is_file: service.owner == Owner::File,
+        file: from_file::told(tx, service.owner == Owner::File, "services", &service.key)?,
         may_change,
         is_first: true,
         is_last: true,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::form::{Fields, Form, Wrongs};
 use super::frame::{Frame, Place, form_page, page, see_other};
+use super::from_file;
 use super::incident_words::Badge;
 use super::service_words::service_badge;
 use super::status_posts::{PostLine, post_lines};
@@ -23,11 +24,11 @@ use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "status_page.html", config = "src/http/admin/askama.toml")]
-#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct StatusPage {
     frame: Frame,
     is_on: bool,
-    is_file: bool,
+    /// Where a file names it; empty where the page changes it.
+    file: String,
     may_change: bool,
     was_saved: bool,
     form: FormView,
@@ -125,7 +126,7 @@ async fn load(
                 form: form_view(draft, wrongs, &services),
                 untold: if may { untold(tx, &posts)? } else { Vec::new() },
                 may_change: may && !is_file,
-                is_file,
+                file: from_file::told(tx, is_file, "status_page", "")?,
                 was_saved: false,
                 posts,
                 address: format!("{base}/status"),

@@ -10,8 +10,8 @@ use serde_json::json;
 use super::Json;
 use super::list::{Asked, Items, unknown_cursor};
 use super::probe_views::{LineView, ProbeView};
-use crate::accounts::access::{Permission, Subject};
 use crate::base::{Secret, Timestamp};
+use crate::http::acts::probe::{may_ask, may_change};
 use crate::http::auth::{Caller, Reader, find_project};
 use crate::http::{AppState, Problem};
 use crate::probes::queries::{self, Cursor, Filter, list as list_probes};
@@ -90,8 +90,17 @@ pub(super) async fn list(
         .store
         .read(move |tx| {
             let visible = asked.visible(tx)?;
-            let filter =
-                Filter { visible, project: None, status, kind, text, label, after, limit: asked.limit };
+            let filter = Filter {
+                visible,
+                project: None,
+                status,
+                kind,
+                text,
+                label,
+                behind: None,
+                after,
+                limit: asked.limit,
+            };
             Ok::<_, Problem>(list_probes(tx, &filter)?)
         })
         .await?;
@@ -116,9 +125,11 @@ pub(super) async fn create(
     Json(new): Json<NewProbe>,
 ) -> Result<HttpResponse, Problem> {
     let (probes, by) = (state.prober.probes.clone(), caller.by(state.clock.now()));
+    let reachable = may_ask(&state, &new.definition.target);
     let write = move |tx: &WriteTx<'_>| {
         let project = find_project(tx, &caller.visible(), &new.project)?.id;
         may_change(&caller, project, new.definition.kind())?;
+        reachable?;
         let NewProbe { key, name, definition, secrets, depends_on, .. } = new;
         let (secrets, owner) = (Secrets(secrets), Owner::Page);
         let draft = Draft { key, name, project, definition, secrets, parents: depends_on, owner };
@@ -145,11 +156,13 @@ pub(super) async fn change(
 ) -> Result<HttpResponse, Problem> {
     let (probes, by, visible) = (state.prober.probes.clone(), caller.by(state.clock.now()), caller.visible());
     let (key, found_key) = (key.clone(), key.into_inner());
+    let reachable = patch.definition.as_ref().map_or(Ok(()), |new| may_ask(&state, &new.target));
     let write = move |tx: &WriteTx<'_>| {
         let probe = find(tx, &caller.visible(), &key)?.ok_or_else(|| Problem::not_found("probe"))?;
         may_change(&caller, probe.project, probe.definition.kind())?;
         let draft = patched(tx, &caller, probe, patch)?;
         may_change(&caller, draft.project, draft.definition.kind())?;
+        reachable?;
         probes.save(tx, &by, &draft)?;
         Ok::<_, Problem>(())
     };
@@ -315,19 +328,6 @@ fn patched(tx: &ReadTx<'_>, caller: &Caller, probe: Probe, patch: Patch) -> Resu
         parents,
         owner: Owner::Page,
     })
-}
-
-/// What looks at this machine shows what runs on it: that is for owners.
-pub(super) fn may_change(
-    caller: &Caller,
-    project: crate::base::ProjectId,
-    kind: Kind,
-) -> Result<(), Problem> {
-    caller.may(Permission::Configure, Subject::Project(project))?;
-    if kind.is_local() && kind != Kind::Push {
-        caller.may(Permission::ManageInstance, Subject::Instance)?;
-    }
-    Ok(())
 }
 
 fn find(tx: &ReadTx<'_>, visible: &crate::accounts::Visible, key: &str) -> Result<Option<Probe>, Problem> {

@@ -24,7 +24,7 @@ pub use queries::{active, covers, find, list, purge};
 pub use save::Called;
 
 use super::Error;
-use super::silences::check_key as check_subject;
+use super::named::{check_key as check_subject, names};
 
 use crate::base::owned::{Owner, check_key};
 use crate::base::text::line;
@@ -40,7 +40,8 @@ pub struct Draft {
     pub key: String,
     /// `None`: every project.
     pub project: Option<ProjectId>,
-    /// Keys of signals, such as `probe:7`, or their beginning and `*`; none: everything of its project.
+    /// Keys of signals, such as `probe:7`, with what hangs on them, or their beginning and `*`; none: everything of its
+    /// project.
     pub subjects: Vec<String>,
     pub title: String,
     /// For the status page; may be empty.
@@ -71,6 +72,8 @@ pub struct Maintenance {
     pub next_at: Option<Timestamp>,
     /// Called off, or nothing more to come.
     pub ended_at: Option<Timestamp>,
+    /// Grows with each change by somebody.
+    pub version: i64,
 }
 
 /// Planned work that takes place now.
@@ -206,12 +209,8 @@ impl CoversNow {
 impl Active {
     /// Whether it covers a key of a project.
     pub fn has(&self, project: ProjectId, key: &str) -> bool {
-        let names = |subject: &String| match subject.strip_suffix('*') {
-            Some(beginning) => key.starts_with(beginning),
-            None => subject == key,
-        };
         self.project.is_none_or(|own| own == project)
-            && (self.subjects.is_empty() || self.subjects.iter().any(names))
+            && (self.subjects.is_empty() || self.subjects.iter().any(|subject| names(subject, key)))
     }
 }
 

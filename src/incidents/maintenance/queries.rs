@@ -13,7 +13,7 @@ const LISTED_MAX: i64 = 300;
 const COLUMNS: &str =
     "SELECT m.id, m.uid, m.key, m.project_id, m.title, m.message, m.starts_at, m.ends_at, m.duration_s,
         m.schedule, m.time_zone, m.is_public, m.owner, m.created_by, m.created_at, m.next_at, m.ended_at,
-        o.began_at, o.ends_at
+        m.version, o.began_at, o.ends_at
     FROM maintenances m
     LEFT JOIN maintenance_occurrences o ON o.maintenance_id = m.id AND o.began_at <= ?1 AND o.ends_at > ?1";
 
@@ -109,8 +109,8 @@ fn subjects(tx: &ReadTx<'_>, id: i64) -> Result<Vec<String>, Error> {
 
 /// Reads a row of [`COLUMNS`]; its subjects are asked for apart.
 fn maintenance(row: &Row<'_>) -> rusqlite::Result<Maintenance> {
-    let began = rows::maybe_time(row, 17)?;
-    let ends = rows::maybe_time(row, 18)?;
+    let began = rows::maybe_time(row, 18)?;
+    let ends = rows::maybe_time(row, 19)?;
     Ok(Maintenance {
         id: row.get(0)?,
         uid: rows::uid(row, 1)?,
@@ -133,5 +133,6 @@ fn maintenance(row: &Row<'_>) -> rusqlite::Result<Maintenance> {
         current: began.zip(ends).map(|(begins_at, ends_at)| Occurrence { begins_at, ends_at }),
         next_at: rows::maybe_time(row, 15)?,
         ended_at: rows::maybe_time(row, 16)?,
+        version: row.get(17)?,
     })
 }

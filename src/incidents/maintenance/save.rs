@@ -75,7 +75,7 @@ impl Incidents {
         )?;
         if called == Called::ForGood {
             tx.execute(
-                "UPDATE maintenances SET next_at = NULL, ended_at = ?2 WHERE id = ?1",
+                "UPDATE maintenances SET next_at = NULL, ended_at = ?2, version = version + 1 WHERE id = ?1",
                 params![known.id, now.as_micros()],
             )?;
         }
@@ -152,7 +152,8 @@ fn insert(
 fn update(tx: &WriteTx<'_>, id: i64, draft: &Draft) -> Result<(), store::Error> {
     tx.execute(
         "UPDATE maintenances SET project_id = ?2, title = ?3, message = ?4, starts_at = ?5, ends_at = ?6,
-                duration_s = ?7, schedule = ?8, time_zone = ?9, is_public = ?10, owner = ?11, ended_at = NULL
+                duration_s = ?7, schedule = ?8, time_zone = ?9, is_public = ?10, owner = ?11, ended_at = NULL,
+                version = version + 1
          WHERE id = ?1",
         params![
             id,

@@ -100,6 +100,22 @@ fn what_fires_meanwhile_is_silent_and_what_still_fires_at_the_end_is_told() {
 }
 
 #[test]
+fn a_heartbeat_is_covered_with_all_that_it_tells() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        let subjects = vec!["heartbeat:7".to_owned()];
+        save(tx, incidents, T0, &Draft { subjects, ..once() });
+        keep(tx, incidents, minutes(10));
+        fires(tx, incidents, minutes(11), "heartbeat:7:odd");
+        assert_eq!(told(tx), 0, "a run that took too long is of the same heartbeat");
+        let covered = covers(tx, minutes(11)).unwrap();
+        assert!(covered.covers(SHOP, "heartbeat:7:odd") && !covered.covers(SHOP, "heartbeat:77"));
+        fires(tx, incidents, minutes(20), "heartbeat:77");
+        assert_eq!(told(tx), 1, "another heartbeat");
+    });
+}
+
+#[test]
 fn after_a_restart_in_the_middle_it_goes_on_and_one_that_was_missed_does_not_begin() {
     Bed::shared().try_out(|tx, incidents| {
         save(tx, incidents, T0, &once());

@@ -75,7 +75,7 @@ impl Known {
     fn covers(&self, now: Timestamp, signal: &Signal) -> bool {
         let covers_key = self.cover.key.as_ref().is_none_or(|key| match key.strip_suffix('*') {
             Some(stem) => signal.key.starts_with(stem),
-            None => signal.key == *key,
+            None => signal.key == *key || signal.key.starts_with(&format!("{key}:")),
         });
         let covers_project = self.cover.project.is_none() || self.cover.project == signal.project;
         self.from <= now && now < self.to && covers_key && covers_project

@@ -9,6 +9,8 @@ use serde_json::json;
 use super::{Draft, Fault, Section, Shape, Stored, Work, project_named, refuse_secrets, slugs, table};
 use crate::accounts::Visible;
 use crate::base::{Owner, ProjectId, Timestamp, span};
+use crate::health::services;
+use crate::health::services::subjects::{Unnamed, keys_of};
 use crate::heartbeats::{self, HeartbeatId};
 use crate::incidents::maintenance::{self, Maintenance};
 use crate::manifest::Means;
@@ -44,7 +46,8 @@ struct Fields {
     /// Nothing: every project.
     #[serde(default)]
     project: Option<String>,
-    /// Keys of probes, `project/slug` of heartbeats, or keys of signals; none: everything of its project.
+    /// Keys of probes, `project/slug` of heartbeats, `service:KEY` of services, or keys of signals; none: everything of its
+    /// project.
     #[serde(default)]
     covers: Vec<String>,
     #[serde(default)]
@@ -98,16 +101,20 @@ impl Draft for Wanted {
             Some(slug) => Some(project_named(work.tx, slug)?.id),
             None => None,
         };
-        let subject = |(place, name): (usize, &String)| {
-            signal_key(work.tx, name)?.ok_or_else(|| {
-                let text = format!("covers: there is no probe {name}; a heartbeat is named with its project, as in shop/nightly");
-                Fault::at(&format!("covers.{place}"), text)
-            })
-        };
+        let mut subjects = Vec::new();
+        for (place, name) in fields.covers.iter().enumerate() {
+            let keys = keys_of(work.tx, &Visible::All, project, name);
+            subjects.extend(keys.map_err(|error| match error {
+                Unnamed::Store(error) => error.into(),
+                Unnamed::Missing { .. } | Unnamed::Unknown(_) => {
+                    Fault::at(&format!("covers.{place}"), format!("covers: {error}"))
+                }
+            })?);
+        }
         let draft = maintenance::Draft {
             key: self.key.clone(),
             project,
-            subjects: fields.covers.iter().enumerate().map(subject).collect::<Result<_, Fault>>()?,
+            subjects,
             title: fields.title.clone(),
             message: fields.message.clone(),
             is_public: fields.public,
@@ -124,19 +131,6 @@ impl Draft for Wanted {
     }
 }
 
-/// The key of the signals of what a file names so.
-fn signal_key(tx: &ReadTx<'_>, name: &str) -> Result<Option<String>, Fault> {
-    if name.contains([':', '*']) {
-        return Ok(Some(name.to_owned()));
-    }
-    if name.contains('/') {
-        let found = heartbeats::queries::find_named(tx, &Visible::All, name)?;
-        return Ok(found.map(|heartbeat| heartbeat.id.signal_key()));
-    }
-    let found = probes::queries::find(tx, &Visible::All, name)?;
-    Ok(found.map(|probe| probe.id.signal_key()))
-}
-
 /// As a file names what has this signal key.
 fn name_of(tx: &ReadTx<'_>, slugs: &BTreeMap<ProjectId, String>, key: &str) -> Result<String, Fault> {
     let name = if let Some(id) = ProbeId::of_signal_key(key) {
@@ -144,6 +138,9 @@ fn name_of(tx: &ReadTx<'_>, slugs: &BTreeMap<ProjectId, String>, key: &str) -> R
     } else if let Some(id) = HeartbeatId::of_signal_key(key) {
         let found = heartbeats::queries::find(tx, id)?;
         found.and_then(|it| Some(format!("{}/{}", slugs.get(&it.project)?, it.slug)))
+    } else if key.starts_with("service:") {
+        let all = services::queries::list(tx, &Visible::All)?;
+        all.into_iter().find(|it| it.id.signal_key() == key).map(|it| format!("service:{}", it.key))
     } else {
         None
     };

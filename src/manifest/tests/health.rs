@@ -155,7 +155,7 @@ fn mistakes_in_what_is_watched_are_told_at_their_lines() {
         ),
         (
             "[maintenance.m]\ntitle = \"M\"\nstarts_at = 2027-01-01T00:00:00Z\nduration = \"1h\"\ncovers = [\"db\"]".to_owned(),
-            "7: maintenance m: covers: there is no probe db",
+            "7: maintenance m: covers: there is no probe “db”",
         ),
         (
             "[maintenance.m]\ntitle = \"M\"\nstarts_at = 2027-01-01T00:00:00Z\nduration = \"1s\"".to_owned(),

@@ -8,7 +8,7 @@ use crate::probes::judge::Reading;
 use crate::probes::seen::Phases;
 
 pub use pack::{pack, unpack};
-pub use stored::{Hour, append, hours, points, purge, purge_changes, purge_hours};
+pub use stored::{Hour, append, hours, points, points_of, purge, purge_changes, purge_hours};
 
 /// One reading of a plot. Packed, its time is right to 100 ms and its durations to 4%.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Rows of `probe_points` and `probe_hours`, and letting go of what is old.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -85,6 +86,34 @@ pub fn points(tx: &ReadTx<'_>, id: ProbeId, from: Timestamp, to: Timestamp) -> R
     )?;
     let all = rows.iter().flat_map(|(hour, packed)| unpack(*hour, packed));
     Ok(all.filter(|point| (from..=to).contains(&point.at)).collect())
+}
+
+/// As [`points`], of several probes with one question: for lists.
+pub fn points_of(
+    tx: &ReadTx<'_>,
+    ids: &[ProbeId],
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<HashMap<ProbeId, Vec<Point>>, Error> {
+    let listed: Vec<String> = ids.iter().map(|id| id.0.to_string()).collect();
+    let rows = tx.all(
+        &format!(
+            "SELECT probe_id, hour, points FROM probe_points
+             WHERE probe_id IN ({}) AND hour BETWEEN ?1 AND ?2 ORDER BY probe_id, hour LIMIT ?3",
+            listed.join(", ")
+        ),
+        params![from.floor_to(HOUR).as_micros(), to.as_micros(), HOURS_MAX],
+        |row| {
+            let hour = Timestamp::from_micros(row.get(1)?);
+            Ok((ProbeId(row.get(0)?), unpack(hour, row.get_ref(2)?.as_blob()?)))
+        },
+    )?;
+    let mut found: HashMap<ProbeId, Vec<Point>> = HashMap::new();
+    for (id, points) in rows {
+        let within = points.into_iter().filter(|point| (from..=to).contains(&point.at));
+        found.entry(id).or_default().extend(within);
+    }
+    Ok(found)
 }
 
 /// Counts and latencies by the hour, from `from` to `to`, the oldest first; at most a quarter of a year.

@@ -41,6 +41,27 @@ pub fn parents(tx: &ReadTx<'_>, visible: &Visible, id: ProbeId) -> Result<Vec<Re
     related(tx, visible, "probe_parents.parent_id", "probe_parents.probe_id", id)
 }
 
+/// Numbers of all that depends on a probe, directly or through others, as a question within another one.
+pub(super) fn behind(parent: &str) -> String {
+    format!(
+        "WITH RECURSIVE behind(id) AS (
+             SELECT probe_id FROM probe_parents WHERE parent_id = {parent}
+             UNION SELECT probe_parents.probe_id FROM behind CROSS JOIN probe_parents ON parent_id = behind.id)
+         SELECT id FROM behind"
+    )
+}
+
+/// How many probes cannot be reached because of this one, as far as the caller may see them.
+pub fn count_unreachable(tx: &ReadTx<'_>, visible: &Visible, id: ProbeId) -> Result<u32, Error> {
+    let sql = format!(
+        "SELECT s.project_id, count(*) FROM ({}) AS behind CROSS JOIN probe_states AS s ON s.probe_id = behind.id
+         WHERE s.status = 'unreachable' GROUP BY s.project_id",
+        behind("?1")
+    );
+    let found = tx.all(&sql, [id.0], |row| Ok((ProjectId(row.get(0)?), row.get::<_, u32>(1)?)))?;
+    Ok(found.into_iter().filter(|(project, _)| visible.contains(*project)).map(|(_, count)| count).sum())
+}
+
 fn related(
     tx: &ReadTx<'_>,
     visible: &Visible,

@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::queries::{
-    Filter, changes_since, children, count, counts, find, free_key, lines, list, parents, samples,
+    Filter, changes_since, children, count, count_unreachable, counts, find, free_key, lines, list, parents,
+    samples,
 };
 use super::*;
 use crate::accounts::Visible;
@@ -102,6 +103,8 @@ fn what_a_page_of_one_probe_asks_goes_by_indexes() {
             assert!(children(tx, &Visible::Only(vec![BLOG]), id).unwrap().is_empty());
             parents(tx, &Visible::All, id).unwrap();
             lines(tx, &Visible::All, &[id]).unwrap();
+            assert_eq!(count_unreachable(tx, &Visible::All, id).unwrap(), 0, "it is not known yet");
+            points::points_of(tx, &[id, ProbeId(9)], T0, T0).unwrap();
             changes_since(tx, id, T0).unwrap();
             samples(tx, id).unwrap();
             let scope = crate::incidents::queries::Scope::All;
@@ -111,14 +114,43 @@ fn what_a_page_of_one_probe_asks_goes_by_indexes() {
         }))
     });
     for plan in &plans {
-        for table in
-            ["probes", "probe_states", "probe_parents", "probe_changes", "probe_samples", "witnesses"]
-        {
+        for table in [
+            "probes",
+            "probe_states",
+            "probe_parents",
+            "probe_changes",
+            "probe_samples",
+            "probe_points",
+            "witnesses",
+        ] {
             assert!(!plan.scans(table), "{table}: {plan:?}");
         }
     }
     assert!(plans.iter().any(|plan| plan.uses("witnesses_past")));
     assert!(plans.iter().any(|plan| plan.uses("probe_parents_by_parent")));
+}
+
+#[test]
+fn whatever_hangs_on_a_probe_is_found_and_counted_once() {
+    let bed = Bed::new();
+    for (key, parents) in
+        [("router", vec![]), ("switch", vec!["router"]), ("shop", vec!["router", "switch"]), ("else", vec![])]
+    {
+        let parents = parents.into_iter().map(str::to_owned).collect();
+        bed.save(&Draft { parents, ..draft(key) }).unwrap();
+    }
+    for id in [2, 3, 4] {
+        bed.write(move |_, tx| {
+            Ok(record::change_status(tx, ProbeId(id), T0, Status::Unreachable, "router is down")?)
+        })
+        .unwrap();
+    }
+    let behind = |id| Filter { behind: Some(ProbeId(id)), ..Filter::all(Visible::All) };
+    assert_eq!(keys(&bed, &behind(1)), ["shop", "switch"]);
+    assert_eq!((keys(&bed, &behind(2)), keys(&bed, &behind(3))), (vec!["shop".to_owned()], vec![]));
+    let count = |visible: &Visible, id| bed.read(|tx| count_unreachable(tx, visible, ProbeId(id)));
+    assert_eq!((count(&Visible::All, 1), count(&Visible::All, 2), count(&Visible::All, 4)), (2, 1, 0));
+    assert_eq!(count(&Visible::Only(vec![BLOG]), 1), 0);
 }
 
 #[test]

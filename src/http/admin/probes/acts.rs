@@ -6,10 +6,11 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
-use super::words::{exact, is_for_owners};
+use super::words::exact;
 use super::{find, probes_of};
 use crate::accounts::access::{Permission, Subject};
 use crate::base::{Timestamp, span};
+use crate::http::acts::probe as permit;
 use crate::http::admin::frame::{Place, page};
 use crate::http::admin::{Form, Frame, see_other};
 use crate::http::auth::Caller;
@@ -33,13 +34,9 @@ const KEYS_MAX: usize = 100;
 /// A pause that was forgotten ends by itself.
 const PAUSE_MAX: Duration = Duration::from_hours(24 * 366);
 
-/// Whoever changes what reads this machine is an owner.
+/// As [`permit::may_change`], for a probe that is there.
 pub(super) fn may_change(caller: &Caller, probe: &Probe) -> Result<(), Problem> {
-    caller.may(Permission::Configure, Subject::Project(probe.project))?;
-    if is_for_owners(probe.definition.kind()) {
-        caller.may(Permission::ManageInstance, Subject::Instance)?;
-    }
-    Ok(())
+    permit::may_change(caller, probe.project, probe.definition.kind())
 }
 
 /// `POST /probes`: `act` is `pause` or `resume`, for every probe whose key stands in `id`.

@@ -10,10 +10,10 @@ use super::edit::project_of;
 use super::form::{key_of, told};
 use super::tries::{Tried, ask};
 use super::view::{Choice, project_choices};
-use super::words::{is_for_owners, kind_name, kind_says};
+use super::words::{kind_name, kind_says};
 use super::{acts, probes_of};
-use crate::accounts::access::{Permission, Subject};
 use crate::base::ProjectId;
+use crate::http::acts::probe::{is_for_owners, may_ask, may_change};
 use crate::http::admin::frame::{Frame, Place, page, page_with};
 use crate::http::admin::{Form, Wrongs, see_other};
 use crate::http::auth::SignedIn;
@@ -140,7 +140,15 @@ pub(super) async fn take(
     preset: &'static Preset,
 ) -> Result<HttpResponse, Problem> {
     let mut typed = typed(preset, form);
-    let project = project_of(state, form).await?;
+    let tries = form.text("act") == "try";
+    let Some(project) = project_of(state, form).await? else {
+        let text = "Choose the project that it belongs to.";
+        if tries {
+            return Err(Problem::bad_request(text));
+        }
+        typed.wrongs.add("project", text);
+        return preset_page(state, &form.signed_in, preset, typed).await;
+    };
     let given = preset.inputs.iter().map(|input| (input.name, form.fields.whole(input.name).to_owned()));
     let given = Inputs(given.map(|(name, text)| (name.to_owned(), text)).collect());
     let built = match preset.build(&given) {
@@ -150,8 +158,10 @@ pub(super) async fn take(
             return preset_page(state, &form.signed_in, preset, typed).await;
         }
     };
-    if form.text("act") == "try" {
-        let tried = try_built(state, form, built).await?;
+    let kind = built.definition.kind();
+    may_change(&form.caller(), project, kind)?;
+    if tries {
+        let tried = try_built(state, built).await?;
         if request.headers().contains_key("hx-request") {
             return page(&tried);
         }
@@ -162,11 +172,6 @@ pub(super) async fn take(
         typed.warnings = built.warnings;
         return preset_page(state, &form.signed_in, preset, typed).await;
     }
-    let Some(project) = project else {
-        typed.wrongs.add("project", "Choose the project that it belongs to.");
-        return preset_page(state, &form.signed_in, preset, typed).await;
-    };
-    let kind = built.definition.kind();
     match save(state, form, built, project, &typed.name).await {
         Ok(key) => Ok(see_other(&format!("/probes/{key}"))),
         Err(error) => {
@@ -186,10 +191,7 @@ fn typed(preset: &'static Preset, form: &Form) -> Typed {
     }
 }
 
-async fn try_built(state: &AppState, form: &Form, built: Built) -> Result<Tried, Problem> {
-    if project_of(state, form).await?.is_none() {
-        return Err(Problem::bad_request("Choose the project that it belongs to."));
-    }
+async fn try_built(state: &AppState, built: Built) -> Result<Tried, Problem> {
     let checked = built.definition.check(&built.secrets);
     let checked = checked.map_err(|invalid| Problem::from(Error::from(invalid)))?;
     ask(state, &checked, built.secrets, Owner::Page).await
@@ -203,6 +205,7 @@ async fn save(
     project: ProjectId,
     name: &str,
 ) -> Result<String, Error> {
+    may_ask(state, &built.definition.target)?;
     let (caller, probes, now) = (form.caller(), probes_of(state), state.clock.now());
     let (name, wanted) = (name.to_owned(), key_of(name));
     state
@@ -222,16 +225,6 @@ async fn save(
             Ok(key)
         })
         .await
-}
-
-/// Whoever makes probes may configure some project; whether it is this one is asked when it is saved.
-pub(super) fn may_make(signed_in: &SignedIn, project: ProjectId, kind: Kind) -> Result<(), Problem> {
-    let caller = signed_in.caller();
-    caller.may(Permission::Configure, Subject::Project(project))?;
-    if is_for_owners(kind) {
-        caller.may(Permission::ManageInstance, Subject::Instance)?;
-    }
-    Ok(())
 }
 
 /// The page after a probe was made: for one that is reported to, with the address, which is shown once.

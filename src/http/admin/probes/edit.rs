@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::choose::{self, made, may_make};
+use super::choose::{self, made};
 use super::fields::Typed;
 use super::form::{field_of, policy, read, told};
 use super::kinds::{Input, inputs};
@@ -17,7 +17,9 @@ use super::words::detects;
 use super::{acts, find, probes_of};
 use crate::accounts::Visible;
 use crate::base::ProjectId;
+use crate::http::acts::probe::{may_ask, may_change};
 use crate::http::admin::frame::{page, page_with};
+use crate::http::admin::from_file;
 use crate::http::admin::{Form, Wrongs};
 use crate::http::auth::{SignedIn, find_project};
 use crate::http::problem::sentence;
@@ -115,9 +117,16 @@ pub(in crate::http::admin) async fn show(
 ) -> Result<HttpResponse, Problem> {
     let visible = signed_in.session.actor().visible();
     let key = key.into_inner();
-    let (probe, parents) = state.store.read(move |tx| with_parents(tx, &visible, &key)).await?;
-    may_edit(&signed_in, &probe)?;
-    let view = View::of(&state, &probe, &parents)?;
+    let ((probe, parents), file) = state
+        .store
+        .read(move |tx| {
+            let found = with_parents(tx, &visible, &key)?;
+            let file = from_file::told(tx, found.0.owner == Owner::File, "probes", &found.0.key)?;
+            Ok::<_, Problem>((found, file))
+        })
+        .await?;
+    acts::may_change(&signed_in.caller(), &probe)?;
+    let view = View { file, ..View::of(&state, &probe, &parents)? };
     form_page(&state, &signed_in, view).await
 }
 
@@ -228,10 +237,10 @@ async fn take(
         Some((probe, _)) => probe.definition.kind(),
         None => kind_of(form)?,
     };
-    if let Some((probe, parents)) = found.as_ref().filter(|(probe, _)| is_stale(probe, form)) {
-        let text =
-            "Somebody changed this probe meanwhile. Here is what it is now: nothing of yours was saved.";
-        let view = View { wrongs: Wrongs::one("form", text), ..View::of(state, probe, parents)? };
+    if let Some((probe, parents)) =
+        found.as_ref().filter(|(probe, _)| form.text("act") != "try" && form.is_stale(probe.version))
+    {
+        let view = View { wrongs: Wrongs::stale("probe"), ..View::of(state, probe, parents)? };
         return page_with(StatusCode::CONFLICT, &build(state, &form.signed_in, view).await?);
     }
     let kept = found.as_ref().map_or(Ok(BTreeSet::new()), |(probe, _)| kept(state, probe))?;
@@ -271,11 +280,6 @@ fn refusal(wrongs: &Wrongs) -> Said {
     }
 }
 
-fn is_stale(probe: &Probe, form: &Form) -> bool {
-    let seen = form.text("seen");
-    form.text("act") != "try" && !seen.is_empty() && seen != probe.version.to_string()
-}
-
 /// A password that stands in the address of a database is kept apart from it.
 fn take_password(kind: Kind, typed: &mut Typed) {
     if !matches!(kind, Kind::Postgres | Kind::Redis) {
@@ -297,9 +301,12 @@ enum Done {
 
 async fn act(state: &AppState, form: &Form, probe: Option<&Probe>, draft: Draft) -> Result<Done, Problem> {
     let kind = draft.definition.kind();
-    may_make(&form.signed_in, draft.project, kind)?;
+    may_change(&form.caller(), draft.project, kind)?;
     if form.text("act") == "try" {
         return attempt(state, probe, draft).await;
+    }
+    if let Err(refused) = may_ask(state, &draft.definition.target) {
+        return told(kind, refused).map(Done::Refused);
     }
     let (caller, probes, now) = (form.caller(), probes_of(state), state.clock.now());
     let (is_new, had_key) = (probe.is_none(), !form.text("key").is_empty());

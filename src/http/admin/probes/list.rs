@@ -8,16 +8,18 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::asked::Asked;
+use super::spark::{SINCE, Spark};
 use super::words::{due, kind_name, latency, status_badge};
 use crate::accounts::projects;
 use crate::base::Timestamp;
-use crate::http::admin::address;
 use crate::http::admin::frame::{Frame, Place, page};
 use crate::http::admin::incident_words::Badge;
 use crate::http::admin::wording::{When, count};
-use crate::http::auth::{SignedIn, find_project};
+use crate::http::auth::SignedIn;
 use crate::http::{AppState, Problem};
-use crate::probes::queries::{self, Counts, Cursor, Filter, ListLine};
+use crate::probes::points::points_of;
+use crate::probes::queries::{self, Counts, ListLine};
 use crate::probes::{Board, Kind, ProbeId, Status};
 use crate::store::ReadTx;
 
@@ -73,6 +75,7 @@ struct Line {
     flapping: bool,
     since: When,
     latency: String,
+    spark: Spark,
     next: Option<Next>,
     labels: Vec<Label>,
     /// Changes with whatever the line shows, but not with the time that passes.
@@ -91,25 +94,6 @@ struct Label {
     place: String,
 }
 
-/// What the address asks for.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(in crate::http::admin) struct Asked {
-    #[serde(default)]
-    project: String,
-    #[serde(default)]
-    query: String,
-    /// A tab: a status, `trouble`, or all where it is empty.
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    kind: String,
-    /// `name=value`
-    #[serde(default)]
-    label: String,
-    #[serde(default)]
-    after: String,
-}
-
 /// What a page that is open asks for again.
 #[derive(Debug, Deserialize)]
 pub(in crate::http::admin) struct AskedAgain {
@@ -120,13 +104,10 @@ pub(in crate::http::admin) struct AskedAgain {
     asked: Asked,
 }
 
-const LINES: u32 = 50;
 /// Lines that one question may name; a page shows 50.
 const SHOWN_MAX: usize = 100;
 /// Labels of a line; its page shows all.
 const LABELS_SHOWN: usize = 4;
-/// What wants somebody.
-const TROUBLE: [Status; 4] = [Status::Unhealthy, Status::Degraded, Status::Unreachable, Status::Unknown];
 
 /// `GET /probes`.
 pub(in crate::http::admin) async fn show(
@@ -157,7 +138,7 @@ fn load(
         tabs: tabs(&asked, &counts),
         is_empty: counts.total() == 0 && asked.project.is_empty(),
         next: found.next.map(|next| asked.address(|asked| asked.after = next.to_string())),
-        lines: found.items.iter().map(|line| line_of(line, board, now)).collect(),
+        lines: lines_of(tx, &found.items, board, now)?,
         projects: listed
             .iter()
             .map(|project| Choice {
@@ -195,8 +176,8 @@ pub(in crate::http::admin) async fn rows(
             let shown = read_shown(&shown);
             let ids: Vec<ProbeId> = shown.keys().copied().collect();
             let lines = queries::lines(tx, &visible, &ids)?;
-            let lines = lines.iter().map(|line| line_of(line, &board, now));
-            let lines = lines.filter(|line| shown.get(&ProbeId(line.id)) != Some(&line.mark)).collect();
+            let mut lines = lines_of(tx, &lines, &board, now)?;
+            lines.retain(|line| shown.get(&ProbeId(line.id)) != Some(&line.mark));
             let frame = Frame::load(tx, &signed_in, Place::Probes)?;
             let many = projects::list(tx, &visible)?.len() > 1;
             Ok::<_, Problem>(Changed { frame, many, tabs: tabs(&asked, &counts), lines })
@@ -214,7 +195,21 @@ fn read_shown(shown: &str) -> BTreeMap<ProbeId, String> {
         .collect()
 }
 
-fn line_of(line: &ListLine, board: &Board, now: Timestamp) -> Line {
+/// The curves of all lines are one question.
+fn lines_of(
+    tx: &ReadTx<'_>,
+    found: &[ListLine],
+    board: &Board,
+    now: Timestamp,
+) -> Result<Vec<Line>, Problem> {
+    let is_timed = |line: &&ListLine| !line.definition.kind().is_local();
+    let timed: Vec<ProbeId> = found.iter().filter(is_timed).map(|line| line.id).collect();
+    let points = points_of(tx, &timed, now - SINCE, now)?;
+    let spark = |id| points.get(&id).map(|points| Spark::new(points, now)).unwrap_or_default();
+    Ok(found.iter().map(|line| line_of(line, spark(line.id), board, now)).collect())
+}
+
+fn line_of(line: &ListLine, spark: Spark, board: &Board, now: Timestamp) -> Line {
     let live = board.get(line.id);
     let last = live.as_ref().and_then(|live| live.last.as_ref());
     let stored = line.latency_us.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
@@ -236,6 +231,7 @@ fn line_of(line: &ListLine, board: &Board, now: Timestamp) -> Line {
         flapping: line.flapping,
         since: When::new(line.since, now),
         latency,
+        spark,
         next: next.map(|at| Next { exact: at.to_rfc3339(), due: due(at, now) }),
         labels: line.definition.labels.iter().take(LABELS_SHOWN).map(label).collect(),
         mark: format!("{:x}", hasher.finish()),
@@ -307,80 +303,6 @@ fn headline(total: u32, tab: &str) -> String {
     }
 }
 
-impl Asked {
-    fn filter(&self, tx: &ReadTx<'_>, signed_in: &SignedIn) -> Result<Filter, Problem> {
-        let visible = signed_in.session.actor().visible();
-        let project = match self.project.as_str() {
-            "" => None,
-            named => Some(find_project(tx, &visible, named)?.id),
-        };
-        let status = match (Status::parse(&self.status), self.status.as_str()) {
-            (Some(status), _) => vec![status],
-            (None, "trouble") => TROUBLE.to_vec(),
-            (None, _) => Vec::new(),
-        };
-        let text = Some(self.query.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
-        let label = self.label.split_once('=');
-        Ok(Filter {
-            project,
-            status,
-            kind: Kind::parse(&self.kind),
-            text,
-            label: label.map(|(name, value)| (name.to_owned(), value.to_owned())),
-            after: Cursor::parse(&self.after),
-            limit: LINES,
-            ..Filter::all(visible)
-        })
-    }
-
-    /// Whether nothing but a tab and a project is asked for.
-    fn is_plain(&self) -> bool {
-        self.query.trim().is_empty() && self.kind.is_empty() && self.label.is_empty()
-    }
-
-    fn tab_address(&self, status: &str) -> String {
-        self.address(|asked| {
-            status.clone_into(&mut asked.status);
-            asked.after.clear();
-        })
-    }
-
-    fn without_label(&self) -> String {
-        self.address(|asked| {
-            asked.label.clear();
-            asked.after.clear();
-        })
-    }
-
-    fn here(&self) -> String {
-        self.address(|_| {})
-    }
-
-    fn first_page(&self) -> String {
-        self.address(|asked| asked.after.clear())
-    }
-
-    /// Where a page that is open asks for its lines again.
-    fn rows_address(&self) -> String {
-        self.here().replacen("/probes", "/probes/new/rows", 1)
-    }
-
-    /// This list's address with a change; what is not asked for does not stand in it.
-    fn address(&self, change: impl FnOnce(&mut Self)) -> String {
-        let mut asked = self.clone();
-        change(&mut asked);
-        let fields = [
-            ("project", asked.project.as_str()),
-            ("query", asked.query.as_str()),
-            ("status", asked.status.as_str()),
-            ("kind", asked.kind.as_str()),
-            ("label", asked.label.as_str()),
-            ("after", asked.after.as_str()),
-        ];
-        address::of_list("/probes", &fields)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -392,14 +314,6 @@ mod tests {
         assert_eq!(headline(5_000, ""), "5,000 probes");
         assert_eq!(headline(2, "trouble"), "2 probes need a look");
         assert_eq!(headline(0, "trouble"), "No probe needs a look");
-    }
-
-    #[test]
-    fn an_address_keeps_what_was_asked_and_escapes_it() {
-        let asked = Asked { query: "a&b=c".to_owned(), after: "x".to_owned(), ..Asked::default() };
-        assert_eq!(asked.tab_address("healthy"), "/probes?query=a%26b%3Dc&status=healthy");
-        assert_eq!(asked.rows_address(), "/probes/new/rows?query=a%26b%3Dc&after=x");
-        assert_eq!(Asked::default().here(), "/probes");
     }
 
     #[test]

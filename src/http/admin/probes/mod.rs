@@ -6,12 +6,14 @@ pub(super) mod list;
 pub(super) mod page;
 pub(super) mod tries;
 
+mod asked;
 mod choose;
 mod fields;
 mod form;
 mod kinds;
 mod plot;
 pub(super) mod samples;
+mod spark;
 mod timeline;
 mod view;
 pub(super) mod words;

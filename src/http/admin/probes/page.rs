@@ -8,15 +8,16 @@ use super::plot::{self, HourLine, Span};
 use super::samples::{Compared, compare};
 use super::timeline::{Event, Figure, QUARTER, Strip, events, figures, spells_of, strip};
 use super::tries::{PhaseBar, bars};
-use super::words::{
-    definition, detects, due, is_for_owners, kind_name, latency, phases, status_badge, status_says,
-};
+use super::words::{definition, detects, due, kind_name, latency, phases, status_badge, status_says};
 use super::{acts, find};
 use crate::base::Timestamp;
+use crate::http::acts::probe::is_for_owners;
 use crate::http::admin::frame::{Frame, Place, page};
+use crate::http::admin::from_file;
 use crate::http::admin::incident_words::Badge;
 use crate::http::admin::incidents::{IncidentLine, line};
 use crate::http::admin::moments::{clock, until};
+use crate::http::admin::service_words::{ServiceLink, services_of};
 use crate::http::admin::wording::When;
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope};
@@ -30,7 +31,6 @@ use crate::vigil;
 
 #[derive(Template)]
 #[template(path = "probe.html", config = "src/http/admin/askama.toml")]
-#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct ProbePage {
     frame: Frame,
     key: String,
@@ -43,7 +43,8 @@ struct ProbePage {
     since: When,
     reason: String,
     flapping: bool,
-    is_file: bool,
+    /// Where a file names it; empty where the page changes it.
+    file: String,
     is_pushed: bool,
     may_edit: bool,
     pause: Option<String>,
@@ -57,6 +58,7 @@ struct ProbePage {
     compared: Compared,
     conditions: Vec<ConditionLine>,
     incidents: Vec<IncidentLine>,
+    services: Vec<ServiceLink>,
     parents: Vec<RelatedLine>,
     children: Vec<RelatedLine>,
     words: Vec<String>,
@@ -160,6 +162,8 @@ fn load(
     found.iter_mut().try_for_each(|incident| slugs.name_incident(tx, incident))?;
     let frame = Frame::load(tx, signed_in, Place::Probes)?;
     let page = ProbePage {
+        file: from_file::told(tx, probe.owner == Owner::File, "probes", &probe.key)?,
+        services: services_of(tx, &visible, &probe.id.signal_key())?,
         may_edit: frame.is_member && (frame.is_owner || !is_for_owners(kind)),
         figures: figures(&changes, &spells, now),
         strip: strip(&changes, &spells, now),
@@ -199,7 +203,7 @@ fn head(frame: Frame, probe: &Probe, state: &State, now: Timestamp) -> ProbePage
         since: When::new(state.since, now),
         reason: state.reason.clone(),
         flapping: state.flapping,
-        is_file: probe.owner == Owner::File,
+        file: String::new(),
         is_pushed: acts::is_pushed(kind),
         may_edit: false,
         pause: probe.paused.as_ref().map(|paused| match paused.until {
@@ -220,6 +224,7 @@ fn head(frame: Frame, probe: &Probe, state: &State, now: Timestamp) -> ProbePage
         compared: Compared::default(),
         conditions,
         incidents: Vec::new(),
+        services: Vec::new(),
         parents: Vec::new(),
         children: Vec::new(),
         words: definition(definition_of),

@@ -1,5 +1,6 @@
 //! Latency by phase over time, as numbers for the plot of a probe's page.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -108,7 +109,7 @@ const NAMES: [&str; PHASES] = ["name lookup", "connection", "TLS", "answer", "tr
 
 fn of_points(points: &[Point], from: Timestamp, length: Duration) -> Plot {
     let step = (length.as_secs() / BUCKETS).max(1);
-    let mut buckets: std::collections::BTreeMap<u64, Bucket> = std::collections::BTreeMap::new();
+    let mut buckets: BTreeMap<u64, Bucket> = BTreeMap::new();
     for point in points {
         let bucket = buckets.entry(point.at.since(from).as_secs() / step).or_default();
         match point.reading {
@@ -117,6 +118,7 @@ fn of_points(points: &[Point], from: Timestamp, length: Duration) -> Plot {
             Reading::Blind => bucket.blind = true,
         }
     }
+    break_off(&mut buckets);
     let mut series: Vec<Series> = NAMES.map(|name| Series { name, values: Vec::new() }).into();
     for bucket in buckets.values() {
         for (series, sum) in series.iter_mut().zip(bucket.sums) {
@@ -133,6 +135,19 @@ fn of_points(points: &[Point], from: Timestamp, length: Duration) -> Plot {
         series,
         bad: buckets.values().map(|bucket| bucket.bad).collect(),
         blind: buckets.values().map(|bucket| bucket.blind).collect(),
+    }
+}
+
+/// Where nothing was asked for three times as long as usual the curve breaks off: it says nothing of that time.
+fn break_off(buckets: &mut BTreeMap<u64, Bucket>) {
+    let at: Vec<u64> = buckets.keys().copied().collect();
+    let apart: Vec<(u64, u64)> =
+        at.iter().zip(at.iter().skip(1)).map(|(one, next)| (*one, next - one)).collect();
+    let mut lengths: Vec<u64> = apart.iter().map(|(_, length)| *length).collect();
+    lengths.sort_unstable();
+    let Some(usual) = lengths.get(lengths.len() / 2) else { return };
+    for (last, _) in apart.iter().filter(|(_, length)| *length > 3 * usual) {
+        buckets.insert(last + 1, Bucket::default());
     }
 }
 
@@ -178,6 +193,22 @@ fn millis(took: Duration) -> f64 {
 mod tests {
     use super::*;
     use crate::probes::seen::Phases;
+
+    #[test]
+    fn a_curve_breaks_off_where_nothing_was_asked() {
+        let from = Timestamp::from_secs(1_000_000);
+        let point = |secs: i64| Point {
+            at: Timestamp::from_secs(1_000_000 + secs),
+            reading: Reading::Good,
+            phases: Phases { total: Duration::from_millis(1), ..Phases::default() },
+        };
+        let often: Vec<Point> = [0, 180, 360, 540, 3_600, 3_780].map(point).into();
+        let plot = of_points(&often, from, DAY);
+        let values = &plot.series[0].values;
+        assert_eq!((values.len(), values[4], plot.at[4]), (7, None, 1_000_720));
+        let seldom: Vec<Point> = [0, 3_600, 7_200].map(point).into();
+        assert_eq!(of_points(&seldom, from, DAY).at.len(), 3, "once an hour is no gap");
+    }
 
     #[test]
     fn readings_are_gathered_in_buckets_and_phases_lie_upon_each_other() {

@@ -7,9 +7,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use super::acts::may_change;
 use super::words::{latency, phases, status_badge};
 use super::{find, probes_of};
-use crate::accounts::access::{Permission, Subject};
 use crate::http::admin::frame::page;
 use crate::http::admin::incident_words::Badge;
 use crate::http::admin::{Form, see_other};
@@ -154,7 +154,7 @@ pub(in crate::http::admin) async fn again(
     let (caller, key) = (form.caller(), key.into_inner());
     let place = format!("/probes/{key}");
     let probe = state.store.read(move |tx| find(tx, &caller.visible(), &key)).await?;
-    form.caller().may(Permission::Configure, Subject::Project(probe.project))?;
+    may_change(&form.caller(), &probe)?;
     if !request.headers().contains_key("hx-request") {
         return Ok(see_other(&place));
     }

@@ -45,6 +45,8 @@ pub(super) struct FormPage {
     /// What the form was made of: whoever saves it later than somebody else is told.
     seen: i64,
     tried: Option<Tried>,
+    /// Where a file names it: then it is only shown.
+    file: String,
 }
 
 /// An input of the part that the kind decides.
@@ -112,11 +114,13 @@ pub(super) struct View {
     pub(super) wrongs: Wrongs,
     pub(super) seen: i64,
     pub(super) tried: Option<Tried>,
+    /// Where a file names it; empty where the page changes it.
+    pub(super) file: String,
 }
 
 impl View {
     pub(super) fn new(kind: Kind, typed: Typed) -> Self {
-        Self { kind, key: None, typed, wrongs: Wrongs::default(), seen: 0, tried: None }
+        Self { kind, key: None, typed, wrongs: Wrongs::default(), seen: 0, tried: None, file: String::new() }
     }
 
     pub(super) fn of(state: &AppState, probe: &Probe, parents: &[String]) -> Result<Self, Problem> {
@@ -145,7 +149,7 @@ pub(super) async fn form_page(
 }
 
 pub(super) async fn build(state: &AppState, signed_in: &SignedIn, view: View) -> Result<FormPage, Problem> {
-    let View { kind, key, typed, wrongs, seen, tried } = view;
+    let View { kind, key, typed, wrongs, seen, tried, file } = view;
     let visible = signed_in.session.actor().visible();
     let project = typed.text("project").to_owned();
     let (projects, known) = state
@@ -184,6 +188,7 @@ pub(super) async fn build(state: &AppState, signed_in: &SignedIn, view: View) ->
         known,
         seen,
         tried,
+        file,
     })
 }
 

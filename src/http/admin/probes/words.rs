@@ -18,7 +18,7 @@ pub(in crate::http::admin) const fn status_badge(status: Status) -> Badge {
         Status::Unknown => "unknown",
         Status::Maintenance => "work",
         Status::Healthy => "ok",
-        Status::Paused => "off",
+        Status::Paused => "paused",
     };
     Badge { class, word: status.as_str() }
 }
@@ -74,11 +74,6 @@ pub(super) const fn kind_says(kind: Kind) -> &'static str {
         Kind::File => "A file of this machine: that it is there, its age and size.",
         Kind::Push => "Nothing is asked: your own script reports how it is.",
     }
-}
-
-/// Who may make or change a probe of this kind on the page: what it reads of this machine is not everybody's.
-pub(in crate::http::admin) fn is_for_owners(kind: Kind) -> bool {
-    kind.is_local() && kind != Kind::Push
 }
 
 /// How long something took: `3.2 ms`, `340 ms`, `1.25 s`.

@@ -1,0 +1,115 @@
+//! The list of probes: what it shows and finds, and that it stays small and quick.
+
+use std::time::{Duration, Instant};
+
+use actix_web::http::StatusCode;
+use tocsin::accounts::By;
+use tocsin::probes::judge::Reading;
+use tocsin::probes::points::{self, Point};
+use tocsin::probes::seen::Phases;
+use tocsin::probes::{Definition, Draft, Error, Status};
+use tocsin::store::WriteTx;
+
+use crate::pages::{NOON, get};
+use crate::people::{Team, between};
+use crate::probe_pages::{becomes, draft, http, save};
+
+#[actix_web::test]
+async fn an_open_list_gets_only_the_lines_that_changed() {
+    let team = Team::gather().await;
+    let (one, _) = (save(&team, draft("one")).await, save(&team, draft("two")).await);
+    let list = team.get(&team.viewer, "/probes").await.text;
+    let shown: Vec<&str> =
+        list.split("data-shown=\"").skip(1).map(|rest| rest.split_once('"').unwrap().0).collect();
+    let again = format!("/probes/new/rows?shown={}", shown.join(","));
+    let unchanged = team.get(&team.viewer, &again).await.text;
+    assert!(!unchanged.contains("<tr"), "{unchanged}");
+    becomes(&team, one, Status::Unhealthy, "connection refused").await;
+    let changed = team.get(&team.viewer, &again).await.text;
+    assert!(changed.contains("connection refused") && !changed.contains("Probe two"), "{changed}");
+    assert!(changed.contains("Unhealthy"), "the tabs count anew");
+}
+
+#[actix_web::test]
+async fn the_list_draws_the_latency_of_the_last_hours() {
+    let team = Team::gather().await;
+    let (seen, unseen) = (save(&team, draft("seen")).await, save(&team, draft("unseen")).await);
+    let point = |minutes: u64, reading: Reading, millis: u64| Point {
+        at: NOON - Duration::from_mins(minutes),
+        reading,
+        phases: Phases { total: Duration::from_millis(millis), ..Phases::default() },
+    };
+    let of_now = [point(90, Reading::Good, 100), point(60, Reading::Bad, 1), point(1, Reading::Slow, 400)];
+    let of_old = [point(60 * 5, Reading::Good, 100)];
+    let write = move |tx: &WriteTx<'_>| {
+        points::append(tx, seen, &of_now)?;
+        points::append(tx, unseen, &of_old)
+    };
+    team.house.state.store.write("points", write).await.unwrap();
+    let list = team.get(&team.viewer, "/probes").await.text;
+    assert_eq!(list.matches("class=\"spark curve\"").count(), 1, "{list}");
+    assert!(list.contains(" in the last 3 hours, 1 answer bad"), "{list}");
+}
+
+#[actix_web::test]
+async fn lists_are_filtered_by_tab_kind_text_and_label() {
+    let team = Team::gather().await;
+    let mut labelled = draft("paid");
+    labelled.definition.labels.insert("team".to_owned(), "pay & ship".to_owned());
+    save(&team, labelled).await;
+    let redis = serde_json::json!({"kind": "redis", "url": "redis://cache.example"});
+    let redis = Definition::of(serde_json::from_value(redis).unwrap());
+    let cache = save(&team, Draft { definition: redis, ..draft("cache") }).await;
+    becomes(&team, cache, Status::Degraded, "took 20ms, more than 10ms").await;
+    let table = [
+        ("/probes?kind=redis", "Probe cache", "Probe paid"),
+        ("/probes?status=degraded", "Probe cache", "Probe paid"),
+        ("/probes?status=unknown", "Probe paid", "Probe cache"),
+        ("/probes?query=CACHE.example", "Probe cache", "Probe paid"),
+        ("/probes?label=team%3Dpay+%26+ship", "Probe paid", "Probe cache"),
+        ("/probes?query=nothing", "Nothing matches", "Probe paid"),
+        ("/probes?status=healthy", "None", "Probe paid"),
+    ];
+    for (place, shown, hidden) in table {
+        let list = team.get(&team.viewer, place).await;
+        assert_eq!(list.status, StatusCode::OK, "{place}");
+        assert!(list.text.contains(shown) && !list.text.contains(hidden), "{place}");
+    }
+    let nowhere = team.get(&team.viewer, "/probes?project=nowhere").await;
+    assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
+}
+
+#[actix_web::test]
+async fn five_thousand_probes_are_a_small_page_at_once() {
+    let team = Team::gather().await;
+    let probes = team.house.state.prober.probes.clone();
+    for hundred in 0..50 {
+        let probes = probes.clone();
+        let fill = move |tx: &WriteTx<'_>| {
+            for number in 0..100 {
+                let url =
+                    format!("https://shop-{hundred}.example/a/rather/long/path/{number}?with=a&query=too");
+                let definition = Definition { conditions: vec!["status < 300".to_owned()], ..http(&url) };
+                let draft = Draft { definition, ..draft(&format!("probe-{hundred}-{number}")) };
+                probes.save(tx, &By::tocsin(NOON), &draft)?;
+            }
+            Ok::<_, Error>(())
+        };
+        team.house.state.store.write("fill", fill).await.unwrap();
+    }
+    let mut fastest = Duration::MAX;
+    let mut page = String::new();
+    for _ in 0..5 {
+        let began = Instant::now();
+        page = team.house.send(get(&team.member, "/probes")).await.text;
+        fastest = fastest.min(began.elapsed());
+    }
+    assert!(page.contains("5,000 probes") && page.contains("Next 50"));
+    assert!(page.len() < 100_000, "{} bytes", page.len());
+    // In a debug build with its routes set up anew; the bench measures the real one.
+    assert!(fastest < Duration::from_millis(300), "{fastest:?}");
+    println!("{} bytes in {fastest:?}", page.len());
+    let next = between(&page, "<a class=\"btn\" href=\"/probes?after=", "\"").to_owned();
+    let second = team.get(&team.member, &format!("/probes?after={next}")).await.text;
+    assert!(second.contains("First page") && second.matches("data-shown").count() == 50);
+}
