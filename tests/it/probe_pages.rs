@@ -104,7 +104,7 @@ async fn serve(team: &Team, key: &str, members: &[&str]) {
         members: members.iter().map(|&member| member.to_owned()).collect(),
         settings: services::Settings::default(),
         position: None,
-        owner: tocsin::base::Owner::Page,
+        owner: Owner::Page,
     };
     let make = move |tx: &WriteTx<'_>| services.save(tx, &By::tocsin(NOON), &draft);
     team.house.state.store.write("service", make).await.unwrap();
