@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tocsin::base::ProjectId;
 use tocsin::outbound::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use tocsin::outbound::{Method, Response};
-use tocsin::store::{Error, params};
+use tocsin::probes::board::Live;
+use tocsin::probes::{Kind, ProbeId, Status};
+use tocsin::store::{Error, WriteTx, params};
 
 use crate::support::{House, json as body};
 
@@ -60,6 +63,47 @@ async fn becomes(house: &House, probe: i64, status: &'static str) {
     });
     write.await.map_err(|error: Error| error).unwrap();
     house.run("health.services").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_memory_knows_is_told_though_the_store_does_not_take_it() {
+    let (house, token) = watched().await;
+    let refuse = |tx: &WriteTx<'_>| {
+        tx.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON service_changes BEGIN SELECT RAISE(ABORT, 'refused'); END",
+            [],
+        )
+    };
+    house.state.store.write("test.refuse", refuse).await.map_err(|error: Error| error).unwrap();
+    // Written of the probes, while what follows from it for the services cannot be.
+    for probe in [1, 2] {
+        let write = house.state.store.write("test.state", move |tx| {
+            tx.execute("UPDATE probe_states SET status = 'unhealthy' WHERE probe_id = ?1", [probe])
+        });
+        write.await.map_err(|error: Error| error).unwrap();
+    }
+    // Known in memory alone.
+    house.state.prober.board.put(Live {
+        id: ProbeId(3),
+        project: ProjectId(1),
+        key: "postgres".to_owned(),
+        name: "postgres".to_owned(),
+        kind: Kind::Tcp,
+        status: Status::Unhealthy,
+        since: house.clock.now(),
+        reason: "connection refused".to_owned(),
+        flapping: false,
+        last: None,
+        last_good_at: None,
+        next_at: None,
+    });
+    let ran = house.state.engine.run_now("health.services").await.unwrap();
+    assert!(ran.is_err(), "the services could not be written");
+    let shown = body(&house.get("/api/health", Some(&token)).await);
+    let database =
+        json!({"status": "unhealthy", "latency": 1.5, "error": "postgres is down: connection refused"});
+    assert_eq!(shown["services"]["database"], database);
+    assert_eq!(shown["services"]["ai_providers"]["status"], "unhealthy");
 }
 
 #[tokio::test(flavor = "multi_thread")]
