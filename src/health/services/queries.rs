@@ -17,9 +17,13 @@ const COLUMNS: &str = "
            s.position, s.owner, ifnull(t.status, 'unknown'), t.since, ifnull(t.reason, ''), s.updated_at
     FROM services s JOIN projects ON projects.id = s.project_id LEFT JOIN service_states t ON t.service_id = s.id";
 
-/// All services that may be seen, in their order.
+/// All services that may be seen, in their order; those of archived projects are left out.
 pub fn list(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<Service>, Error> {
-    let mut found = tx.all(&format!("{COLUMNS} ORDER BY s.position, s.id"), [], service)?;
+    let mut found = tx.all(
+        &format!("{COLUMNS} WHERE projects.archived_at IS NULL ORDER BY s.position, s.id"),
+        [],
+        service,
+    )?;
     found.retain(|service| visible.contains(service.project));
     let mut of: HashMap<i64, Vec<MemberView>> = HashMap::new();
     for (service, member) in members::find(tx, None)? {
