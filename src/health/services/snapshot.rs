@@ -104,7 +104,9 @@ impl Seen {
     fn of(mut service: Service, now: Timestamp, covers: &Covers, board: &Board) -> Self {
         let live: Vec<_> = service.members.iter().map(|member| find_live(board, &member.member)).collect();
         for (member, live) in service.members.iter_mut().zip(&live) {
-            live.iter().for_each(|live| member.follow(live));
+            if let Some(live) = live {
+                member.follow(live);
+            }
         }
         service.cover(covers);
         let judged = service.judge(covers);
