@@ -23,6 +23,7 @@ pub mod save;
 mod address;
 mod archived;
 mod due;
+mod follow;
 mod grouped;
 mod record;
 mod rows;

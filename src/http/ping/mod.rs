@@ -5,7 +5,8 @@ mod path;
 use std::time::Duration;
 
 use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, HeaderName, USER_AGENT,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, HeaderName,
+    HeaderValue, USER_AGENT,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -38,6 +39,9 @@ pub async fn take(request: HttpRequest, payload: web::Payload, state: web::Data<
         Ok(Taken::Created) => (StatusCode::CREATED, "Created".to_owned(), None),
         Ok(Taken::Unknown) => (StatusCode::NOT_FOUND, "not found".to_owned(), None),
         Ok(Taken::Full) => (StatusCode::FORBIDDEN, "no more heartbeats can be made".to_owned(), None),
+        Ok(Taken::TooFast) => {
+            (StatusCode::TOO_MANY_REQUESTS, "rate limited".to_owned(), Some(HeaderValue::from_static("60")))
+        }
         Err(NotTaken::Bad(bad)) => (StatusCode::BAD_REQUEST, bad.to_string(), None),
         Err(NotTaken::Method) => {
             let text = "send GET, HEAD or POST".to_owned();
