@@ -285,6 +285,35 @@ async fn check_ins_of_one_envelope_are_committed_together_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_addresses_is_told_to_wait_and_known_ones_are_heard() {
+    let house = House::open().await;
+    let token = house.token("read,write,admin").await;
+    let id = house.heartbeat(&token, json!({"project": "default", "slug": "job", "every": "1h"})).await;
+    let known = async || house.ping(Method::GET, &format!("/ping/{id}"), "").await.status;
+    assert_eq!(known().await, 200);
+    let guess = async |n: u32| {
+        let path = if n % 2 == 0 {
+            format!("/ping/00000000-0000-4000-8000-{n:012}")
+        } else {
+            format!("/api/push/{n:032}")
+        };
+        house.ping(Method::GET, &path, "").await
+    };
+    for n in 0..300 {
+        assert_eq!(guess(n).await.status, 404, "{n}");
+    }
+    for n in [300, 301] {
+        let refused = guess(n).await;
+        assert_eq!(refused.status, 429);
+        assert_eq!(refused.headers["retry-after"], "61", "{n}");
+    }
+    assert_eq!(known().await, 200, "what is remembered costs no question");
+    house.clock.advance(MINUTE);
+    assert_eq!((guess(300).await.status, known().await), (404, 200));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_come_rings_and_the_next_run_ends_it() {
     let house = House::open().await;
     let token = house.token("read,write,admin").await;
