@@ -280,7 +280,8 @@ async fn check_ins_of_one_envelope_are_committed_together_and_in_order() {
     let notes =
         house.text("SELECT group_concat(note) FROM (SELECT note FROM heartbeat_runs ORDER BY id)").await;
     let expected: Vec<String> = (0..40).map(|n| format!("environment e{n}")).collect();
-    assert_eq!(notes.split(',').collect::<Vec<_>>(), expected);
+    let told: Vec<_> = notes.split(',').filter_map(|note| note.split(';').next()).collect();
+    assert_eq!(told, expected);
     house.stop().await;
 }
 
