@@ -293,7 +293,7 @@ async fn who_guesses_addresses_is_told_to_wait_and_known_ones_are_heard() {
     let known = async || house.ping(Method::GET, &format!("/ping/{id}"), "").await.status;
     assert_eq!(known().await, 200);
     let guess = async |n: u32| {
-        let path = if n % 2 == 0 {
+        let path = if n.is_multiple_of(2) {
             format!("/ping/00000000-0000-4000-8000-{n:012}")
         } else {
             format!("/api/push/{n:032}")
