@@ -23,6 +23,7 @@ use crate::http::drain::Door;
 use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
+use crate::http::strangers::Strangers;
 use crate::http::{AppState, server};
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
 use crate::issues;
@@ -89,11 +90,10 @@ impl App {
         let sealer = Sealer::new(&sealing_key);
         let following = channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now());
         following.await.map_err(BuildError::Channels)?;
-        let (registry, observed) = observe()?;
+        let ((registry, observed), base_url) = (observe()?, base_url(&config));
         let (watching, asking) =
             Watching::build((&store, &clock, &incidents, &sealer), &config, &registry).await?;
-        let (base_url, refusals) = (base_url(&config), Arc::new(Refusals::default()));
-        let own = Arc::new(OwnHealth::default());
+        let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),
@@ -146,6 +146,7 @@ impl App {
             sealer,
             prober: watching.prober,
             push_limits: Limiter::new(KEYS_LIMITED_MAX),
+            strangers: Strangers::default(),
             config: Arc::new(config),
         };
         Ok(Self { state: web::Data::new(state), asking: Mutex::new(Some(asking)) })

@@ -7,6 +7,7 @@ pub mod issue;
 pub mod maintenance;
 mod named;
 pub mod probe;
+pub mod project;
 pub mod service;
 pub mod silence;
 pub mod status_page;
