@@ -46,9 +46,9 @@ use crate::probes::judge::Reading;
 use crate::probes::pushed::Stored;
 use crate::probes::seen::Seen;
 use crate::probes::standing::Above;
-use crate::probes::{Assessed, Board, Checked, PROBES, ProbeId, Probes, assess, outcomes};
+use crate::probes::{Assessed, Board, Checked, Error, PROBES, ProbeId, Probes, assess, outcomes};
 use crate::store::{self, Store};
-use definitions::Loaded;
+use definitions::{Haste, Loaded, Loads};
 use keeper::{Batch, Keeper, SpellChange};
 use subject::{Run, Subject};
 use uplink::Uplink;
@@ -95,12 +95,14 @@ pub struct Loop {
     doubted: Vec<(ProbeId, Run)>,
     uplink: Uplink,
     is_blind: bool,
+    /// Since when it is, where nobody was told of it yet.
+    untold: Option<Timestamp>,
     /// What began before this was under way while tocsin was starved. Monotonic.
     starved_until: Duration,
     keeper: Keeper,
-    todo: VecDeque<Step>,
+    todo: VecDeque<Settled>,
     definitions: watch::Receiver<u64>,
-    is_loading: bool,
+    loads: Loads,
     flushed: Flushed,
 }
 
@@ -119,17 +121,30 @@ struct Flushed {
 
 /// Something that was waited for.
 enum Event {
-    Asked(ProbeId, Timestamp, Duration, Box<Seen>),
+    Asked(Asked),
     Canaries(bool),
     Loaded(Box<Result<Loaded, store::Error>>),
+    /// The end of a pause was written, or could not be.
+    Resumed(ProbeId, Result<(), Error>),
     Wrote(Box<Batch>, Result<(), store::Error>),
     /// Something that needs no answer was done.
     Idle,
 }
 
-/// What a reading leads to.
-enum Step {
-    Settle(ProbeId, Run, Blame),
+/// An answer, by the definition of which version it was asked for, and when, by both clocks.
+struct Asked {
+    id: ProbeId,
+    version: i64,
+    at: Timestamp,
+    began: Duration,
+    seen: Box<Seen>,
+}
+
+/// A run of which it is known whose fault it is.
+struct Settled {
+    id: ProbeId,
+    run: Run,
+    blame: Blame,
 }
 
 /// What a reading says of its probe.
@@ -162,10 +177,11 @@ impl Loop {
             doubted: Vec::new(),
             uplink: Uplink::default(),
             is_blind: false,
+            untold: None,
             starved_until: Duration::ZERO,
             keeper: Keeper::default(),
             todo: VecDeque::new(),
-            is_loading: false,
+            loads: Loads::default(),
             flushed: Flushed::default(),
             parts,
         }
@@ -177,9 +193,7 @@ impl Loop {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.load();
         loop {
-            self.begin_due();
-            self.write();
-            self.parts.observed.state(self.asking, self.keeper.waiting());
+            self.turn();
             let clock = self.parts.asker.clock.clone();
             let wait = self.next_due().map(|at| at.saturating_sub(clock.monotonic()));
             let due = async {
@@ -199,6 +213,15 @@ impl Loop {
             self.work_off();
         }
         self.finish().await;
+    }
+
+    /// Everything that needs nobody's answer.
+    fn turn(&mut self) {
+        self.hear_reports();
+        self.look_out();
+        self.begin_due();
+        self.write();
+        self.parts.observed.state(self.asking, self.keeper.waiting());
     }
 
     fn now(&self) -> Duration {
@@ -221,34 +244,45 @@ impl Loop {
         self.flush(now);
     }
 
+    /// What was reported already is no silence, however late the loop is.
+    fn hear_reports(&mut self) {
+        for _ in 0..self.parts.reports.len() {
+            let Ok(report) = self.parts.reports.try_recv() else { break };
+            self.reported(&report);
+            self.work_off();
+        }
+    }
+
     fn begin(&mut self, id: ProbeId, due: Duration, now: Duration) {
-        let Some(subject) = self.subjects.get_mut(&id).filter(|subject| !subject.is_busy) else { return };
+        let Some(subject) = self.subjects.get_mut(&id) else { return };
         let at = self.parts.asker.clock.now();
         if let Some(paused) = &subject.probe.paused {
-            if paused.until.is_some_and(|until| until <= at) {
-                self.resume(id);
-            }
+            let until = paused.until;
+            return self.wait_for_end(id, until);
+        }
+        if subject.is_busy {
             return;
         }
         let Some(question) = subject.question.clone() else { return self.missed(id, at, now) };
         subject.is_busy = true;
         self.asking += 1;
         self.parts.observed.began(now.saturating_sub(due));
-        let asker = self.parts.asker.clone();
+        let (asker, version) = (self.parts.asker.clone(), subject.probe.version);
         self.flying.push(Box::pin(async move {
-            let seen = asker.ask(&question).await;
-            Event::Asked(id, at, now, Box::new(seen))
+            let seen = Box::new(asker.ask(&question).await);
+            Event::Asked(Asked { id, version, at, began: now, seen })
         }));
     }
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Asked(id, at, began, seen) => {
+            Event::Asked(asked) => {
                 self.asking -= 1;
-                self.asked(id, at, began, *seen);
+                self.asked(asked);
             }
             Event::Canaries(works) => self.canaries(works),
             Event::Loaded(loaded) => self.loaded(*loaded),
+            Event::Resumed(id, result) => self.resumed(id, result),
             Event::Idle => {}
             Event::Wrote(batch, result) => {
                 let now = self.now();
@@ -257,10 +291,16 @@ impl Loop {
         }
     }
 
-    fn asked(&mut self, id: ProbeId, at: Timestamp, began: Duration, seen: Seen) {
-        let Some(subject) = self.subjects.get(&id) else { return };
-        let run = run_of(&subject.checked, at, began, seen);
-        self.judge(id, run);
+    /// What was asked by another definition proves nothing of this one, which waited for the end of it.
+    fn asked(&mut self, asked: Asked) {
+        let Asked { id, version, at, began, seen } = asked;
+        let Some(subject) = self.subjects.get_mut(&id) else { return };
+        if subject.probe.version == version {
+            let run = run_of(&subject.checked, at, began, *seen);
+            return self.judge(id, run);
+        }
+        subject.is_busy = false;
+        self.plan_first(id, Haste::Now);
     }
 
     /// Woken `late`: tocsin did not get the processor, and does not blame others for it.
@@ -278,7 +318,7 @@ impl Loop {
     }
 
     fn work_off(&mut self) {
-        while let Some(Step::Settle(id, run, blame)) = self.todo.pop_front() {
+        while let Some(Settled { id, run, blame }) = self.todo.pop_front() {
             self.settle(id, &run, blame);
         }
     }

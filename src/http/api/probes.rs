@@ -324,7 +324,7 @@ pub(super) fn may_change(
     kind: Kind,
 ) -> Result<(), Problem> {
     caller.may(Permission::Configure, Subject::Project(project))?;
-    if kind.is_local() && kind != Kind::Push {
+    if kind.reads_this_machine() {
         caller.may(Permission::ManageInstance, Subject::Instance)?;
     }
     Ok(())

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use super::keeper::SpellChange;
 use super::subject::Run;
 use super::uplink::{self, Known};
-use super::{Blame, Event, Held, Loop, Step};
+use super::{Blame, Event, Held, Loop, Settled, TOLD_FROM};
 use crate::probes::judge::Reading;
 use crate::probes::{Kind, ProbeId};
-use crate::vigil::Blindness;
+use crate::vigil::{Blindness, Spell};
 
 impl Loop {
     /// First of all: was it tocsin that could not see?
     pub(super) fn judge(&mut self, id: ProbeId, mut run: Run) {
         let Some(subject) = self.subjects.get(&id) else { return };
-        let is_remote = !subject.kind().is_local();
+        let is_remote = subject.kind().needs_uplink();
         if run.reading != Reading::Bad {
             if is_remote && self.is_blind && !self.parts.settings.canaries.is_empty() {
                 self.doubt_again();
@@ -54,9 +54,26 @@ impl Loop {
         }
     }
 
+    /// While it is blind: nobody else may ask for hours, so the canaries are asked again; and people are told once it
+    /// lasts, because nothing else will tell them anything.
+    pub(super) fn look_out(&mut self) {
+        if !self.is_blind {
+            return;
+        }
+        if self.uplink.is_due(self.now()) {
+            self.doubt_again();
+        }
+        let at = self.parts.asker.clock.now();
+        if let Some(began_at) = self.untold.take_if(|began| at.since(*began) >= TOLD_FROM) {
+            let detail = self.parts.settings.canaries.join(", ");
+            let spell = Spell { reason: Blindness::Uplink, began_at, ended_at: None, detail };
+            self.keeper.spell(SpellChange::Lasts(spell));
+        }
+    }
+
     /// Once, before anything failed: canaries that answer now are believed later.
     pub(super) fn greet_canaries(&mut self) {
-        let has_remote = || self.subjects.values().any(|subject| !subject.kind().is_local());
+        let has_remote = || self.subjects.values().any(|subject| subject.kind().needs_uplink());
         if self.uplink.is_new() && !self.parts.settings.canaries.is_empty() && has_remote() {
             self.doubt_again();
         }
@@ -69,12 +86,14 @@ impl Loop {
         if works == self.is_blind {
             self.is_blind = !works;
             if works {
+                self.untold = None;
                 self.keeper.spell(SpellChange::Ends(Blindness::Uplink, at));
                 tracing::info!("the network is back: probes are judged again");
                 self.look_again();
             } else {
                 let began = self.doubted.iter().map(|(_, run)| run.at).min().unwrap_or(at);
                 let detail = "none of the canaries answered".to_owned();
+                self.untold = Some(began);
                 self.keeper.spell(SpellChange::Begins(Blindness::Uplink, began, detail));
                 tracing::warn!(
                     "none of the canaries answers: this machine's network is gone, and probes are not judged"
@@ -194,8 +213,16 @@ impl Loop {
         }
     }
 
+    /// Lets go of a reading that waits for others. Answers whether there was one.
+    pub(super) fn withdraw(&mut self, id: ProbeId) -> bool {
+        let waiting = self.doubted.len() + self.todo.len();
+        self.doubted.retain(|(doubted, _)| *doubted != id);
+        self.todo.retain(|settled| settled.id != id);
+        self.held.remove(&id).is_some() || self.doubted.len() + self.todo.len() < waiting
+    }
+
     fn settle_next(&mut self, id: ProbeId, run: Run, blame: Blame) {
-        self.todo.push_back(Step::Settle(id, run, blame));
+        self.todo.push_back(Settled { id, run, blame });
     }
 }
 

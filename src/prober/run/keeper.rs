@@ -11,7 +11,7 @@ use crate::probes::{Error, ProbeId};
 use crate::store::{self, Store, WriteTx};
 use crate::vigil::{self, Blindness, Spell};
 
-/// One entry per probe at most: the newest says all that the older did.
+/// One entry per probe at most; what changed while nothing could be written stands in it, in order.
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
     recordings: BTreeMap<ProbeId, Recording>,
@@ -34,6 +34,8 @@ pub(super) struct Bundle {
 #[derive(Clone, Debug)]
 pub(super) enum SpellChange {
     Begins(Blindness, Timestamp, String),
+    /// It goes on for so long that people are to know.
+    Lasts(Spell),
     Ends(Blindness, Timestamp),
     Was(Spell),
 }
@@ -49,7 +51,7 @@ pub(super) struct Batch {
 /// Raising an incident takes a fraction of a millisecond: 32 of them stay below what the writer calls slow.
 const RECORDINGS_MAX: usize = 32;
 const BUNDLES_MAX: usize = 64;
-/// Beginnings and ends of blindness that wait; later ones are left out.
+/// Changes of blindness that wait; of more, whole spells that are over are left out.
 const SPELLS_MAX: usize = 64;
 /// While the store refuses.
 const RETRY: Duration = Duration::from_secs(1);
@@ -74,8 +76,24 @@ impl Keeper {
     }
 
     pub(super) fn spell(&mut self, change: SpellChange) {
-        if self.spells.len() < SPELLS_MAX {
-            self.spells.push(change);
+        self.spells.push(change);
+        self.bound_spells();
+    }
+
+    /// Leaves out what is over as a whole, the oldest first: a beginning without its end would be blindness for ever.
+    fn bound_spells(&mut self) {
+        while self.spells.len() > SPELLS_MAX {
+            let is_whole = |change: &SpellChange| matches!(change, SpellChange::Was(_));
+            let begins = |change: &SpellChange| matches!(change, SpellChange::Begins(..));
+            let ends = |change: &SpellChange| matches!(change, SpellChange::Ends(..));
+            let first = self.spells.iter().position(is_whole).or_else(|| self.spells.iter().position(begins));
+            let first = first.unwrap_or(0);
+            let last = if begins(&self.spells[first]) {
+                self.spells[first..].iter().position(ends).map_or(first, |length| first + length)
+            } else {
+                first
+            };
+            self.spells.drain(first..=last);
         }
     }
 
@@ -145,7 +163,7 @@ impl Keeper {
             self.points.insert(id, bundle);
         }
         self.spells.splice(0..0, batch.spells);
-        self.spells.truncate(SPELLS_MAX);
+        self.bound_spells();
     }
 }
 
@@ -167,7 +185,7 @@ impl Batch {
         }
         for recording in &self.recordings {
             match tx.attempt(|tx| record(tx, incidents, now, recording)) {
-                Err(Error::Store(error)) => return Err(error),
+                Err(Error::Store(error)) if !error.is_of_one_row() => return Err(error),
                 Err(error) => tracing::error!(%error, "a change of a probe was refused"),
                 Ok(()) => {}
             }
@@ -192,7 +210,55 @@ impl SpellChange {
             Self::Begins(reason, at, detail) => vigil::begin(tx, *reason, *at, detail).map(|()| None),
             Self::Ends(reason, at) => Ok(vigil::end(tx, *reason, *at)?
                 .map(|spell| Spell { ended_at: spell.ended_at.or(Some(*at)), ..spell })),
+            Self::Lasts(_) => Ok(None),
             Self::Was(spell) => vigil::note(tx, spell).map(|()| Some(spell.clone())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn begins() -> SpellChange {
+        SpellChange::Begins(Blindness::Uplink, AT, String::new())
+    }
+
+    fn ends(second: u64) -> SpellChange {
+        SpellChange::Ends(Blindness::Uplink, AT + Duration::from_secs(second))
+    }
+
+    #[test]
+    fn however_much_waits_what_began_also_ends() {
+        let mut keeper = Keeper::default();
+        keeper.spell(begins());
+        for _ in 0..100 {
+            keeper.spell(SpellChange::starved(AT, AT + Duration::from_secs(3)));
+        }
+        keeper.spell(ends(1));
+        assert_eq!(keeper.spells.len(), SPELLS_MAX);
+        assert!(matches!(keeper.spells[0], SpellChange::Begins(..)));
+        assert!(matches!(keeper.spells[SPELLS_MAX - 1], SpellChange::Ends(..)));
+    }
+
+    #[test]
+    fn where_only_beginnings_and_ends_wait_they_go_together() {
+        let mut keeper = Keeper::default();
+        // The end of what is on disk already.
+        keeper.spell(ends(0));
+        for second in 1..=100 {
+            keeper.spell(begins());
+            keeper.spell(ends(second));
+        }
+        assert!(keeper.spells.len() <= SPELLS_MAX);
+        for (at, change) in keeper.spells.iter().enumerate() {
+            assert_eq!(matches!(change, SpellChange::Ends(..)), at % 2 == 0, "{change:?}");
+        }
+        let [SpellChange::Ends(_, first), .., SpellChange::Ends(_, last)] = &keeper.spells[..] else {
+            panic!()
+        };
+        assert_eq!((*first, *last), (AT, AT + Duration::from_secs(100)));
     }
 }

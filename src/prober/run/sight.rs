@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::keeper::SpellChange;
 use crate::base::{Clock, Severity, Timestamp};
+use crate::incidents::decide::{Decision, IgnoreReason};
 use crate::incidents::{Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, Store, WriteTx};
 use crate::vigil::{self, Blindness, Spell};
@@ -17,6 +18,8 @@ const GAP_MIN: Duration = Duration::from_secs(30);
 pub const TOLD_FROM: Duration = Duration::from_mins(2);
 /// What blindness is told under: a second one within an hour joins the first.
 const KEY: &str = "vigil:blind";
+/// What is told while it goes on.
+const LASTS_KEY: &str = "vigil:uplink";
 
 /// Marks that tocsin is awake, and notices when it was not. Cheap to clone.
 #[derive(Clone)]
@@ -47,6 +50,7 @@ impl Sight {
             for reason in [Blindness::Uplink, Blindness::Starved, Blindness::Suspended] {
                 vigil::end(tx, reason, last.unwrap_or(now))?;
             }
+            sees_again(tx, &incidents, now)?;
             let Some(began_at) = last.filter(|last| now.since(*last) > GAP_MIN) else { return Ok(None) };
             let spell = spell(Blindness::Down, began_at, now);
             apply(tx, &incidents, now, &SpellChange::Was(spell.clone()))?;
@@ -91,25 +95,49 @@ pub(super) fn apply(
     now: Timestamp,
     change: &SpellChange,
 ) -> Result<(), Error> {
+    if let SpellChange::Lasts(spell) = change {
+        return lasts(tx, incidents, now, spell);
+    }
     let Some(spell) = change.write(tx)? else { return Ok(()) };
+    // Who was told while it went on hears that it is over, and no second time that it was.
+    if spell.reason == Blindness::Uplink && spell.ended_at.is_some() && sees_again(tx, incidents, now)? {
+        return Ok(());
+    }
     let Some(ended_at) = spell.ended_at.filter(|ended| ended.since(spell.began_at) >= TOLD_FROM) else {
         return Ok(());
     };
     let (from, to) = told(spell.began_at, ended_at);
-    let signal = Signal {
-        project: None,
-        service: None,
-        key: KEY.to_owned(),
-        source: Source::Own,
-        severity: Severity::Medium,
-        summary: format!("tocsin was blind from {from} to {to} UTC: {}", spell.reason.says()),
-        detail: json!({}),
-        first_bad_at: spell.began_at,
-        observed_at: now,
-        kind: SignalKind::Occurrence,
-    };
-    incidents.raise(tx, now, &signal)?;
+    let summary = format!("tocsin was blind from {from} to {to} UTC: {}", spell.reason.says());
+    incidents.raise(tx, now, &signal(KEY, SignalKind::Occurrence, summary, (spell.began_at, now)))?;
     Ok(())
+}
+
+/// Nobody is judged and nobody is told: that is worse than what may be wrong out there.
+fn lasts(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp, spell: &Spell) -> Result<(), Error> {
+    let summary = "tocsin cannot see out: none of its canaries answers, so probes and heartbeats are not judged. \
+                   Check this machine's network, or `probes.canaries`";
+    let signal = signal(LASTS_KEY, SignalKind::Firing, summary.to_owned(), (spell.began_at, now));
+    let detail = json!({"canaries": spell.detail});
+    incidents.raise(tx, now, &Signal { severity: Severity::High, detail, ..signal })?;
+    Ok(())
+}
+
+/// Ends what [`lasts`] told; `false` where it told nothing.
+fn sees_again(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Result<bool, Error> {
+    let signal = signal(LASTS_KEY, SignalKind::Ok, String::new(), (now, now));
+    let recorded = incidents.raise(tx, now, &signal)?;
+    Ok(recorded.decision != Decision::Ignored(IgnoreReason::NothingFiring))
+}
+
+fn signal(
+    key: &str,
+    kind: SignalKind,
+    summary: String,
+    (first_bad_at, observed_at): (Timestamp, Timestamp),
+) -> Signal {
+    let (project, service, source, severity) = (None, None, Source::Own, Severity::Medium);
+    let (key, detail) = (key.to_owned(), json!({}));
+    Signal { project, service, key, source, severity, summary, detail, first_bad_at, observed_at, kind }
 }
 
 /// `03:10` and `03:22`, with the day where they lie on different ones.

@@ -13,7 +13,7 @@ use crate::probes::board::{LastRun, Live, Outcome};
 use crate::probes::judge::{Health, Reading, Verdict};
 use crate::probes::points::{Point, WAITING_MAX};
 use crate::probes::queries::State;
-use crate::probes::record::{Recording, Sampled};
+use crate::probes::record::{Recording, Sampled, Turn};
 use crate::probes::seen::{Phases, Sample};
 use crate::probes::standing::Above;
 use crate::probes::{Checked, Definition, Kind, Memory, Owner, Probe, Secrets, Status, standing};
@@ -188,8 +188,7 @@ impl Subject {
             .good
             .as_ref()
             .map(|good| Sampled { at: good.at, json: written(&good.phases, &good.facts, &good.sample, "") });
-        Recording {
-            id: self.probe.id,
+        let now = Turn {
             at: run.at,
             status: self.status,
             since: self.since,
@@ -197,9 +196,8 @@ impl Subject {
             flapping: self.was_flapping,
             memory: self.memory.clone(),
             latency: Some(run.phases.total),
-            good,
-            bad,
-        }
+        };
+        Recording { id: self.probe.id, earlier: Vec::new(), now, good, bad }
     }
 
     /// As the board shows it.

@@ -1,11 +1,15 @@
 //! The loop step by step: whose fault a bad reading is.
 
+mod definitions;
+mod uplink;
+
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::prober::tests::{Bed, draft};
+use crate::accounts::By;
+use crate::prober::tests::{Bed, START, draft};
 use crate::prober::{Asker, Settings, Trust};
 use crate::probes::seen::{Phases, Sample};
 use crate::probes::{Board, Status};

@@ -9,6 +9,9 @@ const TIME_MAX: Duration = Duration::from_secs(2);
 /// How long an answer holds for whoever asks next.
 const FRESH: Duration = Duration::from_secs(2);
 
+/// While none answers they are asked again this often, whether or not anybody wants to know.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// Canaries that never answered for so long are behind a wall, not behind a lost uplink.
 const USELESS_AFTER: Duration = Duration::from_mins(5);
 
@@ -60,6 +63,11 @@ impl Uplink {
         self.last = Some((now, works));
         self.is_asking = false;
         works
+    }
+
+    /// Whether what they said last is old.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        self.last.is_none_or(|(at, _)| now.saturating_sub(at) >= AGAIN)
     }
 
     /// Whether they were never asked.

@@ -18,7 +18,7 @@ use crate::probes::{Definition, Draft, Error, Owner, ProbeId, Probes, Secrets, S
 use crate::store::{self, Options, Store, WriteTx};
 use crate::telemetry::Registry;
 
-pub(super) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+pub(in crate::prober) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 const WAIT: Duration = Duration::from_mins(1);
 
 /// A store, and a loop that can be stopped and started again.

@@ -219,7 +219,9 @@ fn line_of(line: &ListLine, board: &Board, now: Timestamp) -> Line {
     let last = live.as_ref().and_then(|live| live.last.as_ref());
     let stored = line.latency_us.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
     let took = last.map(|last| last.phases.total).or(stored);
-    let latency = took.filter(|_| !line.definition.kind().is_local()).map(latency).unwrap_or_default();
+    // What is reported took no time, and how long a look at this machine took says nothing.
+    let is_told = |took: &Duration| !took.is_zero() && !line.definition.kind().reads_this_machine();
+    let latency = took.filter(is_told).map(latency).unwrap_or_default();
     let next = live.as_ref().and_then(|live| live.next_at);
     let mut hasher = DefaultHasher::new();
     (&line.name, line.status, line.since.as_micros(), &line.reason, line.flapping).hash(&mut hasher);

@@ -78,7 +78,7 @@ pub(super) const fn kind_says(kind: Kind) -> &'static str {
 
 /// Who may make or change a probe of this kind on the page: what it reads of this machine is not everybody's.
 pub(in crate::http::admin) fn is_for_owners(kind: Kind) -> bool {
-    kind.is_local() && kind != Kind::Push
+    kind.reads_this_machine()
 }
 
 /// How long something took: `3.2 ms`, `340 ms`, `1.25 s`.
