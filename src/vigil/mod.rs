@@ -245,7 +245,8 @@ mod tests {
             note(tx, &spell(20_000, 20_300))
         };
         store.write_now("test", write).map_err(|error: Error| error).unwrap();
-        let found = store.read_now(|tx| between(tx, at(0), at(30_000))).map_err(|error: Error| error).unwrap();
+        let found =
+            store.read_now(|tx| between(tx, at(0), at(30_000))).map_err(|error: Error| error).unwrap();
         let down: Vec<_> = found.iter().filter(|spell| spell.reason == Blindness::Down).collect();
         assert_eq!(down, [&spell(10, 300), &spell(20_000, 20_300)]);
         assert_eq!(found.len(), 1_002, "of the starved ones the newest");
