@@ -27,7 +27,8 @@ mod tests;
 
 pub use lag::Observed;
 pub use sight::{Sight, TOLD_FROM};
-pub(super) use subject::written;
+pub use subject::CERT_EXPIRES_AT;
+pub(super) use subject::{run_of, written};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
@@ -41,12 +42,11 @@ use tokio_util::sync::CancellationToken;
 use super::clients::Asker;
 use crate::base::{ProjectId, Timestamp};
 use crate::config::Network;
-use crate::probes::condition::Value;
 use crate::probes::judge::Reading;
 use crate::probes::pushed::Stored;
 use crate::probes::seen::Seen;
 use crate::probes::standing::Above;
-use crate::probes::{Assessed, Board, Checked, Error, PROBES, ProbeId, Probes, assess, outcomes};
+use crate::probes::{Board, Error, PROBES, ProbeId, Probes};
 use crate::store::{self, Store};
 use definitions::{Haste, Loaded, Loads};
 use keeper::{Batch, Keeper, SpellChange};
@@ -159,8 +159,6 @@ enum Blame {
 const TICK: Duration = Duration::from_millis(500);
 /// Woken later than this, tocsin was starved: what it saw meanwhile proves nothing.
 const STARVED_FROM: Duration = Duration::from_secs(2);
-/// A fact that conditions do not know: they ask how long is left.
-pub const CERT_EXPIRES_AT: &str = "cert.expires_at";
 /// At the stop: what is still to be written has this long.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
@@ -400,18 +398,4 @@ impl Loop {
             tracing::warn!("the last readings of probes could not be written");
         }
     }
-}
-
-/// What a run came to, by itself.
-pub(super) fn run_of(checked: &Checked, at: Timestamp, began: Duration, seen: Seen) -> Run {
-    let Assessed { reading, reason } = assess(checked, &seen);
-    let may_be_ours = seen.failed.as_ref().is_some_and(|failed| failed.may_be_ours);
-    let mut facts = seen.facts.shown();
-    if let Some(Value::Number(seconds, _)) = seen.facts.get("cert.expires_in") {
-        let left = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
-        let expires = if *seconds < 0.0 { at - left } else { at + left };
-        facts.push((CERT_EXPIRES_AT, expires.to_rfc3339()));
-    }
-    let outcomes = outcomes(checked, &seen);
-    Run { at, began, reading, reason, may_be_ours, phases: seen.phases, facts, sample: seen.sample, outcomes }
 }

@@ -10,14 +10,19 @@ use crate::base::text::clip;
 use crate::config::Network;
 use crate::prober::clients::{Question, Reach};
 use crate::probes::board::{LastRun, Live, Outcome};
+use crate::probes::condition::Value;
 use crate::probes::judge::{Health, Reading, Verdict};
 use crate::probes::points::{Point, WAITING_MAX};
 use crate::probes::queries::State;
 use crate::probes::record::{Recording, Sampled, Turn};
-use crate::probes::seen::{Phases, Sample};
+use crate::probes::seen::{Phases, Sample, Seen};
 use crate::probes::standing::Above;
-use crate::probes::{Checked, Definition, Kind, Memory, Owner, Probe, Secrets, Status, standing};
+use crate::probes::{
+    Assessed, Checked, Definition, Kind, Memory, Owner, Probe, Secrets, Status, assess, outcomes, standing,
+};
 
+/// A fact that conditions do not know: they ask how long is left.
+pub const CERT_EXPIRES_AT: &str = "cert.expires_at";
 /// Characters of the last good answer that are kept in memory; 5,000 probes keep one each.
 const GOOD_BODY_CHARS_MAX: usize = 1_000;
 const GOOD_LINES_MAX: usize = 20;
@@ -234,6 +239,20 @@ impl Answer {
         let sample = Sample { address, head, lines, body };
         Self { at: run.at, phases: run.phases, facts: run.facts.clone(), sample }
     }
+}
+
+/// What a run came to, by itself.
+pub(in crate::prober) fn run_of(checked: &Checked, at: Timestamp, began: Duration, seen: Seen) -> Run {
+    let Assessed { reading, reason } = assess(checked, &seen);
+    let may_be_ours = seen.failed.as_ref().is_some_and(|failed| failed.may_be_ours);
+    let mut facts = seen.facts.shown();
+    if let Some(Value::Number(seconds, _)) = seen.facts.get("cert.expires_in") {
+        let left = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
+        let expires = if *seconds < 0.0 { at - left } else { at + left };
+        facts.push((CERT_EXPIRES_AT, expires.to_rfc3339()));
+    }
+    let outcomes = outcomes(checked, &seen);
+    Run { at, began, reading, reason, may_be_ours, phases: seen.phases, facts, sample: seen.sample, outcomes }
 }
 
 /// Trouble is dated back to the first reading that showed it, and what was degraded before got worse only now.
