@@ -33,6 +33,7 @@ mod lag;
 mod run;
 mod sight;
 mod subject;
+mod trials;
 mod uplink;
 mod wheel;
 
@@ -45,4 +46,5 @@ pub use question::{Asker, Question};
 pub use reach::Reach;
 pub use run::{CERT_EXPIRES_AT, Covers, Loop, Parts, Settings};
 pub use sight::{Sight, TOLD_FROM};
+pub use trials::TooMany;
 pub use trust::Trust;
