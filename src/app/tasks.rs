@@ -139,6 +139,7 @@ async fn expire(work: Work) -> anyhow::Result<Report> {
 }
 
 async fn heartbeats_due(work: Work) -> anyhow::Result<Report> {
+    work.watching.sight.settle().await?;
     let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
     if !heard_all(&work, now).await?
         || !work.store.read_reserved(move |tx| heartbeats::is_due(tx, now)).await?

@@ -54,7 +54,7 @@ impl Watching {
         sight.wake().await?;
         let covers = CoversNow::default();
         let (prober, asking) =
-            probing::prober((store, clock), config, (incidents, sealer), registry, covers.clone())?;
+            probing::prober((store, clock), config, (incidents, sealer), registry, (covers.clone(), &sight))?;
         let (now, of, watched) = (clock.now(), prober.board.clone(), SnapshotHolder::default());
         watched.set(store.read_reserved(move |tx| Snapshot::read(tx, now, &of)).await?);
         let services = Arc::new(Services { incidents: Arc::clone(incidents), probes: prober.probes.clone() });

@@ -62,14 +62,11 @@ impl Keeper {
         self.recordings.insert(recording.id, recording);
     }
 
-    pub(super) fn points(&mut self, id: ProbeId, mut bundle: Bundle) {
-        if let Some(mut earlier) = self.points.remove(&id) {
-            // While nothing can be written the newest readings are kept.
-            earlier.points.append(&mut bundle.points);
-            let over = earlier.points.len().saturating_sub(points::WAITING_MAX);
-            earlier.points.drain(..over);
-            bundle.points = earlier.points;
-        }
+    pub(super) fn points(&mut self, id: ProbeId, bundle: Bundle) {
+        let bundle = match self.points.remove(&id) {
+            Some(earlier) => bundle.after(earlier),
+            None => bundle,
+        };
         self.points.insert(id, bundle);
     }
 
@@ -137,15 +134,25 @@ impl Keeper {
                 }
             }
         }
-        for (id, mut bundle) in batch.points {
-            if let Some(newer) = self.points.remove(&id) {
-                bundle.points.extend(newer.points);
-                (bundle.checked_at, bundle.latency) = (newer.checked_at, newer.latency);
-            }
+        for (id, earlier) in batch.points {
+            let bundle = match self.points.remove(&id) {
+                Some(newer) => newer.after(earlier),
+                None => earlier,
+            };
             self.points.insert(id, bundle);
         }
         self.spells.splice(0..0, batch.spells);
         self.spells.truncate(SPELLS_MAX);
+    }
+}
+
+impl Bundle {
+    /// With what an earlier one knows that could not be written; the newest readings are kept.
+    fn after(self, mut earlier: Self) -> Self {
+        earlier.points.extend(self.points);
+        let over = earlier.points.len().saturating_sub(points::WAITING_MAX);
+        earlier.points.drain(..over);
+        Self { points: earlier.points, ..self }
     }
 }
 
@@ -181,12 +188,6 @@ impl Batch {
 }
 
 impl SpellChange {
-    /// A time in which tocsin did not get the processor.
-    pub(super) fn starved(began_at: Timestamp, ended_at: Timestamp) -> Self {
-        let (reason, detail) = (Blindness::Starved, String::new());
-        Self::Was(Spell { reason, began_at, ended_at: Some(ended_at), detail })
-    }
-
     pub(super) fn write(&self, tx: &WriteTx<'_>) -> Result<Option<Spell>, store::Error> {
         match self {
             Self::Begins(reason, at, detail) => vigil::begin(tx, *reason, *at, detail).map(|()| None),
@@ -194,5 +195,68 @@ impl SpellChange {
                 .map(|spell| Spell { ended_at: spell.ended_at.or(Some(*at)), ..spell })),
             Self::Was(spell) => vigil::note(tx, spell).map(|()| Some(spell.clone())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probes::judge::Reading;
+    use crate::probes::seen::Phases;
+    use crate::probes::{Memory, Status};
+
+    const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+    const PROBES: i64 = 100;
+
+    fn recording(id: i64, at: Timestamp) -> Recording {
+        Recording {
+            id: ProbeId(id),
+            at,
+            status: Status::Unhealthy,
+            since: at,
+            reason: String::new(),
+            flapping: false,
+            memory: Memory::default(),
+            latency: None,
+            good: None,
+            bad: None,
+        }
+    }
+
+    fn bundle(at: Timestamp) -> Bundle {
+        let point = Point { at, reading: Reading::Bad, phases: Phases::default() };
+        Bundle { checked_at: at, latency: Duration::ZERO, points: vec![point; 40] }
+    }
+
+    #[test]
+    fn while_the_store_refuses_what_waits_is_bounded_and_the_newest_stays() {
+        let (mut keeper, mut passed) = (Keeper::default(), Duration::ZERO);
+        for _ in 0..1_000 {
+            passed += RETRY;
+            for id in 0..PROBES {
+                keeper.record(recording(id, START + passed));
+                keeper.points(ProbeId(id), bundle(START + passed));
+            }
+            keeper.spell(SpellChange::Ends(Blindness::Uplink, START + passed));
+            let batch = keeper.take(passed).expect("it is tried once a second");
+            assert!(keeper.take(passed).is_none(), "one write at a time");
+            keeper.wrote(batch, Err(store::Error::Busy), passed);
+        }
+        assert_eq!(keeper.waiting(), 100, "one change of each probe");
+        assert!(keeper.recordings.values().all(|recording| recording.at == START + passed));
+        assert_eq!(keeper.spells.len(), SPELLS_MAX);
+        for waiting in keeper.points.values() {
+            assert_eq!(waiting.points.len(), points::WAITING_MAX);
+            assert_eq!(waiting.points.last().map(|point| point.at), Some(START + passed));
+            assert_eq!(waiting.checked_at, START + passed);
+        }
+        // It is written in batches as soon as it can be.
+        passed += RETRY;
+        let mut written = 0;
+        while let Some(batch) = keeper.take(passed) {
+            written += batch.recordings.len() + batch.points.len();
+            keeper.wrote(batch, Ok(()), passed);
+        }
+        assert_eq!(written, 200);
     }
 }

@@ -19,9 +19,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::keeper::{Batch, Keeper, SpellChange};
+use super::keeper::{Batch, Keeper};
 use super::lag::Observed;
 use super::question::Asker;
+use super::sight::{Gap, Sight};
 use super::subject::{Run, Subject};
 use super::uplink::Uplink;
 use super::wheel::{Wheel, next_place};
@@ -49,6 +50,7 @@ pub struct Settings {
     /// `host:port`; none: a lost uplink is not told from a lost target.
     pub canaries: Arc<[String]>,
     pub covers: Covers,
+    pub sight: Sight,
 }
 
 /// What the loop works with.
@@ -77,8 +79,8 @@ pub struct Loop {
     doubted: Vec<(ProbeId, Run)>,
     uplink: Uplink,
     is_blind: bool,
-    /// What began before this was under way while tocsin was starved. Monotonic.
-    starved_until: Duration,
+    /// The last time in which tocsin did not run: what was under way meanwhile proves nothing.
+    gap: Option<Gap>,
     keeper: Keeper,
     todo: VecDeque<Step>,
     definitions: watch::Receiver<u64>,
@@ -102,7 +104,8 @@ struct Flushed {
 /// Something that was waited for.
 enum Event {
     Asked(ProbeId, Timestamp, Duration, Box<Seen>),
-    Canaries(bool),
+    /// When they were asked, and whether one answered.
+    Canaries(Duration, bool),
     Loaded(Box<Result<Loaded, store::Error>>),
     Wrote(Box<Batch>, Result<(), store::Error>),
     /// Something that needs no answer was done.
@@ -122,10 +125,8 @@ enum Blame {
     Unreachable,
 }
 
-/// How often the loop looks whether it was starved, and whether something is due that has no time of its own.
+/// How often the loop looks whether it ran at all, and whether something is due that has no time of its own.
 const TICK: Duration = Duration::from_millis(500);
-/// Woken later than this, tocsin was starved: what it saw meanwhile proves nothing.
-const STARVED_FROM: Duration = Duration::from_secs(2);
 /// A fact that conditions do not know: they ask how long is left.
 pub const CERT_EXPIRES_AT: &str = "cert.expires_at";
 /// At the stop: what is still to be written has this long.
@@ -144,7 +145,7 @@ impl Loop {
             doubted: Vec::new(),
             uplink: Uplink::default(),
             is_blind: false,
-            starved_until: Duration::ZERO,
+            gap: None,
             keeper: Keeper::default(),
             todo: VecDeque::new(),
             is_loading: false,
@@ -159,6 +160,8 @@ impl Loop {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.load();
         loop {
+            self.look(Instant::now());
+            self.work_off();
             self.begin_due();
             self.write();
             self.parts.observed.state(self.asking, self.keeper.waiting());
@@ -173,7 +176,7 @@ impl Loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(event) = self.flying.next() => self.take(event),
-                planned = tick.tick() => self.woke(Instant::now().saturating_duration_since(planned.into_std())),
+                _ = tick.tick() => {}
                 Ok(()) = self.definitions.changed() => self.load(),
                 Some(report) = self.parts.reports.recv() => self.reported(&report),
                 () = due => {}
@@ -223,13 +226,15 @@ impl Loop {
         }));
     }
 
+    /// Takes in what was waited for. First of all: did tocsin run meanwhile?
     fn take(&mut self, event: Event) {
+        self.look(Instant::now());
         match event {
             Event::Asked(id, at, began, seen) => {
                 self.asking -= 1;
                 self.asked(id, at, began, *seen);
             }
-            Event::Canaries(works) => self.canaries(works),
+            Event::Canaries(began, works) => self.canaries(began, works),
             Event::Loaded(loaded) => self.loaded(*loaded),
             Event::Idle => {}
             Event::Wrote(batch, result) => {
@@ -243,20 +248,6 @@ impl Loop {
         let Some(subject) = self.subjects.get(&id) else { return };
         let run = run_of(&subject.checked, at, began, seen);
         self.judge(id, run);
-    }
-
-    /// Woken `late`: tocsin did not get the processor, and does not blame others for it.
-    fn woke(&mut self, late: Duration) {
-        if late <= STARVED_FROM {
-            return;
-        }
-        let now = self.parts.asker.clock.now();
-        self.starved_until = self.now();
-        self.keeper.spell(SpellChange::starved(now - late, now));
-        tracing::warn!(
-            seconds = late.as_secs(),
-            "tocsin was starved of processor time: what probes saw meanwhile proves nothing"
-        );
     }
 
     fn work_off(&mut self) {
@@ -314,6 +305,7 @@ impl Loop {
 
     /// What is under way is given up; what was seen is written.
     async fn finish(mut self) {
+        self.parts.settings.sight.no_more_turns();
         let ids: Vec<ProbeId> = self.subjects.keys().copied().collect();
         for id in ids {
             self.bundle(id);

@@ -62,6 +62,11 @@ impl Uplink {
         works
     }
 
+    /// What was known before tocsin slept says nothing about the network that it wakes up in.
+    pub(super) const fn forget(&mut self) {
+        self.last = None;
+    }
+
     /// Whether they were never asked.
     pub(super) const fn is_new(&self) -> bool {
         self.first_asked.is_none()
