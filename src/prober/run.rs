@@ -28,7 +28,7 @@ mod tests;
 pub use lag::Observed;
 pub use sight::{Sight, TOLD_FROM};
 pub use subject::CERT_EXPIRES_AT;
-pub(super) use subject::{run_of, written};
+pub(super) use subject::{Run, run_of, written};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
@@ -49,8 +49,9 @@ use crate::probes::standing::Above;
 use crate::probes::{Board, Error, PROBES, ProbeId, Probes};
 use crate::store::{self, Store};
 use definitions::{Haste, Loaded, Loads};
-use keeper::{Batch, Keeper, SpellChange};
-use subject::{Run, Subject};
+use keeper::{Batch, Keeper};
+use sight::Gap;
+use subject::Subject;
 use uplink::Uplink;
 use wheel::{Wheel, next_place};
 
@@ -67,6 +68,7 @@ pub struct Settings {
     /// `host:port`; none: a lost uplink is not told from a lost target.
     pub canaries: Arc<[String]>,
     pub covers: Covers,
+    pub sight: Sight,
 }
 
 /// What the loop works with.
@@ -97,8 +99,8 @@ pub struct Loop {
     is_blind: bool,
     /// Since when it is, where nobody was told of it yet.
     untold: Option<Timestamp>,
-    /// What began before this was under way while tocsin was starved. Monotonic.
-    starved_until: Duration,
+    /// The last time in which tocsin did not run: what was under way meanwhile proves nothing.
+    gap: Option<Gap>,
     keeper: Keeper,
     todo: VecDeque<Settled>,
     definitions: watch::Receiver<u64>,
@@ -122,7 +124,8 @@ struct Flushed {
 /// Something that was waited for.
 enum Event {
     Asked(Asked),
-    Canaries(bool),
+    /// When they were asked, and whether one answered.
+    Canaries(Duration, bool),
     Loaded(Box<Result<Loaded, store::Error>>),
     /// The end of a pause was written, or could not be.
     Resumed(ProbeId, Result<(), Error>),
@@ -155,10 +158,8 @@ enum Blame {
     Unreachable,
 }
 
-/// How often the loop looks whether it was starved, and whether something is due that has no time of its own.
+/// How often the loop looks whether it ran at all, and whether something is due that has no time of its own.
 const TICK: Duration = Duration::from_millis(500);
-/// Woken later than this, tocsin was starved: what it saw meanwhile proves nothing.
-const STARVED_FROM: Duration = Duration::from_secs(2);
 /// At the stop: what is still to be written has this long.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
@@ -176,7 +177,7 @@ impl Loop {
             uplink: Uplink::default(),
             is_blind: false,
             untold: None,
-            starved_until: Duration::ZERO,
+            gap: None,
             keeper: Keeper::default(),
             todo: VecDeque::new(),
             loads: Loads::default(),
@@ -203,7 +204,7 @@ impl Loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(event) = self.flying.next() => self.take(event),
-                planned = tick.tick() => self.woke(Instant::now().saturating_duration_since(planned.into_std())),
+                _ = tick.tick() => {}
                 Ok(()) = self.definitions.changed() => self.load(),
                 Some(report) = self.parts.reports.recv() => self.reported(&report),
                 () = due => {}
@@ -215,6 +216,8 @@ impl Loop {
 
     /// Everything that needs nobody's answer.
     fn turn(&mut self) {
+        self.look(Instant::now());
+        self.work_off();
         self.hear_reports();
         self.look_out();
         self.begin_due();
@@ -272,13 +275,15 @@ impl Loop {
         }));
     }
 
+    /// Takes in what was waited for. First of all: did tocsin run meanwhile?
     fn take(&mut self, event: Event) {
+        self.look(Instant::now());
         match event {
             Event::Asked(asked) => {
                 self.asking -= 1;
                 self.asked(asked);
             }
-            Event::Canaries(works) => self.canaries(works),
+            Event::Canaries(began, works) => self.canaries(began, works),
             Event::Loaded(loaded) => self.loaded(*loaded),
             Event::Resumed(id, result) => self.resumed(id, result),
             Event::Idle => {}
@@ -299,20 +304,6 @@ impl Loop {
         }
         subject.is_busy = false;
         self.plan_first(id, Haste::Now);
-    }
-
-    /// Woken `late`: tocsin did not get the processor, and does not blame others for it.
-    fn woke(&mut self, late: Duration) {
-        if late <= STARVED_FROM {
-            return;
-        }
-        let now = self.parts.asker.clock.now();
-        self.starved_until = self.now();
-        self.keeper.spell(SpellChange::starved(now - late, now));
-        tracing::warn!(
-            seconds = late.as_secs(),
-            "tocsin was starved of processor time: what probes saw meanwhile proves nothing"
-        );
     }
 
     fn work_off(&mut self) {
@@ -370,6 +361,7 @@ impl Loop {
 
     /// What is under way is given up; what was seen is written.
     async fn finish(mut self) {
+        self.parts.settings.sight.no_more_turns();
         let ids: Vec<ProbeId> = self.subjects.keys().copied().collect();
         for id in ids {
             self.bundle(id);

@@ -39,6 +39,13 @@ pub struct Spell {
     pub detail: String,
 }
 
+impl Spell {
+    /// How long it was; of one that goes on, nothing yet.
+    pub fn length(&self) -> Duration {
+        self.ended_at.map_or(Duration::ZERO, |ended| ended.since(self.began_at))
+    }
+}
+
 /// Spells that are read for one question: a machine that sleeps every night for a quarter has fewer. A weak one is
 /// starved more often than that: these are counted apart, so that none of them hides a longer spell.
 const SPELLS_MAX: u32 = 1_000;

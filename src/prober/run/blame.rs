@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::keeper::SpellChange;
+use super::sight::Gap;
 use super::subject::Run;
 use super::uplink::{self, Known};
 use super::{Blame, Event, Held, Loop, Settled, TOLD_FROM};
@@ -12,18 +14,34 @@ use crate::probes::{Kind, ProbeId};
 use crate::vigil::{Blindness, Spell};
 
 impl Loop {
+    /// Notices a time in which tocsin did not run. What was under way proves nothing, what waits for others was asked
+    /// before it and is asked anew, and what became due meanwhile is not asked all at once.
+    pub(super) fn look(&mut self, instant: Instant) {
+        let gap = self.parts.settings.sight.turn(instant);
+        let Some(gap) = gap.filter(|gap| self.gap.is_none_or(|known| known != *gap)) else { return };
+        self.gap = Some(gap);
+        self.uplink.forget();
+        let held = std::mem::take(&mut self.held).into_iter().map(|(id, held)| (id, held.run));
+        let waiting: Vec<(ProbeId, Run)> = held.chain(std::mem::take(&mut self.doubted)).collect();
+        for (id, mut run) in waiting {
+            blind(&mut run, gap.reason);
+            self.settle_next(id, run, Blame::Counts);
+        }
+        self.look_again();
+    }
+
     /// First of all: was it tocsin that could not see?
     pub(super) fn judge(&mut self, id: ProbeId, mut run: Run) {
         let Some(subject) = self.subjects.get(&id) else { return };
         let is_remote = subject.kind().needs_uplink();
+        if let Some(gap) = self.gap_of(run.began) {
+            blind(&mut run, gap.reason);
+            return self.settle_next(id, run, Blame::Counts);
+        }
         if run.reading != Reading::Bad {
             if is_remote && self.is_blind && !self.parts.settings.canaries.is_empty() {
                 self.doubt_again();
             }
-            return self.settle_next(id, run, Blame::Counts);
-        }
-        if run.began < self.starved_until {
-            blind(&mut run, Blindness::Starved);
             return self.settle_next(id, run, Blame::Counts);
         }
         if !(is_remote && run.may_be_ours) || self.parts.settings.canaries.is_empty() {
@@ -41,9 +59,14 @@ impl Loop {
         }
     }
 
+    /// The gap in which something was under way that began at `began`.
+    fn gap_of(&self, began: Duration) -> Option<Gap> {
+        self.gap.filter(|gap| began < gap.ended)
+    }
+
     fn ask_canaries(&mut self) {
-        let canaries = Arc::clone(&self.parts.settings.canaries);
-        self.flying.push(Box::pin(async move { Event::Canaries(uplink::ask(&canaries).await) }));
+        let (canaries, began) = (Arc::clone(&self.parts.settings.canaries), self.now());
+        self.flying.push(Box::pin(async move { Event::Canaries(began, uplink::ask(&canaries).await) }));
     }
 
     /// Something answered while tocsin believed that it cannot see.
@@ -79,7 +102,10 @@ impl Loop {
         }
     }
 
-    pub(super) fn canaries(&mut self, answered: bool) {
+    pub(super) fn canaries(&mut self, began: Duration, answered: bool) {
+        if !answered && self.gap_of(began).is_some() {
+            return self.ask_canaries();
+        }
         let now = self.now();
         let works = self.uplink.learn(now, answered);
         let at = self.parts.asker.clock.now();

@@ -265,16 +265,18 @@ impl Loop {
         self.judge(id, run);
     }
 
-    /// Tocsin sees again: everything is asked within a minute.
+    /// Tocsin sees again: everything is asked within a minute, not at once, and whoever reports has its time anew.
     pub(super) fn look_again(&mut self) {
-        let now = self.now();
-        let asked = self.subjects.values().filter(|subject| subject.question.is_some() && !subject.is_busy);
-        let asked: Vec<(ProbeId, Duration)> = asked
-            .filter(|subject| subject.probe.paused.is_none())
-            .map(|subject| (subject.probe.id, subject.definition().policy.interval))
-            .collect();
-        for (id, interval) in asked {
-            self.wheel.hurry(id, now + place(id, interval.min(CATCH_UP)));
+        let (now, at) = (self.now(), self.parts.asker.clock.now());
+        for subject in self.subjects.values().filter(|subject| !subject.is_busy) {
+            let (id, policy) = (subject.probe.id, subject.definition().policy);
+            if let Some(paused) = &subject.probe.paused {
+                paused.until.into_iter().for_each(|until| self.wheel.set(id, now + until.since(at)));
+            } else if subject.question.is_none() {
+                self.wheel.set(id, now + policy.interval + policy.timeout);
+            } else {
+                self.wheel.spread(id, now, policy.interval.min(CATCH_UP));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! When tocsin itself could not see: gaps that are found at a start or while it runs, and the one note about each.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -16,24 +16,51 @@ use crate::vigil::{self, Blindness, Spell};
 const GAP_MIN: Duration = Duration::from_secs(30);
 /// From this length on people are told: what happened meanwhile nobody knows.
 pub const TOLD_FROM: Duration = Duration::from_mins(2);
+/// The loop that asks has a turn twice a second. One that comes this late shows that nothing of tocsin ran: it was
+/// starved of processor time, or the process was stopped.
+const STARVED_FROM: Duration = Duration::from_millis(2500);
+/// Gaps that wait to be written; later ones are left out.
+const NOTICED_MAX: usize = 64;
 /// What blindness is told under: a second one within an hour joins the first.
 const KEY: &str = "vigil:blind";
 /// What is told while it goes on.
 const LASTS_KEY: &str = "vigil:uplink";
 
 /// Marks that tocsin is awake, and notices when it was not. Cheap to clone.
+///
+/// Whoever looks first after a gap notices it for all: the loop that asks, before it believes what came meanwhile, and
+/// who judges by what did not come, which [`Sight::settle`]s first.
 #[derive(Clone)]
 pub struct Sight {
     store: Store,
     clock: Clock,
     incidents: Arc<Incidents>,
+    gaps: Arc<Mutex<Gaps>>,
+}
+
+/// What is remembered between looks.
+#[derive(Debug, Default)]
+struct Gaps {
     /// The wall clock beside the monotonic one, at the last look.
-    before: Arc<Mutex<Option<(Timestamp, Duration)>>>,
+    before: Option<(Timestamp, Duration)>,
+    /// When the loop that asks had its last turn; `None`: it does not run.
+    turned: Option<Instant>,
+    last: Option<Gap>,
+    /// Not written yet.
+    noticed: Vec<Spell>,
+}
+
+/// A time in which nothing of tocsin ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) reason: Blindness,
+    /// What began before, by the monotonic clock, was under way meanwhile.
+    pub(super) ended: Duration,
 }
 
 impl Sight {
     pub fn new(store: Store, clock: Clock, incidents: Arc<Incidents>) -> Self {
-        Self { store, clock, incidents, before: Arc::default() }
+        Self { store, clock, incidents, gaps: Arc::default() }
     }
 
     /// At a start, before anything is judged: writes down how long tocsin was not running.
@@ -42,7 +69,7 @@ impl Sight {
     /// Where the store refuses.
     pub async fn wake(&self) -> Result<Option<Spell>, Error> {
         let (now, incidents) = (self.clock.now(), Arc::clone(&self.incidents));
-        self.look();
+        self.gaps().look(&self.clock, Instant::now());
         let write = self.store.write("vigil.wake", move |tx| {
             let last = vigil::last_alive(tx)?;
             vigil::mark_alive(tx, now)?;
@@ -59,28 +86,84 @@ impl Sight {
         write.await
     }
 
-    /// Every ten seconds: tocsin is awake; and where the wall clock ran away from the monotonic one, its machine slept.
+    /// Every ten seconds: tocsin is awake. Writes the gaps that were noticed in the same transaction.
+    ///
+    /// # Errors
+    /// Where the store refuses; what was noticed is written next time.
+    pub async fn mark(&self) -> Result<Option<Spell>, Error> {
+        let (now, incidents) = (self.clock.now(), Arc::clone(&self.incidents));
+        let noticed = self.take_noticed();
+        let spells = noticed.clone();
+        let write = self.store.write("vigil.alive", move |tx| {
+            vigil::mark_alive(tx, now)?;
+            spells.into_iter().try_for_each(|spell| apply(tx, &incidents, now, &SpellChange::Was(spell)))
+        });
+        if let Err(error) = write.await {
+            self.gaps().noticed.splice(0..0, noticed);
+            return Err(error);
+        }
+        Ok(noticed.into_iter().max_by_key(Spell::length))
+    }
+
+    /// Before anybody is judged by what did not come: a gap that was just noticed is written first.
     ///
     /// # Errors
     /// Where the store refuses.
-    pub async fn mark(&self) -> Result<Option<Spell>, Error> {
-        let (now, slept) = (self.clock.now(), self.look());
-        let spell = slept.map(|slept| spell(Blindness::Suspended, now - slept, now));
-        let (incidents, noted) = (Arc::clone(&self.incidents), spell.clone());
-        let write = self.store.write("vigil.alive", move |tx| {
-            vigil::mark_alive(tx, now)?;
-            noted.map_or(Ok(()), |spell| apply(tx, &incidents, now, &SpellChange::Was(spell)))
-        });
-        write.await.map(|()| spell)
+    pub async fn settle(&self) -> Result<(), Error> {
+        let is_settled = {
+            let mut gaps = self.gaps();
+            gaps.look(&self.clock, Instant::now());
+            gaps.noticed.is_empty()
+        };
+        if is_settled { Ok(()) } else { self.mark().await.map(drop) }
     }
 
-    /// How long the machine slept since the last look.
-    fn look(&self) -> Option<Duration> {
-        let (now, passed) = (self.clock.now(), self.clock.monotonic());
-        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).replace((now, passed));
-        let (then, passed_then) = before?;
-        let slept = now.since(then).saturating_sub(passed.saturating_sub(passed_then));
-        (slept > GAP_MIN).then_some(slept)
+    /// A turn of the loop that asks, at `instant`. Answers which gap was the last.
+    pub(super) fn turn(&self, instant: Instant) -> Option<Gap> {
+        let mut gaps = self.gaps();
+        gaps.look(&self.clock, instant);
+        gaps.turned = Some(instant);
+        gaps.last
+    }
+
+    /// The loop ends: it has no turns that could be late.
+    pub(super) fn no_more_turns(&self) {
+        self.gaps().turned = None;
+    }
+
+    fn take_noticed(&self) -> Vec<Spell> {
+        let mut gaps = self.gaps();
+        gaps.look(&self.clock, Instant::now());
+        std::mem::take(&mut gaps.noticed)
+    }
+
+    fn gaps(&self) -> MutexGuard<'_, Gaps> {
+        self.gaps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gaps {
+    /// Where the wall clock ran away from the monotonic one, the machine slept; where both went on without a turn of the
+    /// loop, it did not run.
+    fn look(&mut self, clock: &Clock, instant: Instant) {
+        let (now, passed) = (clock.now(), clock.monotonic());
+        let slept = self.before.replace((now, passed)).map_or(Duration::ZERO, |(then, passed_then)| {
+            now.since(then).saturating_sub(passed.saturating_sub(passed_then))
+        });
+        let waited = self.turned.map_or(Duration::ZERO, |turned| instant.saturating_duration_since(turned));
+        let (reason, length) = if slept > GAP_MIN {
+            (Blindness::Suspended, slept)
+        } else if waited > STARVED_FROM {
+            (Blindness::Starved, waited)
+        } else {
+            return;
+        };
+        self.turned = self.turned.map(|_| instant);
+        self.last = Some(Gap { reason, ended: passed });
+        if self.noticed.len() < NOTICED_MAX {
+            self.noticed.push(spell(reason, now - length, now));
+        }
+        tracing::warn!(seconds = length.as_secs(), "tocsin was blind: {}", reason.says());
     }
 }
 

@@ -70,6 +70,11 @@ impl Uplink {
         self.last.is_none_or(|(at, _)| now.saturating_sub(at) >= AGAIN)
     }
 
+    /// What was known before tocsin slept says nothing about the network that it wakes up in.
+    pub(super) const fn forget(&mut self) {
+        self.last = None;
+    }
+
     /// Whether they were never asked.
     pub(super) const fn is_new(&self) -> bool {
         self.first_asked.is_none()

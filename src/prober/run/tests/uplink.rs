@@ -89,7 +89,9 @@ async fn silence_is_nobodys_fault_while_it_is_lost() {
     let mut wanted = draft("job", serde_json::json!({"kind": "push"}));
     (wanted.definition.policy.bad, wanted.definition.policy.of) = (1, 1);
     let id = bed.save(wanted).await;
-    let (mut asking, _) = still(&bed, vec!["no-canary.invalid:9".to_owned()]).await;
+    let canary = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut asking, _) = still(&bed, vec![canary.local_addr().unwrap().to_string()]).await;
+    asking.parts.settings.canaries = Arc::new(["no-canary.invalid:9".to_owned()]);
     bed.clock.advance(Duration::from_mins(1));
     // Nobody else found out before.
     assert!(!asking.is_blind);
