@@ -50,7 +50,7 @@ async fn its_end_is_found_though_no_probe_asks() {
 async fn people_are_told_while_it_lasts_and_when_it_is_over() {
     let bed = Bed::new().await;
     let (mut asking, _, canary) = lost(&bed).await;
-    bed.clock.advance(TOLD_FROM - Duration::from_secs(1));
+    bed.clock.advance(TOLD_FROM.saturating_sub(Duration::from_secs(1)));
     asking.looks_out().await;
     asking.spells(&bed).await;
     assert_eq!(bed.number(OPEN).await, 0, "too short to be told");
