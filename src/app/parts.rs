@@ -37,6 +37,7 @@ use crate::prober;
 use crate::resilience::Limiter;
 use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
+use crate::vigil;
 
 /// Every part, built and ready to listen.
 pub struct App {
@@ -202,6 +203,11 @@ impl App {
         lifecycle.at_end("store", move || {
             if let Err(error) = state.refusals.flush_now(&state.store, state.clock.now()) {
                 tracing::warn!(%error, "the last refusals could not be written into the ledger");
+            }
+            // From here on tocsin is blind.
+            let now = state.clock.now();
+            if let Err(error) = state.store.write_now("vigil.stop", move |tx| vigil::mark_alive(tx, now)) {
+                tracing::warn!(%error, "when tocsin stopped could not be written: it counts as blind since the last mark");
             }
             state.store.stop();
         });

@@ -21,7 +21,7 @@ pub(super) fn prober(
     config: &Config,
     (incidents, sealer): (&Arc<Incidents>, &Sealer),
     registry: &Registry,
-    covers: CoversNow,
+    (covers, sight): (CoversNow, &Sight),
 ) -> Result<(Prober, Loop), BuildError> {
     let authorities = read_others(config)?;
     let trust =
@@ -33,6 +33,7 @@ pub(super) fn prober(
         private_targets: config.probes.private_targets.clone().into(),
         canaries: config.probes.canaries.clone().into(),
         covers: Arc::new(move |project, key| covers.covers(project, key)),
+        sight: sight.clone(),
     };
     Ok(Prober::new(store, asker, probes, Observed::register(registry)?, settings))
 }

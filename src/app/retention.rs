@@ -3,6 +3,8 @@
 //! Both go in small steps and rest after each as long as it took, so that intake has the writer for half of the
 //! time at least. A run is bounded in time, not in rows; while there is more, the next one follows at once.
 
+mod shelves;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use crate::config::Retention;
 use crate::engine::Report;
 use crate::health::own::OwnHealth;
 use crate::health::services;
-use crate::heartbeats::retention::{CHANGES_KEPT, RUNS_KEPT, purge_changes, purge_runs};
+use crate::heartbeats::retention::{RUNS_KEPT_LEAST, RUNS_KEPT_MIN, purge_changes, purge_runs};
 use crate::incidents::Incidents;
 use crate::issues::dictionaries::{find_unused, forget_unused, retire};
 use crate::issues::error_rate::purge_rates;
@@ -24,6 +26,7 @@ use crate::probes::points;
 use crate::status_page::posts;
 use crate::store::{Error, ReadTx, Store, WriteTx};
 use crate::{incidents, ledger, metrics, releases, vigil};
+use shelves::{AGED, OVER_BUDGET, Shelf};
 
 /// What the two tasks work with.
 #[derive(Clone)]
@@ -59,106 +62,16 @@ const VACUUM_PAGES: u32 = 64;
 const SPARE_SHARE: u64 = 20;
 const SPARE_PAGES_MIN: u64 = 256;
 
-/// A plot of single readings is looked at for the last days.
-const PROBE_POINTS_AGE: Duration = Duration::from_hours(7 * 24);
-const PROBE_HISTORY_AGE: Duration = Duration::from_hours(400 * 24);
-
-/// What the status page tells of a year, and some weeks to look back on; few rows each.
-const KEPT_FOR_STRANGERS: Duration = Duration::from_hours(400 * 24);
-const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
-
 const OVER: &str = "over the byte budget: intake rests while room is made";
 const STUCK: &str =
     "over the byte budget, and nothing is left to let go of: intake rests until retention.max_gb is raised";
-
-/// A kind of thing that can be let go of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shelf {
-    /// Payloads, whatever their issue.
-    Payloads,
-    /// Payloads of issues that keep others.
-    BusyPayloads,
-    /// What payloads are compressed against.
-    Dictionaries,
-    Points,
-    SlowMarks,
-    Hours,
-    Rates,
-    /// What heartbeats said.
-    Runs,
-    HeartbeatChanges,
-    /// Issues without a payload.
-    Issues,
-    Deploys,
-    /// Closed ones, with their messages.
-    Incidents,
-    Silences,
-    /// Planned work that is over.
-    Maintenances,
-    ServiceChanges,
-    StatusPosts,
-    Ledger,
-    Audit,
-    /// Readings of probes.
-    ProbePoints,
-    /// What remains of their hours.
-    ProbeHours,
-    ProbeChanges,
-    /// When tocsin was blind.
-    Spells,
-}
-
-/// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
-const AGED: [Shelf; 21] = [
-    Shelf::Payloads,
-    Shelf::Dictionaries,
-    Shelf::Hours,
-    Shelf::Issues,
-    Shelf::Points,
-    Shelf::SlowMarks,
-    Shelf::Rates,
-    Shelf::Runs,
-    Shelf::HeartbeatChanges,
-    Shelf::Deploys,
-    Shelf::Incidents,
-    Shelf::Silences,
-    Shelf::Maintenances,
-    Shelf::ServiceChanges,
-    Shelf::StatusPosts,
-    Shelf::Ledger,
-    Shelf::Audit,
-    Shelf::ProbePoints,
-    Shelf::ProbeHours,
-    Shelf::ProbeChanges,
-    Shelf::Spells,
-];
-
-/// What goes for want of room, and what of it stays for now: first what there is most of, last what there is only
-/// one of, and of everything the newest last.
-const OVER_BUDGET: [(Shelf, Duration); 14] = [
-    (Shelf::BusyPayloads, Duration::ZERO),
-    (Shelf::Points, DAY),
-    (Shelf::ProbePoints, DAY),
-    (Shelf::Runs, Duration::from_hours(7 * 24)),
-    (Shelf::Hours, Duration::from_hours(48)),
-    (Shelf::Incidents, Duration::from_hours(7 * 24)),
-    (Shelf::Ledger, Duration::from_hours(30 * 24)),
-    (Shelf::Deploys, Duration::from_hours(30 * 24)),
-    (Shelf::ProbeHours, Duration::from_hours(90 * 24)),
-    (Shelf::Points, HOUR),
-    (Shelf::Runs, HOUR),
-    (Shelf::Payloads, Duration::ZERO),
-    (Shelf::Issues, DAY),
-    (Shelf::Points, Duration::ZERO),
-];
 
 impl LettingGo {
     /// One run of `retention.age`.
     pub(super) async fn age(self) -> anyhow::Result<Report> {
         let mut run = Run::new(&self, Cut::Before(self.clock.now() - self.retention.age));
         for shelf in AGED {
-            while run.step(shelf, self.too_old(shelf)).await? > 0 {
+            while run.step(shelf, self.clock.now() - shelf.age(&self.retention)).await? > 0 {
                 if run.is_over() {
                     return Ok(Report::More(run.told("past their age")));
                 }
@@ -230,22 +143,6 @@ impl LettingGo {
 
     fn set_mark(&self, mark: Mark) {
         *self.search.lock().unwrap_or_else(PoisonError::into_inner) = mark;
-    }
-
-    /// Before which moment things of this kind are too old.
-    fn too_old(&self, shelf: Shelf) -> Timestamp {
-        let age = match shelf {
-            Shelf::Audit => self.retention.audit_age,
-            Shelf::ProbePoints => self.retention.age.min(PROBE_POINTS_AGE),
-            // What was how, and for how long, is asked for after a year.
-            Shelf::ProbeHours | Shelf::ProbeChanges | Shelf::Spells => PROBE_HISTORY_AGE,
-            // What uptime is counted from outlives what is looked at one by one.
-            Shelf::Runs => RUNS_KEPT,
-            Shelf::HeartbeatChanges => CHANGES_KEPT,
-            Shelf::Maintenances | Shelf::ServiceChanges | Shelf::StatusPosts => KEPT_FOR_STRANGERS,
-            _ => self.retention.age,
-        };
-        self.clock.now() - age
     }
 
     /// Bytes of the database that hold something: what is free is used again or given back.
@@ -362,7 +259,8 @@ impl<'a> Run<'a> {
                 Shelf::SlowMarks => metrics::purge_slow(tx, now, STEP_ROWS)?,
                 Shelf::Hours => forget_hours(tx, before)?,
                 Shelf::Rates => purge_rates(tx, now, STEP_ROWS)?,
-                Shelf::Runs => purge_runs(tx, before, STEP_ROWS)?,
+                Shelf::Runs => purge_runs(tx, before, RUNS_KEPT_MIN, STEP_ROWS)?,
+                Shelf::LastRuns => purge_runs(tx, before, RUNS_KEPT_LEAST, STEP_ROWS)?,
                 Shelf::HeartbeatChanges => purge_changes(tx, before, STEP_ROWS)?,
                 Shelf::Deploys => releases::purge(tx, before, STEP_ROWS)?,
                 Shelf::Incidents => incidents.purge(tx, before, STEP_INCIDENTS)?,
@@ -448,6 +346,7 @@ mod tests {
 
     const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
     const ROOM_BYTES: u64 = 4_000_000;
+    const DAY: Duration = Duration::from_hours(24);
 
     /// 300 issues of ten payloads each, then one of 100: more than one look, and more than there is room for.
     async fn filled(store: &Store) {
@@ -511,6 +410,117 @@ mod tests {
         }
         assert!(!with.own.is_over_budget());
         assert_eq!(number(&store, "SELECT sum(stored + evicted) FROM issue_stats").await, 3100);
+        store.stop();
+    }
+
+    /// Of everything that health keeps, something of each age in days; and who lets go of what first is written down.
+    async fn watched(store: &Store) {
+        let by = By::tocsin(NOON);
+        store.write("project", move |tx| projects::ensure_default(tx, &by)).await.unwrap();
+        let days = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400),
+            d (n, at) AS (SELECT i, ?1 - i * 86400000000 - 7200000000 FROM n) INSERT INTO";
+        let one_of_each = [
+            "INSERT INTO probes (id, uid, project_id, key, name, kind, definition, owner, created_at, updated_at)
+             VALUES (1, x'01', 1, 'api', 'api', 'tcp', '{}', 'page', 0, ?1)",
+            "INSERT INTO heartbeats (id, uid, project_id, slug, name, definition, owner, created_at, updated_at)
+             VALUES (1, x'01', 1, 'job', 'job', '{}', 'page', 0, ?1)",
+            "INSERT INTO services (id, uid, project_id, key, name, needs, critical, position, owner, created_at,
+                 updated_at)
+             VALUES (1, x'01', 1, 'api', 'api', 'all', 1, 1, 'page', 0, ?1)",
+        ];
+        let many = [
+            "probe_points (probe_id, hour, points) SELECT 1, at / 3600000000 * 3600000000, randomblob(9000) FROM d",
+            "probe_hours (probe_id, hour, good, slow, bad, blind)
+             SELECT 1, at / 3600000000 * 3600000000, 1, 0, 0, 0 FROM d",
+            "probe_changes (probe_id, at, status) SELECT 1, at, 'healthy' FROM d",
+            "heartbeat_changes (heartbeat_id, at, status) SELECT 1, at, 'up' FROM d",
+            "service_changes (service_id, at, status) SELECT 1, at, 'healthy' FROM d",
+            // Written in the order of time.
+            "heartbeat_runs (heartbeat_id, kind, at, body) SELECT 1, 'success', at, randomblob(9000) FROM d ORDER BY at",
+            "blind_spells (reason, began_at, ended_at) SELECT 'down', at, at + 1 FROM d",
+            "status_posts (id, uid, title, state, impact, began_at, resolved_at, published)
+             SELECT n, randomblob(16), 't', 'resolved', 'none', at, at + 1, 1 FROM d",
+            "status_updates (post_id, at, state, text, author) SELECT n, at, 'resolved', 'over', 'me' FROM d",
+        ];
+        let fill = move |tx: &WriteTx<'_>| {
+            one_of_each.iter().try_for_each(|sql| tx.execute(sql, [NOON.as_micros()]).map(drop))?;
+            for sql in many {
+                tx.execute(&format!("{days} {sql}"), [NOON.as_micros()])?;
+            }
+            tx.execute("CREATE TABLE gone (id INTEGER PRIMARY KEY, name TEXT UNIQUE)", [])?;
+            for (table, _) in KEPT {
+                let noted = format!("INSERT OR IGNORE INTO gone (name) VALUES ('{table}')");
+                tx.execute(
+                    &format!("CREATE TRIGGER t_{table} AFTER DELETE ON {table} BEGIN {noted}; END"),
+                    [],
+                )?;
+            }
+            Ok::<_, Error>(())
+        };
+        store.write("fill", fill).await.unwrap();
+    }
+
+    /// In the order in which it goes, and how many of 400 days stay however little room there is.
+    const KEPT: [(&str, i64); 9] = [
+        ("probe_points", 0),
+        ("heartbeat_runs", 10),
+        ("probe_hours", 0),
+        ("probe_changes", 1),
+        ("heartbeat_changes", 1),
+        ("service_changes", 1),
+        ("status_posts", 6),
+        ("status_updates", 6),
+        ("blind_spells", 6),
+    ];
+
+    fn letting_go(store: &Store, recent: RecentIds, room: u64) -> LettingGo {
+        LettingGo {
+            store: store.clone(),
+            clock: Clock::manual(NOON),
+            incidents: Arc::new(Incidents { policy: Policy::default(), entropy: Entropy::seeded(7) }),
+            recent,
+            own: Arc::default(),
+            retention: Retention { age: 400 * DAY, audit_age: 400 * DAY, bytes_max: LOG_BYTES + room },
+            search: Arc::default(),
+            search_time: SEARCH_TIME,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_watched_goes_by_its_worth_and_how_things_are_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+        watched(&store).await;
+        let recent = store.read(RecentIds::load).await.map_err(|error: Error| error).unwrap();
+        let full = letting_go(&store, recent.clone(), u64::MAX / 2).used().await.unwrap();
+
+        // A little too much: the oldest readings go, and nothing else.
+        let with = letting_go(&store, recent.clone(), full);
+        assert!(matches!(with.clone().bytes().await.unwrap(), Report::Did(_)));
+        assert!(with.used().await.unwrap() <= full / 100 * FULL_PERCENT && !with.own.is_over_budget());
+        assert_eq!(number(&store, "SELECT count(*) FROM gone").await, 1);
+        let left =
+            "SELECT count(*) + max(hour <= 1800000000000000 - 390 * 86400000000) * 1000 FROM probe_points";
+        assert!((1..400).contains(&number(&store, left).await), "the oldest first");
+
+        // No room at all.
+        let with = letting_go(&store, recent, 0);
+        assert_eq!(with.clone().bytes().await.unwrap(), Report::Did(STUCK.to_owned()));
+        assert!(with.used().await.unwrap() < full / 2, "it shrank");
+        for (at, (table, kept)) in KEPT.iter().enumerate() {
+            let rows: &'static str = String::leak(format!("SELECT count(*) FROM {table}"));
+            assert_eq!(number(&store, rows).await, *kept, "{table}");
+            let place: &'static str = String::leak(format!(
+                "SELECT count(*) FROM gone WHERE id < (SELECT id FROM gone WHERE name = '{table}')"
+            ));
+            // An update goes with its post, before it.
+            let at = match *table {
+                "status_posts" => 7,
+                "status_updates" => 6,
+                _ => i64::try_from(at).unwrap(),
+            };
+            assert_eq!(number(&store, place).await, at, "{table}");
+        }
         store.stop();
     }
 }

@@ -63,14 +63,14 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             "incidents.expire",
             "Ends holds and quiet incidents, rings what nobody acknowledged, writes digests",
             every(1),
-            Wake::OnCommit(INCIDENTS),
+            Wake::OnCommit(&[INCIDENTS]),
             |work| Box::pin(expire(work)),
         ),
         task(
             "notify.deliver",
             "Sends the messages that are due",
             every(2),
-            Wake::OnCommit(DELIVERIES),
+            Wake::OnCommit(&[DELIVERIES]),
             |work| Box::pin(deliver(work)),
         ),
         channel_tests(work.clone()),
@@ -139,6 +139,7 @@ async fn expire(work: Work) -> anyhow::Result<Report> {
 }
 
 async fn heartbeats_due(work: Work) -> anyhow::Result<Report> {
+    work.watching.sight.settle().await?;
     let (now, incidents) = (work.clock.now(), Arc::clone(&work.incidents));
     if !heard_all(&work, now).await?
         || !work.store.read_reserved(move |tx| heartbeats::is_due(tx, now)).await?
@@ -208,7 +209,7 @@ fn heartbeats_due_task(work: Work) -> Task {
         "heartbeats.due",
         "Notices jobs that were not heard from in time",
         Schedule::Every(Duration::from_secs(1)),
-        Wake::OnCommit(HEARTBEATS),
+        Wake::OnCommit(&[HEARTBEATS]),
         move || Box::pin(heartbeats_due(work.clone())),
     )
 }
@@ -218,7 +219,7 @@ fn channel_tests(work: Work) -> Task {
         "notify.tests",
         "Sends the tests that people ask for, once each",
         Schedule::Every(Duration::from_secs(5)),
-        Wake::OnCommit(DELIVERIES),
+        Wake::OnCommit(&[DELIVERIES]),
         move || Box::pin(tests(work.clone())),
     )
 }
@@ -229,7 +230,7 @@ fn budget(letting_go: LettingGo) -> Task {
         "retention.bytes",
         "Keeps the disk inside its budget",
         Schedule::Every(Duration::from_secs(5)),
-        Wake::OnCommit(GROWN),
+        Wake::OnCommit(&[GROWN]),
         move || Box::pin(letting_go.clone().bytes()),
     )
 }

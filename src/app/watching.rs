@@ -10,13 +10,14 @@ use crate::base::{Clock, Entropy, Timestamp};
 use crate::config::Config;
 use crate::engine::{Report, Schedule, Task, Wake};
 use crate::health::services::{self, SERVICES, Services, Snapshot, SnapshotHolder};
+use crate::heartbeats::{self, HEARTBEATS};
 use crate::http::status::{Inputs, RENDER_TASK, StatusCache};
 use crate::incidents::maintenance::{Covers, CoversNow};
 use crate::incidents::{Incidents, MAINTENANCE, maintenance};
 use crate::prober::{Loop, Prober, Sight};
 use crate::probes;
 use crate::status_page::{self, Followed};
-use crate::store::{Error, ReadTx, Store, WriteTx};
+use crate::store::{Error, ReadTx, Store, Topic, WriteTx};
 use crate::telemetry::Registry;
 
 /// What these tasks work with.
@@ -35,6 +36,9 @@ pub(super) struct Watching {
     pub(super) base_url: String,
 }
 
+/// What changes how a service is: its members, and what it is made of.
+const MEMBERS: &[Topic] = &[probes::STATES, heartbeats::STATES, HEARTBEATS, SERVICES];
+
 /// Occurrences that one run begins: each becomes up to 50 silences.
 const MAINTENANCE_ROWS: u32 = 10;
 
@@ -50,7 +54,7 @@ impl Watching {
         sight.wake().await?;
         let covers = CoversNow::default();
         let (prober, asking) =
-            probing::prober((store, clock), config, (incidents, sealer), registry, covers.clone())?;
+            probing::prober((store, clock), config, (incidents, sealer), registry, (covers.clone(), &sight))?;
         let (now, of, watched) = (clock.now(), prober.board.clone(), SnapshotHolder::default());
         let read = move |tx: &ReadTx<'_>| Snapshot::read(tx, now, &maintenance::covers(tx, now)?, &of);
         watched.set(store.read_reserved(read).await?);
@@ -73,27 +77,27 @@ impl Watching {
 
     pub(super) fn tasks(&self) -> Vec<Task> {
         let every = |seconds| Schedule::Every(Duration::from_secs(seconds));
-        let task = |name, does, schedule, topic, run: fn(Self) -> Run| {
+        let task = |name, does, schedule, topics, run: fn(Self) -> Run| {
             let with = self.clone();
-            Task::new(name, does, schedule, Wake::OnCommit(topic), move || run(with.clone()))
+            Task::new(name, does, schedule, Wake::OnCommit(topics), move || run(with.clone()))
         };
         vec![
             probing::alive(self.sight.clone()),
-            task("incidents.maintenance", "Begins and ends planned work", every(1), MAINTENANCE, |with| {
+            task("incidents.maintenance", "Begins and ends planned work", every(1), &[MAINTENANCE], |with| {
                 Box::pin(maintenance(with))
             }),
             task(
                 "health.services",
                 "Judges the services, and rings for those that need only some of their members",
                 every(2),
-                probes::STATES,
+                MEMBERS,
                 |with| Box::pin(services(with)),
             ),
             task(
                 RENDER_TASK,
                 "Lays down what strangers see, and begins and ends posts with their incidents",
                 every(30),
-                SERVICES,
+                &[SERVICES],
                 |with| Box::pin(status_page(with)),
             ),
         ]

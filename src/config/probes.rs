@@ -24,7 +24,7 @@ pub(super) const KEYS: &[Key] = &[
         "probes.canaries",
         Kind::List,
         Some("1.1.1.1:443,8.8.8.8:443,9.9.9.9:443"),
-        "Addresses as `host:port` that always answer. Where a probe gets no answer and none of them does either, it is this machine's network that is gone, and the probe is not blamed. Empty: off.",
+        "Addresses as `host:port` that always answer. Where a probe gets no answer and none of them does either, it is this machine's network that is gone: probes and heartbeats are not judged until one answers again, and after two minutes you are told. Empty: off.",
     ),
 ];
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::sync::watch;
@@ -149,15 +150,16 @@ impl Engine {
 
     async fn drive(&self, index: usize, stop: CancellationToken) {
         let Some(running) = self.tasks.get(index) else { return };
-        let mut woken = match running.task.wake {
-            Wake::ScheduleOnly => None,
-            Wake::OnCommit(topic) => Some(self.store.changes(topic)),
+        let topics = match running.task.wake {
+            Wake::ScheduleOnly => &[],
+            Wake::OnCommit(topics) => topics,
         };
+        let mut woken: Vec<_> = topics.iter().map(|topic| self.store.changes(*topic)).collect();
         // Everything runs once at the start: what became due while nobody was there is done first.
         let mut next_at = self.clock.now();
         loop {
             running.with(|state| state.next = Some(Due::new(next_at, &self.clock)));
-            let due = wait(&self.clock, next_at, &running.ask, woken.as_mut());
+            let due = wait(&self.clock, next_at, &running.ask, &mut woken);
             if stop.run_until_cancelled(due).await.is_none() {
                 return;
             }
@@ -257,10 +259,10 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<(String, LastRun)> {
 }
 
 /// Waits until the task is due, asked for, or woken by a commit.
-async fn wait(clock: &Clock, next_at: Timestamp, ask: &Notify, woken: Option<&mut watch::Receiver<u64>>) {
+async fn wait(clock: &Clock, next_at: Timestamp, ask: &Notify, woken: &mut [watch::Receiver<u64>]) {
+    let mut changes: FuturesUnordered<_> = woken.iter_mut().map(watch::Receiver::changed).collect();
     let woken = async {
-        let Some(changes) = woken else { return std::future::pending().await };
-        if changes.changed().await.is_err() {
+        if !matches!(changes.next().await, Some(Ok(()))) {
             std::future::pending::<()>().await;
         }
     };
@@ -341,6 +343,7 @@ mod tests {
     use crate::store::{Options, Topic};
 
     const TOPIC: Topic = Topic("things");
+    const OTHER: Topic = Topic("other things");
 
     struct House {
         _folder: tempfile::TempDir,
@@ -384,7 +387,7 @@ mod tests {
     #[tokio::test]
     async fn a_task_runs_at_the_start_by_schedule_when_woken_and_when_asked() {
         let house = house();
-        let (task, mut ran) = counting(&Arc::default(), Wake::OnCommit(TOPIC));
+        let (task, mut ran) = counting(&Arc::default(), Wake::OnCommit(&[OTHER, TOPIC]));
         let engine = Engine::new(house.store.clone(), house.clock.clone(), vec![task]);
         for (_, running) in engine.loops(&house.stop) {
             house.tracker.spawn(running);
@@ -394,20 +397,22 @@ mod tests {
         house.clock.advance(Duration::from_mins(1));
         assert_eq!(ran.recv().await, Some(2));
         settled(&engine, 2).await;
-        let touch = |tx: &crate::store::WriteTx<'_>| -> Result<(), Error> {
-            tx.touch(TOPIC);
-            Ok(())
-        };
-        house.store.write("touch", touch).await.unwrap();
-        assert_eq!(ran.recv().await, Some(3));
+        for (topic, run) in [(TOPIC, 3), (OTHER, 4)] {
+            let touch = move |tx: &crate::store::WriteTx<'_>| -> Result<(), Error> {
+                tx.touch(topic);
+                Ok(())
+            };
+            house.store.write("touch", touch).await.unwrap();
+            assert_eq!(ran.recv().await, Some(run));
+        }
         assert!(engine.ask("test.count"));
-        assert_eq!(ran.recv().await, Some(4));
+        assert_eq!(ran.recv().await, Some(5));
         assert!(!engine.ask("no.such"));
         house.stop.cancel();
         house.tracker.close();
         house.tracker.wait().await;
         let status = &engine.status()[0];
-        assert_eq!((status.runs, status.failures, status.last_ok), (4, 0, Some(true)));
+        assert_eq!((status.runs, status.failures, status.last_ok), (5, 0, Some(true)));
         house.store.stop();
     }
 

@@ -20,8 +20,8 @@ pub struct Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
     ScheduleOnly,
-    /// A commit that touched this topic.
-    OnCommit(Topic),
+    /// A commit that touched one of these topics.
+    OnCommit(&'static [Topic]),
 }
 
 type Run = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = anyhow::Result<Report>> + Send>> + Send + Sync>;

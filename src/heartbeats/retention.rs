@@ -8,12 +8,14 @@ use crate::store::{Error, WriteTx, params};
 /// Runs stay this long …
 pub const RUNS_KEPT: Duration = Duration::from_hours(24 * 90);
 /// … and the last ones of each heartbeat however old they are.
-const RUNS_KEPT_MIN: u32 = 100;
+pub const RUNS_KEPT_MIN: u32 = 100;
+/// … or these, where there is no room.
+pub const RUNS_KEPT_LEAST: u32 = 10;
 /// When it was how: a year and some days, for those who look a year back.
 pub const CHANGES_KEPT: Duration = Duration::from_hours(24 * 400);
 
-/// Deletes runs older than `before` that are not among the last of their heartbeat, oldest first, at most `limit`.
-pub fn purge_runs(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usize, Error> {
+/// Deletes runs older than `before` that are not among the last `kept` of their heartbeat, oldest first, at most `limit`.
+pub fn purge_runs(tx: &WriteTx<'_>, before: Timestamp, kept: u32, limit: u32) -> Result<usize, Error> {
     tx.execute(
         "DELETE FROM heartbeat_runs WHERE id IN (
              SELECT r.id FROM heartbeat_runs AS r INDEXED BY heartbeat_runs_by_time
@@ -21,7 +23,7 @@ pub fn purge_runs(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usi
                  (SELECT k.id FROM heartbeat_runs AS k INDEXED BY heartbeat_runs_by_heartbeat
                   WHERE k.heartbeat_id = r.heartbeat_id ORDER BY k.id DESC LIMIT 1 OFFSET ?3), 0)
              ORDER BY r.at LIMIT ?2)",
-        params![before.as_micros(), limit, RUNS_KEPT_MIN - 1],
+        params![before.as_micros(), limit, kept.saturating_sub(1)],
     )
 }
 

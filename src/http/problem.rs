@@ -15,6 +15,7 @@ use crate::accounts::access::Denial;
 use crate::health::services;
 use crate::heartbeats::save;
 use crate::incidents;
+use crate::prober;
 use crate::probes;
 use crate::status_page;
 use crate::store;
@@ -328,6 +329,13 @@ pub(super) fn sentence(text: &str) -> String {
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
     let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };
     format!("{first}{}{stop}", chars.as_str())
+}
+
+impl From<prober::TooMany> for Problem {
+    fn from(error: prober::TooMany) -> Self {
+        let detail = "Too many probes are being tried at once. Try again in a moment.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(error.retry_after.as_secs() + 1)
+    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
 //! What others ask of probing: how everything is, one run now, and to take a report.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::clients::{Asker, Question, Reach};
-use super::run::{Loop, Observed, Parts, Run, Settings};
+use super::run::{Loop, Observed, Parts, Run, Settings, written};
+use super::trials::{TooMany, Trials};
 use crate::config::Network;
+use crate::probes::board::Outcome;
 use crate::probes::judge::Reading;
 use crate::probes::pushed::{self, Stored};
+use crate::probes::seen::{Phases, Sample};
 use crate::probes::{Board, Checked, Owner, Probes, Secrets};
 use crate::store::{Error, Store};
 
@@ -23,7 +25,7 @@ pub struct Prober {
     store: Store,
     networks: Arc<[Network]>,
     reports: mpsc::Sender<Stored>,
-    trials: Arc<Semaphore>,
+    trials: Arc<Trials>,
 }
 
 /// What one run saw that nobody counts.
@@ -32,16 +34,15 @@ pub struct Tried {
     pub reading: Reading,
     /// What was wrong; empty where nothing was.
     pub reason: String,
-    pub total: Duration,
-    /// Phases, facts and the answer, as a stored sample has them.
-    pub sample: Value,
+    pub phases: Phases,
+    pub facts: Vec<(&'static str, String)>,
+    pub sample: Sample,
+    /// What each condition came to.
+    pub outcomes: Vec<Outcome>,
 }
 
 /// Reports that wait for the loop. Of each probe only the last one counts, and that is stored.
 const REPORTS_WAITING_MAX: usize = 4096;
-
-/// Runs that people wait for at once; each takes its time limit at most.
-const TRIALS_MAX: usize = 8;
 
 impl Prober {
     /// What others ask, and the loop that is to be driven.
@@ -61,23 +62,26 @@ impl Prober {
             store: store.clone(),
             networks: Arc::clone(&settings.private_targets),
             reports: sender,
-            trials: Arc::new(Semaphore::new(TRIALS_MAX)),
+            trials: Arc::default(),
         };
         (prober, Loop::new(Parts { store, asker, probes, board, observed, settings, reports }))
     }
 
-    /// Runs a probe once, counts nothing and stores nothing. Takes its time limit at most. `None`: too many are being
-    /// tried.
-    pub async fn try_now(&self, checked: &Checked, secrets: Secrets, owner: Owner) -> Option<Tried> {
-        let _turn = self.trials.try_acquire().ok()?;
+    /// Runs a probe once, counts nothing and stores nothing. Takes its time limit at most. Whoever calls asked for
+    /// permission, and knows that the secrets may go where the target leads.
+    ///
+    /// # Errors
+    /// Where too many are being tried, here or by others.
+    pub async fn try_now(&self, checked: &Checked, secrets: Secrets, owner: Owner) -> Result<Tried, TooMany> {
+        let _turn = self.trials.begin(self.asker.clock.now())?;
         let definition = &checked.definition;
         let reach = self.reach(owner);
         let timeout = definition.policy.timeout;
         let question = Question { target: definition.target.clone(), secrets, reach, timeout };
         let (at, began) = (self.asker.clock.now(), self.asker.clock.monotonic());
         let run = Run::of(checked, at, began, self.asker.ask(&question).await);
-        let sample = serde_json::from_str(&run.json()).unwrap_or_default();
-        Some(Tried { reading: run.reading, reason: run.reason, total: run.phases.total, sample })
+        let Run { reading, reason, phases, facts, sample, outcomes, .. } = run;
+        Ok(Tried { reading, reason, phases, facts, sample, outcomes })
     }
 
     /// How far the questions of a probe go that was named there.
@@ -103,14 +107,16 @@ impl Prober {
 }
 
 impl Tried {
-    /// For the API and the page: the verdict of this one run, and what was seen.
+    /// For the API: the verdict of this one run, and what was seen, as a stored sample has it.
     pub fn shown(&self) -> Value {
+        let seen = written(&self.phases, &self.facts, &self.sample, &self.reason);
+        let seen: Value = serde_json::from_str(&seen).unwrap_or_default();
         let reading = match self.reading {
             Reading::Good => "good",
             Reading::Slow => "slow",
             Reading::Bad => "bad",
             Reading::Blind => "blind",
         };
-        json!({"reading": reading, "reason": self.reason, "seen": self.sample})
+        json!({"reading": reading, "reason": self.reason, "seen": seen})
     }
 }

@@ -11,6 +11,7 @@ mod clients;
 mod run;
 
 mod handle;
+mod trials;
 
 #[cfg(test)]
 mod tests;
@@ -18,3 +19,4 @@ mod tests;
 pub use clients::{Asker, Question, Reach, Trust, dns};
 pub use handle::{Prober, Tried};
 pub use run::{CERT_EXPIRES_AT, Covers, Loop, Observed, Parts, Settings, Sight, TOLD_FROM};
+pub use trials::TooMany;

@@ -27,7 +27,7 @@ mod sight;
 mod tests;
 
 pub use answer::CERT_EXPIRES_AT;
-pub(super) use answer::Run;
+pub(super) use answer::{Run, written};
 pub use lag::Observed;
 pub use sight::{Sight, TOLD_FROM};
 
@@ -47,10 +47,11 @@ use crate::probes::judge::Reading;
 use crate::probes::pushed::Stored;
 use crate::probes::seen::Seen;
 use crate::probes::standing::Above;
-use crate::probes::{Board, PROBES, ProbeId, Probes};
+use crate::probes::{Board, Error, PROBES, ProbeId, Probes};
 use crate::store::{self, Store};
-use definitions::Loaded;
-use keeper::{Batch, Keeper, SpellChange};
+use definitions::{Haste, Loaded, Loads};
+use keeper::{Batch, Keeper};
+use sight::Gap;
 use subject::Subject;
 use uplink::Uplink;
 use wheel::{Wheel, next_place};
@@ -68,6 +69,7 @@ pub struct Settings {
     /// `host:port`; none: a lost uplink is not told from a lost target.
     pub canaries: Arc<[String]>,
     pub covers: Covers,
+    pub sight: Sight,
 }
 
 /// What the loop works with.
@@ -96,16 +98,16 @@ pub struct Loop {
     doubted: Vec<(ProbeId, Run)>,
     uplink: Uplink,
     is_blind: bool,
+    /// Since when it is, where nobody was told of it yet.
+    untold: Option<Timestamp>,
+    /// The last time in which tocsin did not run: what was under way meanwhile proves nothing.
+    gap: Option<Gap>,
     /// What began before this was under way while the uplink was gone. Monotonic.
     sees_since: Duration,
-    /// What began before this was under way while tocsin was starved. Monotonic.
-    starved_until: Duration,
     keeper: Keeper,
-    todo: VecDeque<Step>,
+    todo: VecDeque<Settled>,
     definitions: watch::Receiver<u64>,
-    is_loading: bool,
-    /// Since the start.
-    has_loaded: bool,
+    loads: Loads,
     flushed: Flushed,
 }
 
@@ -124,17 +126,31 @@ struct Flushed {
 
 /// Something that was waited for.
 enum Event {
-    Asked(ProbeId, Timestamp, Duration, Box<Seen>),
-    Canaries(bool),
+    Asked(Asked),
+    /// When they were asked, and whether one answered.
+    Canaries(Duration, bool),
     Loaded(Box<Result<Loaded, store::Error>>),
+    /// The end of a pause was written, or could not be.
+    Resumed(ProbeId, Result<(), Error>),
     Wrote(Box<Batch>, Result<(), store::Error>),
     /// Something that needs no answer was done.
     Idle,
 }
 
-/// What a reading leads to.
-enum Step {
-    Settle(ProbeId, Run, Blame),
+/// An answer, by the definition of which version it was asked for, and when, by both clocks.
+struct Asked {
+    id: ProbeId,
+    version: i64,
+    at: Timestamp,
+    began: Duration,
+    seen: Box<Seen>,
+}
+
+/// A run of which it is known whose fault it is.
+struct Settled {
+    id: ProbeId,
+    run: Run,
+    blame: Blame,
 }
 
 /// What a reading says of its probe.
@@ -145,10 +161,8 @@ enum Blame {
     Unreachable,
 }
 
-/// How often the loop looks whether it was starved, and whether something is due that has no time of its own.
+/// How often the loop looks whether it ran at all, and whether something is due that has no time of its own.
 const TICK: Duration = Duration::from_millis(500);
-/// Woken later than this, tocsin was starved: what it saw meanwhile proves nothing.
-const STARVED_FROM: Duration = Duration::from_secs(2);
 /// At the stop: what is still to be written has this long.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
@@ -165,12 +179,12 @@ impl Loop {
             doubted: Vec::new(),
             uplink: Uplink::default(),
             is_blind: false,
+            untold: None,
+            gap: None,
             sees_since: Duration::ZERO,
-            starved_until: Duration::ZERO,
             keeper: Keeper::default(),
             todo: VecDeque::new(),
-            is_loading: false,
-            has_loaded: false,
+            loads: Loads::default(),
             flushed: Flushed::default(),
             parts,
         }
@@ -182,9 +196,7 @@ impl Loop {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.load();
         loop {
-            self.begin_due();
-            self.write();
-            self.parts.observed.state(self.asking, self.keeper.waiting());
+            self.turn();
             let clock = self.parts.asker.clock.clone();
             let wait = self.next_due().map(|at| at.saturating_sub(clock.monotonic()));
             let due = async {
@@ -196,7 +208,7 @@ impl Loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(event) = self.flying.next() => self.take(event),
-                planned = tick.tick() => self.woke(Instant::now().saturating_duration_since(planned.into_std())),
+                _ = tick.tick() => {}
                 Ok(()) = self.definitions.changed() => self.load(),
                 Some(report) = self.parts.reports.recv() => self.reported(&report),
                 () = due => {}
@@ -204,6 +216,17 @@ impl Loop {
             self.work_off();
         }
         self.finish().await;
+    }
+
+    /// Everything that needs nobody's answer.
+    fn turn(&mut self) {
+        self.look(Instant::now());
+        self.work_off();
+        self.hear_reports();
+        self.look_out();
+        self.begin_due();
+        self.write();
+        self.parts.observed.state(self.asking, self.keeper.waiting());
     }
 
     fn now(&self) -> Duration {
@@ -226,34 +249,47 @@ impl Loop {
         self.flush(now);
     }
 
+    /// What was reported already is no silence, however late the loop is.
+    fn hear_reports(&mut self) {
+        for _ in 0..self.parts.reports.len() {
+            let Ok(report) = self.parts.reports.try_recv() else { break };
+            self.reported(&report);
+            self.work_off();
+        }
+    }
+
     fn begin(&mut self, id: ProbeId, due: Duration, now: Duration) {
-        let Some(subject) = self.subjects.get_mut(&id).filter(|subject| !subject.is_busy) else { return };
+        let Some(subject) = self.subjects.get_mut(&id) else { return };
         let at = self.parts.asker.clock.now();
         if let Some(paused) = &subject.probe.paused {
-            if paused.until.is_some_and(|until| until <= at) {
-                self.resume(id);
-            }
+            let until = paused.until;
+            return self.wait_for_end(id, until);
+        }
+        if subject.is_busy {
             return;
         }
         let Some(question) = subject.question.clone() else { return self.missed(id, at, now) };
         subject.is_busy = true;
         self.asking += 1;
         self.parts.observed.began(now.saturating_sub(due));
-        let asker = self.parts.asker.clone();
+        let (asker, version) = (self.parts.asker.clone(), subject.probe.version);
         self.flying.push(Box::pin(async move {
-            let seen = asker.ask(&question).await;
-            Event::Asked(id, at, now, Box::new(seen))
+            let seen = Box::new(asker.ask(&question).await);
+            Event::Asked(Asked { id, version, at, began: now, seen })
         }));
     }
 
+    /// Takes in what was waited for. First of all: did tocsin run meanwhile?
     fn take(&mut self, event: Event) {
+        self.look(Instant::now());
         match event {
-            Event::Asked(id, at, began, seen) => {
+            Event::Asked(asked) => {
                 self.asking -= 1;
-                self.asked(id, at, began, *seen);
+                self.asked(asked);
             }
-            Event::Canaries(works) => self.heard_canaries(works),
+            Event::Canaries(began, works) => self.heard_canaries(began, works),
             Event::Loaded(loaded) => self.loaded(*loaded),
+            Event::Resumed(id, result) => self.resumed(id, result),
             Event::Idle => {}
             Event::Wrote(batch, result) => {
                 let now = self.now();
@@ -262,29 +298,20 @@ impl Loop {
         }
     }
 
-    fn asked(&mut self, id: ProbeId, at: Timestamp, began: Duration, seen: Seen) {
-        let Some(subject) = self.subjects.get(&id) else { return };
-        let run = Run::of(&subject.checked, at, began, seen);
-        self.judge(id, run);
-    }
-
-    /// Woken `late`: tocsin did not get the processor, and does not blame others for it.
-    fn woke(&mut self, late: Duration) {
-        self.ask_for_the_doubted();
-        if late <= STARVED_FROM {
-            return;
+    /// What was asked by another definition proves nothing of this one, which waited for the end of it.
+    fn asked(&mut self, asked: Asked) {
+        let Asked { id, version, at, began, seen } = asked;
+        let Some(subject) = self.subjects.get_mut(&id) else { return };
+        if subject.probe.version == version {
+            let run = Run::of(&subject.checked, at, began, *seen);
+            return self.judge(id, run);
         }
-        let now = self.parts.asker.clock.now();
-        self.starved_until = self.now();
-        self.keeper.spell(SpellChange::starved(now - late, now));
-        tracing::warn!(
-            seconds = late.as_secs(),
-            "tocsin was starved of processor time: what probes saw meanwhile proves nothing"
-        );
+        subject.is_busy = false;
+        self.plan_first(id, Haste::Now);
     }
 
     fn work_off(&mut self) {
-        while let Some(Step::Settle(id, run, blame)) = self.todo.pop_front() {
+        while let Some(Settled { id, run, blame }) = self.todo.pop_front() {
             self.settle(id, &run, blame);
         }
     }
@@ -338,6 +365,7 @@ impl Loop {
 
     /// What is under way is given up; what was seen is written.
     async fn finish(mut self) {
+        self.parts.settings.sight.no_more_turns();
         let ids: Vec<ProbeId> = self.subjects.keys().copied().collect();
         for id in ids {
             self.bundle(id);

@@ -115,10 +115,13 @@ pub fn record(tx: &WriteTx<'_>, stored: &Stored) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reports that came after `since` by tocsin's clock, the oldest first: what a stop kept from being judged.
+/// Reports that came after `since` by tocsin's clock, and after the last reading that was written: what a stop kept from
+/// being judged. The oldest first.
 pub fn since(tx: &ReadTx<'_>, since: Timestamp) -> Result<Vec<Stored>, Error> {
     tx.all(
-        "SELECT probe_id, at, report FROM probe_reports WHERE at > ?1 ORDER BY at LIMIT ?2",
+        "SELECT reports.probe_id, reports.at, reports.report
+         FROM probe_reports AS reports JOIN probe_states AS states ON states.probe_id = reports.probe_id
+         WHERE reports.at > ?1 AND reports.at > coalesce(states.checked_at, 0) ORDER BY reports.at LIMIT ?2",
         params![since.as_micros(), REPORTS_MAX],
         |row| {
             let report: String = row.get(2)?;

@@ -9,10 +9,21 @@ use crate::base::{ProjectId, Timestamp};
 use crate::incidents::Incidents;
 use crate::store::{self, WriteTx, params};
 
-/// How a probe is from now on.
+/// How a probe is from now on, and how it was since the last recording that was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
     pub id: ProbeId,
+    /// What changed before and could not be written yet, in order; at most [`EARLIER_MAX`], the newest.
+    pub earlier: Vec<Turn>,
+    pub now: Turn,
+    /// The last good and the last bad answer, where there is a newer one: JSON of a sample.
+    pub good: Option<Sampled>,
+    pub bad: Option<Sampled>,
+}
+
+/// A change of how a probe is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turn {
     /// When the reading was taken from which this follows.
     pub at: Timestamp,
     pub status: Status,
@@ -21,9 +32,6 @@ pub struct Recording {
     pub flapping: bool,
     pub memory: Memory,
     pub latency: Option<Duration>,
-    /// The last good and the last bad answer, where there is a newer one: JSON of a sample.
-    pub good: Option<Sampled>,
-    pub bad: Option<Sampled>,
 }
 
 /// An answer to lay beside another.
@@ -34,15 +42,24 @@ pub struct Sampled {
     pub json: String,
 }
 
+/// Flapping begins after fewer: who comes and goes more often while nothing can be written is told as that.
+pub const EARLIER_MAX: usize = 16;
+
 impl Recording {
     /// What an earlier recording, which could not be written, knows and this one does not.
     pub fn after(&mut self, earlier: Self) {
         self.good = self.good.take().or(earlier.good);
         self.bad = self.bad.take().or(earlier.bad);
+        let mut turns = earlier.earlier;
+        turns.push(earlier.now);
+        turns.append(&mut self.earlier);
+        turns.drain(..turns.len().saturating_sub(EARLIER_MAX));
+        self.earlier = turns;
     }
 }
 
-/// Writes how a probe is, and raises or ends what rings for it. Nothing where it was paused or removed meanwhile.
+/// Writes how a probe was and is, and raises or ends what rings for it, turn by turn. Nothing where it was paused or
+/// removed meanwhile.
 ///
 /// # Errors
 /// Where it cannot be written; then nothing is.
@@ -56,18 +73,10 @@ pub fn record(
     if !is_asked(tx, id)? {
         return Ok(());
     }
-    let memory = serde_json::to_string(&recording.memory).unwrap_or_default();
-    tx.execute(
-        "UPDATE probe_states SET flapping = ?2, judge = ?3, checked_at = ?4, latency_us = ?5 WHERE probe_id = ?1",
-        params![
-            id.0,
-            recording.flapping,
-            memory,
-            recording.at.as_micros(),
-            recording.latency.map(micros)
-        ],
-    )?;
-    change_status(tx, id, recording.since, recording.status, &recording.reason)?;
+    for turn in recording.earlier.iter().chain([&recording.now]) {
+        take(tx, id, turn)?;
+        ring::level(tx, incidents, now, id)?;
+    }
     for (kind, sampled) in [("good", &recording.good), ("bad", &recording.bad)] {
         if let Some(sampled) = sampled {
             tx.execute(
@@ -77,7 +86,16 @@ pub fn record(
             )?;
         }
     }
-    ring::level(tx, incidents, now, id)
+    Ok(())
+}
+
+fn take(tx: &WriteTx<'_>, id: ProbeId, turn: &Turn) -> Result<(), store::Error> {
+    let memory = serde_json::to_string(&turn.memory).unwrap_or_default();
+    tx.execute(
+        "UPDATE probe_states SET flapping = ?2, judge = ?3, checked_at = ?4, latency_us = ?5 WHERE probe_id = ?1",
+        params![id.0, turn.flapping, memory, turn.at.as_micros(), turn.latency.map(micros)],
+    )?;
+    change_status(tx, id, turn.since, turn.status, &turn.reason)
 }
 
 /// Notes when a probe was asked last and how long it took, for lists that are read after a restart.

@@ -264,10 +264,10 @@ fn host_of_url(text: &str) -> Option<String> {
 }
 
 impl Kind {
-    /// Whether it looks at this machine, which no network can hide.
-    pub const fn is_local(self) -> bool {
+    /// Whether it looks at this machine: what it sees is its owners' alone, and needs no network.
+    pub const fn reads_this_machine(self) -> bool {
         match self {
-            Self::Disk | Self::Machine | Self::Process | Self::File | Self::Push => true,
+            Self::Disk | Self::Machine | Self::Process | Self::File => true,
             Self::Http
             | Self::Tcp
             | Self::Tls
@@ -275,8 +275,14 @@ impl Kind {
             | Self::Smtp
             | Self::S3
             | Self::Postgres
-            | Self::Redis => false,
+            | Self::Redis
+            | Self::Push => false,
         }
+    }
+
+    /// Whether a lost uplink hides it. Who reports comes over the network, too.
+    pub const fn needs_uplink(self) -> bool {
+        !self.reads_this_machine()
     }
 }
 

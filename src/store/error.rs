@@ -40,6 +40,36 @@ pub enum Error {
     Io(Arc<std::io::Error>),
 }
 
+impl Error {
+    /// Whether it lies in one row, which a newer program wrote or a rule refuses: others are not concerned, and it fails
+    /// the same way each time.
+    pub fn is_of_one_row(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Sqlite(error) => matches!(
+                **error,
+                rusqlite::Error::FromSqlConversionFailure(..)
+                    | rusqlite::Error::IntegralValueOutOfRange(..)
+                    | rusqlite::Error::InvalidColumnType(..)
+                    | rusqlite::Error::Utf8Error(..)
+            ),
+            Self::Busy
+            | Self::Stopped
+            | Self::DiskFull
+            | Self::DiskFailed(_)
+            | Self::Damaged(_)
+            | Self::RolledBack
+            | Self::OverBudget
+            | Self::Newer { .. }
+            | Self::Panicked
+            | Self::Migration(_)
+            | Self::ReadersBusy
+            | Self::ReadTooLong
+            | Self::Io(_) => false,
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {

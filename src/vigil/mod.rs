@@ -39,7 +39,15 @@ pub struct Spell {
     pub detail: String,
 }
 
-/// Spells that are read for one question: a machine that sleeps every night for a quarter has fewer.
+impl Spell {
+    /// How long it was; of one that goes on, nothing yet.
+    pub fn length(&self) -> Duration {
+        self.ended_at.map_or(Duration::ZERO, |ended| ended.since(self.began_at))
+    }
+}
+
+/// Spells that are read for one question: a machine that sleeps every night for a quarter has fewer. A weak one is
+/// starved more often than that: these are counted apart, so that none of them hides a longer spell.
 const SPELLS_MAX: u32 = 1_000;
 
 impl Blindness {
@@ -123,15 +131,23 @@ pub fn note(tx: &WriteTx<'_>, spell: &Spell) -> Result<(), Error> {
     Ok(())
 }
 
-/// Spells that touch the time from `from` to `to`, in the order in which they began; at most 1,000, the newest.
+/// Spells that touch the time from `from` to `to`, in the order in which they began; at most 1,000 in which tocsin was
+/// starved and 1,000 others, the newest.
 pub fn between(tx: &ReadTx<'_>, from: Timestamp, to: Timestamp) -> Result<Vec<Spell>, Error> {
-    let mut found = tx.all(
-        "SELECT reason, began_at, ended_at, detail FROM blind_spells
-         WHERE began_at < ?2 AND (ended_at IS NULL OR ended_at > ?1) ORDER BY began_at DESC LIMIT ?3",
-        params![from.as_micros(), to.as_micros(), SPELLS_MAX],
-        spell,
-    )?;
-    found.reverse();
+    let newest = |which: &str| {
+        tx.all(
+            &format!(
+                "SELECT reason, began_at, ended_at, detail FROM blind_spells
+                 WHERE {which} AND began_at < ?2 AND (ended_at IS NULL OR ended_at > ?1)
+                 ORDER BY began_at DESC LIMIT ?3"
+            ),
+            params![from.as_micros(), to.as_micros(), SPELLS_MAX],
+            spell,
+        )
+    };
+    let mut found = newest("reason <> 'starved'")?;
+    found.extend(newest("reason = 'starved'")?);
+    found.sort_by_key(|spell| spell.began_at);
     Ok(found)
 }
 
@@ -201,6 +217,7 @@ fn spell(row: &Row<'_>) -> rusqlite::Result<Spell> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Options, Store};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_secs(1_800_000_000 + second)
@@ -230,6 +247,26 @@ mod tests {
         );
         assert_eq!(extend(at(0), at(60), &[spell(50, None)]), None);
         assert_eq!(extend(at(0), at(60), &[spell(70, None)]), Some(at(60)));
+    }
+
+    #[test]
+    fn a_weak_machine_that_is_starved_all_day_hides_no_outage() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+        let starved = |second| Spell { reason: Blindness::Starved, ..spell(second, second + 2) };
+        let write = move |tx: &WriteTx<'_>| {
+            note(tx, &spell(10, 300))?;
+            (0..1_500).try_for_each(|n| note(tx, &starved(400 + n * 5)))?;
+            note(tx, &spell(20_000, 20_300))
+        };
+        store.write_now("test", write).map_err(|error: Error| error).unwrap();
+        let found =
+            store.read_now(|tx| between(tx, at(0), at(30_000))).map_err(|error: Error| error).unwrap();
+        let down: Vec<_> = found.iter().filter(|spell| spell.reason == Blindness::Down).collect();
+        assert_eq!(down, [&spell(10, 300), &spell(20_000, 20_300)]);
+        assert_eq!(found.len(), 1_002, "of the starved ones the newest");
+        assert!(found.is_sorted_by_key(|spell| spell.began_at));
+        store.stop();
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod damage;
 mod delivery;
 mod demo;
 mod disk;
+mod gaps;
 mod heartbeats;
 mod intake;
 mod looks;

@@ -6,6 +6,7 @@ mod asking;
 mod beats;
 mod forms;
 mod from_files;
+mod gaps;
 mod heartbeats;
 mod hostile;
 mod intake;

@@ -76,15 +76,12 @@ pub(crate) async fn becomes(team: &Team, id: ProbeId, status: Status, reason: &s
         .to_string(),
     }
     };
+    let (flapping, memory) = (false, tocsin::probes::Memory::default());
+    let latency = Some(Duration::from_millis(100));
     let recording = record::Recording {
         id,
-        at: now,
-        status,
-        since: now,
-        reason,
-        flapping: false,
-        memory: tocsin::probes::Memory::default(),
-        latency: Some(Duration::from_millis(100)),
+        earlier: Vec::new(),
+        now: record::Turn { at: now, status, since: now, reason, flapping, memory, latency },
         good: Some(sampled("<b>all well</b>", 200)),
         bad: Some(sampled("<script>alert(1)</script>", 503)),
     };
@@ -472,6 +469,30 @@ async fn trying_shows_phases_conditions_and_the_answer_and_stores_nothing() {
         again.text
     );
     assert_eq!(team.post(&team.member, "/probes/shop-api/try", &[]).await.location, "/probes/shop-api");
+}
+
+#[actix_web::test]
+async fn trying_is_bounded_for_the_page_and_everybody_else_together() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let team =
+        Team::with(|config| config.probes.private_targets = vec!["127.0.0.0/8".parse().unwrap()]).await;
+    let url = format!("http://{gone}/");
+    let fields = form_with(&[("target.url", url.as_str()), ("act", "try")]);
+    let first = team.part(&team.member, "/probes/new", &fields).await;
+    assert!(first.text.contains("connection refused"), "{}", first.text);
+    // Others ask through the API, which has no limit of its own.
+    let target = serde_json::from_value(serde_json::json!({"kind": "http", "url": url})).unwrap();
+    let checked = Definition::of(target).check(&Secrets::default()).unwrap();
+    let prober = team.house.state.prober.clone();
+    let mut tried = 1;
+    while prober.try_now(&checked, Secrets::default(), Owner::File).await.is_ok() {
+        tried += 1;
+    }
+    assert_eq!(tried, 60);
+    let refused = team.part(&team.member, "/probes/new", &fields).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.text);
+    team.house.state.clock.advance(Duration::from_mins(1));
+    assert_eq!(team.part(&team.member, "/probes/new", &fields).await.status, StatusCode::OK);
 }
 
 #[actix_web::test]

@@ -112,6 +112,14 @@ async fn a_probe_is_made_asked_changed_paused_and_removed() {
         (&tried["reading"], &tried["reason"]),
         (&json!("bad"), &json!("status was 503, wanted < 300"))
     );
+    let refused = loop {
+        let tried = call(&house, &token, Method::POST, "/probes/api/try", Value::Null).await;
+        if tried.status != 200 {
+            break tried;
+        }
+    };
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert!(refused.headers.contains_key("retry-after"));
 
     let renamed = call(&house, &token, Method::PATCH, "/probes/api", json!({"name": "The API"})).await;
     assert_eq!(support::json(&renamed)["name"], "The API", "{}", renamed.text());

@@ -242,3 +242,22 @@ async fn a_ping_resumes_what_is_paused() {
     assert_eq!((job.state.status, job.paused_at), (Status::Up, None));
     house.store.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_cannot_be_read_keeps_no_other_from_being_missed() {
+    let house = House::open().await;
+    for slug in ["later", "sync"] {
+        let id = house.make(slug, r#"{"every":"1h","grace":"10m"}"#).await;
+        house.ping(id, NOON, Action::Success).await;
+    }
+    let newer = "UPDATE heartbeats SET definition = '[\"telepathy\"]' WHERE slug = 'later'";
+    house.write(move |tx, _| Ok(tx.execute(newer, []).map(drop)?)).await.unwrap();
+    house.pass(NOON + HOUR).await;
+    assert_eq!(house.pass(NOON + HOUR + 10 * MINUTE).await, Passed { down: 1, ..Passed::default() });
+    assert!(house.incidents()[0].starts_with("sync did not run"));
+    let due = house.number(
+        "SELECT due_at FROM heartbeat_states JOIN heartbeats ON heartbeats.id = heartbeat_id WHERE slug = 'later'",
+    );
+    assert_eq!(due, (NOON + 2 * HOUR).as_micros(), "it is put off, alone");
+    house.store.stop();
+}

@@ -113,8 +113,11 @@ async fn old_runs_go_and_the_last_hundred_stay() {
         house.ping(busy, NOON + n * MINUTE, Action::Log).await;
     }
     house.ping(quiet, NOON, Action::Log).await;
-    let purge =
-        |before, limit| house.store.write("purge", move |tx| retention::purge_runs(tx, before, limit));
+    let purge = |before, limit| {
+        house
+            .store
+            .write("purge", move |tx| retention::purge_runs(tx, before, retention::RUNS_KEPT_MIN, limit))
+    };
     assert_eq!(purge(NOON + DAY, 15).await.unwrap(), 15);
     assert_eq!(purge(NOON + DAY, 15).await.unwrap(), 5);
     assert_eq!(purge(NOON + DAY, 15).await.unwrap(), 0);

@@ -9,7 +9,7 @@ use crate::probes::{Error, Kind, Owner};
 
 /// Whether a kind looks at this machine: what runs here is not everybody's to see.
 pub const fn is_for_owners(kind: Kind) -> bool {
-    kind.is_local() && !matches!(kind, Kind::Push)
+    kind.reads_this_machine()
 }
 
 /// Checks that somebody may make, change or try a probe of this kind.

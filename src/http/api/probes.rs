@@ -288,8 +288,7 @@ async fn tried(
     if checked.definition.kind() == Kind::Push {
         return Err(Problem::bad_request("Results are reported to this probe: there is nothing to try."));
     }
-    let tried = state.prober.try_now(checked, secrets, owner).await;
-    let tried = tried.ok_or(crate::store::Error::Busy)?;
+    let tried = state.prober.try_now(checked, secrets, owner).await?;
     Ok(HttpResponse::Ok().json(tried.shown()))
 }
 

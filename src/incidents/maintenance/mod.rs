@@ -185,11 +185,6 @@ impl Covers {
         covering.max_by_key(|active| active.until)
     }
 
-    /// When the first of it is over.
-    pub fn until(&self) -> Option<Timestamp> {
-        self.0.iter().map(|active| active.until).min()
-    }
-
     pub fn all(&self) -> &[Active] {
         &self.0
     }

@@ -111,6 +111,33 @@ mod tests {
     }
 
     #[test]
+    fn of_a_names_addresses_only_those_that_may_be_dialled_are_kept() {
+        let found = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 443)).collect()
+        };
+        let mixed = found(&[
+            "10.0.0.1",
+            "8.8.8.8",
+            "169.254.169.254",
+            "::ffff:127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "2606:4700::1111",
+        ]);
+        let page = Reach::Public(Arc::new([]));
+        assert_eq!(
+            page.keep("mixed.example", mixed.clone()).unwrap(),
+            found(&["8.8.8.8", "2606:4700::1111"])
+        );
+        assert_eq!(
+            Reach::Private.keep("mixed.example", mixed).unwrap(),
+            found(&["10.0.0.1", "8.8.8.8", "::ffff:127.0.0.1", "2606:4700::1111"])
+        );
+        let failed = page.keep("inside.example", found(&["10.0.0.1", "::1"])).unwrap_err();
+        assert!(failed.reason.starts_with("inside.example is 10.0.0.1, which is in a private network"));
+        assert!(!failed.may_be_ours);
+    }
+
+    #[test]
     fn metadata_is_refused_from_everywhere_and_opened_networks_are_open() {
         for host in ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "0xa9fea9fe"] {
             let target = json!({"kind": "http", "url": format!("http://{host}/")});

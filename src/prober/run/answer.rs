@@ -29,9 +29,9 @@ pub(in crate::prober) struct Run {
     /// A lost uplink would look the same.
     pub(super) may_be_ours: bool,
     pub(in crate::prober) phases: Phases,
-    pub(super) facts: Vec<(&'static str, String)>,
-    pub(super) sample: Sample,
-    pub(super) outcomes: Vec<Outcome>,
+    pub(in crate::prober) facts: Vec<(&'static str, String)>,
+    pub(in crate::prober) sample: Sample,
+    pub(in crate::prober) outcomes: Vec<Outcome>,
 }
 
 /// An answer as it was.
@@ -61,7 +61,7 @@ impl Run {
 
     /// As it is stored and shown.
     pub(in crate::prober) fn json(&self) -> String {
-        json(&self.phases, &self.facts, &self.sample, &self.reason)
+        written(&self.phases, &self.facts, &self.sample, &self.reason)
     }
 }
 
@@ -77,11 +77,17 @@ impl Answer {
 
     /// As it is stored and shown.
     pub(super) fn json(&self) -> String {
-        json(&self.phases, &self.facts, &self.sample, "")
+        written(&self.phases, &self.facts, &self.sample, "")
     }
 }
 
-fn json(phases: &Phases, facts: &[(&'static str, String)], sample: &Sample, reason: &str) -> String {
+/// What was seen, as it is stored and shown.
+pub(in crate::prober) fn written(
+    phases: &Phases,
+    facts: &[(&'static str, String)],
+    sample: &Sample,
+    reason: &str,
+) -> String {
     let micros = |phase: Option<Duration>| phase.map(|phase| phase.as_micros());
     let facts: serde_json::Map<String, serde_json::Value> =
         facts.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();

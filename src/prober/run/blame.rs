@@ -2,27 +2,45 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::keeper::SpellChange;
+use super::sight::Gap;
 use super::uplink::{self, Known};
-use super::{Blame, Event, Held, Loop, Run, Step};
+use super::{Blame, Event, Held, Loop, Run, Settled, TOLD_FROM};
 use crate::probes::judge::Reading;
 use crate::probes::{Kind, ProbeId};
-use crate::vigil::Blindness;
+use crate::vigil::{Blindness, Spell};
 
 impl Loop {
+    /// Notices a time in which tocsin did not run. What was under way proves nothing, what waits for others was asked
+    /// before it and is asked anew, and what became due meanwhile is not asked all at once.
+    pub(super) fn look(&mut self, instant: Instant) {
+        let gap = self.parts.settings.sight.turn(instant);
+        let Some(gap) = gap.filter(|gap| self.gap.is_none_or(|known| known != *gap)) else { return };
+        self.gap = Some(gap);
+        self.uplink.forget();
+        let held = std::mem::take(&mut self.held).into_iter().map(|(id, held)| (id, held.run));
+        let waiting: Vec<(ProbeId, Run)> = held.chain(std::mem::take(&mut self.doubted)).collect();
+        for (id, mut run) in waiting {
+            blind(&mut run, gap.reason);
+            self.settle_next(id, run, Blame::Counts);
+        }
+        self.look_again();
+    }
+
     /// First of all: was it tocsin that could not see?
     pub(super) fn judge(&mut self, id: ProbeId, mut run: Run) {
         let Some(subject) = self.subjects.get(&id) else { return };
-        let is_remote = !subject.kind().is_local();
+        let is_remote = subject.kind().needs_uplink();
+        if let Some(gap) = self.gap_of(run.began) {
+            blind(&mut run, gap.reason);
+            return self.settle_next(id, run, Blame::Counts);
+        }
         if run.reading != Reading::Bad {
             if is_remote && self.is_blind && !self.parts.settings.canaries.is_empty() {
                 self.doubt_again();
             }
-            return self.settle_next(id, run, Blame::Counts);
-        }
-        if run.began < self.starved_until {
-            blind(&mut run, Blindness::Starved);
             return self.settle_next(id, run, Blame::Counts);
         }
         if !(is_remote && run.may_be_ours) || self.parts.settings.canaries.is_empty() {
@@ -42,16 +60,14 @@ impl Loop {
         }
     }
 
-    /// Those who failed just after the canaries were asked get their answer, too.
-    pub(super) fn ask_for_the_doubted(&mut self) {
-        if !self.doubted.is_empty() {
-            self.doubt_again();
-        }
+    /// The gap in which something was under way that began at `began`.
+    fn gap_of(&self, began: Duration) -> Option<Gap> {
+        self.gap.filter(|gap| began < gap.ended)
     }
 
     fn ask_canaries(&mut self) {
-        let canaries = Arc::clone(&self.parts.settings.canaries);
-        self.flying.push(Box::pin(async move { Event::Canaries(uplink::ask(&canaries).await) }));
+        let (canaries, began) = (Arc::clone(&self.parts.settings.canaries), self.now());
+        self.flying.push(Box::pin(async move { Event::Canaries(began, uplink::ask(&canaries).await) }));
     }
 
     /// As soon as they may be asked again.
@@ -62,16 +78,40 @@ impl Loop {
         }
     }
 
+    /// While it is blind: nobody else may ask for hours, so the canaries are asked again; and people are told once it
+    /// lasts, because nothing else will tell them anything.
+    pub(super) fn look_out(&mut self) {
+        if !self.doubted.is_empty() {
+            // They failed just after the canaries were asked.
+            self.doubt_again();
+        }
+        if !self.is_blind {
+            return;
+        }
+        if self.uplink.is_due(self.now()) {
+            self.doubt_again();
+        }
+        let at = self.parts.asker.clock.now();
+        if let Some(began_at) = self.untold.take_if(|began| at.since(*began) >= TOLD_FROM) {
+            let detail = self.parts.settings.canaries.join(", ");
+            let spell = Spell { reason: Blindness::Uplink, began_at, ended_at: None, detail };
+            self.keeper.spell(SpellChange::Lasts(spell));
+        }
+    }
+
     /// Once, before anything failed: canaries that answer now are believed later.
     pub(super) fn greet_canaries(&mut self) {
-        let has_remote = || self.subjects.values().any(|subject| !subject.kind().is_local());
+        let has_remote = || self.subjects.values().any(|subject| subject.kind().needs_uplink());
         if self.uplink.is_new() && !self.parts.settings.canaries.is_empty() && has_remote() {
             self.doubt_again();
         }
     }
 
     /// Takes in whether any canary answered: what was doubted is the target's fault, or tocsin's own.
-    pub(super) fn heard_canaries(&mut self, answered: bool) {
+    pub(super) fn heard_canaries(&mut self, began: Duration, answered: bool) {
+        if !answered && self.gap_of(began).is_some() {
+            return self.ask_canaries();
+        }
         let now = self.now();
         let works = self.uplink.learn(now, answered);
         let at = self.parts.asker.clock.now();
@@ -79,12 +119,14 @@ impl Loop {
             self.is_blind = !works;
             if works {
                 self.sees_since = now;
+                self.untold = None;
                 self.keeper.spell(SpellChange::Ends(Blindness::Uplink, at));
                 tracing::info!("the network is back: probes are judged again");
                 self.look_again();
             } else {
                 let began = self.doubted.iter().map(|(_, run)| run.at).min().unwrap_or(at);
                 let detail = "none of the canaries answered".to_owned();
+                self.untold = Some(began);
                 self.keeper.spell(SpellChange::Begins(Blindness::Uplink, began, detail));
                 tracing::warn!(
                     "none of the canaries answers: this machine's network is gone, and probes are not judged"
@@ -204,8 +246,16 @@ impl Loop {
         }
     }
 
+    /// Lets go of a reading that waits for others. Answers whether there was one.
+    pub(super) fn withdraw(&mut self, id: ProbeId) -> bool {
+        let waiting = self.doubted.len() + self.todo.len();
+        self.doubted.retain(|(doubted, _)| *doubted != id);
+        self.todo.retain(|settled| settled.id != id);
+        self.held.remove(&id).is_some() || self.doubted.len() + self.todo.len() < waiting
+    }
+
     fn settle_next(&mut self, id: ProbeId, run: Run, blame: Blame) {
-        self.todo.push_back(Step::Settle(id, run, blame));
+        self.todo.push_back(Settled { id, run, blame });
     }
 }
 

@@ -1,19 +1,37 @@
 //! What is asked: read at the start, and again whenever a probe was made, changed, paused or removed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::subject::Subject;
 use super::wheel::place;
 use super::{Event, Loop, Run};
-use crate::accounts::By;
+use crate::accounts::{By, Visible};
 use crate::base::Timestamp;
 use crate::probes::judge::Reading;
 use crate::probes::pushed::{self, Stored};
 use crate::probes::queries::{self, State};
 use crate::probes::seen::{Phases, Sample};
-use crate::probes::{Kind, Probe, ProbeId, ring};
+use crate::probes::{Error, Kind, Probe, ProbeId, ring};
 use crate::store::{self, ReadTx};
+
+/// Where reading them stands.
+#[derive(Default)]
+pub(super) struct Loads {
+    /// Everything was read once.
+    has_begun: bool,
+    is_under_way: bool,
+    /// Something changed since what is under way began.
+    again: bool,
+}
+
+/// How soon a probe is asked for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Haste {
+    Now,
+    /// With many others, and not all at once.
+    Spread,
+}
 
 /// What was read.
 pub(super) struct Loaded {
@@ -21,45 +39,47 @@ pub(super) struct Loaded {
     versions: HashMap<ProbeId, i64>,
     /// Those of another version than was known.
     changed: Vec<(Probe, State)>,
+    /// Those of them that this program does not understand, and why.
+    unreadable: Vec<(ProbeId, store::Error)>,
     /// Of a start: what was reported while nobody judged.
     reports: Vec<Stored>,
 }
 
-/// Probes that are read at once.
-const PAGE: u32 = 500;
-/// Probes that are new together and are asked at once; of more, such as at a start, each has its place …
-const NEW_AT_ONCE_MAX: usize = 100;
-/// … within this time.
+/// At a start, or where many were made or changed, they are asked within this time, and not at once.
 const CATCH_UP: Duration = Duration::from_mins(1);
+/// So many are not many.
+const AT_ONCE_MAX: usize = 50;
+/// A pause ends by the wall clock, which somebody may set: it is looked at this often.
+const PAUSE_LOOK: Duration = Duration::from_mins(1);
 /// Reports before a start that still say something.
 const REPORTS_FROM: Duration = Duration::from_hours(24);
-/// Where the definitions cannot be read.
+/// Where the definitions cannot be read, or the end of a pause cannot be written.
 const AGAIN: Duration = Duration::from_secs(2);
 
 impl Loop {
     /// Reads what changed, unless that is being done; then it is done again after.
     pub(super) fn load(&mut self) {
-        if self.is_loading {
-            self.definitions.mark_changed();
+        if self.loads.is_under_way {
+            self.loads.again = true;
             return;
         }
-        self.is_loading = true;
+        (self.loads.is_under_way, self.loads.again) = (true, false);
         let known: HashMap<ProbeId, i64> =
             self.subjects.iter().map(|(id, subject)| (*id, subject.probe.version)).collect();
-        let since = self.parts.asker.clock.now() - REPORTS_FROM;
-        let (store, clock) = (self.parts.store.clone(), self.parts.asker.clock.clone());
+        let is_start = !self.loads.has_begun;
+        let reports_from = is_start.then(|| self.parts.asker.clock.now() - REPORTS_FROM);
+        let store = self.parts.store.clone();
         self.flying.push(Box::pin(async move {
-            let loaded = store.read_reserved(move |tx| Loaded::read(tx, &known, since)).await;
+            let loaded = store.read_reserved(move |tx| Loaded::read(tx, &known, reports_from)).await;
             if loaded.is_err() {
                 tokio::time::sleep(AGAIN).await;
             }
-            drop(clock);
             Event::Loaded(Box::new(loaded))
         }));
     }
 
     pub(super) fn loaded(&mut self, loaded: Result<Loaded, store::Error>) {
-        self.is_loading = false;
+        self.loads.is_under_way = false;
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -72,10 +92,14 @@ impl Loop {
         for id in gone {
             self.forget(id);
         }
-        let is_start = !std::mem::replace(&mut self.has_loaded, true);
-        let is_crowd = is_start || loaded.changed.len() > NEW_AT_ONCE_MAX;
+        for (id, error) in loaded.unreadable {
+            tracing::error!(probe = id.0, %error, "a probe cannot be read: open it and save it anew");
+            self.forget(id);
+        }
+        let is_start = !std::mem::replace(&mut self.loads.has_begun, true);
+        let is_many = is_start || loaded.changed.len() > AT_ONCE_MAX;
         for (probe, state) in loaded.changed {
-            self.adopt(probe, &state, is_crowd);
+            self.adopt(probe, &state, if is_many { Haste::Spread } else { Haste::Now });
         }
         self.relate();
         self.greet_canaries();
@@ -85,9 +109,12 @@ impl Loop {
         for stored in &loaded.reports {
             self.reported(stored);
         }
+        if self.loads.again {
+            self.load();
+        }
     }
 
-    fn adopt(&mut self, probe: Probe, state: &State, is_crowd: bool) {
+    fn adopt(&mut self, probe: Probe, state: &State, haste: Haste) {
         let id = probe.id;
         let opened = self.parts.probes.open(&probe).map_err(|error| error.to_string());
         let networks = &self.parts.settings.private_targets;
@@ -102,28 +129,31 @@ impl Loop {
         };
         if let Some(earlier) = self.subjects.remove(&id) {
             subject.follow(earlier);
+            // A reading that waits was taken by the earlier definition; one that is under way is let go of when it ends.
+            if self.withdraw(id) {
+                subject.is_busy = false;
+            }
         }
-        self.plan_first(&subject, is_crowd);
         self.subjects.insert(id, subject);
+        self.plan_first(id, haste);
     }
 
-    /// The first run, or the next after a change: at once, and of a crowd not all at once.
-    fn plan_first(&mut self, subject: &Subject, is_crowd: bool) {
-        let (id, now) = (subject.probe.id, self.now());
+    /// The first run, or the next after a change.
+    pub(super) fn plan_first(&mut self, id: ProbeId, haste: Haste) {
+        let now = self.now();
+        let Some(subject) = self.subjects.get(&id) else { return };
         let policy = subject.definition().policy;
         if let Some(paused) = &subject.probe.paused {
-            let clock = &self.parts.asker.clock;
-            match paused.until {
-                Some(until) => self.wheel.set(id, now + until.since(clock.now())),
-                None => self.wheel.remove(id),
-            }
+            let until = paused.until;
             self.parts.board.put(subject.live(None, None));
+            self.wheel.remove(id);
+            self.wait_for_end(id, until);
             return self.release_all(id);
         }
-        let wait = match (subject.kind(), is_crowd) {
+        let wait = match (subject.kind(), haste) {
             (Kind::Push, _) => policy.interval + policy.timeout,
-            (_, true) => place(id, policy.interval.min(CATCH_UP)),
-            (_, false) => Duration::ZERO,
+            (_, Haste::Spread) => place(id, policy.interval.min(CATCH_UP)),
+            (_, Haste::Now) => Duration::ZERO,
         };
         self.wheel.set(id, now + wait);
         let next_at = self.parts.asker.clock.now() + wait;
@@ -168,23 +198,40 @@ impl Loop {
         }));
     }
 
+    /// Of a pause.
+    pub(super) fn wait_for_end(&mut self, id: ProbeId, until: Option<Timestamp>) {
+        let Some(until) = until else { return };
+        let left = until.since(self.parts.asker.clock.now());
+        if left.is_zero() {
+            self.resume(id);
+        } else {
+            self.wheel.set(id, self.now() + left.min(PAUSE_LOOK));
+        }
+    }
+
     /// The time of a pause is over.
-    pub(super) fn resume(&mut self, id: ProbeId) {
+    fn resume(&mut self, id: ProbeId) {
         let (store, probes) = (self.parts.store.clone(), self.parts.probes.clone());
         let by = By::tocsin(self.parts.asker.clock.now());
         self.flying.push(Box::pin(async move {
             let write = store.write("probes.resume", move |tx| probes.resume(tx, &by, id));
-            if let Err(error) = write.await {
-                tracing::warn!(%error, "a probe whose pause is over could not be resumed");
-            }
-            Event::Idle
+            Event::Resumed(id, write.await)
         }));
+    }
+
+    pub(super) fn resumed(&mut self, id: ProbeId, result: Result<(), Error>) {
+        let Err(error) = result else { return };
+        let is_paused = |subject: &Subject| subject.probe.paused.is_some();
+        if self.subjects.get(&id).is_some_and(is_paused) {
+            tracing::warn!(%error, "a probe whose pause is over could not be resumed; it is tried again");
+            self.wheel.hurry(id, self.now() + AGAIN);
+        }
     }
 
     /// Somebody said how it is.
     pub(super) fn reported(&mut self, stored: &Stored) {
         // An earlier one that is still in doubt says less than this.
-        self.held.remove(&stored.id);
+        self.withdraw(stored.id);
         let Some(subject) = self.subjects.get_mut(&stored.id) else { return };
         if subject.question.is_some() || subject.probe.paused.is_some() {
             return;
@@ -199,23 +246,17 @@ impl Loop {
 
     /// Nobody said how it is, in time.
     pub(super) fn missed(&mut self, id: ProbeId, at: Timestamp, began: Duration) {
-        let is_blind = self.is_blind;
         let Some(subject) = self.subjects.get_mut(&id) else { return };
         subject.is_busy = true;
         let policy = subject.definition().policy;
-        let reason = if is_blind {
-            "tocsin could not see: its own network was gone".to_owned()
-        } else {
-            format!("no report for {}", crate::base::span::format(policy.interval + policy.timeout))
-        };
-        // Who reports over the network cannot reach tocsin either while its uplink is gone.
-        let reading = if is_blind { Reading::Blind } else { Reading::Bad };
+        let waited = crate::base::span::format(policy.interval + policy.timeout);
         let run = Run {
             at,
             began,
-            reading,
-            reason,
-            may_be_ours: false,
+            reading: Reading::Bad,
+            reason: format!("no report for {waited}"),
+            // Who reports over the network cannot reach tocsin either while its uplink is gone.
+            may_be_ours: true,
             phases: Phases::default(),
             facts: Vec::new(),
             sample: Sample::default(),
@@ -224,54 +265,49 @@ impl Loop {
         self.judge(id, run);
     }
 
-    /// Tocsin sees again: everything is asked within a minute.
+    /// Tocsin sees again: everything is asked within a minute, not at once, and whoever reports has its time anew.
     pub(super) fn look_again(&mut self) {
-        let now = self.now();
-        let asked = self.subjects.values().filter(|subject| subject.question.is_some() && !subject.is_busy);
-        let asked: Vec<(ProbeId, Duration)> = asked
-            .filter(|subject| subject.probe.paused.is_none())
-            .map(|subject| (subject.probe.id, subject.definition().policy.interval))
-            .collect();
-        for (id, interval) in asked {
-            self.wheel.hurry(id, now + place(id, interval.min(CATCH_UP)));
+        let (now, at) = (self.now(), self.parts.asker.clock.now());
+        for subject in self.subjects.values().filter(|subject| !subject.is_busy) {
+            let (id, policy) = (subject.probe.id, subject.definition().policy);
+            if let Some(paused) = &subject.probe.paused {
+                paused.until.into_iter().for_each(|until| self.wheel.set(id, now + until.since(at)));
+            } else if subject.question.is_none() {
+                self.wheel.set(id, now + policy.interval + policy.timeout);
+            } else {
+                self.wheel.spread(id, now, policy.interval.min(CATCH_UP));
+            }
         }
     }
 }
 
 impl Loaded {
-    fn read(tx: &ReadTx<'_>, known: &HashMap<ProbeId, i64>, since: Timestamp) -> Result<Self, store::Error> {
+    /// `reports_from`: at a start, since when reports still say something.
+    fn read(
+        tx: &ReadTx<'_>,
+        known: &HashMap<ProbeId, i64>,
+        reports_from: Option<Timestamp>,
+    ) -> Result<Self, store::Error> {
         let versions = queries::versions(tx)?;
-        let is_start = known.is_empty();
-        let wanted: HashSet<ProbeId> = versions
-            .iter()
-            .filter(|(id, version)| known.get(id) != Some(version))
-            .map(|(id, _)| *id)
-            .collect();
-        let changed = if is_start { Self::read_all(tx)? } else { Self::read_some(tx, &wanted)? };
-        let reports = if is_start { pushed::since(tx, since)? } else { Vec::new() };
-        Ok(Self { versions, changed, reports })
-    }
-
-    fn read_all(tx: &ReadTx<'_>) -> Result<Vec<(Probe, State)>, store::Error> {
-        let (mut all, mut after) = (Vec::new(), ProbeId(0));
-        loop {
-            let page = queries::all(tx, after, PAGE)?;
-            let Some(last) = page.last() else { return Ok(all) };
-            after = last.id;
-            for probe in page {
-                all.extend(queries::state(tx, probe.id)?.map(|state| (probe, state)));
-            }
-        }
-    }
-
-    fn read_some(tx: &ReadTx<'_>, wanted: &HashSet<ProbeId>) -> Result<Vec<(Probe, State)>, store::Error> {
-        let mut some = Vec::new();
+        let is_new = |(id, version): &(&ProbeId, &i64)| known.get(id) != Some(version);
+        let mut wanted: Vec<ProbeId> = versions.iter().filter(is_new).map(|(id, _)| *id).collect();
+        // In the order in which they lie on disk.
+        wanted.sort_unstable();
+        let reports = reports_from.map(|from| pushed::since(tx, from)).transpose()?.unwrap_or_default();
+        let mut loaded = Self { versions, changed: Vec::new(), unreadable: Vec::new(), reports };
         for id in wanted {
-            let probe = queries::find_by_id(tx, &crate::accounts::Visible::All, *id)?;
-            if let (Some(probe), Some(state)) = (probe, queries::state(tx, *id)?) {
-                some.push((probe, state));
+            match read_one(tx, id) {
+                Ok(found) => loaded.changed.extend(found),
+                Err(error) if error.is_of_one_row() => loaded.unreadable.push((id, error)),
+                Err(error) => return Err(error),
             }
         }
-        Ok(some)
+        Ok(loaded)
     }
+}
+
+fn read_one(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<(Probe, State)>, store::Error> {
+    let probe = queries::find_by_id(tx, &Visible::All, id)?;
+    let state = queries::state(tx, id)?;
+    Ok(probe.zip(state))
 }

@@ -11,7 +11,7 @@ use crate::probes::{Error, ProbeId};
 use crate::store::{self, Store, WriteTx};
 use crate::vigil::{self, Blindness, Spell};
 
-/// One entry per probe at most: the newest says all that the older did.
+/// One entry per probe at most; what changed while nothing could be written stands in it, in order.
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
     recordings: BTreeMap<ProbeId, Recording>,
@@ -34,6 +34,8 @@ pub(super) struct Bundle {
 #[derive(Clone, Debug)]
 pub(super) enum SpellChange {
     Begins(Blindness, Timestamp, String),
+    /// It goes on for so long that people are to know.
+    Lasts(Spell),
     Ends(Blindness, Timestamp),
     Was(Spell),
 }
@@ -49,7 +51,7 @@ pub(super) struct Batch {
 /// Raising an incident takes a fraction of a millisecond: 32 of them stay below what the writer calls slow.
 const RECORDINGS_MAX: usize = 32;
 const BUNDLES_MAX: usize = 64;
-/// Beginnings and ends of blindness that wait; later ones are left out.
+/// Changes of blindness that wait; of more, whole spells that are over are left out.
 const SPELLS_MAX: usize = 64;
 /// While the store refuses.
 const RETRY: Duration = Duration::from_secs(1);
@@ -62,20 +64,33 @@ impl Keeper {
         self.recordings.insert(recording.id, recording);
     }
 
-    pub(super) fn points(&mut self, id: ProbeId, mut bundle: Bundle) {
-        if let Some(mut earlier) = self.points.remove(&id) {
-            // While nothing can be written the newest readings are kept.
-            earlier.points.append(&mut bundle.points);
-            let over = earlier.points.len().saturating_sub(points::WAITING_MAX);
-            earlier.points.drain(..over);
-            bundle.points = earlier.points;
-        }
+    pub(super) fn points(&mut self, id: ProbeId, bundle: Bundle) {
+        let bundle = match self.points.remove(&id) {
+            Some(earlier) => bundle.after(earlier),
+            None => bundle,
+        };
         self.points.insert(id, bundle);
     }
 
     pub(super) fn spell(&mut self, change: SpellChange) {
-        if self.spells.len() < SPELLS_MAX {
-            self.spells.push(change);
+        self.spells.push(change);
+        self.bound_spells();
+    }
+
+    /// Leaves out what is over as a whole, the oldest first: a beginning without its end would be blindness for ever.
+    fn bound_spells(&mut self) {
+        while self.spells.len() > SPELLS_MAX {
+            let is_whole = |change: &SpellChange| matches!(change, SpellChange::Was(_));
+            let begins = |change: &SpellChange| matches!(change, SpellChange::Begins(..));
+            let ends = |change: &SpellChange| matches!(change, SpellChange::Ends(..));
+            let first = self.spells.iter().position(is_whole).or_else(|| self.spells.iter().position(begins));
+            let first = first.unwrap_or(0);
+            let last = if begins(&self.spells[first]) {
+                self.spells[first..].iter().position(ends).map_or(first, |length| first + length)
+            } else {
+                first
+            };
+            self.spells.drain(first..=last);
         }
     }
 
@@ -137,15 +152,25 @@ impl Keeper {
                 }
             }
         }
-        for (id, mut bundle) in batch.points {
-            if let Some(newer) = self.points.remove(&id) {
-                bundle.points.extend(newer.points);
-                (bundle.checked_at, bundle.latency) = (newer.checked_at, newer.latency);
-            }
+        for (id, earlier) in batch.points {
+            let bundle = match self.points.remove(&id) {
+                Some(newer) => newer.after(earlier),
+                None => earlier,
+            };
             self.points.insert(id, bundle);
         }
         self.spells.splice(0..0, batch.spells);
-        self.spells.truncate(SPELLS_MAX);
+        self.bound_spells();
+    }
+}
+
+impl Bundle {
+    /// With what an earlier one knows that could not be written; the newest readings are kept.
+    fn after(self, mut earlier: Self) -> Self {
+        earlier.points.extend(self.points);
+        let over = earlier.points.len().saturating_sub(points::WAITING_MAX);
+        earlier.points.drain(..over);
+        Self { points: earlier.points, ..self }
     }
 }
 
@@ -167,7 +192,7 @@ impl Batch {
         }
         for recording in &self.recordings {
             match tx.attempt(|tx| record(tx, incidents, now, recording)) {
-                Err(Error::Store(error)) => return Err(error),
+                Err(Error::Store(error)) if !error.is_of_one_row() => return Err(error),
                 Err(error) => tracing::error!(%error, "a change of a probe was refused"),
                 Ok(()) => {}
             }
@@ -181,18 +206,120 @@ impl Batch {
 }
 
 impl SpellChange {
-    /// A time in which tocsin did not get the processor.
-    pub(super) fn starved(began_at: Timestamp, ended_at: Timestamp) -> Self {
-        let (reason, detail) = (Blindness::Starved, String::new());
-        Self::Was(Spell { reason, began_at, ended_at: Some(ended_at), detail })
-    }
-
     pub(super) fn write(&self, tx: &WriteTx<'_>) -> Result<Option<Spell>, store::Error> {
         match self {
             Self::Begins(reason, at, detail) => vigil::begin(tx, *reason, *at, detail).map(|()| None),
             Self::Ends(reason, at) => Ok(vigil::end(tx, *reason, *at)?
                 .map(|spell| Spell { ended_at: spell.ended_at.or(Some(*at)), ..spell })),
+            Self::Lasts(_) => Ok(None),
             Self::Was(spell) => vigil::note(tx, spell).map(|()| Some(spell.clone())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probes::judge::Reading;
+    use crate::probes::record::{EARLIER_MAX, Turn};
+    use crate::probes::seen::Phases;
+    use crate::probes::{Memory, Status};
+
+    const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+    const PROBES: i64 = 100;
+
+    fn recording(id: i64, at: Timestamp) -> Recording {
+        let now = Turn {
+            at,
+            status: Status::Unhealthy,
+            since: at,
+            reason: String::new(),
+            flapping: false,
+            memory: Memory::default(),
+            latency: None,
+        };
+        Recording { id: ProbeId(id), earlier: Vec::new(), now, good: None, bad: None }
+    }
+
+    fn bundle(at: Timestamp) -> Bundle {
+        let point = Point { at, reading: Reading::Bad, phases: Phases::default() };
+        Bundle { checked_at: at, latency: Duration::ZERO, points: vec![point; 40] }
+    }
+
+    #[test]
+    fn while_the_store_refuses_what_waits_is_bounded_and_the_newest_stays() {
+        let (mut keeper, mut passed) = (Keeper::default(), Duration::ZERO);
+        for _ in 0..1_000 {
+            passed += RETRY;
+            for id in 0..PROBES {
+                keeper.record(recording(id, START + passed));
+                keeper.points(ProbeId(id), bundle(START + passed));
+            }
+            keeper.spell(SpellChange::Ends(Blindness::Uplink, START + passed));
+            let batch = keeper.take(passed).expect("it is tried once a second");
+            assert!(keeper.take(passed).is_none(), "one write at a time");
+            keeper.wrote(batch, Err(store::Error::Busy), passed);
+        }
+        assert_eq!(keeper.waiting(), 100, "one entry of each probe");
+        for waiting in keeper.recordings.values() {
+            assert_eq!((waiting.earlier.len(), waiting.now.at), (EARLIER_MAX, START + passed));
+            assert!(waiting.earlier.is_sorted_by_key(|turn| turn.at));
+        }
+        assert_eq!(keeper.spells.len(), SPELLS_MAX);
+        for waiting in keeper.points.values() {
+            assert_eq!(waiting.points.len(), points::WAITING_MAX);
+            assert_eq!(waiting.points.last().map(|point| point.at), Some(START + passed));
+            assert_eq!(waiting.checked_at, START + passed);
+        }
+        // It is written in batches as soon as it can be.
+        passed += RETRY;
+        let mut written = 0;
+        while let Some(batch) = keeper.take(passed) {
+            written += batch.recordings.len() + batch.points.len();
+            keeper.wrote(batch, Ok(()), passed);
+        }
+        assert_eq!(written, 200);
+    }
+
+    fn begins() -> SpellChange {
+        SpellChange::Begins(Blindness::Uplink, START, String::new())
+    }
+
+    fn ends(second: u64) -> SpellChange {
+        SpellChange::Ends(Blindness::Uplink, START + Duration::from_secs(second))
+    }
+
+    #[test]
+    fn however_much_waits_what_began_also_ends() {
+        let mut keeper = Keeper::default();
+        let (reason, detail) = (Blindness::Starved, String::new());
+        let over = Spell { reason, began_at: START, ended_at: Some(START), detail };
+        keeper.spell(begins());
+        for _ in 0..100 {
+            keeper.spell(SpellChange::Was(over.clone()));
+        }
+        keeper.spell(ends(1));
+        assert_eq!(keeper.spells.len(), SPELLS_MAX);
+        assert!(matches!(keeper.spells[0], SpellChange::Begins(..)));
+        assert!(matches!(keeper.spells[SPELLS_MAX - 1], SpellChange::Ends(..)));
+    }
+
+    #[test]
+    fn where_only_beginnings_and_ends_wait_they_go_together() {
+        let mut keeper = Keeper::default();
+        // The end of what is on disk already.
+        keeper.spell(ends(0));
+        for second in 1..=100 {
+            keeper.spell(begins());
+            keeper.spell(ends(second));
+        }
+        assert!(keeper.spells.len() <= SPELLS_MAX);
+        for (at, change) in keeper.spells.iter().enumerate() {
+            assert_eq!(matches!(change, SpellChange::Ends(..)), at % 2 == 0, "{change:?}");
+        }
+        let [SpellChange::Ends(_, first), .., SpellChange::Ends(_, last)] = &keeper.spells[..] else {
+            panic!()
+        };
+        assert_eq!((*first, *last), (START, START + Duration::from_secs(100)));
     }
 }

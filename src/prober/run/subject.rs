@@ -11,7 +11,7 @@ use crate::probes::board::{LastRun, Live};
 use crate::probes::judge::{Health, Reading, Verdict};
 use crate::probes::points::{Point, WAITING_MAX};
 use crate::probes::queries::State;
-use crate::probes::record::{Recording, Sampled};
+use crate::probes::record::{Recording, Sampled, Turn};
 use crate::probes::standing::Above;
 use crate::probes::{Checked, Definition, Kind, Memory, Probe, Secrets, Status, standing};
 
@@ -152,8 +152,7 @@ impl Subject {
         let bad = matches!(run.reading, Reading::Bad | Reading::Slow)
             .then(|| Sampled { at: run.at, json: run.json() });
         let good = self.good.as_ref().map(|good| Sampled { at: good.at, json: good.json() });
-        Recording {
-            id: self.probe.id,
+        let now = Turn {
             at: run.at,
             status: self.status,
             since: self.since,
@@ -161,9 +160,8 @@ impl Subject {
             flapping: self.was_flapping,
             memory: self.memory.clone(),
             latency: Some(run.phases.total),
-            good,
-            bad,
-        }
+        };
+        Recording { id: self.probe.id, earlier: Vec::new(), now, good, bad }
     }
 
     /// As the board shows it.

@@ -1,26 +1,31 @@
 //! The loop step by step: whose fault a bad reading is.
 
+mod definitions;
+mod uplink;
+
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::prober::tests::{Bed, draft};
+use crate::accounts::By;
+use crate::prober::tests::{Bed, START, draft};
 use crate::prober::{Asker, Settings, Trust};
 use crate::probes::seen::{Phases, Sample};
 use crate::probes::{Board, Status};
 use crate::telemetry::Registry;
+use crate::vigil::Blindness;
+
+/// A machine far away, down after one bad reading.
+fn far(key: &str) -> crate::probes::Draft {
+    let mut wanted = draft(key, serde_json::json!({"kind": "tcp", "host": "far.example", "port": 9}));
+    (wanted.definition.policy.bad, wanted.definition.policy.of) = (1, 1);
+    wanted
+}
 
 /// A loop that nobody drives, with one probe of a machine far away.
 async fn still(bed: &Bed, canaries: Vec<String>) -> (Loop, ProbeId) {
-    let mut wanted = draft("far", serde_json::json!({"kind": "tcp", "host": "far.example", "port": 9}));
-    (wanted.definition.policy.bad, wanted.definition.policy.of) = (1, 1);
-    let id = bed.save(wanted).await;
-    (loaded(bed, canaries).await, id)
-}
-
-/// A loop that nobody drives, with what is there.
-async fn loaded(bed: &Bed, canaries: Vec<String>) -> Loop {
+    let id = bed.save(far("far")).await;
     let trust = Trust::new(None).unwrap();
     let (_, reports) = mpsc::channel(1);
     let settings = Settings {
@@ -28,6 +33,7 @@ async fn loaded(bed: &Bed, canaries: Vec<String>) -> Loop {
         private_targets: Arc::new([]),
         canaries: canaries.into(),
         covers: Arc::new(|_, _| false),
+        sight: bed.sight(),
     };
     let mut asking = Loop::new(Parts {
         store: bed.store.clone(),
@@ -40,7 +46,7 @@ async fn loaded(bed: &Bed, canaries: Vec<String>) -> Loop {
     });
     asking.load();
     asking.settle_all().await;
-    asking
+    (asking, id)
 }
 
 impl Loop {
@@ -54,30 +60,30 @@ impl Loop {
 
     /// A reading that a lost uplink explains as well as a lost target.
     async fn sees_nothing(&mut self, id: ProbeId) -> Status {
-        let (at, began) = (self.parts.asker.clock.now(), self.now());
-        self.failed(id, at, began).await
+        let run = self.begun(Reading::Bad);
+        self.ends(id, run).await
     }
 
-    /// The same, begun earlier.
-    async fn failed(&mut self, id: ProbeId, at: Timestamp, began: Duration) -> Status {
-        let (phases, sample) = (Phases::default(), Sample::default());
-        let reason = "nothing came within 2s".to_owned();
-        let (reading, may_be_ours, facts) = (Reading::Bad, true, Vec::new());
-        self.judge(
-            id,
-            Run { at, began, reading, reason, may_be_ours, phases, facts, sample, outcomes: Vec::new() },
-        );
+    /// A question that is asked now, and what will come of it.
+    fn begun(&self, reading: Reading) -> Run {
+        Run {
+            at: self.parts.asker.clock.now(),
+            began: self.now(),
+            reading,
+            reason: "nothing came within 2s".to_owned(),
+            may_be_ours: true,
+            phases: Phases::default(),
+            facts: Vec::new(),
+            sample: Sample::default(),
+            outcomes: Vec::new(),
+        }
+    }
+
+    async fn ends(&mut self, id: ProbeId, run: Run) -> Status {
+        self.judge(id, run);
         self.work_off();
         self.settle_all().await;
         self.subjects[&id].status
-    }
-
-    /// How many are to be asked right now, once what changed was read.
-    async fn due(&mut self) -> usize {
-        self.load();
-        self.settle_all().await;
-        let now = self.now();
-        std::iter::from_fn(|| self.wheel.pop_due(now)).count()
     }
 
     async fn spells(&mut self, bed: &Bed) -> i64 {
@@ -85,24 +91,6 @@ impl Loop {
         self.settle_all().await;
         bed.number("SELECT count(*) FROM blind_spells WHERE ended_at IS NULL").await
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_new_is_asked_at_once_and_a_crowd_is_not() {
-    let bed = Bed::new().await;
-    let mut asking = loaded(&bed, Vec::new()).await;
-    let far = |n: usize| {
-        draft(&format!("far-{n}"), serde_json::json!({"kind": "tcp", "host": "far.example", "port": 9}))
-    };
-    bed.save(far(0)).await;
-    assert_eq!(asking.due().await, 1, "also the first of all");
-    for n in 1..=101 {
-        bed.save(far(n)).await;
-    }
-    let due = asking.due().await;
-    assert!(due < 20, "{due} of 101 at once");
-    let mut after_a_start = loaded(&bed, Vec::new()).await;
-    assert!(after_a_start.due().await < 20, "after a start everything is new");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,31 +128,116 @@ async fn a_canary_that_answered_before_proves_nothing_of_what_fails_after() {
     assert_eq!(asking.sees_nothing(id).await, Status::Unknown);
     assert!(!asking.doubted.is_empty(), "they were asked a moment ago: it waits");
     bed.clock.advance(Duration::from_secs(1));
-    asking.woke(Duration::ZERO);
+    asking.look_out();
     asking.settle_all().await;
     assert!(asking.is_blind && asking.doubted.is_empty());
     // What was under way when it came back failed for the same reason.
-    let (at, began) = (asking.parts.asker.clock.now(), asking.now());
+    let under_way = asking.begun(Reading::Bad);
     asking.parts.settings.canaries = Arc::new([there]);
     bed.clock.advance(Duration::from_secs(5));
     asking.doubt_again();
     asking.settle_all().await;
     assert!(!asking.is_blind);
-    assert_eq!(asking.failed(id, at, began).await, Status::Unknown);
+    assert_eq!(asking.ends(id, under_way).await, Status::Unknown);
     bed.clock.advance(Duration::from_secs(1));
     assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy, "what begins after counts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_under_way_while_tocsin_was_starved_proves_nothing() {
+async fn what_was_under_way_while_tocsin_did_not_run_proves_nothing() {
     let bed = Bed::new().await;
     let (mut asking, id) = still(&bed, Vec::new()).await;
+    let started = Instant::now();
+    asking.look(started);
     assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy, "without canaries everything counts");
-    let (at, began) = (asking.parts.asker.clock.now(), asking.now());
-    bed.clock.advance(Duration::from_secs(9));
-    asking.woke(Duration::from_secs(1));
-    asking.woke(Duration::from_secs(8));
-    assert_eq!(asking.failed(id, at, began).await, Status::Unknown);
-    asking.spells(&bed).await;
-    assert_eq!(bed.number("SELECT count(*) FROM blind_spells WHERE reason = 'starved'").await, 1);
+    bed.clock.advance(Duration::from_secs(1));
+    assert_eq!(bed.number("SELECT count(*) FROM incidents").await, 0, "nothing was written yet");
+    for (turn, reading) in [Reading::Bad, Reading::Slow, Reading::Good].into_iter().enumerate() {
+        let (under_way, gap) = (asking.begun(reading), Duration::from_mins(12));
+        bed.clock.advance(gap);
+        asking.look(started + gap * u32::try_from(turn + 1).unwrap());
+        assert_eq!(asking.ends(id, under_way).await, Status::Unknown, "{reading:?}");
+        assert_eq!(asking.subjects[&id].points.last().unwrap().reading, Reading::Blind, "{reading:?}");
+        // What is asked from now on counts; a turn in time is no gap.
+        let again = asking.begun(Reading::Good);
+        asking.look(started + gap * u32::try_from(turn + 1).unwrap() + TICK);
+        asking.ends(id, again).await;
+        let counted = asking.subjects[&id].points.last().unwrap().reading;
+        assert_eq!(counted, Reading::Good);
+        bed.clock.advance(Duration::from_secs(1));
+    }
+    let spell = asking.parts.settings.sight.mark().await.unwrap().unwrap();
+    assert_eq!((spell.reason, spell.length().as_secs() / 60), (Blindness::Starved, 12));
+    assert_eq!(bed.number("SELECT count(*) FROM blind_spells WHERE reason = 'starved'").await, 3);
+    assert_eq!(bed.number("SELECT count(*) FROM incidents").await, 1, "they are told as one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_under_way_while_the_machine_slept_proves_nothing() {
+    let bed = Bed::new().await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
+    asking.look(Instant::now());
+    let before = asking.begun(Reading::Good);
+    assert_eq!(asking.ends(id, before).await, Status::Healthy);
+    let under_way = asking.begun(Reading::Bad);
+    // Time that passed does not know of it; the wall clock does.
+    bed.clock.advance(Duration::from_secs(1));
+    bed.clock.set(bed.clock.now() + Duration::from_hours(8));
+    asking.look(Instant::now());
+    assert_eq!(asking.ends(id, under_way).await, Status::Unknown);
+    let told = asking.subjects[&id].live(None, None).reason;
+    assert_eq!(told, "tocsin could not see: its machine slept");
+    assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy, "what is asked now counts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_others_is_asked_anew_after_a_gap() {
+    let bed = Bed::new().await;
+    let canary = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut asking, id) = still(&bed, vec![canary.local_addr().unwrap().to_string()]).await;
+    // Nobody answers at a name that does not exist.
+    asking.parts.settings.canaries = Arc::new(["no-canary.invalid:9".to_owned()]);
+    bed.clock.advance(Duration::from_secs(5));
+    asking.look(Instant::now());
+    let under_way = asking.begun(Reading::Bad);
+    asking.judge(id, under_way);
+    assert_eq!(asking.doubted.len(), 1, "it waits for the canaries");
+    bed.clock.advance(Duration::from_secs(1));
+    bed.clock.set(bed.clock.now() + Duration::from_hours(1));
+    asking.look(Instant::now());
+    asking.work_off();
+    assert_eq!((asking.doubted.len(), asking.subjects[&id].status), (0, Status::Unknown));
+    // The canaries were asked before the gap: that they did not answer says nothing of the network now.
+    let event = asking.flying.next().await.unwrap();
+    assert!(matches!(event, Event::Canaries(_, false)));
+    asking.take(event);
+    assert!(!asking.is_blind);
+    assert_eq!(asking.flying.len(), 1, "they are asked again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_gap_nothing_is_asked_all_at_once_and_reporters_have_their_time_anew() {
+    let bed = Bed::new().await;
+    for number in 0..200 {
+        bed.save(far(&format!("far-{number}"))).await;
+    }
+    let job = bed.save(draft("job", serde_json::json!({"kind": "push"}))).await;
+    let (mut asking, _) = still(&bed, Vec::new()).await;
+    asking.parts.settings.concurrency = 1000;
+    asking.look(Instant::now());
+    bed.clock.advance(Duration::from_mins(12));
+    asking.look(Instant::now() + Duration::from_mins(12));
+    asking.begin_due();
+    assert_eq!(asking.asking, 0, "everything is overdue, and nothing is asked in the same moment");
+    let mut seconds = Vec::new();
+    let (now, mut times) = (asking.now(), Vec::new());
+    while let Some((id, at)) = asking.wheel.pop_due(Duration::MAX) {
+        times.push((id, at.saturating_sub(now)));
+        seconds.push(at.saturating_sub(now).as_secs());
+    }
+    assert_eq!(times.len(), 202);
+    let in_one = |second: u64| seconds.iter().filter(|other| **other == second).count();
+    assert!((0..30).all(|second| in_one(second) <= 20), "{seconds:?}");
+    assert!(times.contains(&(job, Duration::from_secs(32))), "its interval and its time limit");
+    assert!(times.iter().all(|(id, wait)| *id == job || *wait < Duration::from_secs(30)));
 }

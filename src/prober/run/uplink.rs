@@ -12,6 +12,9 @@ const SILENT_FOR: Duration = Duration::from_secs(2);
 /// again, so one that fails alone never waits for this.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// While none answers they are asked again this often, whether or not anybody wants to know.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// Canaries that never answered for so long are behind a wall, not behind a lost uplink.
 const USELESS_AFTER: Duration = Duration::from_mins(5);
 
@@ -60,6 +63,16 @@ impl Uplink {
         self.silent_at = (!works).then_some(now);
         self.is_asking = false;
         works
+    }
+
+    /// Whether what they said last is old.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        self.last_asked.is_none_or(|at| now.saturating_sub(at) >= AGAIN)
+    }
+
+    /// What was known before tocsin slept says nothing about the network that it wakes up in.
+    pub(super) const fn forget(&mut self) {
+        self.silent_at = None;
     }
 
     /// Whether they were never asked.

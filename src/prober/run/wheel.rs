@@ -27,6 +27,13 @@ impl Wheel {
         }
     }
 
+    /// Gives a probe that is overdue, or would not come within `time`, its place in it.
+    pub(super) fn spread(&mut self, id: ProbeId, now: Duration, time: Duration) {
+        if self.times.get(&id).is_none_or(|at| *at <= now || *at > now + time) {
+            self.set(id, now + place(id, time));
+        }
+    }
+
     pub(super) fn remove(&mut self, id: ProbeId) {
         if let Some(before) = self.times.remove(&id) {
             self.by_time.remove(&(before, id));
@@ -87,6 +94,28 @@ mod tests {
         assert_eq!(wheel.pop_due(seconds(100)), Some((ProbeId(1), seconds(5))));
         assert_eq!(wheel.pop_due(seconds(100)), Some((ProbeId(3), seconds(20))));
         assert_eq!(wheel.pop_due(seconds(100)), None);
+    }
+
+    #[test]
+    fn what_is_overdue_or_far_off_is_spread_and_the_rest_keeps_its_time() {
+        let (mut wheel, now) = (Wheel::default(), seconds(1000));
+        for id in 0..1000 {
+            wheel.set(ProbeId(id), seconds(400));
+        }
+        for (id, at) in [(2000, 1010), (2001, 4600)] {
+            wheel.set(ProbeId(id), seconds(at));
+        }
+        for id in (0..1000).chain([2000, 2001]) {
+            wheel.spread(ProbeId(id), now, seconds(60));
+        }
+        let times = wheel.times.clone();
+        assert_eq!(times[&ProbeId(2000)], seconds(1010));
+        let mut in_a_second = HashMap::<u64, usize>::new();
+        for at in times.values() {
+            assert!((now..now + seconds(60)).contains(at), "{at:?}");
+            *in_a_second.entry(at.as_secs()).or_default() += 1;
+        }
+        assert!(in_a_second.values().all(|count| *count < 50), "{in_a_second:?}");
     }
 
     #[test]

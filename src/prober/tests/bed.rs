@@ -11,14 +11,14 @@ use crate::accounts::{By, projects};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy, ProjectId, Timestamp};
 use crate::incidents::{Incidents, Policy};
-use crate::prober::{Asker, Covers, Loop, Observed, Prober, Settings, Trust};
+use crate::prober::{Asker, Covers, Loop, Observed, Prober, Settings, Sight, Trust};
 use crate::probes::board::Live;
 use crate::probes::queries::State;
 use crate::probes::{Definition, Draft, Error, Owner, ProbeId, Probes, Secrets, Status, queries};
 use crate::store::{self, Options, Store, WriteTx};
 use crate::telemetry::Registry;
 
-pub(super) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+pub(in crate::prober) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 const WAIT: Duration = Duration::from_mins(1);
 
 /// A store, and a loop that can be stopped and started again.
@@ -72,6 +72,7 @@ impl Bed {
             private_targets: Arc::new([]),
             canaries: self.canaries.clone().into(),
             covers: Arc::clone(&self.covers),
+            sight: self.sight(),
         };
         let observed = Observed::register(&Registry::new().unwrap()).unwrap();
         let (prober, asking): (Prober, Loop) =
@@ -79,6 +80,11 @@ impl Bed {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(asking.run(stop.clone()));
         self.running = Some(Running { prober, stop, tasks });
+    }
+
+    /// A new one: it remembers nothing.
+    pub(in crate::prober) fn sight(&self) -> Sight {
+        Sight::new(self.store.clone(), self.clock.clone(), Arc::clone(&self.probes.incidents))
     }
 
     pub(in crate::prober) async fn stop(&mut self) {

@@ -94,6 +94,31 @@ async fn a_store_that_refuses_is_never_a_verdict() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_somebody_else_holds_the_database_nothing_is_judged_by_it() {
+    let (mut bed, web) = (Bed::new().await, Web::new().await);
+    let id = bed.save(web.draft("api")).await;
+    bed.start();
+    bed.until_status(id, Status::Healthy).await;
+    let changes = bed.number("SELECT count(*) FROM probe_changes").await;
+    let other = rusqlite::Connection::open(bed.store.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let asked = web.asked.load(Ordering::Relaxed);
+    bed.until("it was asked no more", async |_| web.asked.load(Ordering::Relaxed) >= asked + 10).await;
+    assert_eq!(bed.live(id).unwrap().status, Status::Healthy);
+    web.says(503);
+    bed.until("the verdict waited for the store", async |bed| {
+        bed.live(id).unwrap().status == Status::Unhealthy
+    })
+    .await;
+    assert_eq!(bed.number("SELECT count(*) FROM probe_changes").await, changes);
+    other.execute_batch("ROLLBACK").unwrap();
+    bed.until_status(id, Status::Unhealthy).await;
+    assert_eq!(bed.number("SELECT count(*) FROM probe_changes").await, changes + 1);
+    assert_eq!(bed.number(FIRING).await, 1);
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_probes_that_fail_at_once_are_one_incident() {
     let (mut bed, web) = (Bed::new().await, Web::new().await);
     web.says(503);
@@ -210,5 +235,60 @@ async fn what_is_reported_is_judged_and_silence_is_bad() {
     bed.soon("it is well again", async |bed| bed.state(id).await.status == Status::Healthy).await;
     bed.until_status(id, Status::Unhealthy).await;
     assert_eq!(bed.state(id).await.reason, "no report for 32s");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_that_could_not_be_written_is_told_when_it_can_be() {
+    let (mut bed, web) = (Bed::new().await, Web::new().await);
+    let id = bed.save(web.draft("api")).await;
+    bed.start();
+    bed.until_status(id, Status::Healthy).await;
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON probe_states BEGIN SELECT RAISE(ABORT, 'no'); END";
+    bed.write(move |_, tx| Ok(tx.execute(refuse, []).map(drop)?)).await.unwrap();
+    web.says(503);
+    bed.until("it never was down", async |bed| bed.live(id).unwrap().status == Status::Unhealthy).await;
+    web.says(200);
+    bed.until("it never was back", async |bed| bed.live(id).unwrap().status == Status::Healthy).await;
+    assert_eq!(bed.number("SELECT count(*) FROM incidents").await, 0);
+    bed.write(|_, tx| Ok(tx.execute("DROP TRIGGER refuse", []).map(drop)?)).await.unwrap();
+    let over = "SELECT count(*) FROM incidents WHERE state = 'resolved'";
+    bed.until("nobody was told", async |bed| bed.number(over).await == 1).await;
+    let changes = "SELECT group_concat(status, ' ') FROM (SELECT status FROM probe_changes ORDER BY id)";
+    assert_eq!(bed.text(changes).await, "healthy unhealthy healthy");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_judges_no_report_twice() {
+    let mut bed = Bed::new().await;
+    let mut wanted = draft("job", serde_json::json!({"kind": "push"}));
+    (wanted.definition.policy.bad, wanted.definition.policy.of, wanted.definition.policy.good) = (1, 1, 1);
+    let id = bed.save(wanted).await;
+    bed.start();
+    bed.soon("it was not taken up", async |bed| bed.live(id).is_some()).await;
+    bed.prober().report(Stored { id, at: bed.clock.now(), report: Report::default() }).await.unwrap();
+    bed.soon("the report does not count", async |bed| bed.state(id).await.status == Status::Healthy).await;
+    bed.until_status(id, Status::Unhealthy).await;
+    bed.stop().await;
+    let seen = async |bed: &Bed| {
+        let hours = bed.store.read(move |tx| points::hours(tx, id, START, bed_end())).await;
+        let hours: Vec<points::Hour> = hours.map_err(|error: crate::store::Error| error).unwrap();
+        let changes = bed.number("SELECT count(*) FROM probe_changes").await;
+        (hours.iter().map(|hour| hour.good + hour.bad).sum::<u32>(), changes)
+    };
+    let before = seen(&bed).await;
+    bed.start();
+    bed.soon("it was not taken up again", async |bed| bed.live(id).is_some()).await;
+    bed.stop().await;
+    assert_eq!(seen(&bed).await, before);
+    assert_eq!((bed.state(id).await.status, bed.number(OPEN).await), (Status::Unhealthy, 1));
+    // What was stored while nobody judged is judged.
+    let stored = Stored { id, at: bed.clock.now() + Duration::from_secs(1), report: Report::default() };
+    bed.write(move |_, tx| Ok(crate::probes::pushed::record(tx, &stored)?)).await.unwrap();
+    bed.clock.advance(Duration::from_secs(2));
+    bed.start();
+    bed.soon("what was reported meanwhile counts", async |bed| bed.state(id).await.status == Status::Healthy)
+        .await;
     bed.stop().await;
 }

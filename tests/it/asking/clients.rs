@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::hostile::{peak_kb, reset};
 use super::server::{Server, drain};
 use super::{LIMIT, ask, ask_within, failure, holds, knows_every_field, read};
 
@@ -38,7 +39,7 @@ async fn endless(first: &'static [u8], again: &'static [u8]) -> Server {
 
 #[tokio::test]
 async fn whatever_comes_without_end_is_read_to_its_bound() {
-    let streams: [(&[u8], &[u8]); 11] = [
+    let streams: [(&[u8], &[u8]); 13] = [
         (b"", &[b'a'; 4096]),
         (b"", &[0; 4096]),
         (b"", &[0xff; 4096]),
@@ -47,11 +48,15 @@ async fn whatever_comes_without_end_is_read_to_its_bound() {
         (b"", b"+PONG\r\n"),
         (b"+PONG\r\n$9223372036854775807\r\n", &[b'a'; 4096]),
         (b"+PONG\r\n$1000000000\r\n", &[b'a'; 4096]),
+        // Lists in lists in lists.
+        (b"", b"*1\r\n"),
+        (b"+PONG\r\n", b"*1\r\n"),
         // A row of 2 GB is announced; notices for ever; parameters for ever.
         (b"D\x7f\xff\xff\xff", &[0; 4096]),
         (b"", b"N\0\0\0\x0bSNOTICE\0"),
         (b"HTTP/1.1 200 OK\r\n\r\n<ListBucketResult>", b"<Contents></Contents>"),
     ];
+    let mut before = None;
     for (first, again) in streams {
         let server = endless(first, again).await;
         for target in kinds(&server) {
@@ -62,7 +67,11 @@ async fn whatever_comes_without_end_is_read_to_its_bound() {
             assert!(took < LIMIT, "{target} with {:?} took {took:?}", String::from_utf8_lossy(first));
             assert!(!seen.failed.unwrap().may_be_ours, "{target}");
         }
+        // Everything that is made once is there after the first.
+        before.get_or_insert_with(peak_kb);
     }
+    let grown = peak_kb() - before.unwrap();
+    assert!(grown < 16 * 1024, "{grown} KiB");
 }
 
 #[tokio::test]
@@ -82,6 +91,11 @@ async fn whoever_hangs_up_or_says_something_else_is_named_so() {
     }
     let closed = Server::raw("127.0.0.1:0", |stream, _| async move { drop(stream) }).await;
     for target in kinds(&closed) {
+        let told = failure(&ask(target.clone()).await);
+        assert!(told.contains("closed") || told.contains("reset"), "{target}: {told}");
+    }
+    let resets = Server::raw("127.0.0.1:0", |stream, _| async move { reset(stream) }).await;
+    for target in kinds(&resets) {
         let told = failure(&ask(target.clone()).await);
         assert!(told.contains("closed") || told.contains("reset"), "{target}: {told}");
     }
@@ -107,7 +121,9 @@ async fn byte_by_byte_costs_the_time_limit() {
         }
     })
     .await;
-    for target in kinds(&slow) {
+    let (ip, port) = (slow.address.ip(), slow.address.port());
+    let dialogue = json!({"kind": "tcp", "host": ip, "port": port, "dialogue": [{"expect": "b"}]});
+    for target in kinds(&slow).into_iter().chain([dialogue]) {
         let began = Instant::now();
         let seen = ask_within(Duration::from_millis(700), target.clone()).await;
         assert!(seen.failed.is_some() && began.elapsed() < LIMIT, "{target}");

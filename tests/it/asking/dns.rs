@@ -10,13 +10,15 @@ use tokio::task::JoinSet;
 
 use super::{ask, ask_within, failure, holds, knows_every_field, read};
 
+type Answers = fn(&[u8]) -> Vec<Vec<u8>>;
+
 struct NameServer {
     address: SocketAddr,
     _tasks: JoinSet<()>,
 }
 
 /// Answers each question with all of what `answers` makes of it, over UDP; over TCP with the last.
-async fn name_server(answers: fn(&[u8]) -> Vec<Vec<u8>>) -> NameServer {
+async fn name_server(answers: Answers) -> NameServer {
     let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = udp.local_addr().unwrap();
     let tcp = TcpListener::bind(address).await.unwrap();
@@ -145,6 +147,29 @@ async fn refusals_are_answers_and_damage_is_none() {
         failure(&ask(target(&damaged)).await),
         format!("answer: {}: the answer cannot be read", damaged.address)
     );
+}
+
+#[tokio::test]
+async fn names_that_lead_in_circles_are_damage() {
+    let circles: [Answers; 2] = [
+        |question| vec![with_names(question, |at| [at, at + 16])],
+        |question| vec![with_names(question, |at| [at + 16, at])],
+    ];
+    for answers in circles {
+        let server = name_server(answers).await;
+        let seen = failure(&ask(target(&server)).await);
+        assert_eq!(seen, format!("answer: {}: the answer cannot be read", server.address));
+    }
+}
+
+/// Two records; their names lead to where `names` says, by where the first begins.
+fn with_names(question: &[u8], names: fn(usize) -> [usize; 2]) -> Vec<u8> {
+    let mut answer = answer(question, GOOD, &[[192, 0, 2, 1], [192, 0, 2, 2]]);
+    let first = answer.len() - 32;
+    for (at, leads_to) in [first, first + 16].into_iter().zip(names(first)) {
+        answer[at + 1] = u8::try_from(leads_to).unwrap();
+    }
+    answer
 }
 
 #[tokio::test]

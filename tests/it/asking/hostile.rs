@@ -1,7 +1,11 @@
 //! HTTP as nobody should speak it: it costs its time and its bytes, and no more.
 
+use std::io::Read as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -56,10 +60,35 @@ async fn memory_stays_bounded_whatever_a_server_sends() {
     assert!(grown < 60 * 1024, "{grown} KiB for 100 questions");
 }
 
-fn peak_kb() -> usize {
+/// The most that this process ever held in memory.
+pub(super) fn peak_kb() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_bomb_is_not_unpacked() {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    std::io::copy(&mut std::io::repeat(0).take(128 << 20), &mut packed).unwrap();
+    let packed: Arc<[u8]> = packed.finish().unwrap().into();
+    let bomb = Server::http(move |mut stream| {
+        let packed = Arc::clone(&packed);
+        async move {
+            let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n";
+            stream.write_all(head.as_bytes()).await.ok();
+            stream.write_all(&packed).await.ok();
+        }
+    })
+    .await;
+    // Everything that is made once is there before it is measured.
+    ask(get(&Server::saying("HTTP/1.1 200 OK\r\n\r\nhello").await)).await;
+    let before = peak_kb();
+    let seen = ask(get(&bomb)).await;
+    holds(&read(get(&bomb)), &seen, &["status == 200", "size == 64KiB"]);
+    assert!(peak_kb() - before < 8 * 1024, "it was unpacked");
+    let head = bomb.asked().remove(0).to_lowercase();
+    assert!(head.contains("accept-encoding: identity\r\n"), "nobody asked for it: {head}");
 }
 
 #[tokio::test]
@@ -128,7 +157,7 @@ async fn whoever_hangs_up_or_says_something_else_is_told_apart() {
 }
 
 /// Takes the connection back instead of closing it.
-fn reset(stream: TcpStream) {
+pub(super) fn reset(stream: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
     drop(stream);
 }

@@ -34,8 +34,14 @@ async fn this_machine_and_metadata_are_out_of_reach_in_every_spelling() {
         "169.254.169.254",
         "[fd00:ec2::254]",
         "[::ffff:a9fe:a9fe]",
+        "0251.0376.0251.0376",
+        "2852039166",
         "0.0.0.0",
         "[::]",
+        "[::7f00:1]",
+        // The same through a network that translates to IPv4.
+        "[64:ff9b::7f00:1]",
+        "[64:ff9b::a9fe:a9fe]",
     ];
     for host in hosts {
         for target in [

@@ -190,6 +190,47 @@ async fn another_name_than_the_hosts_can_be_asked_for() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_never_ends_costs_its_time_and_its_bound() {
+    // The head of a message of 16 MiB, in records of 16 KiB.
+    const RECORD: [u8; 5] = [22, 3, 3, 0x40, 0];
+    const HELLO: [u8; 4] = [2, 0xff, 0xff, 0xff];
+    let endless = super::server::Server::raw("127.0.0.1:0", |mut stream, _| async move {
+        let first = [&RECORD[..], &HELLO, &[0; 0x4000 - 4]].concat();
+        let more = [&RECORD[..], &[0; 0x4000]].concat();
+        let mut result = stream.write_all(&first).await;
+        while result.is_ok() {
+            result = stream.write_all(&more).await;
+        }
+    })
+    .await;
+    let stalling = super::server::Server::raw("127.0.0.1:0", |mut stream, _| async move {
+        let mut result = stream.write_all(&RECORD).await;
+        while result.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            result = stream.write_all(&[2]).await;
+        }
+    })
+    .await;
+    // Everything that is made once is there before it is measured.
+    let short = json!({"kind": "tls", "host": "127.0.0.1", "port": stalling.address.port()});
+    super::ask_within(Duration::from_millis(300), short).await;
+    let before = super::hostile::peak_kb();
+    for (server, within) in [(&endless, super::LIMIT), (&stalling, Duration::from_millis(300))] {
+        for target in [
+            json!({"kind": "tls", "host": "127.0.0.1", "port": server.address.port()}),
+            json!({"kind": "http", "url": format!("https://{}/", server.address)}),
+        ] {
+            let began = std::time::Instant::now();
+            let seen = super::ask_within(within, target.clone()).await;
+            let failed = seen.failed.unwrap_or_else(|| panic!("{target} was a handshake"));
+            assert_eq!((failed.phase, failed.may_be_ours), (tocsin::probes::seen::Phase::Tls, false));
+            assert!(began.elapsed() < super::LIMIT, "{target}");
+        }
+    }
+    assert!(super::hostile::peak_kb() - before < 16 * 1024);
+}
+
+#[tokio::test]
 async fn whoever_speaks_no_tls_or_hangs_up_is_told() {
     let plain = super::server::Server::raw("127.0.0.1:0", |mut stream, _| async move {
         stream.write_all(b"220 mail.example ready\r\n").await.unwrap();

@@ -202,7 +202,7 @@ fn lines_of(
     board: &Board,
     now: Timestamp,
 ) -> Result<Vec<Line>, Problem> {
-    let is_timed = |line: &&ListLine| !line.definition.kind().is_local();
+    let is_timed = |line: &&ListLine| line.definition.kind().needs_uplink();
     let timed: Vec<ProbeId> = found.iter().filter(is_timed).map(|line| line.id).collect();
     let points = points_of(tx, &timed, now - SINCE, now)?;
     let spark = |id| points.get(&id).map(|points| Spark::new(points, now)).unwrap_or_default();
@@ -214,7 +214,9 @@ fn line_of(line: &ListLine, spark: Spark, board: &Board, now: Timestamp) -> Line
     let last = live.as_ref().and_then(|live| live.last.as_ref());
     let stored = line.latency_us.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
     let took = last.map(|last| last.phases.total).or(stored);
-    let latency = took.filter(|_| !line.definition.kind().is_local()).map(latency).unwrap_or_default();
+    // What is reported took no time, and how long a look at this machine took says nothing.
+    let is_told = |took: &Duration| !took.is_zero() && !line.definition.kind().reads_this_machine();
+    let latency = took.filter(is_told).map(latency).unwrap_or_default();
     let next = live.as_ref().and_then(|live| live.next_at);
     let mut hasher = DefaultHasher::new();
     (&line.name, line.status, line.since.as_micros(), &line.reason, line.flapping).hash(&mut hasher);

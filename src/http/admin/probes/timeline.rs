@@ -59,7 +59,7 @@ const WIDTH: f64 = 1000.0;
 
 /// Spells in which this kind could not be looked at: a lost uplink hides nothing on this machine.
 pub(super) fn spells_of(kind: Kind, spells: Vec<Spell>) -> Vec<Spell> {
-    let hides = |spell: &Spell| !(kind.is_local() && spell.reason == Blindness::Uplink);
+    let hides = |spell: &Spell| kind.needs_uplink() || spell.reason != Blindness::Uplink;
     spells.into_iter().filter(hides).collect()
 }
 
@@ -193,6 +193,7 @@ mod tests {
         let spell = |reason| Spell { reason, began_at: NOW, ended_at: None, detail: String::new() };
         let spells = vec![spell(Blindness::Uplink), spell(Blindness::Down)];
         assert_eq!(spells_of(Kind::Disk, spells.clone()).len(), 1);
-        assert_eq!(spells_of(Kind::Http, spells).len(), 2);
+        assert_eq!(spells_of(Kind::Http, spells.clone()).len(), 2);
+        assert_eq!(spells_of(Kind::Push, spells).len(), 2, "who reports comes over the network");
     }
 }

@@ -1,9 +1,7 @@
 //! Asking once, by hand: what was seen and how it is judged. Nothing of it is stored.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
@@ -14,10 +12,10 @@ use crate::http::admin::frame::page;
 use crate::http::admin::incident_words::Badge;
 use crate::http::admin::{Form, see_other};
 use crate::http::{AppState, Problem};
-use crate::prober::{Question, Reach};
+use crate::prober;
 use crate::probes::board::Outcome;
 use crate::probes::judge::Reading;
-use crate::probes::{Assessed, Checked, Kind, Owner, Secrets, Seen, Status, assess, outcomes};
+use crate::probes::{Checked, Kind, Owner, Secrets, Status};
 
 /// The answer to one question, as the form and the page of a probe show it.
 #[derive(Template)]
@@ -46,30 +44,6 @@ pub(in crate::http::admin) struct PhaseBar {
     pub(in crate::http::admin) class: &'static str,
 }
 
-/// Each holds a connection of its own for up to a minute.
-const TRIES_MAX: usize = 16;
-
-static TRIES: AtomicUsize = AtomicUsize::new(0);
-
-/// A question that is under way; counts itself.
-struct Ticket;
-
-impl Ticket {
-    fn take() -> Option<Self> {
-        if TRIES.fetch_add(1, Ordering::AcqRel) >= TRIES_MAX {
-            TRIES.fetch_sub(1, Ordering::AcqRel);
-            return None;
-        }
-        Some(Self)
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        TRIES.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 /// Asks once. Whoever calls asked for permission, and knows that the secrets may go where the target leads.
 ///
 /// # Errors
@@ -80,24 +54,12 @@ pub(super) async fn ask(
     secrets: Secrets,
     owner: Owner,
 ) -> Result<Tried, Problem> {
-    let _ticket = Ticket::take().ok_or_else(|| {
-        let text = "Too many probes are being tried at once. Try again in a moment.";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(10)
-    })?;
-    let reach = match owner {
-        Owner::File => Reach::Private,
-        Owner::Page => Reach::Public(state.config.probes.private_targets.clone().into()),
-    };
-    let definition = &checked.definition;
-    let question =
-        Question { target: definition.target.clone(), secrets, reach, timeout: definition.policy.timeout };
-    let seen = state.prober.asker.ask(&question).await;
-    Ok(Tried::new(checked, &seen))
+    Ok(state.prober.try_now(checked, secrets, owner).await?.into())
 }
 
-impl Tried {
-    fn new(checked: &Checked, seen: &Seen) -> Self {
-        let Assessed { reading, reason } = assess(checked, seen);
+impl From<prober::Tried> for Tried {
+    fn from(tried: prober::Tried) -> Self {
+        let prober::Tried { reading, reason, phases: took, facts, sample, outcomes } = tried;
         Self {
             badge: match reading {
                 Reading::Good => Badge { word: "good", ..status_badge(Status::Healthy) },
@@ -106,14 +68,14 @@ impl Tried {
                 Reading::Blind => Badge { word: "not seen", ..status_badge(Status::Unknown) },
             },
             reason,
-            total: latency(seen.phases.total),
-            phases: bars(&phases(&seen.phases), seen.phases.total),
-            conditions: outcomes(checked, seen),
-            facts: seen.facts.shown(),
-            address: seen.sample.address.map(|address| address.to_string()).unwrap_or_default(),
-            head: seen.sample.head.clone(),
-            lines: seen.sample.lines.clone(),
-            body: seen.sample.body.clone(),
+            total: latency(took.total),
+            phases: bars(&phases(&took), took.total),
+            conditions: outcomes,
+            facts,
+            address: sample.address.map(|address| address.to_string()).unwrap_or_default(),
+            head: sample.head,
+            lines: sample.lines,
+            body: sample.body,
         }
     }
 }

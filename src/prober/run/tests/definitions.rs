@@ -1,0 +1,190 @@
+//! What changes while the loop runs: definitions, pauses, and what cannot be read.
+
+use super::*;
+use crate::probes::condition::Facts;
+use crate::probes::pushed::Report;
+use crate::probes::seen::{Failed, Phase};
+use crate::probes::{Draft, Owner, Probe};
+
+fn far(port: u16) -> Draft {
+    let mut wanted = draft("far", serde_json::json!({"kind": "tcp", "host": "far.example", "port": port}));
+    (wanted.definition.policy.bad, wanted.definition.policy.of) = (1, 1);
+    wanted
+}
+
+impl Loop {
+    async fn reads(&mut self) {
+        self.load();
+        self.settle_all().await;
+    }
+
+    fn probe(&self, id: ProbeId) -> &Probe {
+        &self.subjects[&id].probe
+    }
+}
+
+/// What a machine says that does not want to be asked.
+fn refused() -> Box<Seen> {
+    let failed = Failed { phase: Phase::Connect, reason: "refused".to_owned(), may_be_ours: false };
+    let facts = Facts::new(Timestamp::EPOCH);
+    Box::new(Seen { failed: Some(failed), facts, phases: Phases::default(), sample: Sample::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_an_earlier_definition_proves_nothing_of_the_new_one() {
+    let bed = Bed::new().await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
+    let (version, at, began) = (asking.probe(id).version, bed.clock.now(), asking.now());
+    asking.subjects.get_mut(&id).unwrap().is_busy = true;
+    asking.asking = 1;
+    bed.save(far(10)).await;
+    asking.reads().await;
+    assert!(asking.probe(id).version > version);
+    // Its first run is due at once, and cannot begin while the other is under way.
+    asking.begin_due();
+    assert_eq!(asking.asking, 1);
+    bed.clock.advance(Duration::from_secs(1));
+    asking.take(Event::Asked(Asked { id, version, at, began, seen: refused() }));
+    asking.work_off();
+    assert_eq!(asking.subjects[&id].status, Status::Unknown);
+    assert!(!asking.subjects[&id].is_busy);
+    assert_eq!(asking.wheel.next(), Some(asking.now()), "it is asked anew");
+    let version = asking.probe(id).version;
+    asking.asking = 1;
+    asking.take(Event::Asked(Asked { id, version, at, began, seen: refused() }));
+    asking.work_off();
+    assert_eq!(asking.subjects[&id].status, Status::Unhealthy);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_in_doubt_goes_with_its_definition() {
+    let bed = Bed::new().await;
+    let canary = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut asking, id) = still(&bed, vec![canary.local_addr().unwrap().to_string()]).await;
+    bed.clock.advance(Duration::from_mins(1));
+    asking.subjects.get_mut(&id).unwrap().is_busy = true;
+    let run = Run::of(&asking.subjects[&id].checked, bed.clock.now(), asking.now(), *refused());
+    asking.judge(id, Run { may_be_ours: true, ..run });
+    assert_eq!(asking.doubted.len(), 1);
+    // The canaries take their time.
+    asking.flying.clear();
+    bed.save(far(10)).await;
+    asking.reads().await;
+    assert_eq!((asking.doubted.len(), asking.subjects[&id].status), (0, Status::Unknown));
+    assert!(!asking.subjects[&id].is_busy);
+    assert_eq!(asking.wheel.next(), Some(asking.now()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_while_they_are_read_is_read_afterwards_and_not_before() {
+    let bed = Bed::new().await;
+    let (mut asking, _) = still(&bed, Vec::new()).await;
+    let (_changes, definitions) = watch::channel(0);
+    asking.definitions = definitions;
+    asking.load();
+    asking.load();
+    assert!(!asking.definitions.has_changed().unwrap(), "the loop would find it changed until it is read");
+    assert_eq!(asking.flying.len(), 1);
+    let Some(event) = asking.flying.next().await else { panic!("nothing is read") };
+    asking.take(event);
+    assert_eq!(asking.flying.len(), 1, "once more");
+    asking.settle_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_probe_is_asked_at_once_and_many_are_spread() {
+    let bed = Bed::new().await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
+    bed.write(move |probes, tx| probes.remove(tx, &By::tocsin(START), id, Owner::File)).await.unwrap();
+    asking.reads().await;
+    assert!(asking.subjects.is_empty());
+    bed.clock.advance(Duration::from_mins(5));
+    bed.save(far(9)).await;
+    asking.reads().await;
+    assert_eq!(asking.wheel.next(), Some(asking.now()));
+    bed.write(|probes, tx| {
+        let many = (0..200).map(|n| Draft { key: format!("far-{n}"), ..far(9) });
+        many.into_iter().try_for_each(|draft| probes.save(tx, &By::tocsin(START), &draft).map(drop))
+    })
+    .await
+    .unwrap();
+    asking.reads().await;
+    let soon = asking.now() + Duration::from_secs(1);
+    let at_once = std::iter::from_fn(|| asking.wheel.pop_due(soon)).count();
+    assert!(at_once < 50, "{at_once}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_ends_although_its_end_could_not_be_written_at_first() {
+    let bed = Bed::new().await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
+    let until = bed.clock.now() + Duration::from_secs(30);
+    bed.write(move |probes, tx| probes.pause(tx, &By::tocsin(START), id, Some(until))).await.unwrap();
+    asking.reads().await;
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON probes BEGIN SELECT RAISE(ABORT, 'no'); END";
+    bed.write(move |_, tx| Ok(tx.execute(refuse, []).map(drop)?)).await.unwrap();
+    bed.clock.advance(Duration::from_secs(30));
+    asking.begin_due();
+    asking.settle_all().await;
+    bed.write(|_, tx| Ok(tx.execute("DROP TRIGGER refuse", []).map(drop)?)).await.unwrap();
+    asking.begin_due();
+    assert_eq!(asking.flying.len(), 0, "not at once");
+    bed.clock.advance(Duration::from_secs(2));
+    asking.begin_due();
+    asking.settle_all().await;
+    asking.reads().await;
+    assert_eq!(asking.probe(id).paused, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_ends_by_the_wall_clock_whoever_sets_it() {
+    let bed = Bed::new().await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
+    let until = bed.clock.now() + Duration::from_secs(30);
+    bed.write(move |probes, tx| probes.pause(tx, &By::tocsin(START), id, Some(until))).await.unwrap();
+    asking.reads().await;
+    bed.clock.advance(Duration::from_secs(30));
+    bed.clock.set(until - Duration::from_mins(10));
+    asking.begin_due();
+    asking.settle_all().await;
+    asking.reads().await;
+    assert!(asking.probe(id).paused.is_some());
+    bed.clock.advance(Duration::from_mins(1));
+    bed.clock.set(until);
+    asking.begin_due();
+    asking.settle_all().await;
+    asking.reads().await;
+    assert_eq!(asking.probe(id).paused, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_reported_in_time_is_no_silence_however_late_the_loop_is() {
+    let bed = Bed::new().await;
+    let mut wanted = draft("job", serde_json::json!({"kind": "push"}));
+    (wanted.definition.policy.bad, wanted.definition.policy.of) = (1, 1);
+    let id = bed.save(wanted).await;
+    let (mut asking, _) = still(&bed, Vec::new()).await;
+    let (sender, reports) = mpsc::channel(8);
+    asking.parts.reports = reports;
+    asking.parts.settings.concurrency = 8;
+    sender.try_send(Stored { id, at: bed.clock.now(), report: Report::default() }).unwrap();
+    bed.clock.advance(Duration::from_secs(33));
+    asking.turn();
+    asking.work_off();
+    assert_ne!(asking.subjects[&id].status, Status::Unhealthy);
+    bed.clock.advance(Duration::from_secs(33));
+    asking.turn();
+    asking.work_off();
+    assert_eq!(asking.subjects[&id].status, Status::Unhealthy);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_that_cannot_be_read_keeps_no_other_from_being_asked() {
+    let bed = Bed::new().await;
+    let later = bed.save(Draft { key: "later".to_owned(), ..far(9) }).await;
+    let newer =
+        "UPDATE probes SET definition = '{\"target\": {\"kind\": \"telepathy\"}}' WHERE key = 'later'";
+    bed.write(move |_, tx| Ok(tx.execute(newer, []).map(drop)?)).await.unwrap();
+    let (asking, id) = still(&bed, Vec::new()).await;
+    assert_eq!(asking.subjects.keys().collect::<Vec<_>>(), [&id], "and not {later:?}");
+}
