@@ -9,7 +9,7 @@ use crate::store::{self, ReadTx, Row, WriteTx, params};
 
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
-use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, SilenceId, WitnessId, close};
+use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, SilenceId, WitnessId, close, lead};
 
 /// What is kept silent, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,14 @@ const KEY_BYTES_MAX: usize = 200;
 const ACTIVE_MAX: i64 = 100;
 /// Silences that a page lists.
 const SILENCES_MAX: i64 = 1_000;
+/// Whether a silence of keys is active at `?2` that covers the witness `w` of the project `?3`.
+pub(super) const COVERS_WITNESS: &str = "EXISTS (
+    SELECT 1 FROM silences s
+    WHERE s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2 AND s.incident_id IS NULL
+      AND (s.project_id IS NULL OR s.project_id IS ?3)
+      AND (s.key IS NULL OR s.key = w.key
+           OR (substr(s.key, -1) = '*'
+               AND substr(w.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1))))";
 /// Witnesses in one page of those that a silence covers. One that ends tells a page per run.
 const WITNESSES_PER_PAGE: usize = 1_000;
 
@@ -164,9 +172,10 @@ impl Incidents {
             }
             let severity = rows::find_live_witness(tx, &key)?.map_or(row.severity, |w| w.severity);
             let risen = severity > row.severity;
-            let row = if risen { super::record::raise_severity(tx, &row, severity)? } else { row };
+            let row = if risen { lead::raise(tx, &row, severity)? } else { row };
             if row.silenced || risen {
                 self.unsilence(tx, now, &row, risen)?;
+                lead::name(tx, now, &row)?;
             }
             self.tell_of_silenced(tx, now, silence, (&key, incident))?;
         }
@@ -399,15 +408,10 @@ pub(super) fn silence_if_covered(
 /// Whether a witness is not over whose key no silence covers.
 fn has_uncovered(tx: &ReadTx<'_>, now: Timestamp, incident: &IncidentRow) -> Result<bool, store::Error> {
     let uncovered = tx.first(
-        "SELECT 1 FROM witnesses w
-         WHERE w.incident_id = ?1 AND w.state <> 'ok' AND NOT EXISTS (
-             SELECT 1 FROM silences s
-             WHERE s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2 AND s.incident_id IS NULL
-               AND (s.project_id IS NULL OR s.project_id IS ?3)
-               AND (s.key IS NULL OR s.key = w.key
-                    OR (substr(s.key, -1) = '*'
-                        AND substr(w.key, 1, length(s.key) - 1) = substr(s.key, 1, length(s.key) - 1))))
-         LIMIT 1",
+        &format!(
+            "SELECT 1 FROM witnesses w
+             WHERE w.incident_id = ?1 AND w.state <> 'ok' AND NOT {COVERS_WITNESS} LIMIT 1"
+        ),
         params![incident.id.0, now.as_micros(), incident.project.map(|project| project.0)],
         |_| Ok(()),
     )?;

@@ -13,6 +13,7 @@ pub(super) enum EventKind {
     Joined,
     Refired,
     Raised,
+    Worsened,
     Rang,
     Silenced,
     Unsilenced,
@@ -35,6 +36,7 @@ impl EventKind {
             Self::Joined => "joined",
             Self::Refired => "refired",
             Self::Raised => "raised",
+            Self::Worsened => "worsened",
             Self::Rang => "rang",
             Self::Silenced => "silenced",
             Self::Unsilenced => "unsilenced",
@@ -51,9 +53,14 @@ impl EventKind {
     /// Whether it can happen without end in one incident.
     const fn repeats(self) -> bool {
         match self {
-            Self::Joined | Self::Refired | Self::Rang | Self::WitnessOver | Self::DeliveryFailed => true,
-            Self::Opened
+            Self::Joined
+            | Self::Refired
+            | Self::Rang
+            | Self::WitnessOver
+            | Self::DeliveryFailed
             | Self::Raised
+            | Self::Worsened => true,
+            Self::Opened
             | Self::Silenced
             | Self::Unsilenced
             | Self::Acknowledged

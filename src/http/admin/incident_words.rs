@@ -155,6 +155,7 @@ pub(super) fn happened(event: &EventView) -> (&'static str, String) {
         "joined" => ("bad", format!("Also seen by {source}, {}", text("severity"))),
         "refired" => ("bad", format!("Seen again by {source}")),
         "raised" => ("bad", format!("Raised to {}", text("severity"))),
+        "worsened" => ("bad", format!("Worse, says {source}: {}", text("severity"))),
         "rang" => ("bad", format!("Rang again on {}", counted(number("channels"), "channel"))),
         "silenced" => ("", "Fell silent: a silence covers it".to_owned()),
         "unsilenced" => ("", "The silence is over: told everybody".to_owned()),

@@ -49,6 +49,7 @@ fn letter(id: u8, moment: Moment) -> Letter {
         }],
         witness_count: 1,
         about: 0,
+        well_again: None,
         changes: Vec::new(),
         acknowledge_path: None,
     };
