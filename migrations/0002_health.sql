@@ -327,14 +327,15 @@ CREATE INDEX status_entries_by_section ON status_entries (section, position);
 CREATE TABLE status_posts (
     id          INTEGER PRIMARY KEY,
     uid         BLOB NOT NULL UNIQUE,
-    incident    TEXT,                               -- the incident it tells of; NULL: none
+    incident    BLOB,                               -- the uid of the incident it tells of; NULL: none
     title       TEXT NOT NULL,
     state       TEXT NOT NULL CHECK (state IN ('investigating', 'identified', 'monitoring', 'resolved')),
     impact      TEXT NOT NULL CHECK (impact IN ('none', 'minor', 'major', 'critical')),
     services    TEXT NOT NULL DEFAULT '[]',         -- JSON: keys
     began_at    INTEGER NOT NULL,
     resolved_at INTEGER,
-    published   INTEGER NOT NULL
+    published   INTEGER NOT NULL,
+    removed_at  INTEGER                             -- taken away; kept so that its incident is not told anew
 ) STRICT;
 CREATE INDEX status_posts_by_time ON status_posts (began_at);
 CREATE UNIQUE INDEX status_posts_by_incident ON status_posts (incident) WHERE incident IS NOT NULL;

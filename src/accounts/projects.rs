@@ -178,6 +178,15 @@ pub fn archive(tx: &WriteTx<'_>, by: &By, id: ProjectId) -> Result<(), Error> {
     note(tx, by, "project.archive", id, &project.slug, json!(null))
 }
 
+/// Whether a project is put away: what belongs to it is not asked and rings nobody.
+pub fn is_archived(tx: &ReadTx<'_>, id: ProjectId) -> Result<bool, crate::store::Error> {
+    tx.one(
+        "SELECT EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND archived_at IS NOT NULL)",
+        [id.0],
+        |row| row.get(0),
+    )
+}
+
 /// Takes a project out of the archive.
 pub fn restore(tx: &WriteTx<'_>, by: &By, id: ProjectId) -> Result<(), Error> {
     let project = find(tx, id)?.ok_or(Error::UnknownProject)?;

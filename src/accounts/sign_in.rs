@@ -126,7 +126,7 @@ impl From<Admission> for GateDecision {
 }
 
 /// An IPv6 visitor owns a /64 (RFC 6177), an IPv4 one the address; IPv4 in IPv6 clothes is IPv4.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => {

@@ -23,6 +23,7 @@ use crate::http::drain::Door;
 use crate::http::ingest::Refusals;
 use crate::http::ingest::points::PointLane;
 use crate::http::observed::Observed;
+use crate::http::strangers::Strangers;
 use crate::http::{AppState, server};
 use crate::incidents::{self, Incidents, Policy, ring::RingPolicy};
 use crate::issues;
@@ -146,6 +147,7 @@ impl App {
             sealer,
             prober: watching.prober,
             push_limits: Limiter::new(KEYS_LIMITED_MAX),
+            strangers: Strangers::default(),
             config: Arc::new(config),
         };
         Ok(Self { state: web::Data::new(state), asking: Mutex::new(Some(asking)) })

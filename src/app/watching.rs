@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::parts::{BuildError, base_url};
 use super::probing;
 use crate::base::seal::Sealer;
-use crate::base::{Clock, Entropy};
+use crate::base::{Clock, Entropy, Timestamp};
 use crate::config::Config;
 use crate::engine::{Report, Schedule, Task, Wake};
 use crate::health::services::{self, SERVICES, Services, Snapshot, SnapshotHolder};
 use crate::http::status::{Inputs, RENDER_TASK, StatusCache};
-use crate::incidents::maintenance::CoversNow;
+use crate::incidents::maintenance::{Covers, CoversNow};
 use crate::incidents::{Incidents, MAINTENANCE, maintenance};
 use crate::prober::{Loop, Prober, Sight};
 use crate::probes;
@@ -52,7 +52,8 @@ impl Watching {
         let (prober, asking) =
             probing::prober((store, clock), config, (incidents, sealer), registry, covers.clone())?;
         let (now, of, watched) = (clock.now(), prober.board.clone(), SnapshotHolder::default());
-        watched.set(store.read_reserved(move |tx| Snapshot::read(tx, now, &of)).await?);
+        let read = move |tx: &ReadTx<'_>| Snapshot::read(tx, now, &maintenance::covers(tx, now)?, &of);
+        watched.set(store.read_reserved(read).await?);
         let services = Arc::new(Services { incidents: Arc::clone(incidents), probes: prober.probes.clone() });
         let watching = Self {
             store: store.clone(),
@@ -115,20 +116,31 @@ async fn maintenance(with: Watching) -> anyhow::Result<Report> {
 }
 
 async fn services(with: Watching) -> anyhow::Result<Report> {
-    let (now, services) = (with.clock.now(), Arc::clone(&with.services));
-    let look = Arc::clone(&services);
-    let kept = if with.store.read_reserved(move |tx| look.is_due(tx, now)).await? {
-        with.store.write("health.services", move |tx| services.keep(tx, now)).await?
-    } else {
-        services::Kept::default()
-    };
-    let board = with.prober.board.clone();
-    with.watched.set(with.store.read_reserved(move |tx| Snapshot::read(tx, now, &board)).await?);
+    let (now, board) = (with.clock.now(), with.prober.board.clone());
+    let covers = Arc::new(with.store.read_reserved(move |tx| maintenance::covers(tx, now)).await?);
+    let kept = keep_services(&with, now, Arc::clone(&covers)).await;
+    // What could not be written is known all the same, and told to those who ask.
+    let read = move |tx: &ReadTx<'_>| Snapshot::read(tx, now, &covers, &board);
+    with.watched.set(with.store.read_reserved(read).await?);
+    let kept = kept?;
     Ok(if kept == services::Kept::default() {
         Report::Idle
     } else {
         Report::Did(format!("{} changed, {} rang or ended", kept.changed, kept.rung))
     })
+}
+
+async fn keep_services(
+    with: &Watching,
+    now: Timestamp,
+    covers: Arc<Covers>,
+) -> Result<services::Kept, services::Error> {
+    let (services, look, under) =
+        (Arc::clone(&with.services), Arc::clone(&with.services), Arc::clone(&covers));
+    if !with.store.read_reserved(move |tx| look.is_due(tx, &under)).await? {
+        return Ok(services::Kept::default());
+    }
+    with.store.write("health.services", move |tx| services.keep(tx, now, &covers)).await
 }
 
 async fn status_page(with: Watching) -> anyhow::Result<Report> {
@@ -156,6 +168,9 @@ async fn status_page(with: Watching) -> anyhow::Result<Report> {
 /// With the services as they are in the same transaction: what was laid down for others may be older.
 async fn read_status_page(with: &Watching) -> Result<Option<Inputs>, Error> {
     let (now, board, base_url) = (with.clock.now(), with.prober.board.clone(), with.base_url.clone());
-    let read = move |tx: &ReadTx<'_>| Inputs::read(tx, now, &Snapshot::read(tx, now, &board)?, &base_url);
+    let read = move |tx: &ReadTx<'_>| {
+        let snapshot = Snapshot::read(tx, now, &maintenance::covers(tx, now)?, &board)?;
+        Inputs::read(tx, now, &snapshot, &base_url)
+    };
     with.store.read_reserved(read).await
 }

@@ -1,7 +1,8 @@
 //! What it means that nothing came.
 //!
 //! A time in which tocsin itself could not see is nobody's fault. It moves every deadline; and a ping that should have
-//! come within it may have been lost, so such a run is neither good nor missed: the next one is waited for.
+//! come within it may have been lost, so such a run is neither good nor missed: the next one is waited for. Where tocsin
+//! was only slow, nothing was lost: the deadline moves, and what does not come until then is missed.
 
 use std::time::Duration;
 
@@ -187,7 +188,11 @@ fn has_passed(
 fn unseen(state: &State, from: Timestamp, until: Timestamp, spells: &[Spell]) -> Option<Timestamp> {
     let usual = state.usual_duration(1).map_or(USUAL_LATENESS, |usual| (usual * 2).max(LATENESS_MIN));
     let until = until.min(from + usual);
-    let hides = |spell: &&Spell| spell.began_at <= until && spell.ended_at.is_some_and(|ended| ended > from);
+    let hides = |spell: &&Spell| {
+        spell.reason.loses_what_came()
+            && spell.began_at <= until
+            && spell.ended_at.is_some_and(|ended| ended > from)
+    };
     spells.iter().filter(hides).filter_map(|spell| spell.ended_at).max()
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::absence::{Looked, look};
 use super::rows::{self, COLUMNS, Heartbeat, JOINED};
 use super::{Status, runs, signals};
+use crate::accounts::projects;
 use crate::base::Timestamp;
 use crate::incidents::Incidents;
 use crate::store::{Error, ReadTx, WriteTx, params};
@@ -70,9 +71,13 @@ fn pass_one(
     spells: &[Spell],
     passed: &mut Passed,
 ) -> Result<(), Error> {
-    if is_archived(tx, &heartbeat)? {
+    if projects::is_archived(tx, heartbeat.project)? {
         heartbeat.state.due_at = Some(now + ARCHIVED_RETRY);
         return rows::save_state(tx, heartbeat.id, &heartbeat.state);
+    }
+    if heartbeat.state.expected_at.is_none() && heartbeat.state.last_ping_at.is_some() {
+        // Its project is back from the archive.
+        heartbeat.state.expected_at = heartbeat.definition.schedule.next_after(now);
     }
     let Looked { changes, missed, lost } = look(&heartbeat.definition, &mut heartbeat.state, spells, now);
     rows::save_state(tx, heartbeat.id, &heartbeat.state)?;
@@ -95,12 +100,4 @@ fn pass_one(
         signals::level(tx, incidents, now, &heartbeat, Some(fell.bad_since))?;
     }
     Ok(())
-}
-
-fn is_archived(tx: &ReadTx<'_>, heartbeat: &Heartbeat) -> Result<bool, Error> {
-    tx.one(
-        "SELECT EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND archived_at IS NOT NULL)",
-        [heartbeat.project.0],
-        |row| row.get(0),
-    )
 }

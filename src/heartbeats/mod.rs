@@ -21,7 +21,9 @@ pub mod runs;
 pub mod save;
 
 mod address;
+mod archived;
 mod due;
+mod follow;
 mod grouped;
 mod record;
 mod rows;
@@ -30,6 +32,7 @@ mod signals;
 mod tests;
 
 pub use address::{Address, Addresses, Known};
+pub use archived::begin_anew;
 pub use definition::{Definition, Invalid, Schedule, Written};
 pub use due::{Passed, is_due, pass};
 pub use grouped::{find_member, set_grouped};

@@ -93,6 +93,8 @@ pub enum Taken {
     Unknown,
     /// Nothing was recorded: no more heartbeats can be made.
     Full,
+    /// Nothing was recorded: too many of its project were made in the last minute.
+    TooFast,
 }
 
 /// A user agent is cut here.

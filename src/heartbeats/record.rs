@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::follow::{Changes, follow};
 use super::ping::{Action, Ping, Taken};
 use super::rows::{self, COLUMNS, Heartbeat, JOINED};
 use super::rules::{Heard, RunKind, Said, hear};
-use super::save::{self, Change};
-use super::{Definition, HeartbeatId, PINGS, Status, runs, signals};
+use super::{Definition, HeartbeatId, PINGS, Status, runs, save, signals};
 use crate::incidents::Incidents;
 use crate::store::{Error, ReadTx, Record, WriteTx};
 
@@ -16,6 +16,7 @@ pub struct PingRecord {
     incidents: Arc<Incidents>,
     /// Definitions by their version: reading one takes longer than all else that a ping costs.
     known: Definitions,
+    changes: Changes,
 }
 
 /// Bounded by how many heartbeats there can be.
@@ -23,7 +24,7 @@ type Definitions = HashMap<HeartbeatId, (i64, Definition)>;
 
 impl PingRecord {
     pub fn new(incidents: Arc<Incidents>) -> Self {
-        Self { incidents, known: Definitions::new() }
+        Self { incidents, known: Definitions::new(), changes: Changes::default() }
     }
 
     /// Takes the pings of one heartbeat, in order; `false` where it is gone.
@@ -38,7 +39,7 @@ impl PingRecord {
         let was_paused = heartbeat.state.status == Status::Paused;
         let mut fails_on = false;
         for ping in pings {
-            let heard = take(tx, &mut heartbeat, ping)?;
+            let Some(heard) = take(tx, &mut heartbeat, ping)? else { continue };
             fails_on = heard.run == RunKind::Fail && heard.changed.is_none();
             self.tell(tx, &heartbeat, ping, &heard)?;
         }
@@ -89,9 +90,12 @@ impl PingRecord {
     }
 }
 
-/// Takes one ping in and writes its run.
-fn take(tx: &WriteTx<'_>, heartbeat: &mut Heartbeat, ping: &Ping) -> Result<Heard, Error> {
+/// Takes one ping in and writes its run; `None` where it was taken before.
+fn take(tx: &WriteTx<'_>, heartbeat: &mut Heartbeat, ping: &Ping) -> Result<Option<Heard>, Error> {
     let id = heartbeat.id;
+    if runs::is_repeated(tx, id, ping)? {
+        return Ok(None);
+    }
     let ends = matches!(ping.action, Action::Success | Action::Fail | Action::Exit(_));
     let may_be_open = ping.rid.is_some() || heartbeat.state.last_start_at.is_some();
     let open = if ends && may_be_open { runs::find_open(tx, id, ping.rid)? } else { None };
@@ -107,7 +111,7 @@ fn take(tx: &WriteTx<'_>, heartbeat: &mut Heartbeat, ping: &Ping) -> Result<Hear
         runs::give_up(tx, id, ping.rid, "it began anew before its end came")?;
     }
     runs::write(tx, id, ping, &heard)?;
-    Ok(heard)
+    Ok(Some(heard))
 }
 
 impl Record for PingRecord {
@@ -128,18 +132,10 @@ impl Record for PingRecord {
         let mut taken = vec![Taken::Unknown; pings.len()];
         let mut by_heartbeat: BTreeMap<HeartbeatId, Vec<usize>> = BTreeMap::new();
         for (slot, ping) in pings.iter().enumerate() {
-            match save::follow_ping(tx, &self.incidents, ping.at, &ping.target) {
-                Ok(Some((id, change))) => {
-                    by_heartbeat.entry(id).or_default().push(slot);
-                    set(
-                        &mut taken,
-                        slot,
-                        if change == Change::Created { Taken::Created } else { Taken::Recorded },
-                    );
-                }
-                Ok(None) => {}
-                Err(save::Error::TooMany) => set(&mut taken, slot, Taken::Full),
-                Err(error) => return Err(error.into()),
+            let (became, id) = follow(tx, &self.incidents, &self.changes, ping)?;
+            set(&mut taken, slot, became);
+            if let Some(id) = id {
+                by_heartbeat.entry(id).or_default().push(slot);
             }
         }
         for (id, slots) in by_heartbeat {

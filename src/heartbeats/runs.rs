@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::HeartbeatId;
-use super::ping::Ping;
+use super::ping::{Action, Origin, Ping};
 use super::rows;
 use super::rules::{Heard, OpenRun, RunKind};
 use crate::base::Timestamp;
@@ -39,6 +39,11 @@ pub struct RunPage {
     /// Hand it to [`list`] as `before`.
     pub next: Option<i64>,
 }
+
+/// An SDK that was refused comes again within minutes.
+const REPEATED_WITHIN: Duration = Duration::from_hours(1);
+/// Runs among which a repeated one is looked for.
+const REPEATED_AMONG: u32 = 50;
 
 const COLUMNS: &str =
     "id, rid, kind, started_at, ended_at, at, duration_us, exit_status, method, source, agent,
@@ -103,6 +108,31 @@ pub(super) fn find_open(
     )
 }
 
+/// Whether a check-in came before: an SDK whose envelope was taken in part sends all of it again.
+pub(super) fn is_repeated(tx: &ReadTx<'_>, heartbeat: HeartbeatId, ping: &Ping) -> Result<bool, Error> {
+    let (Origin::Sentry, Some(rid)) = (ping.source, ping.rid) else { return Ok(false) };
+    let ended_as = match ping.action {
+        Action::Start => None,
+        Action::Success | Action::Exit(0) => Some(RunKind::Success),
+        Action::Fail | Action::Exit(_) => Some(RunKind::Fail),
+        Action::Log => return Ok(false),
+    };
+    tx.one(
+        "SELECT EXISTS (
+             SELECT 1 FROM (SELECT rid, kind, at FROM heartbeat_runs INDEXED BY heartbeat_runs_by_heartbeat
+                            WHERE heartbeat_id = ?1 ORDER BY id DESC LIMIT ?5)
+             WHERE rid = ?2 AND at > ?4 AND (?3 IS NULL OR kind = ?3))",
+        params![
+            heartbeat.0,
+            rid,
+            ended_as.map(RunKind::as_str),
+            (ping.at - REPEATED_WITHIN).as_micros(),
+            REPEATED_AMONG
+        ],
+        |row| row.get(0),
+    )
+}
+
 /// Ends runs under way whose end will not come: the one with this rid, because it began anew.
 pub(super) fn give_up(
     tx: &WriteTx<'_>,
@@ -124,7 +154,7 @@ pub(super) fn give_up_all(tx: &WriteTx<'_>, heartbeat: HeartbeatId, note: &str) 
     tx.execute(
         "UPDATE heartbeat_runs SET kind = 'missed', note = ?2
          WHERE id IN (SELECT id FROM heartbeat_runs INDEXED BY heartbeat_runs_open
-                      WHERE heartbeat_id = ?1 AND kind = 'running' LIMIT 10)",
+                      WHERE heartbeat_id = ?1 AND kind = 'running' ORDER BY id DESC LIMIT 10)",
         params![heartbeat.0, note],
     )?;
     Ok(())

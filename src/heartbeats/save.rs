@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::ping::Target;
 use super::rows::{self, Heartbeat};
 use super::state::Changed;
 use super::{Definition, HEARTBEATS, HEARTBEATS_MAX, HeartbeatId, Owner, Slug, State, Status, signals};
@@ -294,42 +293,6 @@ fn settle(
         rows::note_change(tx, heartbeat.id, changed.at, changed.status, &changed.reason)?;
     }
     Ok(signals::level(tx, incidents, now, heartbeat, None)?)
-}
-
-/// The heartbeat that a ping names by its slug, made or changed where the ping may.
-pub(super) fn follow_ping(
-    tx: &WriteTx<'_>,
-    incidents: &Incidents,
-    now: Timestamp,
-    target: &Target,
-) -> Result<Option<(HeartbeatId, Change)>, Error> {
-    let by = By::tocsin(now);
-    match target {
-        Target::Known(id) => Ok(Some((*id, Change::Unchanged))),
-        Target::Create { project, slug } => {
-            if let Some(known) = rows::find_by_slug(tx, *project, slug.as_str())? {
-                return Ok(Some((known.id, Change::Unchanged)));
-            }
-            let definition = Definition::default();
-            let draft =
-                Draft { project: *project, slug: slug.clone(), name: None, definition, owner: Owner::Ping };
-            save(tx, &by, incidents, &draft).map(Some)
-        }
-        Target::Upsert { project, slug, definition } => {
-            let known = rows::find_by_slug(tx, *project, slug.as_str())?;
-            let Some(written) = definition else {
-                return Ok(known.map(|known| (known.id, Change::Unchanged)));
-            };
-            if let Some(known) = known.filter(|known| matches!(known.owner, Owner::Page | Owner::File)) {
-                return Ok(Some((known.id, Change::Unchanged)));
-            }
-            // Whoever sent it has seen to it that it is right.
-            let Ok(definition) = Definition::try_from((**written).clone()) else { return Ok(None) };
-            let draft =
-                Draft { project: *project, slug: slug.clone(), name: None, definition, owner: Owner::Sentry };
-            save(tx, &by, incidents, &draft).map(Some)
-        }
-    }
 }
 
 fn text_of(definition: &Definition) -> String {

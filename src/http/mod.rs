@@ -20,6 +20,7 @@ pub mod server;
 pub mod services;
 mod state;
 pub mod status;
+pub mod strangers;
 pub mod visible;
 
 pub use problem::Problem;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::body::read_small;
 use super::own::uncached;
+use super::strangers::TooMany;
 use super::{AppState, Problem};
 use crate::accounts::TokenHash;
 use crate::base::text::clip;
@@ -32,8 +33,9 @@ pub(super) async fn by_address(
     state: web::Data<AppState>,
     token: web::Path<String>,
     words: web::Query<Words>,
+    request: HttpRequest,
 ) -> HttpResponse {
-    take(&state, &token, &words, None).await
+    take(&state, (&request, &token), &words, None).await
 }
 
 /// `POST /api/push/{token}`: what a JSON body says goes before what stands in the address.
@@ -45,7 +47,7 @@ pub(super) async fn by_body(
     words: web::Query<Words>,
 ) -> HttpResponse {
     match read_small(&request, payload.into_inner(), BODY_BYTES_MAX).await {
-        Ok(body) => take(&state, &token, &words, Some(&body)).await,
+        Ok(body) => take(&state, (&request, &token), &words, Some(&body)).await,
         Err(problem) => refuse(&problem),
     }
 }
@@ -54,15 +56,22 @@ pub(super) async fn wrong_method() -> HttpResponse {
     refuse(&Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Report by GET or POST."))
 }
 
-async fn take(state: &AppState, token: &str, words: &Words, body: Option<&[u8]>) -> HttpResponse {
-    match accept(state, token, words, body).await {
+type Named<'a> = (&'a HttpRequest, &'a str);
+
+async fn take(state: &AppState, named: Named<'_>, words: &Words, body: Option<&[u8]>) -> HttpResponse {
+    match accept(state, named, words, body).await {
         Ok(()) => uncached(HttpResponse::Ok().json(json!({"ok": true}))),
         Err(problem) => refuse(&problem),
     }
 }
 
-async fn accept(state: &AppState, token: &str, words: &Words, body: Option<&[u8]>) -> Result<(), Problem> {
-    let probe = find(state, token).await?;
+async fn accept(
+    state: &AppState,
+    (request, token): Named<'_>,
+    words: &Words,
+    body: Option<&[u8]>,
+) -> Result<(), Problem> {
+    let probe = find(state, request, token).await?;
     admit(state, token)?;
     let report = read(words, body)?;
     state.may_store()?;
@@ -70,10 +79,17 @@ async fn accept(state: &AppState, token: &str, words: &Words, body: Option<&[u8]
     Ok(state.prober.report(stored).await?)
 }
 
-async fn find(state: &AppState, token: &str) -> Result<Probe, Problem> {
+async fn find(state: &AppState, request: &HttpRequest, token: &str) -> Result<Probe, Problem> {
+    let question = state.strangers.ask(request, state).map_err(|TooMany { retry_after_s }| {
+        let detail = "Too many wrong addresses came from you. Report to the one on the page of the probe.";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after_s)
+    })?;
     let wanted = token.to_owned();
-    let found = state.store.read_reserved(move |tx| find_by_token(tx, &wanted)).await?;
-    found.ok_or_else(|| {
+    let found = state.store.read(move |tx| find_by_token(tx, &wanted)).await;
+    if !matches!(found, Ok(None)) {
+        state.strangers.forgive(question);
+    }
+    found?.ok_or_else(|| {
         let detail = "No probe takes reports here. Make a new address on the page of the probe.";
         Problem::new(StatusCode::NOT_FOUND, detail)
     })

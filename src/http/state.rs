@@ -8,6 +8,7 @@ use super::ingest::admit::Allowance;
 use super::ingest::points::PointLane;
 use super::observed::Observed;
 use super::status::StatusCache;
+use super::strangers::Strangers;
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{Cache, PublicKey, TokenHash};
 use crate::base::seal::Sealer;
@@ -72,6 +73,8 @@ pub struct AppState {
     pub prober: Prober,
     /// Reports to probes, by their token.
     pub push_limits: Limiter<TokenHash>,
+    /// Wrong addresses of pings and reports, by who sent them.
+    pub strangers: Strangers,
 }
 
 impl AppState {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::base::Timestamp;
+use crate::base::{ProjectId, Timestamp};
 use crate::store::{self, WriteTx, params};
 
 use super::decide::{LiveWitness, WitnessKind};
@@ -28,6 +28,8 @@ pub enum CloseReason {
     SubjectPaused,
     /// It does not ring by itself any more: what it belongs to does.
     SubjectGrouped,
+    /// Its project was put away.
+    SubjectArchived,
     /// A person closed the incident.
     ByHand,
 }
@@ -49,6 +51,7 @@ impl CloseReason {
             Self::SubjectRemoved => "subject_removed",
             Self::SubjectPaused => "subject_paused",
             Self::SubjectGrouped => "subject_grouped",
+            Self::SubjectArchived => "subject_archived",
             Self::ByHand => "by_hand",
         }
     }
@@ -71,6 +74,9 @@ impl CloseReason {
     }
 }
 
+/// What is ended in one write when a project is put away: more than ever fires.
+const CLOSED_MAX: u32 = 500;
+
 impl Incidents {
     /// Ends what fires under `key`, because its subject was resolved, ignored or removed; closes the incident where
     /// this was its last. Answers the incident that the key belonged to.
@@ -86,6 +92,27 @@ impl Incidents {
         let incident = witness.incident.id;
         self.end_witness(tx, now, &witness, now, Ending { reason, actor: Some(by) })?;
         Ok(Some(incident))
+    }
+
+    /// Ends what fires for a project that is put away; at most [`CLOSED_MAX`], the newest. The rest goes with its quiet
+    /// time.
+    pub fn close_project(
+        &self,
+        tx: &WriteTx<'_>,
+        now: Timestamp,
+        project: ProjectId,
+        by: &str,
+    ) -> Result<(), Error> {
+        let keys: Vec<String> = tx.all(
+            "SELECT w.key FROM incidents i JOIN witnesses w ON w.incident_id = i.id
+             WHERE i.project_id = ?1 AND i.state <> 'resolved' AND w.live = 1 ORDER BY w.id DESC LIMIT ?2",
+            params![project.0, CLOSED_MAX],
+            |row| row.get(0),
+        )?;
+        for key in keys {
+            self.close_key(tx, now, &key, CloseReason::SubjectArchived, by)?;
+        }
+        Ok(())
     }
 
     /// Closes an incident by hand, whatever still fires: then it ends without having recovered. What fires on opens a

@@ -189,18 +189,23 @@ pub fn state(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<State>, Error> {
     )
 }
 
-/// Every probe in the order of its number, at most `limit` after `after`: for the loop and for what goes through all.
+/// Every probe that is asked or paused, in the order of its number, at most `limit` after `after`: for the loop and for
+/// what goes through all. Those of archived projects are left out.
 pub fn all(tx: &ReadTx<'_>, after: ProbeId, limit: u32) -> Result<Vec<Probe>, Error> {
     tx.all(
-        &format!("{PROBES} WHERE probes.id > ?1 ORDER BY probes.id LIMIT ?2"),
+        &format!(
+            "{PROBES} WHERE probes.id > ?1 AND projects.archived_at IS NULL ORDER BY probes.id LIMIT ?2"
+        ),
         params![after.0, limit],
         rows::probe,
     )
 }
 
-/// The version of every probe: what changed is read anew.
+/// The version of every probe of [`all`]: what changed is read anew.
 pub fn versions(tx: &ReadTx<'_>) -> Result<HashMap<ProbeId, i64>, Error> {
-    let sql = "SELECT id, version FROM probes LIMIT ?1";
+    let sql =
+        "SELECT probes.id, probes.version FROM probes CROSS JOIN projects ON projects.id = probes.project_id
+               WHERE projects.archived_at IS NULL LIMIT ?1";
     let found = tx.all(sql, [PROBES_MAX], |row| Ok((ProbeId(row.get(0)?), row.get(1)?)))?;
     Ok(found.into_iter().collect())
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::memory::Memory;
 use super::status::Status;
-use super::{Error, ProbeId, STATES, ring};
-use crate::base::Timestamp;
+use super::{Error, PROBES, ProbeId, STATES, ring};
+use crate::base::{ProjectId, Timestamp};
 use crate::incidents::Incidents;
 use crate::store::{self, WriteTx, params};
 
@@ -120,6 +120,32 @@ pub(super) fn change_status(
         )?;
     }
     tx.touch(STATES);
+    Ok(())
+}
+
+/// Forgets how the probes of a project are, as nobody asks them any more, or did not until now: what they are is to be
+/// proved anew.
+pub fn forget_project(
+    tx: &WriteTx<'_>,
+    now: Timestamp,
+    project: ProjectId,
+    reason: &str,
+) -> Result<(), store::Error> {
+    let (unknown, at) = (Status::Unknown, now.as_micros());
+    tx.execute(
+        "INSERT INTO probe_changes (probe_id, at, status, reason)
+         SELECT probe_id, max(since, ?2), ?3, ?4 FROM probe_states
+         WHERE project_id = ?1 AND status NOT IN ('paused', ?3)",
+        params![project.0, at, unknown.as_str(), reason],
+    )?;
+    tx.execute(
+        "UPDATE probe_states SET status = ?3, rank = ?4, reason = ?5, judge = '{}', flapping = 0,
+             since = iif(status = ?3, since, max(since, ?2))
+         WHERE project_id = ?1 AND status <> 'paused'",
+        params![project.0, at, unknown.as_str(), unknown.rank(), reason],
+    )?;
+    tx.touch(STATES);
+    tx.touch(PROBES);
     Ok(())
 }
 

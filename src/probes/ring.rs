@@ -5,6 +5,7 @@ use serde_json::json;
 use super::queries::{self, State};
 use super::status::Status;
 use super::{Error, Probe, ProbeId, rows};
+use crate::accounts::projects;
 use crate::base::{Severity, Timestamp};
 use crate::incidents::{CloseReason, Incidents, Signal, SignalKind, Source};
 use crate::store::{self, ReadTx, WriteTx};
@@ -28,7 +29,11 @@ enum Wanted {
 pub fn level(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp, id: ProbeId) -> Result<(), Error> {
     let Some(probe) = rows::find(tx, id)? else { return Ok(()) };
     let Some(state) = queries::state(tx, id)? else { return Ok(()) };
-    let wanted = wanted(&probe, &state);
+    let wanted = if projects::is_archived(tx, probe.project)? {
+        Wanted::Closes(CloseReason::SubjectArchived)
+    } else {
+        wanted(&probe, &state)
+    };
     let flaps = if state.flapping && matches!(wanted, Wanted::Stays) {
         Wanted::Fires(probe.definition.severity)
     } else {

@@ -101,6 +101,7 @@ fn find_untold(tx: &ReadTx<'_>, shown: &[Shown]) -> Result<Vec<Untold>, store::E
          FROM json_each(?1) AS k JOIN witnesses w ON w.key = k.value AND w.live = 1 AND w.state = 'firing'
          JOIN incidents i ON i.id = w.incident_id
          WHERE i.state <> 'resolved' AND i.silenced = 0
+             AND NOT EXISTS (SELECT 1 FROM status_posts p WHERE p.incident = i.uid)
          GROUP BY i.id ORDER BY i.id LIMIT ?2",
         params![serde_json::json!(keys).to_string(), INCIDENTS_MAX],
         |row| {
@@ -108,42 +109,32 @@ fn find_untold(tx: &ReadTx<'_>, shown: &[Shown]) -> Result<Vec<Untold>, store::E
             Ok((Uid::from_bytes(row.get(0)?), began_at, row.get(2)?))
         },
     )?;
-    let mut untold = Vec::new();
-    for (incident, began_at, fired) in found {
-        let known =
-            tx.first("SELECT 1 FROM status_posts WHERE incident = ?1", [incident.to_string()], |_| Ok(()))?;
-        if known.is_none() {
-            let fired: Vec<String> = serde_json::from_str(&fired).unwrap_or_default();
-            let touched = ill.iter().filter(|one| one.keys.iter().any(|key| fired.contains(key)));
-            untold.push(Untold { incident, began_at, services: touched.map(|one| (*one).clone()).collect() });
-        }
-    }
-    Ok(untold)
+    let untold = |(incident, began_at, fired): (Uid, Timestamp, String)| {
+        let fired: Vec<String> = serde_json::from_str(&fired).unwrap_or_default();
+        let touched = ill.iter().filter(|one| one.keys.iter().any(|key| fired.contains(key)));
+        Untold { incident, began_at, services: touched.map(|one| (*one).clone()).collect() }
+    };
+    Ok(found.into_iter().map(untold).collect())
 }
 
-/// Posts whose incident went on without them. One that people wrote on is left at what they said, until it is over.
+/// Posts whose incident went on without them. One that people wrote on is left at what they said, until it is over; of
+/// one that was taken away only the end is written, with which its age begins.
 fn find_behind(tx: &ReadTx<'_>) -> Result<Vec<(i64, Stage, &'static str)>, store::Error> {
-    let open: Vec<(i64, String, String)> = tx.all(
-        "SELECT id, incident, state FROM status_posts WHERE resolved_at IS NULL AND incident IS NOT NULL
-         ORDER BY began_at LIMIT ?1",
+    tx.all(
+        "SELECT p.id, ifnull(i.state, 'resolved') FROM status_posts p LEFT JOIN incidents i ON i.uid = p.incident
+         WHERE p.resolved_at IS NULL AND p.incident IS NOT NULL
+             AND (ifnull(i.state, 'resolved') = 'resolved'
+                  OR (i.state = 'acknowledged' AND p.state = 'investigating' AND p.removed_at IS NULL))
+         ORDER BY p.began_at LIMIT ?1",
         [INCIDENTS_MAX],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )?;
-    let mut behind = Vec::new();
-    for (post, incident, stage) in open {
-        let Ok(incident) = incident.parse::<Uid>() else { continue };
-        let state = tx.first("SELECT state FROM incidents WHERE uid = ?1", [incident.as_bytes()], |row| {
-            row.get::<_, String>(0)
-        })?;
-        match state.as_deref().map(IncidentState::parse) {
-            Some(Some(IncidentState::Resolved)) | None => {
-                behind.push((post, Stage::Resolved, "It works again."));
-            }
-            Some(Some(IncidentState::Acknowledged)) if stage == Stage::Investigating.as_str() => {
-                behind.push((post, Stage::Identified, "Somebody is working on it."));
-            }
-            Some(Some(IncidentState::Acknowledged | IncidentState::Open) | None) => {}
-        }
-    }
-    Ok(behind)
+        |row| {
+            let is_over = row.get_ref(1)?.as_str()? == IncidentState::Resolved.as_str();
+            let (stage, text) = if is_over {
+                (Stage::Resolved, "It works again.")
+            } else {
+                (Stage::Identified, "Somebody is working on it.")
+            };
+            Ok((row.get(0)?, stage, text))
+        },
+    )
 }

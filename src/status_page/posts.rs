@@ -118,7 +118,7 @@ pub(super) fn insert(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
             uid.as_bytes(),
-            new.incident.map(|incident| incident.to_string()),
+            new.incident.as_ref().map(Uid::as_bytes),
             title,
             new.stage.as_str(),
             new.impact.as_str(),
@@ -156,13 +156,22 @@ pub fn change(tx: &WriteTx<'_>, by: &By, uid: Uid, change: &PostChange) -> Resul
     note(tx, by, "status_post.change", &post.title)
 }
 
-/// Takes a post away.
+/// Takes a post away. Of one that tells of an incident an empty row stays, until retention takes it: without it the
+/// incident would be told anew.
 ///
 /// # Errors
 /// [`Error::NotFound`].
 pub fn remove(tx: &WriteTx<'_>, by: &By, uid: Uid) -> Result<(), Error> {
     let post = find(tx, uid)?.ok_or(Error::NotFound)?;
-    tx.execute("DELETE FROM status_posts WHERE id = ?1", [post.number])?;
+    if post.incident.is_some() {
+        tx.execute("DELETE FROM status_updates WHERE post_id = ?1", [post.number])?;
+        tx.execute(
+            "UPDATE status_posts SET title = '', services = '[]', published = 0, removed_at = ?2 WHERE id = ?1",
+            params![post.number, by.now.as_micros()],
+        )?;
+    } else {
+        tx.execute("DELETE FROM status_posts WHERE id = ?1", [post.number])?;
+    }
     tx.touch(STATUS_PAGE);
     note(tx, by, "status_post.remove", &post.title)
 }
@@ -201,7 +210,8 @@ fn add_update(
 /// Posts that began after `from` or are not over, the newest first; at most 400.
 pub fn list(tx: &ReadTx<'_>, from: Timestamp) -> Result<Vec<Post>, store::Error> {
     let sql = format!(
-        "{COLUMNS} WHERE began_at >= ?1 OR resolved_at IS NULL ORDER BY began_at DESC, id DESC LIMIT {POSTS_MAX}"
+        "{COLUMNS} WHERE (began_at >= ?1 OR resolved_at IS NULL) AND removed_at IS NULL
+         ORDER BY began_at DESC, id DESC LIMIT {POSTS_MAX}"
     );
     let mut posts = tx.all(&sql, [from.as_micros()], post)?;
     for post in &mut posts {
@@ -211,7 +221,8 @@ pub fn list(tx: &ReadTx<'_>, from: Timestamp) -> Result<Vec<Post>, store::Error>
 }
 
 pub fn find(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<Post>, store::Error> {
-    let found = tx.first(&format!("{COLUMNS} WHERE uid = ?1"), [uid.as_bytes()], post)?;
+    let found =
+        tx.first(&format!("{COLUMNS} WHERE uid = ?1 AND removed_at IS NULL"), [uid.as_bytes()], post)?;
     let Some(mut post) = found else { return Ok(None) };
     post.updates = updates(tx, post.number)?;
     Ok(Some(post))
@@ -246,7 +257,7 @@ fn post(row: &Row<'_>) -> rusqlite::Result<Post> {
     Ok(Post {
         number: row.get(0)?,
         id: Uid::from_bytes(row.get(1)?),
-        incident: row.get::<_, Option<String>>(2)?.and_then(|text| text.parse().ok()),
+        incident: row.get::<_, Option<[u8; 16]>>(2)?.map(Uid::from_bytes),
         title: row.get(3)?,
         stage: word(row, 4, Stage::parse)?,
         impact: word(row, 5, Impact::parse)?,

@@ -101,18 +101,8 @@ fn shown(impact: Impact) -> [Shown; 1] {
 fn an_incident_of_a_service_that_is_shown_is_told_once_and_to_its_end() {
     with_store(|tx, entropy| {
         let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
-        let signal = Signal {
-            project: Some(ProjectId(1)),
-            service: None,
-            key: "probe:1".to_owned(),
-            source: Source::Probe,
-            severity: Severity::High,
-            summary: "db-7.internal is down".to_owned(),
-            detail: serde_json::json!({}),
-            first_bad_at: T0,
-            observed_at: minutes(1),
-            kind: SignalKind::Firing,
-        };
+        let summary = "db-7.internal is down".to_owned();
+        let signal = Signal { summary, observed_at: minutes(1), ..firing("probe:1") };
         let incident = incidents.raise(tx, minutes(1), &signal).unwrap().incident.unwrap();
         let run = |now, shown: &[Shown], publish| follow(tx, now, entropy, shown, publish).unwrap();
         assert_eq!(run(minutes(1), &shown(Impact::None), Publish::Automatically), Followed::default());
@@ -135,6 +125,65 @@ fn an_incident_of_a_service_that_is_shown_is_told_once_and_to_its_end() {
         assert_eq!((post.stage, post.resolved_at), (Stage::Resolved, Some(minutes(60))));
         let stages: Vec<_> = post.updates.iter().map(|update| update.stage.as_str()).collect();
         assert_eq!(stages, ["resolved", "identified", "investigating"]);
+    });
+}
+
+fn firing(key: &str) -> Signal {
+    Signal {
+        project: Some(ProjectId(1)),
+        service: None,
+        key: key.to_owned(),
+        source: Source::Probe,
+        severity: Severity::High,
+        summary: format!("{key} is down"),
+        detail: serde_json::json!({}),
+        first_bad_at: T0,
+        observed_at: T0,
+        kind: SignalKind::Firing,
+    }
+}
+
+#[test]
+fn however_many_are_told_a_new_incident_is_told_and_each_is_ended() {
+    with_store(|tx, entropy| {
+        let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
+        let keys: Vec<String> = (1..=60).map(|n| format!("probe:{n}")).collect();
+        let shown = [Shown { keys: keys.clone(), ..shown(Impact::Major)[0].clone() }];
+        let run = |shown: &[Shown]| follow(tx, minutes(1), entropy, shown, Publish::Automatically).unwrap();
+        // Apart, so that none joins another.
+        for (nth, key) in keys.iter().enumerate() {
+            let at = T0 + Duration::from_hours(nth as u64);
+            let signal = Signal { first_bad_at: at, observed_at: at, ..firing(key) };
+            incidents.raise(tx, at, &signal).unwrap();
+        }
+        let open = tx.one("SELECT count(*) FROM incidents", [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(open, 60);
+        assert_eq!((run(&shown).begun, run(&shown).begun, run(&shown).begun), (50, 10, 0));
+        let last = queries::find_live(tx, "probe:60").unwrap().unwrap();
+        incidents.acknowledge(tx, minutes(2), last, "ann@example.org").unwrap();
+        assert_eq!(run(&shown).told, 1, "behind fifty that have nothing new");
+    });
+}
+
+#[test]
+fn a_post_that_was_taken_away_is_not_begun_anew() {
+    with_store(|tx, entropy| {
+        let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
+        let incident = incidents.raise(tx, T0, &firing("probe:1")).unwrap().incident.unwrap();
+        let run = || follow(tx, minutes(1), entropy, &shown(Impact::Major), Publish::Automatically).unwrap();
+        assert_eq!(run().begun, 1);
+        let post = posts::list(tx, T0).unwrap().remove(0);
+        posts::remove(tx, &By::command_line(minutes(1)), post.id).unwrap();
+        assert_eq!((posts::find(tx, post.id).unwrap(), posts::list(tx, T0).unwrap()), (None, Vec::new()));
+        assert_eq!(run(), Followed::default());
+        incidents.acknowledge(tx, minutes(2), incident, "ann@example.org").unwrap();
+        assert_eq!(run(), Followed::default());
+        let ok = Signal { kind: SignalKind::Ok, observed_at: minutes(5), ..firing("probe:1") };
+        incidents.raise(tx, minutes(5), &ok).unwrap();
+        incidents.expire(tx, minutes(60), 100).unwrap();
+        run();
+        assert_eq!(posts::list(tx, T0).unwrap(), Vec::new());
+        assert_eq!(posts::purge(tx, minutes(90), 10).unwrap(), 1, "retention takes what is left of it");
     });
 }
 

@@ -66,6 +66,14 @@ impl Blindness {
         }
     }
 
+    /// Whether what others sent in that time is lost; who is merely slow takes it later.
+    pub const fn loses_what_came(self) -> bool {
+        match self {
+            Self::Down | Self::Suspended | Self::Uplink | Self::Full => true,
+            Self::Starved => false,
+        }
+    }
+
     fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == word)
     }

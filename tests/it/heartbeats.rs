@@ -39,12 +39,10 @@ impl House {
         self.send_with(method, path, HeaderMap::new(), body.as_bytes().to_vec()).await
     }
 
-    async fn dsn_key(&self, events_per_minute: u32) -> PublicKey {
+    async fn dsn_key(&self, kind: KeyKind, events_per_minute: u32) -> PublicKey {
         let (by, entropy) = (By::command_line(self.clock.now()), self.state.entropy.clone());
-        let settings = KeySettings {
-            events_per_minute: Some(events_per_minute),
-            ..KeySettings::new(KeyKind::Server, "test")
-        };
+        let settings =
+            KeySettings { events_per_minute: Some(events_per_minute), ..KeySettings::new(kind, "test") };
         let write = move |tx: &WriteTx<'_>| keys::create(tx, &by, &entropy, ProjectId(1), &settings);
         self.state.store.write("test.key", write).await.unwrap().public_key
     }
@@ -192,7 +190,7 @@ async fn a_heartbeat_is_made_changed_paused_and_removed() {
 async fn check_ins_make_and_move_heartbeats_whatever_the_quota_says() {
     let house = House::open().await;
     let token = house.token("read,write,admin").await;
-    let key = house.dsn_key(1).await;
+    let key = house.dsn_key(KeyKind::Server, 1).await;
     let config = json!({"schedule": {"type": "crontab", "value": "0 * * * *"}, "checkin_margin": 5, "max_runtime": 30});
     let run = "83a7c03ed0a04e1b97e2e3b18d38f244";
     let envelope = |status: &str, config: &Value| {
@@ -235,6 +233,83 @@ async fn check_ins_make_and_move_heartbeats_whatever_the_quota_says() {
     house.run("ledger.refusals").await;
     let none = "SELECT count(*) FROM outcomes WHERE category = 'monitor' AND reason <> 'invalid'";
     assert_eq!(house.number(none).await, 0, "nothing of it is called unsupported or over a limit");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_can_read_a_browser_key_so_it_speaks_for_no_job() {
+    let house = House::open().await;
+    let (browser, server) =
+        (house.dsn_key(KeyKind::Browser, 600).await, house.dsn_key(KeyKind::Server, 600).await);
+    let config = json!({"schedule": {"type": "crontab", "value": "0 * * * *"}});
+    let item = json!({"monitor_slug": "hourly", "status": "error", "monitor_config": config});
+    let envelope = format!("{{}}\n{{\"type\":\"check_in\"}}\n{item}\n");
+    let send = async |key: PublicKey| {
+        let path = format!("/api/1/envelope/?sentry_key={key}");
+        house.ping(Method::POST, &path, &envelope).await.status
+    };
+    assert_eq!(send(browser).await, 200);
+    assert_eq!(house.number("SELECT count(*) FROM heartbeats").await, 0);
+    assert_eq!(send(server).await, 200);
+    let pings = "SELECT pings FROM heartbeat_states";
+    assert_eq!((house.number(pings).await, send(browser).await, house.number(pings).await), (1, 200, 1));
+    let refused = house.ping(Method::GET, &format!("/api/1/cron/hourly/{browser}/?status=ok"), "").await;
+    assert!(refused.status == 403 && refused.text().contains("server key"), "{}", refused.text());
+    house.run("ledger.refusals").await;
+    let lost = "SELECT quantity FROM outcomes WHERE category = 'monitor' AND reason = 'unknown_key'";
+    assert_eq!(house.number(lost).await, 3);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_ins_of_one_envelope_are_committed_together_and_in_order() {
+    let house = House::open().await;
+    let token = house.token("read,write,admin").await;
+    let key = house.dsn_key(KeyKind::Server, 600).await;
+    house.heartbeat(&token, json!({"project": "default", "slug": "often", "every": "1h"})).await;
+    let item = |n: usize| {
+        let item = json!({"monitor_slug": "often", "status": "ok", "environment": format!("e{n}")});
+        format!("{{\"type\":\"check_in\"}}\n{item}\n")
+    };
+    let envelope = format!("{{}}\n{}", (0..40).map(item).collect::<String>());
+    let commits = || house.state.store.stats().snapshot().commits;
+    let before = commits();
+    let path = format!("/api/1/envelope/?sentry_key={key}");
+    assert_eq!(house.ping(Method::POST, &path, &envelope).await.status, 200);
+    assert!(commits() - before < 5, "{} commits", commits() - before);
+    let notes =
+        house.text("SELECT group_concat(note) FROM (SELECT note FROM heartbeat_runs ORDER BY id)").await;
+    let expected: Vec<String> = (0..40).map(|n| format!("environment e{n}")).collect();
+    assert_eq!(notes.split(',').collect::<Vec<_>>(), expected);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_addresses_is_told_to_wait_and_known_ones_are_heard() {
+    let house = House::open().await;
+    let token = house.token("read,write,admin").await;
+    let id = house.heartbeat(&token, json!({"project": "default", "slug": "job", "every": "1h"})).await;
+    let known = async || house.ping(Method::GET, &format!("/ping/{id}"), "").await.status;
+    assert_eq!(known().await, 200);
+    let guess = async |n: u32| {
+        let path = if n % 2 == 0 {
+            format!("/ping/00000000-0000-4000-8000-{n:012}")
+        } else {
+            format!("/api/push/{n:032}")
+        };
+        house.ping(Method::GET, &path, "").await
+    };
+    for n in 0..300 {
+        assert_eq!(guess(n).await.status, 404, "{n}");
+    }
+    for n in [300, 301] {
+        let refused = guess(n).await;
+        assert_eq!(refused.status, 429);
+        assert_eq!(refused.headers["retry-after"], "61", "{n}");
+    }
+    assert_eq!(known().await, 200, "what is remembered costs no question");
+    house.clock.advance(MINUTE);
+    assert_eq!((guess(300).await.status, known().await), (404, 200));
     house.stop().await;
 }
 

@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tocsin::accounts::By;
+use tocsin::base::ProjectId;
+use tocsin::http::acts;
 use tocsin::outbound::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use tocsin::outbound::{Method, Response};
-use tocsin::store::{Error, params};
+use tocsin::probes::board::Live;
+use tocsin::probes::{Kind, ProbeId, Status};
+use tocsin::store::{Error, WriteTx, params};
+use tocsin::{probes, vigil};
 
 use crate::support::{House, json as body};
 
@@ -60,6 +66,96 @@ async fn becomes(house: &House, probe: i64, status: &'static str) {
     });
     write.await.map_err(|error: Error| error).unwrap();
     house.run("health.services").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_memory_knows_is_told_though_the_store_does_not_take_it() {
+    let (house, token) = watched().await;
+    let refuse = |tx: &WriteTx<'_>| {
+        tx.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON service_changes BEGIN SELECT RAISE(ABORT, 'refused'); END",
+            [],
+        )
+    };
+    house.state.store.write("test.refuse", refuse).await.map_err(|error: Error| error).unwrap();
+    // Written of the probes, while what follows from it for the services cannot be.
+    for probe in [1, 2] {
+        let write = house.state.store.write("test.state", move |tx| {
+            tx.execute("UPDATE probe_states SET status = 'unhealthy' WHERE probe_id = ?1", [probe])
+        });
+        write.await.map_err(|error: Error| error).unwrap();
+    }
+    // Known in memory alone.
+    house.state.prober.board.put(Live {
+        id: ProbeId(3),
+        project: ProjectId(1),
+        key: "postgres".to_owned(),
+        name: "postgres".to_owned(),
+        kind: Kind::Tcp,
+        status: Status::Unhealthy,
+        since: house.clock.now(),
+        reason: "connection refused".to_owned(),
+        flapping: false,
+        last: None,
+        last_good_at: None,
+        next_at: None,
+    });
+    let ran = house.state.engine.run_now("health.services").await.unwrap();
+    assert!(ran.is_err(), "the services could not be written");
+    let shown = body(&house.get("/api/health", Some(&token)).await);
+    let database =
+        json!({"status": "unhealthy", "latency": 1.5, "error": "postgres is down: connection refused"});
+    assert_eq!(shown["services"]["database"], database);
+    assert_eq!(shown["services"]["ai_providers"]["status"], "unhealthy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_project_is_silent_and_what_it_watches_begins_anew_when_it_is_restored() {
+    let (house, token) = watched().await;
+    let shop = ProjectId(1);
+    let job = json!({"project": "default", "slug": "sync", "every": "10m", "grace": "1m"});
+    let made = send(&house, Method::POST, "/api/v1/heartbeats", &token, &job).await;
+    let job = body(&made)["id"].as_str().unwrap().to_owned();
+    assert_eq!(house.get(&format!("/ping/{job}"), None).await.status, 200);
+    becomes(&house, 1, "unhealthy").await;
+    becomes(&house, 2, "unhealthy").await;
+    let open = "SELECT count(*) FROM incidents WHERE state <> 'resolved'";
+    assert_eq!(house.number(open).await, 1);
+
+    let by = By::command_line(house.clock.now());
+    acts::project::archive(&house.state, by, shop).await.unwrap();
+    house.run("health.services").await;
+    assert_eq!(house.number(open).await, 0);
+    assert_eq!(house.text("SELECT resolve_reason FROM incidents").await, "subject_archived");
+    assert_eq!(body(&house.get("/api/health", Some(&token)).await)["services"], json!({}));
+    let asked = async || {
+        house.state.store.read(probes::queries::versions).await.map_err(|error: Error| error).unwrap().len()
+    };
+    assert_eq!(asked().await, 0);
+    let later = async |days: u32| {
+        house.clock.advance(days * Duration::from_hours(24));
+        let now = house.clock.now();
+        house
+            .state
+            .store
+            .write("test.alive", move |tx| vigil::mark_alive(tx, now))
+            .await
+            .map_err(|error: Error| error)
+            .unwrap();
+        house.run("heartbeats.due").await;
+    };
+    later(90).await;
+
+    let by = By::command_line(house.clock.now());
+    acts::project::restore(&house.state, by, shop).await.unwrap();
+    later(0).await;
+    house.run("health.services").await;
+    assert_eq!((asked().await, house.number(open).await), (3, 0));
+    assert_eq!(house.number("SELECT count(*) FROM probe_states WHERE status = 'unknown'").await, 3);
+    let expected = "SELECT expected_at FROM heartbeat_states WHERE status = 'up'";
+    assert_eq!(house.number(expected).await, (house.clock.now() + Duration::from_mins(10)).as_micros());
+    later(1).await;
+    assert_eq!(house.number(open).await, 1, "from now on it is expected again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use super::{Error, SERVICES, Service, ServiceId, Services, queries};
 use crate::accounts::{By, Visible};
 use crate::base::Timestamp;
 use crate::heartbeats::{self, HeartbeatId};
-use crate::incidents::maintenance::{self, Covers};
+use crate::incidents::maintenance::Covers;
 use crate::incidents::{CloseReason, Signal, SignalKind, Source, queries as incidents};
 use crate::probes::{ProbeId, Status as Member};
 use crate::store::{self, ReadTx, WriteTx, params};
@@ -23,21 +23,21 @@ pub struct Kept {
     pub rung: usize,
 }
 
-/// All services as they are now: what their members say, under the planned work of this moment.
-pub(super) fn judged(tx: &ReadTx<'_>, now: Timestamp) -> Result<Vec<Service>, store::Error> {
-    let covers = maintenance::covers(tx, now)?;
+/// All services with what is written of their members, under the planned work of this moment.
+fn all_under(tx: &ReadTx<'_>, covers: &Covers) -> Result<Vec<Service>, store::Error> {
     let mut services = queries::list(tx, &Visible::All)?;
-    for service in &mut services {
-        let project = service.project;
-        service.members = std::mem::take(&mut service.members)
-            .into_iter()
-            .map(|member| member.under(project, &covers))
-            .collect();
-    }
+    services.iter_mut().for_each(|service| service.cover(covers));
     Ok(services)
 }
 
 impl Service {
+    /// Puts its members under planned work.
+    pub(super) fn cover(&mut self, covers: &Covers) {
+        for member in &mut self.members {
+            member.cover(self.project, covers);
+        }
+    }
+
     /// What follows from its members.
     pub(super) fn judge(&self, covers: &Covers) -> Judged {
         match covers.of(self.project, &self.id.signal_key()) {
@@ -49,12 +49,11 @@ impl Service {
 
 impl Services {
     /// Whether [`Services::keep`] would find something to do.
-    pub fn is_due(&self, tx: &ReadTx<'_>, now: Timestamp) -> Result<bool, store::Error> {
-        let covers = maintenance::covers(tx, now)?;
-        let services = judged(tx, now)?;
+    pub fn is_due(&self, tx: &ReadTx<'_>, covers: &Covers) -> Result<bool, store::Error> {
+        let services = all_under(tx, covers)?;
         let firing = firing(tx)?;
-        let differs = |service: &Service| service.differs(&service.judge(&covers)).is_some();
-        let rings = |service: &Service| service.step(&firing, &service.judge(&covers)).is_some();
+        let differs = |service: &Service| service.differs(&service.judge(covers)).is_some();
+        let rings = |service: &Service| service.step(&firing, &service.judge(covers)).is_some();
         Ok(services.iter().any(|service| differs(service) || rings(service))
             || !without_service(&firing, &services).is_empty())
     }
@@ -63,16 +62,15 @@ impl Services {
     ///
     /// # Errors
     /// Where an incident cannot be written.
-    pub fn keep(&self, tx: &WriteTx<'_>, now: Timestamp) -> Result<Kept, Error> {
-        let covers = maintenance::covers(tx, now)?;
-        let services = judged(tx, now)?;
+    pub fn keep(&self, tx: &WriteTx<'_>, now: Timestamp, covers: &Covers) -> Result<Kept, Error> {
+        let services = all_under(tx, covers)?;
         let firing = firing(tx)?;
         let mut kept = Kept::default();
         for service in &services {
-            let judged = service.judge(&covers);
+            let judged = service.judge(covers);
             match service.differs(&judged) {
                 Some(Differs::Status) => {
-                    write_change(tx, now, service.id, &judged)?;
+                    write_change(tx, service.turned_at(now, judged.status), service.id, &judged)?;
                     kept.changed += 1;
                 }
                 Some(Differs::Reason) => write_reason(tx, service.id, &judged)?,
@@ -166,10 +164,26 @@ impl Service {
         }
     }
 
+    /// When it became so: as its members are, it is dated back to the reading that showed it. Not before its last change
+    /// nor before somebody changed what it consists of; planned work begins and ends when it does.
+    pub(super) fn turned_at(&self, now: Timestamp, status: ServiceStatus) -> Timestamp {
+        let is_planned = [self.status, status].contains(&ServiceStatus::Maintenance);
+        match (self.since, self.began(status)) {
+            (Some(last), Some(began)) if !is_planned => began.max(last).max(self.updated_at).min(now),
+            _ => now,
+        }
+    }
+
+    /// When its members made it so: it was lost with the first of them where it needs all, with the last that it needed
+    /// where it needs some; whatever else it is came with the last change of any.
+    fn began(&self, status: ServiceStatus) -> Option<Timestamp> {
+        let is_down = status == ServiceStatus::Unhealthy;
+        let deciding = self.members.iter().filter(|member| !is_down || member.status == Member::Unhealthy);
+        let since = deciding.filter_map(|member| member.since);
+        if is_down && self.needs.least().is_none() { since.min() } else { since.max() }
+    }
+
     fn signal(&self, now: Timestamp, judged: &Judged, kind: SignalKind) -> Signal {
-        // It was lost with the last member that it needed.
-        let ill = self.members.iter().filter(|member| member.status == Member::Unhealthy);
-        let began = ill.filter_map(|member| member.since).max().unwrap_or(now);
         Signal {
             project: Some(self.project),
             service: Some(self.key.clone()),
@@ -184,7 +198,7 @@ impl Service {
                 "environment": self.settings.environment,
                 "runbook": self.settings.runbook,
             }),
-            first_bad_at: began,
+            first_bad_at: self.began(ServiceStatus::Unhealthy).unwrap_or(now),
             observed_at: now,
             kind,
         }
@@ -203,11 +217,11 @@ fn without_service(firing: &BTreeSet<String>, services: &[Service]) -> Vec<Strin
 
 fn write_change(
     tx: &WriteTx<'_>,
-    now: Timestamp,
+    at: Timestamp,
     service: ServiceId,
     judged: &Judged,
 ) -> Result<(), store::Error> {
-    let (at, status) = (now.as_micros(), judged.status.as_str());
+    let (at, status) = (at.as_micros(), judged.status.as_str());
     tx.execute(
         "INSERT INTO service_states (service_id, status, since, reason) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO UPDATE SET status = excluded.status, since = excluded.since, reason = excluded.reason",

@@ -8,6 +8,7 @@ use crate::base::{ProjectId, Timestamp};
 use crate::heartbeats;
 use crate::incidents::maintenance::Covers;
 use crate::probes::Status;
+use crate::probes::board::Live;
 use crate::store::{self, ReadTx, params};
 
 /// A member with how it is.
@@ -73,26 +74,39 @@ fn probe_status(word: &str) -> Status {
     Status::parse(word).unwrap_or(Status::Unknown)
 }
 
-/// A job that is late is within its grace: nothing is wrong yet.
 fn heartbeat_status(word: &str) -> Status {
-    match heartbeats::Status::parse(word) {
-        Some(heartbeats::Status::Up | heartbeats::Status::Late) => Status::Healthy,
-        Some(heartbeats::Status::Down) => Status::Unhealthy,
-        Some(heartbeats::Status::Paused) => Status::Paused,
-        Some(heartbeats::Status::New) | None => Status::Unknown,
+    heartbeats::Status::parse(word).map_or(Status::Unknown, Status::from)
+}
+
+/// A heartbeat among probes. A job that is late is within its grace: nothing is wrong yet.
+impl From<heartbeats::Status> for Status {
+    fn from(status: heartbeats::Status) -> Self {
+        match status {
+            heartbeats::Status::Up | heartbeats::Status::Late => Self::Healthy,
+            heartbeats::Status::Down => Self::Unhealthy,
+            heartbeats::Status::Paused => Self::Paused,
+            heartbeats::Status::New => Self::Unknown,
+        }
     }
 }
 
 impl MemberView {
+    /// Takes over what memory knows of a probe: the store may be behind, or refuse to be told.
+    pub(super) fn follow(&mut self, live: &Live) {
+        if self.status != Status::Paused {
+            (self.status, self.since) = (live.status, Some(live.since));
+            self.reason.clone_from(&live.reason);
+        }
+    }
+
     /// What it is while planned work covers it.
-    pub(super) fn under(mut self, project: ProjectId, covers: &Covers) -> Self {
+    pub(super) fn cover(&mut self, project: ProjectId, covers: &Covers) {
         if self.status != Status::Paused
             && let Some(active) = covers.of(project, &self.member)
         {
             self.status = Status::Maintenance;
             self.reason.clone_from(&active.title);
         }
-        self
     }
 }
 

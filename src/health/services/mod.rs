@@ -103,6 +103,8 @@ pub struct Service {
     pub settings: Settings,
     pub position: u32,
     pub owner: Owner,
+    /// When somebody changed what it consists of.
+    pub updated_at: Timestamp,
     pub status: ServiceStatus,
     /// `None`: not judged yet.
     pub since: Option<Timestamp>,

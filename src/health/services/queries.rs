@@ -14,12 +14,16 @@ use crate::store::{Error, ReadTx};
 
 const COLUMNS: &str = "
     SELECT s.id, s.uid, s.key, s.project_id, projects.slug, s.name, s.needs, s.quorum, s.critical, s.settings,
-           s.position, s.owner, ifnull(t.status, 'unknown'), t.since, ifnull(t.reason, '')
+           s.position, s.owner, ifnull(t.status, 'unknown'), t.since, ifnull(t.reason, ''), s.updated_at
     FROM services s JOIN projects ON projects.id = s.project_id LEFT JOIN service_states t ON t.service_id = s.id";
 
-/// All services that may be seen, in their order.
+/// All services that may be seen, in their order; those of archived projects are left out.
 pub fn list(tx: &ReadTx<'_>, visible: &Visible) -> Result<Vec<Service>, Error> {
-    let mut found = tx.all(&format!("{COLUMNS} ORDER BY s.position, s.id"), [], service)?;
+    let mut found = tx.all(
+        &format!("{COLUMNS} WHERE projects.archived_at IS NULL ORDER BY s.position, s.id"),
+        [],
+        service,
+    )?;
     found.retain(|service| visible.contains(service.project));
     let mut of: HashMap<i64, Vec<MemberView>> = HashMap::new();
     for (service, member) in members::find(tx, None)? {
@@ -94,6 +98,7 @@ fn service(row: &Row<'_>) -> rusqlite::Result<Service> {
         status: word(row, 12, ServiceStatus::parse)?,
         since: row.get::<_, Option<i64>>(13)?.map(Timestamp::from_micros),
         reason: row.get(14)?,
+        updated_at: Timestamp::from_micros(row.get(15)?),
         members: Vec::new(),
     })
 }

@@ -4,12 +4,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
 
-use super::keep::judged;
 use super::rule::{ServiceStatus, overall};
-use super::{Service, shape};
+use super::{Service, queries, shape};
 use crate::accounts::Visible;
 use crate::base::Timestamp;
-use crate::incidents::maintenance;
+use crate::incidents::maintenance::Covers;
 use crate::probes::board::Live;
 use crate::probes::{Board, ProbeId};
 use crate::store::{Error, ReadTx, params};
@@ -69,20 +68,11 @@ impl SnapshotHolder {
 }
 
 impl Snapshot {
-    /// Reads how everything is.
-    pub fn read(tx: &ReadTx<'_>, now: Timestamp, board: &Board) -> Result<Self, Error> {
-        let covers = maintenance::covers(tx, now)?;
-        let mut seen = Vec::new();
-        for mut service in judged(tx, now)? {
-            // The state in the store is at most one run of the task old; what is shown is not.
-            let judged = service.judge(&covers);
-            if service.status != judged.status {
-                service.since = Some(now);
-            }
-            (service.status, service.reason) = (judged.status, judged.reason);
-            let live = service.members.iter().map(|member| find_live(board, &member.member)).collect();
-            seen.push(Seen { service, live });
-        }
+    /// Reads how everything is; of probes what is in memory goes before what is written.
+    pub fn read(tx: &ReadTx<'_>, now: Timestamp, covers: &Covers, board: &Board) -> Result<Self, Error> {
+        let services = queries::list(tx, &Visible::All)?;
+        let seen: Vec<Seen> =
+            services.into_iter().map(|service| Seen::of(service, now, covers, board)).collect();
         let reported = |name| read_reported(tx, now, name);
         let metrics = Metrics {
             response_time_ms: mean_latency(&seen),
@@ -111,6 +101,22 @@ impl Snapshot {
 }
 
 impl Seen {
+    fn of(mut service: Service, now: Timestamp, covers: &Covers, board: &Board) -> Self {
+        let live: Vec<_> = service.members.iter().map(|member| find_live(board, &member.member)).collect();
+        for (member, live) in service.members.iter_mut().zip(&live) {
+            if let Some(live) = live {
+                member.follow(live);
+            }
+        }
+        service.cover(covers);
+        let judged = service.judge(covers);
+        if service.status != judged.status {
+            service.since = Some(service.turned_at(now, judged.status));
+        }
+        (service.status, service.reason) = (judged.status, judged.reason);
+        Self { service, live }
+    }
+
     /// What its healthiest answer took, in milliseconds: of one that needs only some, the one that is used first.
     pub fn latency_ms(&self) -> Option<f64> {
         let latencies = (0..self.live.len()).filter_map(|nth| self.member_latency_ms(nth));

@@ -6,8 +6,9 @@ use crate::accounts::{By, Visible};
 use crate::base::owned::Change;
 use crate::base::seal::Sealer;
 use crate::base::{Entropy, Timestamp};
-use crate::incidents::maintenance::Draft as Planned;
+use crate::incidents::maintenance::{self, Draft as Planned};
 use crate::incidents::{Policy, queries as incidents};
+use crate::probes;
 use crate::store::{Options, Store, WriteTx, params};
 
 const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -95,10 +96,11 @@ fn save(tx: &WriteTx<'_>, services: &Services, draft: &Draft) -> Change {
 }
 
 fn keep(tx: &WriteTx<'_>, services: &Services, now: Timestamp) -> Kept {
-    let due = services.is_due(tx, now).unwrap();
-    let kept = services.keep(tx, now).unwrap();
+    let covers = maintenance::covers(tx, now).unwrap();
+    let due = services.is_due(tx, &covers).unwrap();
+    let kept = services.keep(tx, now, &covers).unwrap();
     assert!(due || kept == Kept::default(), "the cheap question missed {kept:?}");
-    assert!(!services.is_due(tx, now).unwrap(), "done is done");
+    assert!(!services.is_due(tx, &covers).unwrap(), "done is done");
     kept
 }
 
@@ -272,7 +274,68 @@ fn planned_work_covers_members_and_services_and_nothing_rings() {
         assert_eq!(status(tx, "ai_providers").0, ServiceStatus::Maintenance);
         assert_eq!(status(tx, "jobs"), (ServiceStatus::Maintenance, "Moving house".to_owned()));
         assert_eq!(keep(tx, services, minutes(20)), Kept { changed: 2, rung: 1 }, "over, and still down");
+        let changes = queries::changes(tx, ServiceId(1), minutes(20)).unwrap();
+        assert_eq!(changes[0].at, minutes(20), "planned work is over when it is");
     });
+}
+
+/// When a service of these needs became how, its probes having changed and been looked at in these minutes.
+fn history(needs: Needs, steps: &'static [(u64, i64, &'static str, u64)]) -> Vec<(&'static str, Timestamp)> {
+    let (told, came) = std::sync::mpsc::channel();
+    with_store(move |tx, services| {
+        save(tx, services, &providers(needs));
+        keep(tx, services, T0);
+        for (since, probe, status, seen) in steps {
+            is(tx, minutes(*since), *probe, status);
+            keep(tx, services, minutes(*seen));
+        }
+        let changes = queries::changes(tx, ServiceId(1), T0).unwrap();
+        told.send(changes.into_iter().map(|one| (one.status.as_str(), one.at)).collect()).unwrap();
+    });
+    came.recv().unwrap()
+}
+
+#[test]
+fn a_service_is_dated_as_its_members_are() {
+    let all = history(
+        Needs::All,
+        &[(3, 1, "unhealthy", 5), (4, 2, "unhealthy", 5), (7, 1, "healthy", 8), (9, 2, "healthy", 10)],
+    );
+    assert_eq!(all, [("healthy", T0), ("unhealthy", minutes(3)), ("healthy", minutes(9))]);
+    let any =
+        history(Needs::Quorum(2), &[(3, 1, "unhealthy", 5), (4, 2, "unhealthy", 6), (7, 1, "healthy", 8)]);
+    assert_eq!(any, [("healthy", T0), ("unhealthy", minutes(4)), ("healthy", minutes(7))]);
+    let back = history(Needs::All, &[(3, 1, "unhealthy", 5), (6, 1, "healthy", 7), (4, 1, "unhealthy", 9)]);
+    assert_eq!(back[3], ("unhealthy", minutes(6)), "not before the last change");
+}
+
+#[test]
+fn what_a_service_is_made_of_does_not_change_its_past() {
+    with_store(|tx, services| {
+        let mut core = Draft { members: vec!["openai".to_owned()], ..providers(Needs::All) };
+        save(tx, services, &core);
+        keep(tx, services, T0);
+        is(tx, minutes(1), 2, "unhealthy");
+        core.members.push("anthropic".to_owned());
+        services.save(tx, &by(minutes(30)), &core).unwrap();
+        keep(tx, services, minutes(31));
+        let last = queries::changes(tx, ServiceId(1), T0).unwrap().pop().unwrap();
+        assert_eq!((last.status, last.at), (ServiceStatus::Unhealthy, minutes(30)));
+    });
+}
+
+#[test]
+fn a_heartbeat_counts_as_a_probe_does() {
+    let counts =
+        crate::heartbeats::Status::ALL.map(|status| (status.as_str(), probes::Status::from(status).as_str()));
+    let expected = [
+        ("down", "unhealthy"),
+        ("late", "healthy"),
+        ("new", "unknown"),
+        ("up", "healthy"),
+        ("paused", "paused"),
+    ];
+    assert_eq!(counts, expected);
 }
 
 #[test]

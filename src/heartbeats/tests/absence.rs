@@ -125,6 +125,19 @@ fn what_fell_into_our_own_blindness_is_nobodys_fault() {
 }
 
 #[test]
+fn only_a_blindness_that_loses_pings_excuses_what_did_not_come() {
+    for reason in Blindness::ALL {
+        let (definition, mut state) = up(HOURLY);
+        let spells = [Spell { reason, ..spell(HOUR + MINUTE, HOUR + 2 * MINUTE) }];
+        look(&definition, &mut state, &spells, NOON + HOUR + 10 * MINUTE);
+        assert_ne!(state.status, Status::Down, "{reason:?}: its deadline moves by what could not be seen");
+        look(&definition, &mut state, &spells, NOON + HOUR + 11 * MINUTE);
+        let excused = reason != Blindness::Starved;
+        assert_eq!((state.status == Status::Down, state.missed == 1), (!excused, !excused), "{reason:?}");
+    }
+}
+
+#[test]
 fn a_run_whose_end_may_have_been_lost_is_given_up_without_alarm() {
     let (definition, mut state) = up(HOURLY);
     state.last_start_at = Some(NOON + HOUR);

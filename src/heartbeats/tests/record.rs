@@ -109,6 +109,24 @@ async fn pings_of_one_batch_are_taken_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_many_runs_that_never_ended_the_newest_are_given_up() {
+    let house = House::open().await;
+    let id = house.make("busy", "{}").await;
+    for n in 0..12_u8 {
+        let start = Ping {
+            rid: Some([n; 16]),
+            ..ping(Target::Known(id), NOON + u32::from(n) * MINUTE, Action::Start)
+        };
+        assert_eq!(house.send(start).await, Taken::Recorded);
+    }
+    house.write(move |tx, _| Ok(runs::give_up_all(tx, id, "lost")?)).await.unwrap();
+    let left = house.read(|tx| runs::list(tx, id, None, 20)).items;
+    let left: Vec<_> = left.iter().filter(|run| run.kind == RunKind::Running).map(|run| run.at).collect();
+    assert_eq!(left, [NOON + MINUTE, NOON]);
+    house.store.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ping_makes_its_heartbeat_where_it_may() {
     let house = House::open().await;
     let create = || Target::Create { project: SHOP, slug: "fresh".parse().unwrap() };
@@ -131,6 +149,82 @@ async fn a_ping_makes_its_heartbeat_where_it_may() {
     house.save(NOON, "job", r#"{"every":"2h"}"#, Owner::File).await.unwrap();
     assert_eq!(house.send(ping(upsert(hourly, "job"), NOON, Action::Success)).await, Taken::Recorded);
     assert_eq!(house.find("job").definition.schedule.describe(), "every 2h");
+    house.store.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_in_that_comes_twice_counts_once() {
+    let house = House::open().await;
+    let id = house.make("job", r#"{"failures":2}"#).await;
+    let check_in = |rid: u8, minute: u32, action| Ping {
+        rid: Some([rid; 16]),
+        source: Origin::Sentry,
+        ..ping(Target::Known(id), NOON + minute * MINUTE, action)
+    };
+    let sent = [(1, 0, Action::Start), (1, 1, Action::Success), (2, 5, Action::Start), (2, 6, Action::Fail)];
+    for later in 0..3 {
+        for (rid, minute, action) in sent {
+            assert_eq!(house.send(check_in(rid, minute + later, action)).await, Taken::Recorded);
+        }
+    }
+    let runs = house.read(|tx| runs::list(tx, id, None, 10)).items;
+    let runs: Vec<_> = runs.iter().map(|run| (run.kind, run.took)).collect();
+    assert_eq!(runs, [(RunKind::Fail, Some(MINUTE)), (RunKind::Success, Some(MINUTE))]);
+    let state = house.find("job").state;
+    assert_eq!((state.status, state.pings, state.bad_now), (Status::Up, 4, 1));
+    // The next run is none of them, nor is another word on the same.
+    for (rid, action) in [(3, Action::Start), (3, Action::Success), (3, Action::Fail)] {
+        house.send(check_in(rid, 30, action)).await;
+    }
+    assert_eq!(house.find("job").state.pings, 7);
+    house.store.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_make_and_change_only_so_many_heartbeats_in_a_minute() {
+    let house = House::open().await;
+    let create = |n: u32, at| {
+        let slug = format!("job-{n}").parse().unwrap();
+        house.lane.submit(ping(Target::Create { project: SHOP, slug }, at, Action::Success))
+    };
+    let all = futures_util::future::join_all((0..130).map(|n| create(n, NOON))).await;
+    let made = all.iter().filter(|one| matches!(one, Ok(Taken::Created))).count();
+    assert_eq!((made, all.len() - made), (120, 10));
+    assert!(matches!(all.last(), Some(Ok(Taken::TooFast))));
+    let changing = |at| {
+        let definition = Some(Box::new(serde_json::from_str(r#"{"every":"2h"}"#).unwrap()));
+        ping(
+            Target::Upsert { project: SHOP, slug: "job-0".parse().unwrap(), definition },
+            at,
+            Action::Success,
+        )
+    };
+    assert_eq!(house.send(changing(NOON)).await, Taken::Recorded);
+    let job = house.find("job-0");
+    assert_eq!((job.owner, job.state.pings), (Owner::Ping, 2), "heard, and not changed");
+    assert_eq!(house.send(changing(NOON + MINUTE)).await, Taken::Recorded);
+    assert_eq!(house.find("job-0").owner, Owner::Sentry);
+    assert!(matches!(create(129, NOON + MINUTE).await, Ok(Taken::Created)));
+    house.store.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_pings_make_leaves_room_for_people_and_other_projects() {
+    let house = House::open().await;
+    let fill = |tx: &WriteTx<'_>| {
+        tx.execute("INSERT INTO projects (id, slug, name, created_at) VALUES (2, 'blog', 'Blog', 0)", [])?;
+        tx.execute(
+            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000)
+             INSERT INTO heartbeats (uid, project_id, slug, name, definition, owner, created_at, updated_at)
+             SELECT randomblob(16), 1, 'made-' || n, 'made', '{}', 'sentry', 0, 0 FROM n",
+            [],
+        )
+    };
+    house.store.write("fill", fill).await.map_err(|error: Error| error).unwrap();
+    let create = |project| Target::Create { project: ProjectId(project), slug: "one-more".parse().unwrap() };
+    assert_eq!(house.send(ping(create(1), NOON, Action::Success)).await, Taken::Full);
+    assert_eq!(house.send(ping(create(2), NOON, Action::Success)).await, Taken::Created);
+    assert_eq!(house.save(NOON, "one-more", "{}", Owner::Page).await.unwrap(), Change::Created);
     house.store.stop();
 }
 

@@ -6,6 +6,7 @@ pub mod incident;
 pub mod issue;
 pub mod maintenance;
 mod named;
+pub mod project;
 pub mod service;
 pub mod silence;
 pub mod status_page;

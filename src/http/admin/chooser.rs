@@ -173,13 +173,7 @@ fn of_heartbeat(heartbeat: &heartbeats::Heartbeat, is_chosen: bool) -> Choice {
         name: heartbeat.name.clone(),
         kind: "heartbeat".to_owned(),
         badge: heartbeat_words::status_badge(heartbeat.state.status),
-        // One that is late is within its grace: nothing is wrong yet.
-        status: match heartbeat.state.status {
-            heartbeats::Status::Up | heartbeats::Status::Late => Status::Healthy,
-            heartbeats::Status::Down => Status::Unhealthy,
-            heartbeats::Status::Paused => Status::Paused,
-            heartbeats::Status::New => Status::Unknown,
-        },
+        status: heartbeat.state.status.into(),
         is_chosen,
     }
 }

@@ -89,6 +89,7 @@ fn end_reason(reason: Option<&str>) -> &'static str {
         Some("subject_removed") => "what was watched was removed",
         Some("subject_paused") => "its probe or heartbeat was paused",
         Some("subject_grouped") => "its service rings for it now",
+        Some("subject_archived") => "its project was archived",
         Some("by_hand") => "somebody closed it",
         Some(_) | None => "it is closed",
     }

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::super::auth::{Caller, SignedIn, find_project};
-use super::super::{AppState, Problem};
+use super::super::{AppState, Problem, acts};
 use super::form::{Fields, Form};
 use super::frame::{Frame, Place, page_with, see_other};
 use super::from_file;
@@ -334,11 +334,11 @@ pub(super) async fn archive(
     let caller = form.caller();
     let project = allowed(&state, &caller, &slug, Permission::ManageInstance).await?;
     let (by, restores) = (caller.by(state.clock.now()), form.fields.is_on("restore"));
-    let changed = state.store.write("project.archive", move |tx| {
-        if restores { projects::restore(tx, &by, project.id) } else { projects::archive(tx, &by, project.id) }
-    });
-    changed.await?;
-    state.cache.keys.forget_all();
+    if restores {
+        acts::project::restore(&state, by, project.id).await?;
+    } else {
+        acts::project::archive(&state, by, project.id).await?;
+    }
     Ok(see_other(&format!("/projects/{}", project.slug)))
 }
 

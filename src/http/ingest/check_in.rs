@@ -4,6 +4,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
@@ -13,8 +14,8 @@ use super::super::request::client_address;
 use super::admit::{Refusal, envelope_limits, find_grant, grant_of};
 use super::envelope::project_of;
 use super::sentry;
-use crate::accounts::PublicKey;
 use crate::accounts::keys::Grant;
+use crate::accounts::{KeyKind, PublicKey};
 use crate::base::text::clip;
 use crate::base::{EventId, ProjectId};
 use crate::heartbeats::ping::AGENT_CHARS_MAX;
@@ -82,6 +83,10 @@ async fn take(
 ) -> Result<HttpResponse, Refusal> {
     let project = grant.project;
     let lost = |refusal: Refusal| refusal.of(project, Category::Monitor);
+    if grant.kind == KeyKind::Browser {
+        let detail = "Anybody can read a browser key: send check-ins with a server key.";
+        return Err(lost(Refusal::new(StatusCode::FORBIDDEN, detail, Reason::UnknownKey)));
+    }
     let reading = Reading::new(request, state, &mut payload, envelope_limits(state))
         .map_err(Refusal::from)
         .map_err(lost)?;
@@ -114,18 +119,27 @@ pub(super) fn ping(state: &AppState, project: ProjectId, check_in: CheckIn, call
     }
 }
 
-/// Records check-ins, in order; those that nobody knows are counted.
+/// Records check-ins, in order; those that nobody knows are counted. All wait for the same commit.
 pub(super) async fn record(state: &AppState, project: ProjectId, pings: Vec<Ping>) -> Result<(), Refusal> {
-    for ping in pings {
-        let taken = state.take_ping(ping).await;
-        match taken.map_err(|error| Refusal::busy(error).of(project, Category::Monitor))? {
-            Taken::Recorded | Taken::Created => {}
+    let all = join_all(pings.into_iter().map(|ping| state.take_ping(ping))).await;
+    let (mut refused, mut lost) = (None, 0);
+    for taken in all {
+        let reason = match taken {
+            Ok(Taken::Recorded | Taken::Created) => continue,
             // Sentry takes it and lets it go, too: there is no such monitor.
-            Taken::Unknown => state.refusals.count(Some(project), Reason::Invalid, Category::Monitor, 1),
-            Taken::Full => state.refusals.count(Some(project), Reason::OverLimit, Category::Monitor, 1),
-        }
+            Ok(Taken::Unknown) => Reason::Invalid,
+            Ok(Taken::Full | Taken::TooFast) => Reason::OverLimit,
+            Err(error) => {
+                (refused, lost) = (Some(error), lost + 1);
+                continue;
+            }
+        };
+        state.refusals.count(Some(project), reason, Category::Monitor, 1);
     }
-    Ok(())
+    match refused {
+        Some(error) => Err(Refusal::busy(error).of_all(project, vec![(Category::Monitor, lost)])),
+        None => Ok(()),
+    }
 }
 
 /// As everywhere on Sentry paths, but nobody is told 429: a 503 says to come again.

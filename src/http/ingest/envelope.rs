@@ -16,8 +16,8 @@ use super::admit::{
 };
 use super::check_in::{self, Caller};
 use super::sentry;
-use crate::accounts::PublicKey;
 use crate::accounts::keys::Grant;
+use crate::accounts::{KeyKind, PublicKey};
 use crate::base::{EventId, ProjectId, Severity};
 use crate::issues::incoming::{Incoming, Origin, PrepareError};
 use crate::ledger::{self, Category, ClientReason, Outcome, Reason};
@@ -254,6 +254,11 @@ fn unpack(state: &AppState, grant: &Grant, body: &[u8]) -> Result<Unpacked, Refu
             ItemKind::Event => unpacked
                 .add_event(state, grant, id, item.payload)
                 .map_err(|refusal| refusal.of_all(grant.project, unpacked.lost.clone()))?,
+            // Anybody can read the key: what it says of a job is nobody's word.
+            ItemKind::CheckIn if grant.kind == KeyKind::Browser => {
+                let (category, quantity) = item.lost();
+                state.refusals.count(Some(grant.project), Reason::UnknownKey, category, quantity);
+            }
             ItemKind::CheckIn => unpacked.add_check_in(grant.project, item),
             other if !takes_others => unpacked.unsupported.push(other.clone()),
             ItemKind::ClientReport => unpacked.ledger.extend(client_losses(grant.project, item.payload)),

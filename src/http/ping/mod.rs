@@ -5,7 +5,8 @@ mod path;
 use std::time::Duration;
 
 use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, HeaderName, USER_AGENT,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, HeaderName,
+    HeaderValue, USER_AGENT,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -13,10 +14,12 @@ use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::request::client_address;
+use super::strangers::TooMany;
 use super::{AppState, Problem};
+use crate::base::Timestamp;
 use crate::base::text::clip;
 use crate::heartbeats::ping::AGENT_CHARS_MAX;
-use crate::heartbeats::{Known, Origin, Ping, Taken, Target};
+use crate::heartbeats::{Address, Known, Origin, Ping, Taken, Target};
 use crate::scrub::Scrubber;
 use crate::store::Error;
 pub use path::{BadPing, Parsed, parse};
@@ -38,6 +41,9 @@ pub async fn take(request: HttpRequest, payload: web::Payload, state: web::Data<
         Ok(Taken::Created) => (StatusCode::CREATED, "Created".to_owned(), None),
         Ok(Taken::Unknown) => (StatusCode::NOT_FOUND, "not found".to_owned(), None),
         Ok(Taken::Full) => (StatusCode::FORBIDDEN, "no more heartbeats can be made".to_owned(), None),
+        Ok(Taken::TooFast) => {
+            (StatusCode::TOO_MANY_REQUESTS, "rate limited".to_owned(), Some(HeaderValue::from_static("60")))
+        }
         Err(NotTaken::Bad(bad)) => (StatusCode::BAD_REQUEST, bad.to_string(), None),
         Err(NotTaken::Method) => {
             let text = "send GET, HEAD or POST".to_owned();
@@ -47,6 +53,9 @@ pub async fn take(request: HttpRequest, payload: web::Payload, state: web::Data<
         }
         Err(NotTaken::Late) => {
             (StatusCode::REQUEST_TIMEOUT, "the body did not come in time".to_owned(), None)
+        }
+        Err(NotTaken::TooMany(TooMany { retry_after_s })) => {
+            (StatusCode::TOO_MANY_REQUESTS, "rate limited".to_owned(), Some(retry_after_s.into()))
         }
         Err(NotTaken::Store(error)) => {
             let problem = Problem::from(error);
@@ -67,6 +76,7 @@ enum NotTaken {
     Bad(BadPing),
     Method,
     Late,
+    TooMany(TooMany),
     Store(Error),
 }
 
@@ -96,7 +106,7 @@ async fn pinged(request: &HttpRequest, payload: web::Payload, state: &AppState) 
     };
     let parsed = parse(request.path(), request.query_string()).map_err(NotTaken::Bad)?;
     let now = state.clock.now();
-    let target = match state.addresses.find(&state.store, now, parsed.address.clone()).await? {
+    let target = match find(request, state, now, &parsed.address).await? {
         Known::Heartbeat(id) => Target::Known(id),
         Known::Project(project) => match parsed.created() {
             Some(slug) => Target::Create { project, slug: slug.clone() },
@@ -123,6 +133,24 @@ async fn pinged(request: &HttpRequest, payload: web::Payload, state: &AppState) 
         note: String::new(),
     };
     Ok(state.take_ping(ping).await?)
+}
+
+/// What an address means; what is not remembered costs its sender a question.
+async fn find(
+    request: &HttpRequest,
+    state: &AppState,
+    now: Timestamp,
+    address: &Address,
+) -> Result<Known, NotTaken> {
+    if let Some(id) = state.addresses.recall(now, address) {
+        return Ok(Known::Heartbeat(id));
+    }
+    let question = state.strangers.ask(request, state).map_err(NotTaken::TooMany)?;
+    let known = state.addresses.find(&state.store, now, address.clone()).await;
+    if !matches!(known, Ok(Known::Nothing)) {
+        state.strangers.forgive(question);
+    }
+    Ok(known?)
 }
 
 /// What came of the body as far as it is of use, and how many bytes came in all.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::{ProjectId, Timestamp};
 use crate::health::services::queries::{ChangeLine, changes};
 use crate::health::services::{ServiceStatus, Snapshot};
-use crate::incidents::maintenance::{self, Active, Maintenance};
+use crate::incidents::maintenance::{self, Maintenance, touches};
 use crate::status_page::history::{Day, State, Times, Turn, days};
 use crate::status_page::posts::{self, Impact, Post};
 use crate::status_page::{self, EntryView, Page};
@@ -203,18 +203,10 @@ impl Inputs {
     }
 
     fn covered(&self, work: &Maintenance) -> Vec<String> {
-        let active = Active {
-            id: work.uid,
-            project: work.draft.project,
-            subjects: work.draft.subjects.clone(),
-            title: String::new(),
-            message: String::new(),
-            is_public: true,
-            since: self.now,
-            until: self.now,
-        };
-        let touched = self.shown.iter().filter(|one| one.keys.iter().any(|key| active.has(one.project, key)));
-        touched.map(|one| one.title.clone()).collect()
+        let (project, subjects) = (work.draft.project, &work.draft.subjects);
+        let is_touched =
+            |one: &&Shown| one.keys.iter().any(|key| touches(project, subjects, one.project, key));
+        self.shown.iter().filter(is_touched).map(|one| one.title.clone()).collect()
     }
 }
 

@@ -178,7 +178,7 @@ impl Covers {
 
     /// The planned work that covers a key of a project; the one that lasts longest.
     pub fn of(&self, project: ProjectId, key: &str) -> Option<&Active> {
-        let covering = self.0.iter().filter(|active| active.has(project, key));
+        let covering = self.0.iter().filter(|active| touches(active.project, &active.subjects, project, key));
         covering.max_by_key(|active| active.until)
     }
 
@@ -203,16 +203,13 @@ impl CoversNow {
     }
 }
 
-impl Active {
-    /// Whether it covers a key of a project.
-    pub fn has(&self, project: ProjectId, key: &str) -> bool {
-        let names = |subject: &String| match subject.strip_suffix('*') {
-            Some(beginning) => key.starts_with(beginning),
-            None => subject == key,
-        };
-        self.project.is_none_or(|own| own == project)
-            && (self.subjects.is_empty() || self.subjects.iter().any(names))
-    }
+/// Whether planned work on these subjects of a project, or of all, covers a key of the project `of`.
+pub fn touches(project: Option<ProjectId>, subjects: &[String], of: ProjectId, key: &str) -> bool {
+    let names = |subject: &String| match subject.strip_suffix('*') {
+        Some(beginning) => key.starts_with(beginning),
+        None => subject == key,
+    };
+    project.is_none_or(|own| own == of) && (subjects.is_empty() || subjects.iter().any(names))
 }
 
 impl From<Vec<Active>> for Covers {
