@@ -73,6 +73,15 @@ pub struct NewPost {
     pub text: String,
 }
 
+/// What a post says that names more services than before.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wider {
+    /// All of them.
+    pub(super) services: Vec<String>,
+    pub(super) title: String,
+    pub(super) impact: Impact,
+}
+
 /// What is changed of a post; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PostChange {
@@ -174,6 +183,22 @@ pub fn remove(tx: &WriteTx<'_>, by: &By, uid: Uid) -> Result<(), Error> {
     }
     tx.touch(STATUS_PAGE);
     note(tx, by, "status_post.remove", &post.title)
+}
+
+/// Names more services.
+pub(super) fn widen(tx: &WriteTx<'_>, post: i64, wider: &Wider) -> Result<(), store::Error> {
+    let services = serde_json::json!(wider.services).to_string();
+    tx.execute(
+        "UPDATE status_posts SET services = ?2, title = ?3, impact = ?4 WHERE id = ?1",
+        params![post, services, wider.title, wider.impact.as_str()],
+    )?;
+    Ok(())
+}
+
+/// Takes a post out of strangers' sight.
+pub(super) fn withdraw(tx: &WriteTx<'_>, post: i64) -> Result<(), store::Error> {
+    tx.execute("UPDATE status_posts SET published = 0 WHERE id = ?1", [post])?;
+    Ok(())
 }
 
 /// Adds an update, which says how far the team is now.
@@ -282,7 +307,11 @@ fn note(tx: &WriteTx<'_>, by: &By, action: &'static str, title: &str) -> Result<
 }
 
 /// Reads one of an enum's words; another word is a damaged database or a newer program's.
-fn word<T>(row: &Row<'_>, at: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
+pub(super) fn word<T>(
+    row: &Row<'_>,
+    at: usize,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
     parse(row.get_ref(at)?.as_str()?).ok_or_else(|| {
         rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(FromSqlError::InvalidType))
     })
