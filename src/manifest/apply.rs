@@ -130,7 +130,9 @@ fn rests_on(wish: &Wish, failed: &BTreeSet<&str>) -> bool {
 
 fn plan(before: &Known, after: &Known, named: &BTreeSet<(usize, String)>) -> Plan {
     let mut plan = Plan::default();
-    for (place, thing) in after {
+    // What no file names changes only as a consequence of what goes.
+    let told = |place: &(usize, String)| named.contains(place) || !before.contains_key(place);
+    for (place, thing) in after.iter().filter(|(place, _)| told(place)) {
         let fields = before.get(place).map(|old| compare(old, thing));
         let what = match &fields {
             None => What::Created,
