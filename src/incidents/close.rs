@@ -58,12 +58,10 @@ impl CloseReason {
 
     /// Whether it ends unseen: nobody looks at what was wrong any more, or somebody does elsewhere.
     const fn is_unseen(self) -> bool {
-        match self {
-            Self::SubjectRemoved | Self::SubjectPaused | Self::SubjectGrouped => true,
-            Self::Recovered | Self::Quiet | Self::SubjectResolved | Self::SubjectIgnored | Self::ByHand => {
-                false
-            }
-        }
+        matches!(
+            self,
+            Self::SubjectRemoved | Self::SubjectPaused | Self::SubjectGrouped | Self::SubjectArchived
+        )
     }
 
     pub(super) const fn of_lapse(kind: WitnessKind) -> Self {
@@ -208,6 +206,10 @@ impl Incidents {
         tx.execute("UPDATE witnesses SET live = 0 WHERE incident_id = ?1", [incident.id.0])?;
         silences::end_with_incident(tx, now, incident.id)?;
         let incident = &lead::conclude(tx, now, incident)?;
+        // What nobody watches any more is named as it was: the worst of it may have recovered.
+        if !ending.reason.is_unseen() {
+            lead::name(tx, now, incident)?;
+        }
         let detail = json!({"reason": ending.reason.as_str()});
         note(tx, now, incident.id, &Event { kind: EventKind::Resolved, actor: ending.actor, detail })?;
         cancel_rings(tx, incident.id, "the incident was over before it was sent")?;

@@ -1,11 +1,14 @@
 //! The witness that an incident is called after: the worst that still fires, the oldest among equals; once none fires,
 //! the worst that did. The incident rings as that one does, whatever else was told before.
 
+use serde_json::json;
+
 use crate::base::{Severity, Timestamp};
 use crate::store::{self, ReadTx, WriteTx, params};
 
 use super::close::cancel_rings;
 use super::rows::{self, IncidentRow};
+use super::timeline::{Event, EventKind, note};
 use super::{IncidentState, Incidents, silences};
 
 struct Lead {
@@ -35,6 +38,8 @@ impl Incidents {
             params![row.id.0, severity.as_str()],
         )?;
         self.schedule_ring(tx, now, &row)?;
+        let detail = json!({"severity": severity.as_str()});
+        note(tx, now, row.id, &Event { kind: EventKind::Eased, actor: None, detail })?;
         Ok(row)
     }
 }
@@ -53,7 +58,10 @@ pub(super) fn conclude(
 ) -> Result<IncidentRow, store::Error> {
     let Some(lead) = find(tx, now, incident)? else { return Ok(incident.clone()) };
     let severity = incident.severity.max(lead.severity);
-    write(tx, incident, &Lead { severity, ..lead })?;
+    tx.execute(
+        "UPDATE incidents SET severity = ?2 WHERE id = ?1",
+        params![incident.id.0, severity.as_str()],
+    )?;
     Ok(IncidentRow { severity, ..incident.clone() })
 }
 

@@ -14,6 +14,7 @@ pub(super) enum EventKind {
     Refired,
     Raised,
     Worsened,
+    Eased,
     Rang,
     Silenced,
     Unsilenced,
@@ -37,6 +38,7 @@ impl EventKind {
             Self::Refired => "refired",
             Self::Raised => "raised",
             Self::Worsened => "worsened",
+            Self::Eased => "eased",
             Self::Rang => "rang",
             Self::Silenced => "silenced",
             Self::Unsilenced => "unsilenced",
@@ -59,7 +61,8 @@ impl EventKind {
             | Self::WitnessOver
             | Self::DeliveryFailed
             | Self::Raised
-            | Self::Worsened => true,
+            | Self::Worsened
+            | Self::Eased => true,
             Self::Opened
             | Self::Silenced
             | Self::Unsilenced

@@ -1,5 +1,5 @@
 //! The word that one witness is well again while its incident goes on: only of what is high or critical, to those who
-//! heard that it was bad, and not each time that it comes and goes.
+//! heard that it was bad, not where all recovers together, and not each time that it comes and goes.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ impl Incidents {
         incident: &IncidentRow,
         witness: &LiveWitness,
     ) -> Result<(), Error> {
-        if incident.silenced || witness.severity < Severity::High {
+        if incident.silenced || witness.severity < Severity::High || !still_fires(tx, incident.id)? {
             return Ok(());
         }
         let silence = silences::find_active(tx, now, incident.project, &witness.key, Some(incident.id))?;
@@ -37,6 +37,16 @@ impl Incidents {
         let mut message = NewDelivery::of(incident, Purpose::Witness, content);
         Ok(self.post_to_thread(tx, now, &mut message, &[])?)
     }
+}
+
+/// Whether something is left that has not begun to be well.
+fn still_fires(tx: &ReadTx<'_>, incident: IncidentId) -> Result<bool, store::Error> {
+    let firing = tx.first(
+        "SELECT 1 FROM witnesses WHERE incident_id = ?1 AND state = 'firing' LIMIT 1",
+        [incident.0],
+        |_| Ok(()),
+    )?;
+    Ok(firing.is_some())
 }
 
 /// Whether the last that was told of a witness is that it is well again.

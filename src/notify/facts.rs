@@ -43,7 +43,7 @@ pub enum Moment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {
     ByHand,
-    /// What watched it was removed or paused.
+    /// What watched it was removed, paused, or put away with its project.
     Unwatched,
     /// What it belongs to rings for it from now on, or what belongs to it.
     Regrouped,

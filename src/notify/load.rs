@@ -170,10 +170,11 @@ fn incident(
 }
 
 fn closing(reason: Option<&str>) -> Closing {
-    let is = |one: CloseReason| reason == Some(one.as_str());
-    if is(CloseReason::SubjectRemoved) || is(CloseReason::SubjectPaused) {
+    let is = |one: &CloseReason| reason == Some(one.as_str());
+    let unwatched = [CloseReason::SubjectRemoved, CloseReason::SubjectPaused, CloseReason::SubjectArchived];
+    if unwatched.iter().any(is) {
         Closing::Unwatched
-    } else if is(CloseReason::SubjectGrouped) {
+    } else if is(&CloseReason::SubjectGrouped) {
         Closing::Regrouped
     } else {
         Closing::ByHand
@@ -189,3 +190,6 @@ fn witness(view: WitnessView) -> WitnessFacts {
 fn change(deploy: &Deploy) -> Change {
     Change { at: deploy.at, what: format!("deploy of {} to {}", deploy.release, deploy.environment) }
 }
+
+#[cfg(test)]
+mod tests;

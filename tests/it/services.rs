@@ -104,7 +104,7 @@ async fn what_memory_knows_is_told_though_the_store_does_not_take_it() {
     assert!(ran.is_err(), "the services could not be written");
     let shown = body(&house.get("/api/health", Some(&token)).await);
     let database =
-        json!({"status": "unhealthy", "latency": 1.5, "error": "postgres is down: connection refused"});
+        json!({"status": "unhealthy", "latency": 1.5, "error": "postgres is down (connection refused)"});
     assert_eq!(shown["services"]["database"], database);
     assert_eq!(shown["services"]["ai_providers"]["status"], "unhealthy");
 }

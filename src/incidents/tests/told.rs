@@ -51,6 +51,7 @@ fn an_incident_is_called_after_the_worst_that_still_fires_and_rings_as_that_does
         recover(tx, incidents, "search", minutes(32));
         assert_eq!(known(tx, incident).0, "checkout is bad");
         recover(tx, incidents, "checkout", minutes(34));
+        assert!(timeline(tx, incident).contains(&"eased".to_owned()));
         let over = ("checkout is bad".to_owned(), Severity::Critical, None);
         assert_eq!(known(tx, incident), over, "over, it is called after the worst of it");
     });
@@ -148,5 +149,22 @@ fn one_that_gets_worse_alone_names_its_incident_anew() {
         let down = Signal { summary: "Solo is down".to_owned(), ..firing("solo", Severity::High) };
         incidents.raise(tx, minutes(1), &down).unwrap();
         assert_eq!(known(tx, incident).0, "Solo is down");
+    });
+}
+
+#[test]
+fn what_recovers_together_is_told_once() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        open(tx, incidents, "search", Severity::High);
+        bad(tx, incidents, T0, ("checkout", Severity::Critical));
+        for (key, secs) in [("checkout", 60), ("search", 90)] {
+            let now = T0 + Duration::from_secs(secs);
+            let ok = Signal { kind: SignalKind::Ok, ..firing(key, Severity::High) };
+            incidents.raise(tx, now, &at(ok, now)).unwrap();
+        }
+        incidents.expire(tx, minutes(2), 100).unwrap();
+        incidents.expire(tx, minutes(3), 100).unwrap();
+        assert_eq!(purposes(tx), ["opened", "raised", "recovered"]);
     });
 }
