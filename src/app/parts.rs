@@ -90,11 +90,10 @@ impl App {
         let sealer = Sealer::new(&sealing_key);
         let following = channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now());
         following.await.map_err(BuildError::Channels)?;
-        let (registry, observed) = observe()?;
+        let ((registry, observed), base_url) = (observe()?, base_url(&config));
         let (watching, asking) =
             Watching::build((&store, &clock, &incidents, &sealer), &config, &registry).await?;
-        let (base_url, refusals) = (base_url(&config), Arc::new(Refusals::default()));
-        let own = Arc::new(OwnHealth::default());
+        let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),

@@ -70,11 +70,10 @@ pub(super) fn follow(
 /// What a ping would have the heartbeat be that it names; `None`: as it is, or nothing.
 fn news(target: &Target, known: Option<&Heartbeat>) -> Option<Draft> {
     let (project, slug, definition, owner) = match target {
-        Target::Known(_) => return None,
         Target::Create { project, slug } if known.is_none() => {
             (project, slug, Definition::default(), Owner::Ping)
         }
-        Target::Create { .. } => return None,
+        Target::Known(_) | Target::Create { .. } => return None,
         Target::Upsert { project, slug, definition } => {
             if known.is_some_and(|known| matches!(known.owner, Owner::Page | Owner::File)) {
                 return None;

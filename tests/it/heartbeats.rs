@@ -280,7 +280,8 @@ async fn check_ins_of_one_envelope_are_committed_together_and_in_order() {
     let notes =
         house.text("SELECT group_concat(note) FROM (SELECT note FROM heartbeat_runs ORDER BY id)").await;
     let expected: Vec<String> = (0..40).map(|n| format!("environment e{n}")).collect();
-    assert_eq!(notes.split(',').collect::<Vec<_>>(), expected);
+    let told: Vec<_> = notes.split(',').filter_map(|note| note.split(';').next()).collect();
+    assert_eq!(told, expected);
     house.stop().await;
 }
 
@@ -292,7 +293,7 @@ async fn who_guesses_addresses_is_told_to_wait_and_known_ones_are_heard() {
     let known = async || house.ping(Method::GET, &format!("/ping/{id}"), "").await.status;
     assert_eq!(known().await, 200);
     let guess = async |n: u32| {
-        let path = if n % 2 == 0 {
+        let path = if n.is_multiple_of(2) {
             format!("/ping/00000000-0000-4000-8000-{n:012}")
         } else {
             format!("/api/push/{n:032}")

@@ -353,7 +353,7 @@ async fn raise(house: &House) {
         key: "probe:3".to_owned(),
         source: Source::Probe,
         severity: Severity::High,
-        summary: "postgres is down: connection refused".to_owned(),
+        summary: "postgres is down (connection refused)".to_owned(),
         detail: json!({}),
         first_bad_at: now,
         observed_at: now,

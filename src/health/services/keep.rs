@@ -26,7 +26,9 @@ pub struct Kept {
 /// All services with what is written of their members, under the planned work of this moment.
 fn all_under(tx: &ReadTx<'_>, covers: &Covers) -> Result<Vec<Service>, store::Error> {
     let mut services = queries::list(tx, &Visible::All)?;
-    services.iter_mut().for_each(|service| service.cover(covers));
+    for service in &mut services {
+        service.cover(covers);
+    }
     Ok(services)
 }
 
