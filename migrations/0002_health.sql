@@ -72,6 +72,9 @@ CREATE TABLE maintenance_silences (
 ) STRICT;
 CREATE INDEX maintenance_silences_by_maintenance ON maintenance_silences (maintenance_id);
 
+-- What it was called when it began, for the subject of its mails; NULL: as its summary says.
+ALTER TABLE incidents ADD COLUMN opened_as TEXT;
+
 -- What a probe or a heartbeat was a witness of, for its page. Of what lives there is an index already.
 CREATE INDEX witnesses_past ON witnesses (key, incident_id) WHERE live = 0;
 

@@ -129,7 +129,7 @@ fn detail(tx: &ReadTx<'_>, heartbeat: &Heartbeat) -> Result<Value, Error> {
         "took_ms": last.as_ref().and_then(|run| run.took).map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
         "output": tail,
     });
-    let mut detail = json!({ "heartbeat": without_nulls(facts) });
+    let mut detail = json!({ "heartbeat": without_nulls(facts), "subject": heartbeat.name });
     for (name, value) in [("runbook", &definition.runbook), ("environment", &definition.environment)] {
         if let Some(value) = value {
             detail[name] = Value::from(value.as_str());

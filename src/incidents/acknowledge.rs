@@ -111,7 +111,7 @@ impl Incidents {
         // A silence of the incident that it leaves does not go with it.
         let silenced = silences::find_active(tx, now, project, &key, None)?.is_some();
         let own = self.move_witness(tx, now, witness, (from, silenced))?;
-        self.settle_rest(tx, now, from, witness)?;
+        self.settle_rest(tx, now, from)?;
         let own_detail = json!({"key": key, "incident": from.0});
         note(tx, now, own.id, &Event { kind: EventKind::SplitFrom, actor: Some(by), detail: own_detail })?;
         let detail = json!({"key": key, "incident": own.id.0});
@@ -136,9 +136,9 @@ impl Incidents {
     ) -> Result<IncidentRow, Error> {
         let own = IncidentId(tx.insert(
             "INSERT INTO incidents
-                 (uid, project_id, service, severity, state, summary, impact_started_at, detected_at, silenced,
-                  witness_count)
-             SELECT ?1, i.project_id, i.service, w.severity, 'open', w.summary, w.first_bad_at, w.detected_at,
+                 (uid, project_id, service, severity, state, summary, opened_as, impact_started_at, detected_at,
+                  silenced, witness_count)
+             SELECT ?1, i.project_id, i.service, w.severity, 'open', w.summary, w.summary, w.first_bad_at, w.detected_at,
                     ?3, 1
              FROM witnesses w JOIN incidents i ON i.id = w.incident_id WHERE w.id = ?2",
             params![self.entropy.uid(now).as_bytes(), witness.0, silenced],
@@ -148,38 +148,16 @@ impl Incidents {
         rows::find_incident(tx, own)?.ok_or(Error::NotFound("incident"))
     }
 
-    /// Severity, start and summary of an incident that `left` has left, from the witnesses that stay.
-    fn settle_rest(
-        &self,
-        tx: &WriteTx<'_>,
-        now: Timestamp,
-        incident: IncidentId,
-        left: WitnessId,
-    ) -> Result<(), Error> {
-        // Who opened the incident named it, and mails hang on that name.
+    /// Severity, start and summary of an incident that a witness has left, from those that stay.
+    fn settle_rest(&self, tx: &WriteTx<'_>, now: Timestamp, incident: IncidentId) -> Result<(), Error> {
         tx.execute(
             "UPDATE incidents SET
-                 impact_started_at = (SELECT min(first_bad_at) FROM witnesses WHERE incident_id = ?1),
-                 summary = ifnull((SELECT summary FROM witnesses WHERE incident_id = ?1
-                                   AND NOT EXISTS (SELECT 1 FROM witnesses WHERE incident_id = ?1 AND id < ?2)
-                                   ORDER BY id LIMIT 1), summary)
+                 impact_started_at = (SELECT min(first_bad_at) FROM witnesses WHERE incident_id = ?1)
              WHERE id = ?1",
-            params![incident.0, left.0],
+            [incident.0],
         )?;
         let row = rows::find_incident(tx, incident)?.ok_or(Error::NotFound("incident"))?;
-        let severities =
-            tx.all("SELECT DISTINCT severity FROM witnesses WHERE incident_id = ?1", [incident.0], |row| {
-                rows::severity(row, 0)
-            })?;
-        let severity = severities.into_iter().max().unwrap_or(row.severity);
-        if severity == row.severity {
-            return Ok(());
-        }
-        tx.execute(
-            "UPDATE incidents SET severity = ?2 WHERE id = ?1",
-            params![incident.0, severity.as_str()],
-        )?;
-        cancel_rings(tx, incident, "what rang is an incident of its own")?;
-        Ok(self.schedule_ring(tx, now, &IncidentRow { severity, ..row })?)
+        self.follow_lead(tx, now, row)?;
+        Ok(())
     }
 }

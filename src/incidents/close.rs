@@ -9,7 +9,9 @@ use super::decide::{LiveWitness, WitnessKind};
 use super::outbox::NewDelivery;
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
-use super::{DELIVERIES, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, bundle, silences};
+use super::{
+    DELIVERIES, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, bundle, lead, silences,
+};
 
 /// Why a witness, and with the last one its incident, is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,14 @@ impl CloseReason {
             Self::SubjectArchived => "subject_archived",
             Self::ByHand => "by_hand",
         }
+    }
+
+    /// Whether it ends unseen: nobody looks at what was wrong any more, or somebody does elsewhere.
+    const fn is_unseen(self) -> bool {
+        matches!(
+            self,
+            Self::SubjectRemoved | Self::SubjectPaused | Self::SubjectGrouped | Self::SubjectArchived
+        )
     }
 
     pub(super) const fn of_lapse(kind: WitnessKind) -> Self {
@@ -145,31 +155,38 @@ impl Incidents {
         let detail = json!({"key": witness.key, "reason": ending.reason.as_str()});
         note(tx, now, incident, &Event { kind: EventKind::WitnessOver, actor: ending.actor, detail })?;
         tx.touch(INCIDENTS);
-        self.close_if_over(tx, now, incident, ending)
+        let goes_on = self.close_if_over(tx, now, incident, ending)?;
+        match goes_on.filter(|_| ending.reason == CloseReason::Recovered) {
+            Some(incident) => self.tell_well_again(tx, now, &incident, witness),
+            None => Ok(()),
+        }
     }
 
-    /// Closes an incident none of whose witnesses fires or holds.
+    /// Closes an incident none of whose witnesses fires or holds. One that goes on is as grave as what is left of it, and
+    /// answered.
     pub(super) fn close_if_over(
         &self,
         tx: &WriteTx<'_>,
         now: Timestamp,
         incident: IncidentId,
         ending: Ending<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<IncidentRow>, Error> {
         let (unwell, over_since) = tx.one(
             "SELECT count(*) FILTER (WHERE state <> 'ok'), max(ok_since) FROM witnesses WHERE incident_id = ?1",
             [incident.0],
             |row| Ok((row.get::<_, i64>(0)?, rows::maybe_time(row, 1)?)),
         )?;
-        let Some(row) = rows::find_incident(tx, incident)? else { return Ok(()) };
+        let Some(mut row) = rows::find_incident(tx, incident)? else { return Ok(None) };
         if unwell > 0 {
             // What is left may be what a silence covers.
-            return silences::silence_if_covered(tx, now, &row).map(|_| ());
+            row.silenced = silences::silence_if_covered(tx, now, &row)?;
+            return Ok(Some(self.follow_lead(tx, now, row)?));
         }
-        if row.state == IncidentState::Resolved {
-            return Ok(());
+        if row.state != IncidentState::Resolved {
+            let recovered_at = (!ending.reason.is_unseen()).then(|| over_since.unwrap_or(now));
+            self.close(tx, now, &row, recovered_at, ending)?;
         }
-        self.close(tx, now, &row, Some(over_since.unwrap_or(now)), ending)
+        Ok(None)
     }
 
     fn close(
@@ -188,6 +205,11 @@ impl Incidents {
         )?;
         tx.execute("UPDATE witnesses SET live = 0 WHERE incident_id = ?1", [incident.id.0])?;
         silences::end_with_incident(tx, now, incident.id)?;
+        let incident = &lead::conclude(tx, now, incident)?;
+        // What nobody watches any more is named as it was: the worst of it may have recovered.
+        if !ending.reason.is_unseen() {
+            lead::name(tx, now, incident)?;
+        }
         let detail = json!({"reason": ending.reason.as_str()});
         note(tx, now, incident.id, &Event { kind: EventKind::Resolved, actor: ending.actor, detail })?;
         cancel_rings(tx, incident.id, "the incident was over before it was sent")?;

@@ -34,6 +34,12 @@ pub enum Decision {
         rings: Option<RingReason>,
         silence: Option<SilenceId>,
     },
+    /// The subject got worse than it was, though no worse than its incident.
+    Worsened {
+        incident: IncidentId,
+        rings: Option<RingReason>,
+        silence: Option<SilenceId>,
+    },
     /// Known and still bad. A hold that had begun is forgotten.
     Continued {
         incident: IncidentId,
@@ -161,6 +167,10 @@ fn decide_known(witness: &LiveWitness, silence: Option<SilenceId>, signal: &Sign
             let rings = ring_reason(incident, silence, signal.severity);
             Decision::Raised { incident: incident.id, from: incident.severity, rings, silence }
         }
+        WitnessState::Firing | WitnessState::Holding if signal.severity > witness.severity => {
+            let rings = ring_reason(incident, silence, signal.severity);
+            Decision::Worsened { incident: incident.id, rings, silence }
+        }
         WitnessState::Firing | WitnessState::Holding => Decision::Continued { incident: incident.id },
     }
 }
@@ -229,7 +239,8 @@ impl LiveWitness {
 
     /// Whether a signal changes nothing but counters: the case of a storm, which needs no further question.
     pub fn continues(&self, signal: &Signal) -> bool {
-        signal.kind.is_bad() && self.state != WitnessState::Ok && signal.severity <= self.incident.severity
+        let known = self.severity.min(self.incident.severity);
+        signal.kind.is_bad() && self.state != WitnessState::Ok && signal.severity <= known
     }
 }
 

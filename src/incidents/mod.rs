@@ -18,8 +18,10 @@ mod acknowledge;
 mod clock;
 mod close;
 mod expire;
+mod lead;
 mod record;
 mod timeline;
+mod well_again;
 mod witnesses;
 
 pub mod links;

@@ -136,9 +136,12 @@ impl Model {
             .any(|silence| !silence.ended && silence.ends > now && silence.covers.has(key, at))
     }
 
-    /// Closes an incident; its own silences end with it.
+    /// Closes an incident, which is remembered as grave as its worst; its own silences end with it.
     fn close(&mut self, at: usize) {
-        self.incidents[at].state = IncidentState::Resolved;
+        let incident = &mut self.incidents[at];
+        incident.state = IncidentState::Resolved;
+        let worst = incident.witnesses.iter().map(|witness| witness.severity).max();
+        incident.severity = incident.severity.max(worst.unwrap_or(incident.severity));
         for silence in self.silences.iter_mut().filter(|silence| silence.covers == Covers::Incident(at)) {
             silence.ended = true;
         }
@@ -170,7 +173,25 @@ impl Model {
             self.close(at);
         } else {
             self.silence_if_covered(now, at);
+            self.settle(now, at);
         }
+    }
+
+    /// What goes on is no graver than what still fires of it and is heard.
+    fn settle(&mut self, now: Timestamp, at: usize) {
+        let incident = &self.incidents[at];
+        let unwell = incident.witnesses.iter().filter(|witness| witness.health != Health::Over);
+        let worst = unwell
+            .filter(|witness| incident.silenced || !self.is_covered(now, witness.key))
+            .map(|witness| witness.severity)
+            .max();
+        let severity = incident.severity;
+        self.incidents[at].severity = severity.min(worst.unwrap_or(severity));
+    }
+
+    /// By a silence of keys.
+    fn is_covered(&self, now: Timestamp, key: usize) -> bool {
+        self.is_silent(now, key, None)
     }
 
     fn silence_if_covered(&mut self, now: Timestamp, at: usize) {
@@ -191,9 +212,10 @@ impl Model {
             let silent = self.is_silent(now, key, Some(at));
             let incident = &mut self.incidents[at];
             let witness = &mut incident.witnesses[place];
-            let changes = witness.health == Health::Over || severity > incident.severity;
+            let is_back = witness.health == Health::Over;
+            let changes = is_back || severity > incident.severity || severity > witness.severity;
             witness.health = Health::Bad;
-            witness.severity = witness.severity.max(severity);
+            witness.severity = if is_back { severity } else { witness.severity.max(severity) };
             witness.last_bad = now;
             if changes {
                 incident.hears(severity, silent);

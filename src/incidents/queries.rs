@@ -87,6 +87,12 @@ pub fn find_by_number(tx: &ReadTx<'_>, id: IncidentId) -> Result<Option<Incident
     find_view(tx, id)
 }
 
+/// What an incident was called when it began: its name may change, the subject of its mails does not.
+pub fn opened_as(tx: &ReadTx<'_>, id: IncidentId) -> Result<String, Error> {
+    let known = "SELECT coalesce(opened_as, summary) FROM incidents WHERE id = ?1";
+    tx.one(known, [id.0], |row| row.get(0))
+}
+
 /// The number of an incident by its outside id.
 pub fn find_number(tx: &ReadTx<'_>, uid: Uid) -> Result<Option<IncidentId>, Error> {
     rows::find_incident_by_uid(tx, uid)

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::base::{Severity, Timestamp};
+use crate::base::Timestamp;
 use crate::store::{self, WriteTx, params};
 
 use super::close::Ending;
@@ -15,7 +15,7 @@ use super::rows::{self, IncidentRow, OPEN_INCIDENTS};
 use super::timeline::{Event, EventKind, note};
 use super::{
     CloseReason, Decision, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, Signal,
-    SilenceId, WitnessId, silences, witnesses,
+    SilenceId, WitnessId, lead, silences, well_again, witnesses,
 };
 
 /// What became of a raised signal.
@@ -135,6 +135,10 @@ impl Incidents {
                 self.worsen(tx, now, signal, witness, News { kind: EventKind::Raised, rings, silence })?;
                 incident
             }
+            Decision::Worsened { incident, rings, silence } => {
+                self.worsen(tx, now, signal, witness, News { kind: EventKind::Worsened, rings, silence })?;
+                incident
+            }
             Decision::Continued { incident } => {
                 if let Some(witness) = witness {
                     witnesses::continues(tx, witness, signal)?;
@@ -166,8 +170,8 @@ impl Incidents {
     ) -> Result<IncidentId, Error> {
         let id = tx.insert(
             "INSERT INTO incidents
-                 (uid, project_id, service, severity, state, summary, impact_started_at, detected_at, silenced)
-             VALUES (?1, ?2, ?3, ?4, 'open', ?5, ?6, ?7, ?8)",
+                 (uid, project_id, service, severity, state, summary, opened_as, impact_started_at, detected_at, silenced)
+             VALUES (?1, ?2, ?3, ?4, 'open', ?5, ?5, ?6, ?7, ?8)",
             params![
                 self.entropy.uid(now).as_bytes(),
                 signal.project.map(|project| project.0),
@@ -220,7 +224,8 @@ impl Incidents {
         self.announce(tx, now, signal, subject, news)
     }
 
-    /// A known witness that is worse than its incident, or fires again after it was over.
+    /// A known witness that is worse than it or its incident was, or fires again after it was over. What comes and goes
+    /// beside another is told where people were told that it is well; it fires on for those who were not.
     fn worsen(
         &self,
         tx: &WriteTx<'_>,
@@ -230,13 +235,12 @@ impl Incidents {
         news: News,
     ) -> Result<(), Error> {
         let Some(witness) = witness else { return Ok(()) };
-        witnesses::continues(tx, witness, signal)?;
-        tx.execute(
-            "UPDATE witnesses SET summary = ?2, detail = ?3 WHERE id = ?1",
-            params![witness.id.0, signal.summary, signal.detail.to_string()],
-        )?;
-        let heard = witness.kind == WitnessKind::Occurrence;
-        let subject = Subject { incident: witness.incident.id, witness: witness.id, heard };
+        witnesses::worsens(tx, witness, signal)?;
+        let incident = witness.incident.id;
+        let heard = news.kind == EventKind::Worsened
+            || witness.kind == WitnessKind::Occurrence
+            || well_again::is_told(tx, incident, witness.id)?;
+        let subject = Subject { incident, witness: witness.id, heard };
         self.announce(tx, now, signal, subject, news)
     }
 
@@ -265,7 +269,11 @@ impl Incidents {
             return Ok(());
         }
         let risen = signal.severity > row.severity;
-        let row = if risen { raise_severity(tx, &row, signal.severity)? } else { row };
+        let row = if risen { lead::raise(tx, &row, signal.severity)? } else { row };
+        // One that joins and is no worse comes last.
+        if risen || kind != EventKind::Joined {
+            lead::name(tx, now, &row)?;
+        }
         if silence.is_some() {
             return Ok(());
         }
@@ -388,27 +396,4 @@ impl RingReason {
             Self::NotSilenced => "not_silenced",
         }
     }
-}
-
-/// Who acknowledged something lesser is asked again when it turns critical; under a silence, once that is over.
-pub(super) fn raise_severity(
-    tx: &WriteTx<'_>,
-    incident: &IncidentRow,
-    to: Severity,
-) -> Result<IncidentRow, store::Error> {
-    let reopens = to == Severity::Critical && incident.state == IncidentState::Acknowledged;
-    if reopens {
-        tx.execute(
-            "UPDATE incidents SET state = 'open', acknowledged_at = NULL, acknowledged_by = NULL WHERE id = ?1",
-            [incident.id.0],
-        )?;
-    }
-    tx.execute("UPDATE incidents SET severity = ?2 WHERE id = ?1", params![incident.id.0, to.as_str()])?;
-    // What waits goes first by how bad it is now.
-    tx.execute(
-        "UPDATE deliveries SET severity = ?2 WHERE incident_id = ?1 AND state = 'pending'",
-        params![incident.id.0, to.as_str()],
-    )?;
-    let state = if reopens { IncidentState::Open } else { incident.state };
-    Ok(IncidentRow { severity: to, state, ..incident.clone() })
 }

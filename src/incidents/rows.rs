@@ -195,6 +195,10 @@ pub(super) fn live_witness(row: &Row<'_>) -> rusqlite::Result<LiveWitness> {
     })
 }
 
+/// Orders the witnesses `w` by how bad they are; the worst is the greatest.
+pub(super) const SEVERITY_RANK: &str =
+    "CASE w.severity WHEN 'critical' THEN 4 WHEN 'high' THEN 3 WHEN 'medium' THEN 2 ELSE 1 END";
+
 pub(super) fn severity(row: &Row<'_>, at: usize) -> rusqlite::Result<Severity> {
     word(row, at, |text| text.parse().ok())
 }

@@ -10,7 +10,7 @@ use crate::store::{self, ReadTx, Row, WriteTx, params};
 use super::named::{check_key, sql_names};
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
-use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, SilenceId, WitnessId, close};
+use super::{Error, INCIDENTS, IncidentId, IncidentState, Incidents, SilenceId, WitnessId, close, lead};
 
 /// What is kept silent, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,9 +163,10 @@ impl Incidents {
             }
             let severity = rows::find_live_witness(tx, &key)?.map_or(row.severity, |w| w.severity);
             let risen = severity > row.severity;
-            let row = if risen { super::record::raise_severity(tx, &row, severity)? } else { row };
+            let row = if risen { lead::raise(tx, &row, severity)? } else { row };
             if row.silenced || risen {
                 self.unsilence(tx, now, &row, risen)?;
+                lead::name(tx, now, &row)?;
             }
             self.tell_of_silenced(tx, now, silence, (&key, incident))?;
         }
@@ -379,17 +380,24 @@ pub(super) fn silence_if_covered(
     Ok(true)
 }
 
+/// Whether a silence of keys is active at `?2` that covers the witness `w` of the project `?3`.
+pub(super) fn covers_witness() -> String {
+    let names = sql_names("s.key", "w.key");
+    format!(
+        "EXISTS (
+             SELECT 1 FROM silences s
+             WHERE s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2 AND s.incident_id IS NULL
+               AND (s.project_id IS NULL OR s.project_id IS ?3) AND {names})"
+    )
+}
+
 /// Whether a witness is not over whose key no silence covers.
 fn has_uncovered(tx: &ReadTx<'_>, now: Timestamp, incident: &IncidentRow) -> Result<bool, store::Error> {
-    let names = sql_names("s.key", "w.key");
     let uncovered = tx.first(
         &format!(
             "SELECT 1 FROM witnesses w
-             WHERE w.incident_id = ?1 AND w.state <> 'ok' AND NOT EXISTS (
-                 SELECT 1 FROM silences s
-                 WHERE s.ended_at IS NULL AND s.ends_at > ?2 AND s.starts_at <= ?2 AND s.incident_id IS NULL
-                   AND (s.project_id IS NULL OR s.project_id IS ?3) AND {names})
-             LIMIT 1"
+             WHERE w.incident_id = ?1 AND w.state <> 'ok' AND NOT {} LIMIT 1",
+            covers_witness()
         ),
         params![incident.id.0, now.as_micros(), incident.project.map(|project| project.0)],
         |_| Ok(()),

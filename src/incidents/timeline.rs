@@ -13,6 +13,8 @@ pub(super) enum EventKind {
     Joined,
     Refired,
     Raised,
+    Worsened,
+    Eased,
     Rang,
     Silenced,
     Unsilenced,
@@ -35,6 +37,8 @@ impl EventKind {
             Self::Joined => "joined",
             Self::Refired => "refired",
             Self::Raised => "raised",
+            Self::Worsened => "worsened",
+            Self::Eased => "eased",
             Self::Rang => "rang",
             Self::Silenced => "silenced",
             Self::Unsilenced => "unsilenced",
@@ -51,9 +55,15 @@ impl EventKind {
     /// Whether it can happen without end in one incident.
     const fn repeats(self) -> bool {
         match self {
-            Self::Joined | Self::Refired | Self::Rang | Self::WitnessOver | Self::DeliveryFailed => true,
-            Self::Opened
+            Self::Joined
+            | Self::Refired
+            | Self::Rang
+            | Self::WitnessOver
+            | Self::DeliveryFailed
             | Self::Raised
+            | Self::Worsened
+            | Self::Eased => true,
+            Self::Opened
             | Self::Silenced
             | Self::Unsilenced
             | Self::Acknowledged

@@ -15,12 +15,25 @@ pub(super) fn continues(
     witness: &LiveWitness,
     signal: &Signal,
 ) -> Result<(), store::Error> {
-    let severity = witness.severity.max(signal.severity);
     tx.execute(
-        "UPDATE witnesses SET state = 'firing', ok_since = NULL, severity = ?2,
-                last_bad_at = max(last_bad_at, ?3), signal_count = signal_count + 1
+        "UPDATE witnesses SET state = 'firing', ok_since = NULL, last_bad_at = max(last_bad_at, ?2),
+                signal_count = signal_count + 1
          WHERE id = ?1",
-        params![witness.id.0, severity.as_str(), signal.observed_at.as_micros()],
+        params![witness.id.0, signal.observed_at.as_micros()],
+    )?;
+    Ok(())
+}
+
+/// Worse than before, or bad again: it says what the signal says. As long as it fires it is as bad as it was at worst.
+pub(super) fn worsens(tx: &WriteTx<'_>, witness: &LiveWitness, signal: &Signal) -> Result<(), store::Error> {
+    continues(tx, witness, signal)?;
+    let severity = match witness.state {
+        WitnessState::Ok => signal.severity,
+        WitnessState::Firing | WitnessState::Holding => witness.severity.max(signal.severity),
+    };
+    tx.execute(
+        "UPDATE witnesses SET severity = ?2, summary = ?3, detail = ?4 WHERE id = ?1",
+        params![witness.id.0, severity.as_str(), signal.summary, signal.detail.to_string()],
     )?;
     Ok(())
 }

@@ -51,22 +51,26 @@ pub fn apply(
 ) -> Result<Plan, Stop> {
     let work = Work { tx, by, means, secrets: &document.secrets };
     let before = stored(&work)?;
+    let named: BTreeSet<(usize, String)> =
+        manifest.wishes.iter().map(|wish| (sections::rank(wish.section), wish.key())).collect();
+    let gone = || before.iter().filter(|(key, thing)| thing.of_file && !named.contains(*key));
+    let mut removed = BTreeMap::new();
+    if how.prune {
+        // Before the services are saved and removed that ring for them: nothing is to ring that goes anyway.
+        take_away(&work, gone().filter(|((rank, _), _)| sections::is_member(*rank)), &mut removed)?;
+    }
     save(&work, manifest, &mut problems)?;
     if !problems.is_empty() {
         return Err(Stop::Wrong(Problem::first(problems)));
     }
-    let named: BTreeSet<(usize, String)> =
-        manifest.wishes.iter().map(|wish| (sections::rank(wish.section), wish.key())).collect();
     let mut plan = plan(&before, &stored(&work)?, &named);
     note_places(&work, manifest)?;
-    let gone = before.iter().filter(|(key, thing)| thing.of_file && !named.contains(*key));
     if how.prune {
         // What others rest on goes last.
-        for ((rank, key), thing) in gone.rev() {
-            plan.changes.push(take_away(&work, *rank, key, thing)?);
-        }
+        take_away(&work, gone().rev().filter(|((rank, _), _)| !sections::is_member(*rank)), &mut removed)?;
+        plan.changes.extend(removed.into_values().rev());
     } else {
-        plan.left = left(&work, gone.map(|(key, _)| key))?;
+        plan.left = left(&work, gone().map(|(key, _)| key))?;
     }
     for change in &plan.changes {
         write_down(&work, change, manifest)?;
@@ -126,7 +130,9 @@ fn rests_on(wish: &Wish, failed: &BTreeSet<&str>) -> bool {
 
 fn plan(before: &Known, after: &Known, named: &BTreeSet<(usize, String)>) -> Plan {
     let mut plan = Plan::default();
-    for (place, thing) in after {
+    // What no file names changes only as a consequence of what goes.
+    let told = |place: &(usize, String)| named.contains(place) || !before.contains_key(place);
+    for (place, thing) in after.iter().filter(|(place, _)| told(place)) {
         let fields = before.get(place).map(|old| compare(old, thing));
         let what = match &fields {
             None => What::Created,
@@ -162,16 +168,24 @@ fn note_places(work: &Work<'_>, manifest: &Manifest) -> Result<(), Stop> {
     Ok(())
 }
 
-fn take_away(work: &Work<'_>, rank: usize, key: &str, thing: &Stored) -> Result<Change, Stop> {
-    let section = &SECTIONS[rank];
-    let what = (section.remove)(work, thing).map_err(|fault| match fault {
-        Fault::Store(error) => Stop::Store(error),
-        Fault::Refused { text, .. } => {
-            Stop::Wrong(vec![Problem::new("--prune", format!("{}: {text}", section.called(key)))])
-        }
-    })?;
-    entries::remove(work.tx, section.name, key)?;
-    Ok(change(what, &(rank, key.to_owned()), Vec::new()))
+/// Removes things in their order, and notes what was done with each.
+fn take_away<'a>(
+    work: &Work<'_>,
+    things: impl Iterator<Item = (&'a (usize, String), &'a Stored)>,
+    removed: &mut BTreeMap<(usize, String), Change>,
+) -> Result<(), Stop> {
+    for (place, thing) in things {
+        let (section, key) = (&SECTIONS[place.0], place.1.as_str());
+        let what = (section.remove)(work, thing).map_err(|fault| match fault {
+            Fault::Store(error) => Stop::Store(error),
+            Fault::Refused { text, .. } => {
+                Stop::Wrong(vec![Problem::new("--prune", format!("{}: {text}", section.called(key)))])
+            }
+        })?;
+        entries::remove(work.tx, section.name, key)?;
+        removed.insert(place.clone(), change(what, place, Vec::new()));
+    }
+    Ok(())
 }
 
 fn left<'a>(work: &Work<'_>, gone: impl Iterator<Item = &'a (usize, String)>) -> Result<Vec<Left>, Stop> {

@@ -30,11 +30,23 @@ pub enum Story {
 pub enum Moment {
     Opened,
     Witness,
+    /// One witness has recovered, and the incident goes on.
+    WellAgain,
     Raised,
     RingAgain,
     Recovered,
-    /// Somebody closed it, and it was not seen to recover.
-    Closed,
+    /// It ended, and was not seen to recover.
+    Closed(Closing),
+}
+
+/// How an incident ends that was not seen to recover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    ByHand,
+    /// What watched it was removed, paused, or put away with its project.
+    Unwatched,
+    /// What it belongs to rings for it from now on, or what belongs to it.
+    Regrouped,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +55,9 @@ pub struct IncidentFacts {
     pub uid: Uid,
     /// The number that people say.
     pub number: i64,
-    /// Constant through the incident: the subject of every mail.
+    /// What the incident was called when it began: the subject of every mail, since mail programs thread by it.
+    pub opened_as: String,
+    /// Of the witness that the incident is called after.
     pub summary: String,
     pub impact_started_at: Timestamp,
     pub recovered_at: Option<Timestamp>,
@@ -52,8 +66,10 @@ pub struct IncidentFacts {
     pub witnesses: Vec<WitnessFacts>,
     /// All witnesses, also those not listed.
     pub witness_count: u64,
-    /// Index of the witness that this message is about, else the first.
+    /// Index of the witness that this message is about, else of the one that the incident is called after.
     pub about: usize,
+    /// Index of the one that is well again, where the message tells that.
+    pub well_again: Option<usize>,
     /// Deploys and changed settings in the hour before the impact, the newest first.
     pub changes: Vec<Change>,
     /// `/ack/{signed}`; `None` where nothing is left to acknowledge.
@@ -72,6 +88,9 @@ pub struct WitnessFacts {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Detail {
+    /// What is watched, by the name that people gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// Which of its rules spoke, where a source has several: `critical_error`, `new_issue`, `regression`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alert: Option<Alert>,
@@ -260,7 +279,7 @@ pub enum AccountMatter {
 impl Moment {
     /// Nothing is left to do about it.
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Recovered | Self::Closed)
+        matches!(self, Self::Recovered | Self::Closed(_))
     }
 }
 
@@ -269,10 +288,10 @@ impl Facts {
         match &self.story {
             Story::Incident(incident) => match incident.moment {
                 Moment::Opened => Purpose::Opened,
-                Moment::Witness => Purpose::Witness,
+                Moment::Witness | Moment::WellAgain => Purpose::Witness,
                 Moment::Raised => Purpose::Raised,
                 Moment::RingAgain => Purpose::RingAgain,
-                Moment::Recovered | Moment::Closed => Purpose::Recovered,
+                Moment::Recovered | Moment::Closed(_) => Purpose::Recovered,
             },
             Story::Digest(_) => Purpose::Digest,
             Story::Bundle(_) => Purpose::Bundle,

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::channel::{Channel, Outgoing};
 use super::facts::{
-    AccountFacts, AccountMatter, Alert, BundleFacts, BundleOccasion, Change, Detail, DigestFacts, Entry,
-    Facts, Frame, IncidentFacts, Moment, SlowQuery, Story, TestFacts, WitnessFacts,
+    AccountFacts, AccountMatter, Alert, BundleFacts, BundleOccasion, Change, Closing, Detail, DigestFacts,
+    Entry, Facts, Frame, IncidentFacts, Moment, SlowQuery, Story, TestFacts, WitnessFacts,
 };
 use super::message::Message;
 use super::{email, slack, webhook};
@@ -52,6 +52,7 @@ fn incident(moment: Moment) -> IncidentFacts {
         moment,
         uid: uid(7),
         number: 7,
+        opened_as: "PaymentError: card network timed out".to_owned(),
         summary: "PaymentError: card network timed out".to_owned(),
         impact_started_at: at("03:02:10"),
         recovered_at: None,
@@ -63,6 +64,7 @@ fn incident(moment: Moment) -> IncidentFacts {
         }],
         witness_count: 1,
         about: 0,
+        well_again: None,
         changes: vec![Change { at: at("02:58:00"), what: "deploy of shop@1.4.2 to production".to_owned() }],
         acknowledge_path: Some("/ack/signed-by-tocsin".to_owned()),
     }
@@ -471,10 +473,56 @@ fn a_recovered_incident_offers_nothing_to_acknowledge() {
 
 #[test]
 fn what_somebody_closed_is_not_said_to_have_recovered() {
-    let closed = told(Moment::Closed);
+    let closed = told(Moment::Closed(Closing::ByHand));
     let text = text_of(&closed);
     assert!(text.contains("\nClosed by hand after 4 min: PaymentError: card network timed out\n"), "{text}");
     assert!(text.contains("It was not seen to recover"), "{text}");
     assert!(!text.contains("Acknowledge:") && !text.contains("Recovered"), "{text}");
     assert_eq!(webhook_of(&closed)["type"], "recovery");
+}
+
+#[test]
+fn what_is_no_longer_watched_is_not_said_to_have_recovered() {
+    for (closing, says) in [
+        (Closing::Unwatched, "No longer watched after 4 min: PaymentError: card network timed out"),
+        (Closing::Regrouped, "No longer told by itself after 4 min: PaymentError: card network timed out"),
+    ] {
+        let text = text_of(&told(Moment::Closed(closing)));
+        assert!(text.contains(says), "{text}");
+        assert!(!text.contains("Recovered") && !text.contains("by hand"), "{text}");
+    }
+}
+
+#[test]
+fn one_of_two_that_is_well_again_is_told_with_what_goes_on() {
+    let mut facts = told(Moment::WellAgain);
+    let Story::Incident(incident) = &mut facts.story else { panic!("it is an incident") };
+    incident.summary = "Search is down: timed out".to_owned();
+    let witness = |name: &str, how: &str| WitnessFacts {
+        source: "probe".to_owned(),
+        summary: format!("{name} is down: {how}"),
+        detail: Detail {
+            subject: Some(name.to_owned()),
+            target: Some(format!("GET https://{}.example.com/", name.to_lowercase())),
+            ..Detail::default()
+        },
+    };
+    incident.witnesses = vec![witness("Search", "timed out"), witness("Checkout", "status was 503")];
+    incident.witness_count = 2;
+    incident.well_again = Some(1);
+    let text = text_of(&facts);
+    assert!(text.contains("Checkout is well again; still: Search is down: timed out\n"), "{text}");
+    assert!(text.starts_with("Subject: [tocsin] shop: PaymentError: card network timed out\n"), "{text}");
+    assert!(text.contains("Do      Look at GET https://search.example.com/"), "{text}");
+    assert!(!mail_of(&facts).contains("Importance"), "good news wakes nobody");
+    let body = webhook_of(&facts);
+    assert_eq!(body["type"], "partial_recovery");
+    // All was over before it went out.
+    let Story::Incident(incident) = &mut facts.story else { panic!("it is an incident") };
+    incident.recovered_at = Some(at("03:05:30"));
+    assert!(text_of(&facts).contains("\nCheckout is well again\n"));
+    // Errors have no name of their own.
+    let Story::Incident(incident) = &mut facts.story else { panic!("it is an incident") };
+    incident.witnesses[1].detail.subject = None;
+    assert!(text_of(&facts).contains("\nOver: Checkout is down: status was 503\n"));
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::account;
 use super::facts::{
-    BundleFacts, BundleOccasion, Change, Detail, DigestFacts, Entry, Facts, IncidentFacts, Moment, Story,
-    TestFacts, WitnessFacts,
+    BundleFacts, BundleOccasion, Change, Closing, Detail, DigestFacts, Entry, Facts, IncidentFacts, Moment,
+    Story, TestFacts, WitnessFacts,
 };
 use crate::accounts::{self, projects};
 use crate::base::Timestamp;
@@ -17,7 +17,7 @@ use crate::base::seal::{SealError, Sealer};
 use crate::incidents::deliveries::{self, Claimed};
 use crate::incidents::links::{self, Link, LinkPurpose};
 use crate::incidents::views::WitnessView;
-use crate::incidents::{IncidentState, Purpose, queries};
+use crate::incidents::{CloseReason, IncidentState, Purpose, queries};
 use crate::issues::queries::recount;
 use crate::outbound::Url;
 use crate::releases::{self, Deploy};
@@ -101,6 +101,9 @@ struct TestContent {
 struct WitnessContent {
     #[serde(default)]
     witness: Option<i64>,
+    /// Whether it tells that this one has recovered.
+    #[serde(default)]
+    well_again: bool,
 }
 
 pub(super) fn content<T: DeserializeOwned>(value: &Value) -> Result<T, LoadError> {
@@ -131,7 +134,10 @@ fn incident(
     let mut view = queries::find_by_number(tx, id)?.ok_or(LoadError::NoIncident)?;
     recount(tx, &mut view)?;
     let content: WitnessContent = content(&claimed.content)?;
-    let about = view.witnesses.iter().position(|witness| content.witness == Some(witness.number));
+    let named = view.witnesses.iter().position(|witness| content.witness == Some(witness.number));
+    let lead = view.witnesses.iter().position(|witness| witness.summary == view.summary);
+    let well_again = named.filter(|_| content.well_again);
+    let about = if well_again.is_some() { lead } else { named.or(lead) };
     let changes = match claimed.project {
         Some(project) => releases::list_leading_to(tx, project, view.impact_started_at, view.detected_at)?,
         None => Vec::new(),
@@ -142,13 +148,15 @@ fn incident(
         format!("/ack/{}", links::sign(&maker.key, &link))
     });
     let moment = match (moment, view.recovered_at) {
-        (Moment::Recovered, None) => Moment::Closed,
+        (Moment::Recovered, None) => Moment::Closed(closing(view.resolve_reason.as_deref())),
+        (Moment::Witness, _) if content.well_again => Moment::WellAgain,
         (told, _) => told,
     };
     Ok(Story::Incident(Box::new(IncidentFacts {
         moment,
         uid: view.id,
         number: view.number,
+        opened_as: queries::opened_as(tx, id)?,
         summary: view.summary,
         impact_started_at: view.impact_started_at,
         recovered_at: view.recovered_at,
@@ -156,9 +164,22 @@ fn incident(
         witnesses: view.witnesses.into_iter().map(witness).collect(),
         witness_count: u64::try_from(view.witness_count).unwrap_or(0),
         about: about.unwrap_or(0),
+        well_again,
         changes: changes.iter().map(change).collect(),
         acknowledge_path,
     })))
+}
+
+fn closing(reason: Option<&str>) -> Closing {
+    let is = |one: &CloseReason| reason == Some(one.as_str());
+    let unwatched = [CloseReason::SubjectRemoved, CloseReason::SubjectPaused, CloseReason::SubjectArchived];
+    if unwatched.iter().any(is) {
+        Closing::Unwatched
+    } else if is(&CloseReason::SubjectGrouped) {
+        Closing::Regrouped
+    } else {
+        Closing::ByHand
+    }
 }
 
 fn witness(view: WitnessView) -> WitnessFacts {
@@ -170,3 +191,6 @@ fn witness(view: WitnessView) -> WitnessFacts {
 fn change(deploy: &Deploy) -> Change {
     Change { at: deploy.at, what: format!("deploy of {} to {}", deploy.release, deploy.environment) }
 }
+
+#[cfg(test)]
+mod tests;

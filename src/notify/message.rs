@@ -2,17 +2,18 @@
 //! what changed before, what to do, one link.
 
 use super::facts::{
-    AccountMatter, Alert, BundleFacts, BundleOccasion, DigestFacts, Entry, Facts, IncidentFacts, Moment,
-    Story,
+    AccountMatter, Alert, BundleFacts, BundleOccasion, Closing, DigestFacts, Entry, Facts, IncidentFacts,
+    Moment, Story,
 };
+use super::headline::headline;
 use super::job;
 use super::plain::clean;
-use super::wording::{ago, clock_time, count, grouped, lasting, span};
+use super::wording::{ago, clock_time, count, grouped, span};
 use crate::base::{Severity, Timestamp, Uid};
 use crate::incidents::Purpose;
 
 /// A subject longer than this is cut by phones anyway.
-const TITLE_CHARS_MAX: usize = 120;
+pub(super) const TITLE_CHARS_MAX: usize = 120;
 /// One fact; more than this is read on the page.
 const LINE_CHARS_MAX: usize = 400;
 /// One entry of a list.
@@ -27,7 +28,7 @@ const CHANGES_MAX: usize = 3;
 pub struct Message {
     pub purpose: Purpose,
     pub severity: Severity,
-    /// `[tocsin] {project}: {title}`, the same through an incident.
+    /// `[tocsin] {project}: {title}`, the same while an incident is called after the same witness.
     pub subject: String,
     /// The first line: the state and the title.
     pub headline: String,
@@ -108,7 +109,7 @@ fn about_incident(facts: &Facts, incident: &IncidentFacts, purpose: Purpose, now
     Message {
         purpose,
         severity: facts.severity,
-        subject: subject(facts, &incident.summary),
+        subject: subject(facts, &incident.opened_as),
         headline: headline(facts.severity, incident, now),
         lines: vec![
             line("What", &what(incident)),
@@ -194,31 +195,6 @@ fn subject(facts: &Facts, title: &str) -> String {
     format!("[tocsin] {}: {}", clean(facts.project_name(), 60), clean(title, TITLE_CHARS_MAX))
 }
 
-fn headline(severity: Severity, incident: &IncidentFacts, now: Timestamp) -> String {
-    let title = clean(&incident.summary, TITLE_CHARS_MAX);
-    let passed = lasting(now.since(incident.impact_started_at));
-    match incident.moment {
-        Moment::Opened => format!("{}: {title}", capitalised(severity.as_str())),
-        Moment::Witness => {
-            let seen = incident.subject_witness().map_or(title.as_str(), |witness| &witness.summary);
-            format!("Also seen: {}", clean(seen, TITLE_CHARS_MAX))
-        }
-        // What made it graver is often not what opened it.
-        Moment::Raised => match incident.subject_witness() {
-            Some(witness) if incident.about > 0 => {
-                format!("Now {severity}: {}", clean(&witness.summary, TITLE_CHARS_MAX))
-            }
-            Some(_) | None => format!("Now {severity}: {title}"),
-        },
-        Moment::RingAgain => format!("Unanswered for {passed}: {title}"),
-        Moment::Recovered => {
-            let end = incident.recovered_at.unwrap_or(now);
-            format!("Recovered after {}: {title}", lasting(end.since(incident.impact_started_at)))
-        }
-        Moment::Closed => format!("Closed by hand after {passed}: {title}"),
-    }
-}
-
 fn what(incident: &IncidentFacts) -> String {
     let told = incident.subject_witness().map_or_else(
         || incident.summary.clone(),
@@ -292,14 +268,21 @@ fn before(incident: &IncidentFacts, now: Timestamp) -> String {
 }
 
 fn advice(facts: &Facts, incident: &IncidentFacts, now: Timestamp) -> String {
-    if incident.moment == Moment::Closed {
-        return format!(
-            "Nothing more. It was not seen to recover; what goes on opens a new incident. Incident {} keeps the record.",
-            incident.number
-        );
-    }
-    if incident.moment == Moment::Recovered {
-        return format!("Nothing more. Incident {} keeps the record.", incident.number);
+    let then = match incident.moment {
+        Moment::Recovered => Some(""),
+        Moment::Closed(Closing::ByHand) => {
+            Some(" It was not seen to recover; what goes on opens a new incident.")
+        }
+        Moment::Closed(Closing::Unwatched) => {
+            Some(" It was not seen to recover, and nobody looks at it now.")
+        }
+        Moment::Closed(Closing::Regrouped) => {
+            Some(" Where it goes on, its service or what belongs to it rings.")
+        }
+        Moment::Opened | Moment::Witness | Moment::WellAgain | Moment::Raised | Moment::RingAgain => None,
+    };
+    if let Some(then) = then {
+        return format!("Nothing more.{then} Incident {} keeps the record.", incident.number);
     }
     if let Some(runbook) = incident.known(|detail| detail.runbook.as_deref()) {
         return format!("Follow the runbook: {runbook}");
@@ -399,7 +382,7 @@ fn local_note(facts: &Facts) -> Option<String> {
     })
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }

@@ -6,6 +6,7 @@ pub mod account;
 pub mod channel;
 pub mod email;
 pub mod facts;
+mod headline;
 mod job;
 mod load;
 pub mod message;

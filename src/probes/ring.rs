@@ -162,6 +162,7 @@ impl News<'_> {
         let definition = &self.probe.definition;
         json!({
             "alert": alert,
+            "subject": self.probe.name,
             "probe": self.probe.key,
             "target": definition.target.describe(),
             "last_good_at": self.state.memory.last_good_at,

@@ -1,9 +1,10 @@
-//! Posts that follow real incidents: begun where one touches a service that strangers see, over when it is.
+//! Posts that follow real incidents: begun where one touches a service that strangers see, over when it is, or when the
+//! services are well ([`course`]).
 //!
 //! The words are ours, not the incident's: its summary may name what strangers must not know.
 
 use super::posts::{self, Impact, NewPost, Stage};
-use super::{Error, Publish};
+use super::{Error, Publish, course, words};
 use crate::base::{Entropy, Timestamp, Uid};
 use crate::incidents::IncidentState;
 use crate::store::{self, ReadTx, WriteTx, params};
@@ -18,6 +19,8 @@ pub struct Shown {
     pub keys: Vec<String>,
     /// Whether strangers notice anything: one of three providers is no outage.
     pub impact: Impact,
+    /// Known to be well: not merely unseen, nor under planned work.
+    pub is_well: bool,
 }
 
 /// What a run did.
@@ -29,7 +32,7 @@ pub struct Followed {
 
 /// Incidents of one run; the rest follows in the next.
 const INCIDENTS_MAX: i64 = 50;
-const AUTHOR: &str = "tocsin";
+pub(super) const AUTHOR: &str = "tocsin";
 
 /// Begins posts for open incidents, says where somebody took one over, and ends those whose incident is over.
 /// Idempotent.
@@ -49,17 +52,24 @@ pub fn follow(
         posts::say(tx, now, post, (stage, text), AUTHOR)?;
         followed.told += 1;
     }
+    for step in course::find_steps(tx, shown)? {
+        course::take(tx, now, &step, AUTHOR)?;
+        followed.told += 1;
+    }
     Ok(followed)
 }
 
 /// Whether [`follow`] would find something to do.
 pub fn is_due(tx: &ReadTx<'_>, shown: &[Shown]) -> Result<bool, store::Error> {
-    Ok(!find_behind(tx)?.is_empty() || !find_untold(tx, shown)?.is_empty())
+    Ok(!find_behind(tx)?.is_empty()
+        || !find_untold(tx, shown)?.is_empty()
+        || !course::find_steps(tx, shown)?.is_empty())
 }
 
 /// An incident of which strangers were not told.
 struct Untold {
     incident: Uid,
+    /// When the trouble of these services did; others may have been bad before.
     began_at: Timestamp,
     services: Vec<Shown>,
 }
@@ -67,19 +77,14 @@ struct Untold {
 impl Untold {
     fn post(&self, publish: Publish) -> NewPost {
         let impact = self.services.iter().map(|one| one.impact).max().unwrap_or(Impact::Minor);
-        let titles: Vec<&str> = self.services.iter().map(|one| one.title.as_str()).collect();
-        let (how, text) = match impact {
-            Impact::None | Impact::Minor => ("degraded", "It works, but not as well as it should."),
-            Impact::Major | Impact::Critical => ("not available", "It does not work at the moment."),
-        };
-        let title = match titles.as_slice() {
-            [one] => format!("{one} is {how}"),
-            [one, other] => format!("{one} and {other} are {how}"),
-            several => format!("{} services are {how}", several.len()),
+        let services: Vec<&Shown> = self.services.iter().collect();
+        let text = match impact {
+            Impact::None | Impact::Minor => "It works, but not as well as it should.",
+            Impact::Major | Impact::Critical => "It does not work at the moment.",
         };
         NewPost {
             incident: Some(self.incident),
-            title: crate::base::text::clip(&title, super::TITLE_CHARS_MAX).into_owned(),
+            title: words::title(&services, impact),
             impact,
             services: self.services.iter().map(|one| one.service.clone()).collect(),
             began_at: self.began_at,
@@ -97,7 +102,7 @@ fn find_untold(tx: &ReadTx<'_>, shown: &[Shown]) -> Result<Vec<Untold>, store::E
     }
     let keys: Vec<&String> = ill.iter().flat_map(|one| &one.keys).collect();
     let found: Vec<(Uid, Timestamp, String)> = tx.all(
-        "SELECT i.uid, i.impact_started_at, json_group_array(w.key)
+        "SELECT i.uid, min(w.first_bad_at), json_group_array(w.key)
          FROM json_each(?1) AS k JOIN witnesses w ON w.key = k.value AND w.live = 1 AND w.state = 'firing'
          JOIN incidents i ON i.id = w.incident_id
          WHERE i.state <> 'resolved' AND i.silenced = 0

@@ -71,8 +71,10 @@ pub enum Look {
 const DAY: Duration = Duration::from_hours(24);
 /// Up for most of a day and unseen for a while is up, with a note; from here on the day says so itself.
 const BLIND_LOOKS_FROM: Duration = Duration::from_hours(1);
-/// A second of trouble is no day of trouble.
-const TROUBLE_LOOKS_FROM: Duration = Duration::from_mins(1);
+/// A minute of it is seen in the bar; what is less is no news.
+const PLANNED_LOOKS_FROM: Duration = Duration::from_mins(1);
+/// What was confirmed stands in the bar however short it was, and planned work beside it hides nothing.
+const TROUBLE_LOOKS_FROM: Duration = Duration::from_secs(1);
 
 /// The last `count` days up to `now`, the oldest first. `turns` in order of time; the first tells since when it is
 /// watched.
@@ -149,7 +151,7 @@ impl Times {
             Look::Degraded
         } else if self.blind >= BLIND_LOOKS_FROM || (seen.is_zero() && !self.blind.is_zero()) {
             Look::Blind
-        } else if self.maintenance >= looks_from {
+        } else if self.maintenance >= looks_from.max(PLANNED_LOOKS_FROM) {
             Look::Maintenance
         } else if self.up.is_zero() {
             Look::NoData
@@ -265,7 +267,11 @@ mod tests {
         let hours = Duration::from_hours;
         let up = Times { up: hours(24), ..Times::default() };
         assert_eq!(looks(up), Look::Up);
-        assert_eq!(looks(Times { down: Duration::from_secs(59), ..up }), Look::Up);
+        let (outage, work) = (Duration::from_secs(29), Duration::from_secs(86));
+        assert_eq!(looks(Times { down: outage, ..up }), Look::Down);
+        assert_eq!(looks(Times { down: outage, maintenance: work, ..up }), Look::Down, "outside of the work");
+        assert_eq!(looks(Times { degraded: outage, maintenance: work, ..up }), Look::Degraded);
+        assert_eq!(looks(Times { maintenance: Duration::from_secs(59), ..up }), Look::Up);
         assert_eq!(looks(Times { down: Duration::from_mins(1), blind: hours(5), ..up }), Look::Down);
         assert_eq!(looks(Times { degraded: hours(1), blind: hours(5), ..up }), Look::Degraded);
         assert_eq!(looks(Times { blind: Duration::from_mins(12), ..up }), Look::Up);

@@ -9,8 +9,10 @@ pub mod history;
 mod rows;
 mod save;
 
+mod course;
 mod follow;
 pub mod posts;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -73,6 +73,15 @@ pub struct NewPost {
     pub text: String,
 }
 
+/// What a post says that names more services than before.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wider {
+    /// All of them.
+    pub(super) services: Vec<String>,
+    pub(super) title: String,
+    pub(super) impact: Impact,
+}
+
 /// What is changed of a post; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PostChange {
@@ -174,6 +183,22 @@ pub fn remove(tx: &WriteTx<'_>, by: &By, uid: Uid) -> Result<(), Error> {
     }
     tx.touch(STATUS_PAGE);
     note(tx, by, "status_post.remove", &post.title)
+}
+
+/// Names more services.
+pub(super) fn widen(tx: &WriteTx<'_>, post: i64, wider: &Wider) -> Result<(), store::Error> {
+    let services = serde_json::json!(wider.services).to_string();
+    tx.execute(
+        "UPDATE status_posts SET services = ?2, title = ?3, impact = ?4 WHERE id = ?1",
+        params![post, services, wider.title, wider.impact.as_str()],
+    )?;
+    Ok(())
+}
+
+/// Takes a post out of strangers' sight.
+pub(super) fn withdraw(tx: &WriteTx<'_>, post: i64) -> Result<(), store::Error> {
+    tx.execute("UPDATE status_posts SET published = 0 WHERE id = ?1", [post])?;
+    Ok(())
 }
 
 /// Adds an update, which says how far the team is now.

@@ -94,6 +94,7 @@ fn shown(impact: Impact) -> [Shown; 1] {
         title: "Payments".to_owned(),
         keys: vec!["probe:1".to_owned(), "service:1".to_owned()],
         impact,
+        is_well: impact == Impact::None,
     }]
 }
 
@@ -214,5 +215,98 @@ fn a_post_is_written_changed_and_removed_by_hand() {
         assert_eq!((post.published, post.stage, post.updates.len()), (true, Stage::Resolved, 2));
         posts::remove(tx, &by, id).unwrap();
         assert!(matches!(posts::remove(tx, &by, id), Err(Error::NotFound)));
+    });
+}
+
+/// Search and Checkout, each with a probe of its own.
+fn two(search: Impact, checkout: Impact) -> [Shown; 2] {
+    let one = |key: &str, title: &str, probe: &str, impact| Shown {
+        service: key.to_owned(),
+        title: title.to_owned(),
+        keys: vec![probe.to_owned()],
+        impact,
+        is_well: impact == Impact::None,
+    };
+    [one("search", "Search", "probe:1", search), one("checkout", "Checkout", "probe:2", checkout)]
+}
+
+#[test]
+fn a_post_goes_with_the_services_that_it_names() {
+    with_store(|tx, entropy| {
+        let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
+        let raise = |key: &str, at: Timestamp| {
+            let signal = Signal { first_bad_at: at, observed_at: at, ..firing(key) };
+            incidents.raise(tx, at, &signal).unwrap();
+        };
+        let run = |now, shown: &[Shown]| follow(tx, now, entropy, shown, Publish::Automatically).unwrap();
+        let post = || posts::list(tx, T0).unwrap().remove(0);
+        // Something that is not shown began it.
+        raise("probe:9", T0);
+        raise("probe:1", minutes(1));
+        assert_eq!(run(minutes(1), &two(Impact::Major, Impact::None)).begun, 1);
+        assert_eq!(post().began_at, minutes(1), "when the service was lost");
+        raise("probe:2", minutes(2));
+        let both = two(Impact::Major, Impact::Critical);
+        assert!(is_due(tx, &both).unwrap());
+        assert_eq!(run(minutes(2), &both), Followed { begun: 0, told: 1 });
+        assert_eq!(run(minutes(2), &both), Followed::default(), "once");
+        let wider = post();
+        assert_eq!(wider.services, ["search", "checkout"]);
+        assert_eq!(
+            (wider.title.as_str(), wider.impact),
+            ("Search and Checkout are not available", Impact::Critical)
+        );
+        assert_eq!(run(minutes(3), &two(Impact::None, Impact::Critical)), Followed::default());
+        // The incident goes on for what is not shown.
+        assert_eq!(run(minutes(4), &two(Impact::None, Impact::None)).told, 1);
+        assert_eq!((post().stage, post().resolved_at), (Stage::Resolved, Some(minutes(4))));
+        assert_eq!(run(minutes(5), &both).told, 1);
+        assert_eq!((post().stage, post().resolved_at), (Stage::Investigating, None), "bad again");
+        assert_eq!(run(minutes(5), &both), Followed::default());
+    });
+}
+
+#[test]
+fn what_is_merely_unseen_is_not_said_to_work_again() {
+    with_store(|tx, entropy| {
+        let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
+        incidents.raise(tx, T0, &firing("probe:1")).unwrap();
+        let run = |shown: &[Shown]| follow(tx, minutes(1), entropy, shown, Publish::Automatically).unwrap();
+        assert_eq!(run(&shown(Impact::Major)).begun, 1);
+        let unseen = [Shown { is_well: false, ..shown(Impact::None)[0].clone() }];
+        assert_eq!(run(&unseen), Followed::default());
+    });
+}
+
+#[test]
+fn a_post_of_services_that_are_not_shown_any_more_is_taken_from_sight() {
+    with_store(|tx, entropy| {
+        let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
+        incidents.raise(tx, T0, &firing("probe:1")).unwrap();
+        let run = |shown: &[Shown]| follow(tx, minutes(1), entropy, shown, Publish::Automatically).unwrap();
+        assert_eq!(run(&two(Impact::Major, Impact::None)).begun, 1);
+        assert_eq!(run(&two(Impact::Major, Impact::None)[1..]).told, 1);
+        let post = posts::list(tx, T0).unwrap().remove(0);
+        assert_eq!((post.stage, post.published), (Stage::Resolved, false));
+        assert_eq!(run(&two(Impact::Major, Impact::None)[1..]), Followed::default());
+    });
+}
+
+#[test]
+fn what_somebody_said_of_an_outage_stays() {
+    with_store(|tx, entropy| {
+        let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
+        incidents.raise(tx, T0, &firing("probe:1")).unwrap();
+        let run = |shown: &[Shown]| follow(tx, minutes(1), entropy, shown, Publish::Automatically).unwrap();
+        assert_eq!(run(&two(Impact::Major, Impact::None)).begun, 1);
+        let post = posts::list(tx, T0).unwrap().remove(0);
+        let said = PostChange {
+            title: Some("Search takes a while".to_owned()),
+            update: Some((Stage::Resolved, "Search works in another way.".to_owned())),
+            ..PostChange::default()
+        };
+        posts::change(tx, &By::command_line(minutes(1)), post.id, &said).unwrap();
+        assert_eq!(run(&two(Impact::Major, Impact::None)), Followed::default());
+        assert_eq!(posts::find(tx, post.id).unwrap().unwrap().title, "Search takes a while");
     });
 }

@@ -195,6 +195,7 @@ impl Service {
             summary: format!("{} is down: {}", self.name, judged.reason),
             detail: json!({
                 "alert": "service_down",
+                "subject": self.name,
                 "service": self.key,
                 "environment": self.settings.environment,
                 "runbook": self.settings.runbook,

@@ -156,6 +156,8 @@ pub(super) fn happened(event: &EventView) -> (&'static str, String) {
         "joined" => ("bad", format!("Also seen by {source}, {}", text("severity"))),
         "refired" => ("bad", format!("Seen again by {source}")),
         "raised" => ("bad", format!("Raised to {}", text("severity"))),
+        "eased" => ("ok", format!("What is left of it is {}", text("severity"))),
+        "worsened" => ("bad", format!("Worse, says {source}: {}", text("severity"))),
         "rang" => ("bad", format!("Rang again on {}", counted(number("channels"), "channel"))),
         "silenced" => ("", "Fell silent: a silence covers it".to_owned()),
         "unsilenced" => ("", "The silence is over: told everybody".to_owned()),
@@ -210,6 +212,8 @@ mod tests {
         let refused =
             event("delivery_failed", None, json!({"recipient": "bob@example.com", "reason": "full"}));
         assert_eq!(happened(&refused).1, "A message was not delivered to bob@example.com: full");
+        let eased = event("eased", None, json!({"severity": "high"}));
+        assert_eq!(happened(&eased), ("ok", "What is left of it is high".to_owned()));
         let taken = event("acknowledged", Some("anna@example.com"), json!({}));
         assert_eq!(happened(&taken), ("ok", "anna@example.com acknowledged".to_owned()));
         assert_eq!(happened(&event("new_kind", None, json!({}))), ("", "new kind".to_owned()));

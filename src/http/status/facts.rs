@@ -135,6 +135,7 @@ impl Inputs {
             title: shown.title.clone(),
             keys: shown.keys.clone(),
             impact: shown.impact(),
+            is_well: shown.status == ServiceStatus::Healthy,
         };
         self.shown.iter().map(one).collect()
     }

@@ -23,6 +23,7 @@ mod put_off;
 mod reading;
 mod refusals;
 mod silent;
+mod told;
 mod turns;
 
 pub(super) const INCIDENT_PROJECTS: [i64; 2] = [1, 2];

@@ -212,7 +212,8 @@ impl History<'_, '_> {
             Decision::Opened { silence } => silence.is_none(),
             Decision::Joined { rings, .. }
             | Decision::Refired { rings, .. }
-            | Decision::Raised { rings, .. } => rings.is_some(),
+            | Decision::Raised { rings, .. }
+            | Decision::Worsened { rings, .. } => rings.is_some(),
             Decision::Ignored(_)
             | Decision::Continued { .. }
             | Decision::BeganHolding { .. }

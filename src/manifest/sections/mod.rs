@@ -132,6 +132,13 @@ pub(super) fn rank(section: &Section) -> usize {
     SECTIONS.iter().position(|known| known.name == section.name).unwrap_or(SECTIONS.len())
 }
 
+/// Whether things of this rank are what services are put together of: they ring, where no service rings for them.
+pub(super) fn is_member(rank: usize) -> bool {
+    SECTIONS
+        .get(rank)
+        .is_some_and(|section| [probes::SECTION.name, heartbeats::SECTION.name].contains(&section.name))
+}
+
 impl super::tree::Wish {
     /// By which the thing is stored, and told in a plan.
     pub(super) fn key(&self) -> String {

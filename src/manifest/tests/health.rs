@@ -353,3 +353,26 @@ proptest! {
         prop_assert_eq!(house.export(None), exported);
     }
 }
+
+#[test]
+fn pruning_a_service_with_its_members_rings_nobody() {
+    let house = House::open();
+    let shop = "[projects.shop]\nname = \"Shop\"\n";
+    let push = |key: &str| format!("[probes.{key}]\nproject = \"shop\"\nkind = \"push\"\n");
+    let service = "[services.ai]\nproject = \"shop\"\nneeds = \"any\"\nmembers = [\"ai1\", \"ai2\"]\n";
+    house.apply(&format!("{shop}{}{}{service}", push("ai1"), push("ai2")));
+    house
+        .write(|tx| {
+            tx.execute("UPDATE probe_states SET status = 'unhealthy', reason = 'refused'", []).map(drop)
+        })
+        .unwrap();
+    let prune = How { dry: false, prune: true };
+    // One member and then all of it: neither rings by itself before it goes.
+    let fewer = service.replace("\"ai1\", \"ai2\"", "\"ai1\"");
+    house.run(&format!("{shop}{}{fewer}", push("ai1")), prune).unwrap();
+    let pruned = house.run(shop, prune).unwrap();
+    assert_eq!(lines(&pruned), ["- service ai", "- probe ai1", "= 1 unchanged"]);
+    let rung: i64 =
+        house.read(|tx| Ok(tx.one("SELECT count(*) FROM incidents", [], |row| row.get::<_, i64>(0))?));
+    assert_eq!(rung, 0);
+}

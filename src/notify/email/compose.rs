@@ -67,10 +67,11 @@ fn headers(is_urgent: bool) -> Vec<(&'static str, &'static str)> {
     headers
 }
 
-/// Critical, and not the news that it is over: nobody is woken for that.
+/// Critical, and not the news that it is over or one part of it is: nobody is woken for that.
 fn is_urgent(severity: Severity, facts: &Facts) -> bool {
-    let is_over = matches!(&facts.story, Story::Incident(incident) if incident.moment == Moment::Recovered);
-    severity == Severity::Critical && !is_over
+    let is_good = |moment: Moment| moment.is_over() || moment == Moment::WellAgain;
+    let is_good_news = matches!(&facts.story, Story::Incident(incident) if is_good(incident.moment));
+    severity == Severity::Critical && !is_good_news
 }
 
 fn recipients(email: &Email, recipient: Option<&str>) -> Result<Vec<Mailbox>, SendError> {

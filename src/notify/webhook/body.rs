@@ -62,6 +62,7 @@ pub(in super::super) fn body(outgoing: Outgoing<'_>) -> Value {
 fn kind(facts: &Facts) -> &'static str {
     match &facts.story {
         Story::Incident(incident) if incident.moment.is_over() => "recovery",
+        Story::Incident(incident) if incident.moment == Moment::WellAgain => "partial_recovery",
         Story::Incident(incident) => {
             incident.subject_witness().map_or("incident", |witness| witness.alert().as_str())
         }
@@ -74,7 +75,8 @@ fn kind(facts: &Facts) -> &'static str {
 
 fn happened_at(incident: &IncidentFacts, now: Timestamp) -> Timestamp {
     match incident.moment {
-        Moment::Recovered | Moment::Closed => incident.recovered_at.unwrap_or(now),
+        Moment::Recovered | Moment::Closed(_) => incident.recovered_at.unwrap_or(now),
+        Moment::WellAgain => now,
         Moment::Opened | Moment::Witness | Moment::Raised | Moment::RingAgain => incident.impact_started_at,
     }
 }

@@ -38,6 +38,7 @@ fn letter(id: u8, moment: Moment) -> Letter {
         moment,
         uid: Uid::from_bytes([7; 16]),
         number: 7,
+        opened_as: "boom".to_owned(),
         summary: "boom".to_owned(),
         impact_started_at: START,
         recovered_at: None,
@@ -49,6 +50,7 @@ fn letter(id: u8, moment: Moment) -> Letter {
         }],
         witness_count: 1,
         about: 0,
+        well_again: None,
         changes: Vec::new(),
         acknowledge_path: None,
     };
