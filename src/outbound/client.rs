@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::address::{Reach, classify};
@@ -36,7 +36,7 @@ pub struct Options {
     pub authorities: Option<Vec<u8>>,
 }
 
-/// One call. `headers` are sent as they are; `User-Agent` is added.
+/// One call. `headers` are sent as they are; `User-Agent`, and the length where the body is empty, are added.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: Method,
@@ -86,12 +86,16 @@ impl Client {
     /// # Errors
     /// Only where no answer came; see [`Error::is_permanent`].
     pub async fn send(&self, request: Request, now: Timestamp) -> Result<Response, Error> {
-        let Request { method, url, headers, body, reach, timeout } = request;
+        let Request { method, url, mut headers, body, reach, timeout } = request;
         check(&url, reach)?;
         let client = match reach {
             Reach::Public => &self.public,
             Reach::Private => &self.private,
         };
+        if body.is_empty() && method == Method::POST {
+            // A proxy that speaks HTTP/1.0 behind it, as nginx does by default, passes on a length or none.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let sending = client.request(method, url.clone()).headers(headers).body(body).timeout(timeout).send();
         let response = sending.await.map_err(|error| Error::from_reqwest(&error, &url))?;
         let status = response.status().as_u16();

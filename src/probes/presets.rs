@@ -21,6 +21,8 @@ pub struct Preset {
     pub name: &'static str,
     /// What it checks, in one sentence.
     pub checks: &'static str,
+    /// The provider's own page about what is asked; empty where the team runs it by itself.
+    pub documented_at: &'static str,
     /// What it asks of a person, in the order of a form.
     pub inputs: &'static [Input],
     make: fn(&mut Given) -> Definition,
@@ -209,6 +211,8 @@ fn conditions(texts: &[&str]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::probes::secrets::names;
 
@@ -252,6 +256,55 @@ mod tests {
         ids.sort_unstable();
         let known = "anthropic gemini google-calendar openai postgres redis sendgrid slack stripe supabase twilio-sms twilio-whatsapp upstash website";
         assert_eq!(ids.join(" "), known);
+    }
+
+    const PAGE: &str = include_str!("../../docs/presets.md");
+
+    /// The part of the page that follows from the table: what each provider is asked, as it is stored.
+    fn documentation() -> String {
+        let mut out = String::new();
+        for preset in all().filter(|preset| !preset.documented_at.is_empty()) {
+            let texts = preset.inputs.iter().filter(|input| input.default.is_none()).map(|input| {
+                let text = match input.name {
+                    "base_url" => format!(
+                        "https://PROJECT.{}",
+                        if preset.id == "upstash" { "upstash.io" } else { "supabase.co" }
+                    ),
+                    name => name.to_uppercase(),
+                };
+                (input.name.to_owned(), text)
+            });
+            let definition = preset.build(&Inputs(texts.collect())).unwrap().definition;
+            let crate::probes::Target::Http(http) = &definition.target else {
+                panic!("{} asks over HTTP", preset.id)
+            };
+            writeln!(
+                out,
+                "\n### {}\n\n{} [Documented]({}).\n",
+                preset.name, preset.checks, preset.documented_at
+            )
+            .unwrap();
+            writeln!(out, "    {} {}", http.method, http.url).unwrap();
+            for (name, value) in &http.headers {
+                writeln!(out, "    {name}: {value}").unwrap();
+            }
+            let asked: Vec<_> = definition.conditions.iter().map(|asked| format!("`{asked}`")).collect();
+            let slow = crate::base::span::format(definition.slow_after.unwrap());
+            writeln!(out, "\nGood while {}; slow after {slow}.", asked.join(", ")).unwrap();
+        }
+        out
+    }
+
+    /// `TOCSIN_WRITE_DOCS=1` writes the page anew.
+    #[test]
+    fn the_page_tells_what_each_provider_is_asked_and_where_that_is_documented() {
+        let (head, below) = PAGE.split_once("<!-- providers -->\n").unwrap();
+        if std::env::var_os("TOCSIN_WRITE_DOCS").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/presets.md");
+            std::fs::write(path, format!("{head}<!-- providers -->\n{}", documentation())).unwrap();
+        } else {
+            assert_eq!(below, documentation(), "run it with TOCSIN_WRITE_DOCS=1");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::{Read as _, Write as _},
     process::{Command, Stdio},
     sync::Mutex,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,9 +17,11 @@ use serde_json::{Value, json};
 
 use crate::support::{
     api::Api,
+    certificates::Certificates,
     server::{Server, Setup, binary},
-    tools::{json_of, output_of, program, python, tests_file, tools},
+    tools::{json_of, node, output_of, program, python, tests_file, tools},
     wait_until,
+    web::Nginx,
 };
 
 const TAKEN_WITHIN: Duration = Duration::from_secs(20);
@@ -66,6 +69,15 @@ impl House {
         command.env("TOCSIN_BASE_URL", self.base()).env("TOCSIN_PING_KEY", &self.key);
         command
     }
+}
+
+/// Runs what says `ready`, sends it `signal` then, closes its input, and answers its exit code.
+fn signalled(mut command: Command, signal: Signal) -> Option<i32> {
+    let mut child = command.stdout(Stdio::piped()).stdin(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
+    child.wait().unwrap().code()
 }
 
 #[test]
@@ -119,7 +131,7 @@ fn curl_one_liners_work_as_they_stand_in_the_guides() {
 }
 
 #[test]
-fn sentry_clis_monitors_and_the_sdks_crons_check_in() {
+fn sentry_clis_monitors_and_the_crons_of_sdks_check_in() {
     let house = House::open();
     let project = house.server.project("crons");
     let dsn = house.server.dsn(&project);
@@ -132,11 +144,14 @@ fn sentry_clis_monitors_and_the_sdks_crons_check_in() {
     assert_eq!(sentry_cli("cli-good", "true"), Some(0));
     assert_eq!(sentry_cli("cli-bad", "exit 5"), Some(5));
     json_of(python().arg(tests_file("sdk/crons.py")).arg(&dsn));
+    json_of(node().arg(tests_file("sdk/crons.cjs")).arg(&dsn));
     for (slug, status, schedule) in [
         ("cli-good", "up", "0 3 * * * Europe/Berlin"),
         ("cli-bad", "down", "0 3 * * * Europe/Berlin"),
         ("sdk-good", "up", "every 10m"),
         ("sdk-bad", "down", "every 10m"),
+        ("node-good", "up", "*/20 * * * * Europe/Berlin"),
+        ("node-bad", "down", "*/20 * * * * Europe/Berlin"),
     ] {
         let path = format!("/api/v1/heartbeats/crons/{slug}");
         let found = wait_until(slug, TAKEN_WITHIN, || {
@@ -168,31 +183,29 @@ fn a_command_runs_within_its_heartbeat() {
     assert!(run["duration_ms"].is_u64(), "{run}");
 
     // A signal reaches the command, and its end is told as shells tell it.
-    let mut child = house
-        .run(&[
-            "--heartbeat",
-            "job",
-            "--",
-            "sh",
-            "-c",
-            "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done",
-        ])
-        .stdout(Stdio::piped())
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut ready = [0; 6];
-    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
-    wait_until("the start is told", TAKEN_WITHIN, || {
-        house.heartbeat("job")["last_start_at"].is_string().then_some(())
-    });
-    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(9));
+    let script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done";
+    let arguments = ["--heartbeat", "job", "--", "sh", "-c", script];
+    assert_eq!(signalled(house.run(&arguments), Signal::TERM), Some(9));
+    assert!(house.runs(&house.heartbeat("job")).remove(0)["duration_ms"].is_u64(), "its start is known");
     assert_eq!(house.heartbeat("job")["reason"], "failed with exit status 9");
     let killed = house.run(&["--heartbeat", "job", "--", "sh", "-c", "kill -KILL $$"]).output().unwrap();
     assert_eq!(killed.status.code(), Some(137));
     assert!(house.run(&["--heartbeat", "job", "--", "true"]).status().unwrap().success());
     assert_eq!(house.heartbeat("job")["status"], "up");
+
+    for (name, signal) in [("INT", Signal::INT), ("USR1", Signal::USR1)] {
+        let script = format!("trap 'exit 11' {name}; echo ready; while :; do sleep 0.05; done");
+        let command = house.run(&["--heartbeat", "job", "--", "sh", "-c", &script]);
+        assert_eq!(signalled(command, signal), Some(11), "{name}");
+    }
+    // What nohup has it ignore, the job ignores too.
+    let mut ignoring = Command::new("sh");
+    ignoring.args([
+        "-c",
+        "trap '' HUP; exec \"$0\" run --heartbeat job -- sh -c 'echo ready; read line; exit 12'",
+    ]);
+    ignoring.arg(binary()).env("TOCSIN_BASE_URL", house.base()).env("TOCSIN_PING_KEY", &house.key);
+    assert_eq!(signalled(ignoring, Signal::HUP), Some(12));
 
     // A wrong key, and no tocsin at all: the job runs, and standard error says so.
     let wrong =
@@ -205,11 +218,67 @@ fn a_command_runs_within_its_heartbeat() {
         .output()
         .unwrap();
     assert_eq!((away.status.code(), &*away.stdout), (Some(4), &b"ran\n"[..]));
-    assert!(String::from_utf8_lossy(&away.stderr).contains("was not told"), "{away:?}");
+    let warned = String::from_utf8_lossy(&away.stderr).into_owned();
+    assert!(warned.contains("the end was not told") && warned.lines().count() == 1, "{warned}");
     assert!(began.elapsed() < Duration::from_secs(30), "it does not wait for who is away");
     let quiet =
         house.run(&["--heartbeat", "Bad Slug", "--quiet", "--", "sh", "-c", "exit 3"]).output().unwrap();
     assert_eq!((quiet.status.code(), quiet.stderr.len()), (Some(3), 0));
+}
+
+#[test]
+fn what_a_job_writes_passes_through_as_it_is_and_its_end_is_kept() {
+    let house = House::open();
+    let script = "printf '\\377\\000\\376\\r\\n'; head -c 300000 /dev/zero; printf 'the end'; cat >&2";
+    let mut child = house
+        .run(&["--heartbeat", "job", "--create", "--", "sh", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"typed\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let written = [&b"\xff\x00\xfe\r\n"[..], &vec![0; 300_000], b"the end"].concat();
+    assert!(output.status.success() && output.stdout == written, "{} bytes", output.stdout.len());
+    assert_eq!(output.stderr, b"typed\n");
+    let run = house.runs(&house.heartbeat("job")).remove(0);
+    let kept = run["body"].as_str().unwrap();
+    assert!(kept.contains("the end") && kept.len() <= 40_000, "{} bytes", kept.len());
+}
+
+#[test]
+fn a_job_finds_its_tocsin_and_trusts_an_authority_of_ones_own() {
+    let house = House::open();
+    let tls = Certificates::for_localhost();
+    let proxy = Nginx::start_before(&tls, "TLSv1.3", house.api.host());
+    let authority = proxy.daemon.path().join("ca.pem").display().to_string();
+    let url = proxy.tls_url("");
+    let over_tls = |slug: &str, more: &[&str]| {
+        let mut command = house.run(&["--heartbeat", slug, "--create", "--url", &url]);
+        command.args(more).args(["--", "sh", "-c", "exit 6"]);
+        command
+    };
+    let strange = over_tls("strange", &[]).output().unwrap();
+    let warned = String::from_utf8_lossy(&strange.stderr).into_owned();
+    assert!(strange.status.code() == Some(6) && warned.contains("certificate"), "{strange:?}");
+    let path = "/api/v1/heartbeats/default/strange";
+    assert_eq!(house.api.try_get(path).unwrap().status, 404, "nothing was told");
+
+    let named = over_tls("named", &["--ca", &authority]).output().unwrap();
+    assert_eq!((named.status.code(), &*named.stderr), (Some(6), &b""[..]));
+    assert_eq!(house.heartbeat("named")["reason"], "failed with exit status 6");
+    assert!(over_tls("set", &[]).env("TOCSIN_CA_FILE", &authority).output().unwrap().stderr.is_empty());
+    assert_eq!(house.heartbeat("set")["status"], "down");
+    let missing = over_tls("missing", &["--ca", "/nonexistent/ca.pem"]).output().unwrap();
+    let warned = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(missing.status.code() == Some(6) && warned.contains("/nonexistent/ca.pem"), "{missing:?}");
+
+    // Without an address, the one of this machine's own configuration.
+    let mut local = house.run(&["--heartbeat", "local", "--create", "--", "true"]);
+    local.env_remove("TOCSIN_BASE_URL").env("TOCSIN_LISTEN", house.api.host());
+    assert!(local.output().unwrap().stderr.is_empty());
+    assert_eq!(house.heartbeat("local")["status"], "up");
 }
 
 #[test]

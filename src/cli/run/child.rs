@@ -1,16 +1,18 @@
 //! The command itself: its output passes through, signals are passed on to it.
 
 use std::ffi::OsString;
+use std::future::poll_fn;
 use std::io::{ErrorKind, IsTerminal as _, Write};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind};
 
 use super::tail::Tail;
 
@@ -53,7 +55,8 @@ pub(super) async fn run(command: &[OsString]) -> Ended {
     };
     tokio::pin!(copying);
     let mut copied = false;
-    let forwarding = forward(pid);
+    // Not before it was started: what is ignored here, as nohup wants it, stays ignored there.
+    let forwarding = Signals::catch().pass_on(pid);
     tokio::pin!(forwarding);
     let status = loop {
         tokio::select! {
@@ -90,29 +93,49 @@ fn pass_on(to: &mut impl Write, came: &[u8]) {
     to.write_all(came).and_then(|()| to.flush()).ok();
 }
 
-/// Passes on what is meant for the job. A terminal's own signals reach the job without us: it is of the same group.
-async fn forward(pid: Option<u32>) {
-    let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-    let at_terminal = std::io::stdin().is_terminal();
-    let (Some(pid), Ok(mut terms), Ok(mut hangups), Ok(mut ints), Ok(mut quits)) = (
-        pid,
-        signal(SignalKind::terminate()),
-        signal(SignalKind::hangup()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::quit()),
-    ) else {
-        return std::future::pending().await;
-    };
-    loop {
-        let (came, typed) = tokio::select! {
-            _ = terms.recv() => (Signal::TERM, false),
-            _ = hangups.recv() => (Signal::HUP, false),
-            _ = ints.recv() => (Signal::INT, true),
-            _ = quits.recv() => (Signal::QUIT, true),
-        };
-        if !(typed && at_terminal) {
-            // It may have ended a moment ago.
-            kill_process(pid, came).ok();
+/// What is meant for the job, and what came.
+struct Signals(Vec<(Signal, unix::Signal)>);
+
+impl Signals {
+    const PASSED_ON: [(SignalKind, Signal); 6] = [
+        (SignalKind::terminate(), Signal::TERM),
+        (SignalKind::hangup(), Signal::HUP),
+        (SignalKind::interrupt(), Signal::INT),
+        (SignalKind::quit(), Signal::QUIT),
+        (SignalKind::user_defined1(), Signal::USR1),
+        (SignalKind::user_defined2(), Signal::USR2),
+    ];
+
+    /// From here on none of them ends us.
+    fn catch() -> Self {
+        let caught =
+            Self::PASSED_ON.into_iter().filter_map(|(kind, signal)| Some((signal, unix::signal(kind).ok()?)));
+        Self(caught.collect())
+    }
+
+    async fn next(&mut self) -> Signal {
+        poll_fn(|context| {
+            let mut came = self
+                .0
+                .iter_mut()
+                .filter_map(|(signal, stream)| stream.poll_recv(context).is_ready().then_some(*signal));
+            came.next().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    /// Passes them on. A terminal's own reach the job without us: it is of the same group.
+    async fn pass_on(mut self, pid: Option<u32>) {
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        let Some(pid) = pid else { return std::future::pending().await };
+        let at_terminal = std::io::stdin().is_terminal();
+        loop {
+            let came = self.next().await;
+            let typed = matches!(came, Signal::INT | Signal::QUIT);
+            if !(typed && at_terminal) {
+                // It may have ended a moment ago.
+                kill_process(pid, came).ok();
+            }
         }
     }
 }

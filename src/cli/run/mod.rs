@@ -6,16 +6,17 @@ mod pinger;
 mod tail;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use clap::Args;
 
 use self::child::Ended;
 use self::pinger::{Pinger, Place};
 use super::session::Session;
 use crate::base::{Clock, Entropy};
-use crate::config::Environment;
+use crate::config::{self, BaseUrl};
+use crate::outbound;
 
 /// Run a command and tell its heartbeat: when it began, how it ended, what it wrote last
 ///
@@ -30,6 +31,8 @@ pub(super) struct Run {
     url: Option<String>,
     #[arg(long, value_name = "KEY", help = KEY_HELP)]
     ping_key: Option<String>,
+    #[arg(long, value_name = "FILE", help = CA_HELP)]
+    ca: Option<PathBuf>,
     /// Make the heartbeat where there is none of this slug
     #[arg(long)]
     create: bool,
@@ -41,56 +44,61 @@ pub(super) struct Run {
     command: Vec<OsString>,
 }
 
-const URL_HELP: &str = "Where tocsin is reached [default: TOCSIN_BASE_URL, else http://127.0.0.1:8787]";
+const URL_HELP: &str = "Where tocsin is reached [default: TOCSIN_BASE_URL, else where the configuration of this machine listens]";
 const KEY_HELP: &str = "The project's ping key, for a slug [default: TOCSIN_PING_KEY]";
+const CA_HELP: &str = "Certificate authorities of your own to trust, a PEM file [default: TOCSIN_CA_FILE]";
 
 impl Run {
     pub(super) fn run(self, session: &mut Session<'_>) -> anyhow::Result<ExitCode> {
-        let place = self.place(session.environment);
+        let pinger = self.pinger(session);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (code, notes) = runtime.block_on(self.around(place))?;
+        let (code, note) = runtime.block_on(self.around(pinger));
         // What the job left open behind it must not hold us.
         runtime.shutdown_background();
-        if !self.quiet {
-            for note in notes {
-                session.output.note(&format!("tocsin run: {note}"))?;
-            }
+        if let Some(note) = note.filter(|_| !self.quiet) {
+            session.output.note(&format!("tocsin run: {note}"))?;
         }
         Ok(ExitCode::from(code))
     }
 
-    /// Where the pings go.
-    fn place(&self, environment: &Environment) -> Result<Place, String> {
-        let set = |name: &str| environment.get(name).filter(|text| !text.is_empty()).cloned();
-        let base = self.url.clone().or_else(|| set("TOCSIN_BASE_URL"));
+    /// Who tells the heartbeat; where nobody can, why. The job runs either way.
+    fn pinger(&self, session: &Session<'_>) -> Result<Pinger, String> {
+        let set = |name: &str| session.environment.get(name).filter(|text| !text.is_empty()).cloned();
+        let base = self.url.clone().or_else(|| set("TOCSIN_BASE_URL")).or_else(|| local(session));
         let key = self.ping_key.clone().or_else(|| set("TOCSIN_PING_KEY"));
-        Place::find(&self.heartbeat, base.as_deref(), key.as_deref(), self.create)
+        let place = Place::find(&self.heartbeat, base.as_deref(), key.as_deref(), self.create)?;
+        let ca = self.ca.clone().or_else(|| set("TOCSIN_CA_FILE").map(PathBuf::from));
+        let authorities = ca.map(|file| read_authorities(&file)).transpose()?;
+        let entropy = Entropy::system().map_err(|error| format!("no randomness: {error}"))?;
+        Pinger::new(place, authorities, &entropy, Clock::system())
     }
 
-    /// The exit code of the command, and what is to be said of its pings.
-    async fn around(&self, place: Result<Place, String>) -> anyhow::Result<(u8, Vec<String>)> {
-        let mut notes = Vec::new();
-        let mut pinger = match place {
-            Ok(place) => {
-                let entropy = Entropy::system().map_err(|error| anyhow!("no randomness: {error}"))?;
-                Some(Pinger::new(place, &entropy, Clock::system())?)
-            }
+    /// The exit code of the command, and what is to be said of its pings: one thing at most.
+    async fn around(&self, pinger: Result<Pinger, String>) -> (u8, Option<String>) {
+        let mut pinger = match pinger {
+            Ok(pinger) => pinger,
             Err(why) => {
-                notes.push(format!("no ping is sent: {why}"));
-                None
+                let Ended { code, .. } = child::run(&self.command).await;
+                return (code, Some(format!("no ping is sent: {why}")));
             }
         };
-        let (ended, said) = match &mut pinger {
-            Some(pinger) => tokio::join!(child::run(&self.command), pinger.start()),
-            None => (child::run(&self.command).await, None),
-        };
-        notes.extend(said);
-        let Ended { code, tail } = ended;
-        if let Some(pinger) = &pinger {
-            notes.extend(pinger.end(code, &tail).await);
-        }
-        Ok((code, notes))
+        let (Ended { code, tail }, start) = tokio::join!(child::run(&self.command), pinger.start());
+        let end = pinger.end(code, &tail).await;
+        (code, end.or(start))
     }
+}
+
+/// Where a tocsin of this machine listens, as far as whoever runs the job may read it.
+fn local(session: &Session<'_>) -> Option<String> {
+    let loaded = config::load(&session.flags, session.environment).ok()?;
+    Some(BaseUrl::of_address(loaded.config.server.listen).as_str().to_owned())
+}
+
+fn read_authorities(file: &Path) -> Result<Vec<u8>, String> {
+    let refuse = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let pem = std::fs::read(file).map_err(|error| refuse(&error))?;
+    outbound::check_authorities(&pem).map_err(|error| refuse(&error))?;
+    Ok(pem)
 }
 
 #[cfg(test)]

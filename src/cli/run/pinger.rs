@@ -70,8 +70,17 @@ impl Place {
 }
 
 impl Pinger {
-    pub(super) fn new(place: Place, entropy: &Entropy, clock: Clock) -> anyhow::Result<Self> {
-        let http = Client::new(&Options::default())?;
+    /// `authorities` are trusted beside the usual ones, as PEM text.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub(super) fn new(
+        place: Place,
+        authorities: Option<Vec<u8>>,
+        entropy: &Entropy,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        let http = Client::new(&Options { authorities }).map_err(|error| error.to_string())?;
         let rid = Uid(uuid::Builder::from_random_bytes(entropy.bytes()).into_uuid());
         Ok(Self { http, clock, place, rid, body_bytes_max: TAIL_BYTES_MAX })
     }

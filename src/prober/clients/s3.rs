@@ -28,7 +28,7 @@ const SIGNED_FOR: Duration = Duration::from_mins(15);
 const REASON_CHARS_MAX: usize = 200;
 
 pub(super) async fn ask(target: &S3, with: With<'_>, looking: &mut Looking) -> Result<(), Failed> {
-    let url = signed(target)?;
+    let url = signed(target, looking.now)?;
     let wire = open(&url, with, looking).await?;
     let text = get(&url, wire, looking).await?;
     let listed = read_list(&text)
@@ -45,8 +45,8 @@ pub(super) async fn ask(target: &S3, with: With<'_>, looking: &mut Looking) -> R
     Ok(())
 }
 
-/// The request as an address that is good for a while.
-fn signed(target: &S3) -> Result<Url, Failed> {
+/// The request as an address that is good for a while from `now` on.
+fn signed(target: &S3, now: Timestamp) -> Result<Url, Failed> {
     let bad = |error: String| Failed::setup(format!("endpoint: {error}"));
     let endpoint = Url::parse(&target.endpoint).map_err(|error| bad(error.to_string()))?;
     let style = if target.path_style { UrlStyle::Path } else { UrlStyle::VirtualHost };
@@ -58,7 +58,9 @@ fn signed(target: &S3) -> Result<Url, Failed> {
     if !target.prefix.is_empty() {
         list.with_prefix(target.prefix.as_str());
     }
-    Ok(list.sign(SIGNED_FOR))
+    let now =
+        now.to_rfc3339().parse().map_err(|_| Failed::setup("the clock of this machine shows no date"))?;
+    Ok(list.sign_with_time(SIGNED_FOR, &now))
 }
 
 async fn open(url: &Url, with: With<'_>, looking: &mut Looking) -> Result<Wire, Failed> {
@@ -186,10 +188,12 @@ mod tests {
             prefix: "daily/".to_owned(),
             path_style,
         };
-        let url = signed(&target(true)).unwrap();
+        let now = Timestamp::parse_rfc3339("2026-11-21T23:00:00Z").unwrap();
+        let url = signed(&target(true), now).unwrap();
         assert_eq!((url.host_str(), url.path()), (Some("s3.example.com"), "/shop/"));
         assert!(url.query().unwrap().contains("prefix=daily%2F"), "{url}");
+        assert!(url.query().unwrap().contains("X-Amz-Date=20261121T230000Z"), "{url}");
         assert!(!url.as_str().contains("secret"), "{url}");
-        assert_eq!(signed(&target(false)).unwrap().host_str(), Some("shop.s3.example.com"));
+        assert_eq!(signed(&target(false), now).unwrap().host_str(), Some("shop.s3.example.com"));
     }
 }

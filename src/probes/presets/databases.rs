@@ -19,6 +19,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "website",
         name: "Website",
         checks: "The page answers, and its certificate is good for another two weeks.",
+        documented_at: "",
         inputs: &[plain(
             "url",
             "Address",
@@ -31,6 +32,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "postgres",
         name: "PostgreSQL",
         checks: "The database takes the sign-in and answers a query; with a table, also how many rows it has and how old the newest is.",
+        documented_at: "",
         inputs: &[
             secret(
                 "url",
@@ -47,6 +49,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "redis",
         name: "Redis",
         checks: "The server takes the sign-in, answers PING, and has memory left.",
+        documented_at: "",
         inputs: &[secret(
             "url",
             "Address",

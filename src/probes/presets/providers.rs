@@ -29,6 +29,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "stripe",
         name: "Stripe",
         checks: "The payment API takes the key and tells the balance.",
+        documented_at: "https://docs.stripe.com/api/balance/balance_retrieve",
         inputs: &[
             secret(
                 "key",
@@ -44,6 +45,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "twilio-sms",
         name: "Twilio (SMS)",
         checks: "Twilio takes the token, and the account is active.",
+        documented_at: "https://www.twilio.com/docs/iam/api/account",
         inputs: &[ACCOUNT_SID, AUTH_TOKEN, base_url("https://api.twilio.com")],
         make: twilio_sms,
     },
@@ -51,6 +53,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "twilio-whatsapp",
         name: "Twilio (WhatsApp)",
         checks: "Twilio takes the token, and at least one WhatsApp sender is online.",
+        documented_at: "https://www.twilio.com/docs/whatsapp/api/senders",
         inputs: &[ACCOUNT_SID, AUTH_TOKEN, base_url("https://messaging.twilio.com")],
         make: twilio_whatsapp,
     },
@@ -58,6 +61,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "google-calendar",
         name: "Google Calendar",
         checks: "The Calendar API takes the key and lists events of a public calendar.",
+        documented_at: "https://developers.google.com/calendar/v3/reference/events/list",
         inputs: &[
             secret(
                 "key",
@@ -82,8 +86,14 @@ pub(super) const ALL: &[Preset] = &[
         id: "openai",
         name: "OpenAI",
         checks: "The API takes the key and lists its models.",
+        documented_at: "https://developers.openai.com/api/reference/resources/models/methods/list",
         inputs: &[
-            secret("key", "API key", "platform.openai.com → API keys.", &["sk-"]),
+            secret(
+                "key",
+                "API key",
+                "platform.openai.com → API keys; a restricted one needs to read Models.",
+                &["sk-"],
+            ),
             base_url("https://api.openai.com"),
         ],
         make: openai,
@@ -92,8 +102,9 @@ pub(super) const ALL: &[Preset] = &[
         id: "anthropic",
         name: "Anthropic",
         checks: "The API takes the key and lists its models.",
+        documented_at: "https://platform.claude.com/docs/en/api/models-list",
         inputs: &[
-            secret("key", "API key", "console.anthropic.com → API keys.", &["sk-ant-"]),
+            secret("key", "API key", "platform.claude.com → Settings → API keys.", &["sk-ant-"]),
             base_url("https://api.anthropic.com"),
         ],
         make: anthropic,
@@ -102,6 +113,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "gemini",
         name: "Gemini",
         checks: "The API takes the key and lists its models.",
+        documented_at: "https://ai.google.dev/api/models",
         inputs: &[
             secret("key", "API key", "Google AI Studio → API keys.", &["AIza", "AQ."]),
             base_url("https://generativelanguage.googleapis.com"),
@@ -112,6 +124,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "sendgrid",
         name: "SendGrid",
         checks: "The API takes the key, and it may send mail.",
+        documented_at: "https://www.twilio.com/docs/sendgrid/api-reference/api-key-permissions/retrieve-a-list-of-scopes-for-which-this-user-has-access",
         inputs: &[
             secret("key", "API key", "SendGrid → Settings → API Keys.", &["SG."]),
             base_url("https://api.sendgrid.com"),
@@ -122,6 +135,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "supabase",
         name: "Supabase",
         checks: "The project takes the key and its sign-in service answers; with a table, its database too.",
+        documented_at: "https://supabase.com/docs/guides/troubleshooting/how-do-i-check-gotrueapi-version-of-a-supabase-project-lQAnOR",
         inputs: &[
             plain(
                 "base_url",
@@ -143,6 +157,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "upstash",
         name: "Upstash",
         checks: "The Redis behind the REST address takes the token and answers PING.",
+        documented_at: "https://upstash.com/docs/redis/features/restapi",
         inputs: &[
             plain(
                 "base_url",
@@ -158,6 +173,7 @@ pub(super) const ALL: &[Preset] = &[
         id: "slack",
         name: "Slack",
         checks: "Slack takes the token of the app.",
+        documented_at: "https://docs.slack.dev/reference/methods/auth.test",
         inputs: &[
             secret(
                 "token",

@@ -1,13 +1,14 @@
 //! Mail servers, well and broken.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 
 use crate::support::{
     asker::Eye,
+    certificates::Certificates,
     database::Redis,
-    mail::{MailServer, PASSWORD, USERNAME},
+    mail::{MailServer, Mode, PASSWORD, USERNAME},
 };
 
 const SECRETS: &[(&str, &str)] = &[("password", PASSWORD)];
@@ -68,6 +69,29 @@ async fn a_server_without_encryption_is_told_apart_from_one_that_is_none() {
     let redis = Redis::start(&[]);
     let mut other = target(&server, "none");
     other["port"] = redis.daemon.port.into();
-    let limit = std::time::Duration::from_secs(1);
+    let limit = Duration::from_secs(1);
     eye.ask_within(limit, other, SECRETS).await.fails_with("answer: nothing came within 1s");
+}
+
+#[tokio::test]
+async fn a_server_that_is_closed_slow_or_out_of_date_is_told_apart() {
+    let server = MailServer::start();
+    let eye = eye(&server);
+    server.set_mode(Mode::Closed);
+    let closed = eye.ask(target(&server, "starttls"), SECRETS).await;
+    closed.fails_with("answer: it does not greet back: 554 5.3.2 closed for repairs");
+    server.set_mode(Mode::Accept);
+    server.freeze();
+    let frozen = eye.ask_within(Duration::from_millis(500), target(&server, "starttls"), SECRETS).await;
+    server.thaw();
+    frozen.fails_with("answer: nothing came within 500ms");
+    eye.ask(target(&server, "starttls"), SECRETS).await.holds(&["signed_in"]);
+
+    let over = Certificates::expired();
+    let server = MailServer::start_with(&over);
+    let mut expired = target(&server, "starttls");
+    expired["host"] = "localhost".into();
+    let look = Eye::new(Some(&over.authority)).ask(expired, SECRETS).await;
+    look.fails_with("TLS: the certificate has expired");
+    assert!(server.sign_ins().is_empty(), "no password is said to it");
 }

@@ -1,5 +1,7 @@
 //! A name server (nsd), well and broken.
 
+use std::{net::UdpSocket, time::Duration};
+
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -51,6 +53,16 @@ async fn what_is_not_there_is_told_apart() {
     let look = eye.ask(ask_for(&server, "www.example.test", "MX"), &[]).await;
     look.holds(&["rcode == 'NOERROR'", "length(records) == 0"]);
     eye.ask(ask_for(&server, "example.org", "A"), &[]).await.holds(&["rcode == 'REFUSED'"]);
+    let broken = eye.ask(ask_for(&server, "www.broken.test", "A"), &[]).await;
+    broken.breaks("rcode == 'NOERROR'", "SERVFAIL");
+    let moved = eye.ask(ask_for(&server, "www.example.test", "A"), &[]).await;
+    moved.breaks("any(records[*]) == '192.0.2.9'", "192.0.2.9");
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = json!({
+        "kind": "dns", "name": "www.example.test", "record": "A", "server": silent.local_addr().unwrap().to_string(),
+    });
+    let look = eye.ask_within(Duration::from_millis(500), target, &[]).await;
+    look.fails_with("nothing came within 500ms");
     let target = ask_for(&server, "example.test", "NS");
     drop(server);
     eye.ask(target, &[]).await.fails_with("connection refused");

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{asker::Eye, certificates::Certificates, database::Postgres, peer::Peer};
+use crate::support::{
+    asker::Eye, asker::PATIENCE, certificates::Certificates, database::Postgres, peer::Peer,
+};
 
 const SECRETS: &[(&str, &str)] = &[("password", Postgres::PASSWORD)];
 /// Longer than any question of this file may take beside its own time limit.
@@ -67,6 +69,8 @@ async fn tables(server: &Postgres, eye: &Eye) {
     for column in ["at", "naive", "seconds", "millis"] {
         let look = eye.ask(table(server, "public.orders", Some(column)), SECRETS).await;
         look.holds(&["table.exists", "table.rows == 3", "newest_row.age > 9m", "newest_row.age < 15m"]);
+        look.breaks("table.rows >= 1000", "table.rows was 3");
+        look.breaks("newest_row.age < 5m", "newest_row.age was");
     }
     eye.ask(table(server, "orders", Some("day")), SECRETS).await.holds(&["newest_row.age < 25h"]);
     let empty = eye.ask(table(server, "odd one.Orders", None), SECRETS).await;
@@ -78,6 +82,7 @@ async fn tables(server: &Postgres, eye: &Eye) {
 
     let missing = eye.ask(table(server, "orders; DROP TABLE orders", None), SECRETS).await;
     missing.holds(&["not table.exists", "table.rows not exists"]);
+    missing.breaks("table.exists", "table.exists was false");
     eye.ask(table(server, "orders", Some("no_such")), SECRETS).await.fails_with("no column “no_such”");
     eye.ask(table(server, "orders", Some("note")), SECRETS).await.fails_with("is of type text");
 }
@@ -117,7 +122,9 @@ async fn a_broken_database_says_what_is_wrong_and_costs_no_more_than_its_limits(
     huge.fails_with("more than is read");
     server.run("ALTER ROLE shop CONNECTION LIMIT 0");
     eye.ask(query(&server, "SELECT 1"), SECRETS).await.fails_with("too many connections for role");
-    server.run("ALTER ROLE shop CONNECTION LIMIT -1");
+    server.run("ALTER ROLE shop CONNECTION LIMIT -1; ALTER DATABASE shop CONNECTION LIMIT 0");
+    eye.ask(query(&server, "SELECT 1"), SECRETS).await.fails_with("too many connections for database");
+    server.run("ALTER DATABASE shop CONNECTION LIMIT -1");
     slow_queries(&server, &eye).await;
 
     let port = server.daemon.port;
@@ -176,4 +183,17 @@ async fn encryption_is_what_libpq_means_by_its_modes() {
     for mode in ["verify-ca", "verify-full"] {
         strange.ask(target("localhost", mode), SECRETS).await.fails_with("TLS: nobody who is trusted here");
     }
+
+    server.insist_on_encryption();
+    trusting.ask(target("localhost", "require"), SECRETS).await.holds(&["result.ssl == true"]);
+    // The server takes the new rules in a moment after it was told.
+    let began = Instant::now();
+    let refused = loop {
+        let look = trusting.ask(target("localhost", "disable"), SECRETS).await;
+        if look.seen.failed.is_some() || began.elapsed() > PATIENCE {
+            break look;
+        }
+    };
+    refused.fails_with("no pg_hba.conf entry for host \"127.0.0.1\"");
+    refused.fails_with("no encryption");
 }

@@ -42,6 +42,11 @@ async fn a_server_tells_its_memory_and_its_keys() {
         "memory.used < 100%",
         "info.db0.keys == 6",
     ]);
+    server.say(&["CONFIG SET maxmemory-policy noeviction", "CONFIG SET maxmemory 200kb"]);
+    let full = eye.ask(target(&server, ""), &[]).await;
+    full.breaks("memory.used < 90%", "memory.used was");
+    full.breaks("used_memory < 100kB", "used_memory was");
+    server.say(&["CONFIG SET maxmemory 50mb"]);
     for (name, kind, length) in [
         ("text", "string", 5),
         ("queue", "list", 3),
@@ -55,6 +60,8 @@ async fn a_server_tells_its_memory_and_its_keys() {
     }
     let look = eye.ask(key(&server, "no such\r\nkey"), &[]).await;
     look.holds(&["not key.exists", "key.length == 0", "key.type == 'none'"]);
+    look.breaks("key.exists", "key.exists was false");
+    eye.ask(key(&server, "queue"), &[]).await.breaks("key.length < 3", "key.length was 3");
     let mut third = key(&server, "there");
     third["url"] = format!("redis://127.0.0.1:{}/3", server.daemon.port).into();
     eye.ask(third.clone(), &[]).await.holds(&["key.exists"]);
@@ -105,6 +112,11 @@ async fn a_server_that_loads_hangs_or_is_gone_is_told_apart() {
     server.daemon.thaw();
     frozen.fails_with("answer: nothing came within 1s");
     eye.ask(target(&server, ""), &[]).await.holds(&["role == 'master'"]);
+    // A copy that lost its master takes no writes.
+    server.say(&["REPLICAOF 127.0.0.1 1"]);
+    let copy = eye.ask(target(&server, ""), &[]).await;
+    copy.breaks("role == 'master'", "role was");
+    copy.breaks("info.master_link_status == 'up'", "down");
     let gone = target(&server, "");
     drop(server);
     eye.ask(gone, &[]).await.fails_with("connection refused");

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -73,12 +74,49 @@ async fn encryption_is_agreed_on_and_its_certificate_judged() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_over_or_vouches_for_itself_is_refused() {
+    let own = Certificates::self_signed();
+    let server = Nginx::start(&own, "TLSv1.3");
+    let url = server.tls_url("/health");
+    Eye::new(None).ask(get(&url), &[]).await.fails_with("TLS: nobody who is trusted here");
+    let mut unchecked = get(&url);
+    unchecked["verify"] = json!(false);
+    Eye::new(None).ask(unchecked, &[]).await.holds(&["status == 200", "cert.expires_in > 14d"]);
+    let look = json!({"kind": "tls", "host": "localhost", "port": server.tls_port});
+    Eye::new(None).ask(look, &[]).await.breaks("cert.trusted", "nobody who is trusted here");
+
+    let over = Certificates::expired();
+    let server = Nginx::start(&over, "TLSv1.3");
+    let eye = Eye::new(Some(&over.authority));
+    eye.ask(get(&server.tls_url("/health")), &[]).await.fails_with("TLS: the certificate has expired");
+    let look = json!({"kind": "tls", "host": "localhost", "port": server.tls_port});
+    eye.ask(look, &[]).await.breaks("cert.expires_in > 14d", "cert.expires_in was");
+}
+
+#[tokio::test]
+async fn a_sign_in_of_http_itself_is_taken_or_refused() {
+    let server = Nginx::start(&Certificates::for_localhost(), "TLSv1.3");
+    let eye = Eye::new(None);
+    let mut private = get(&server.url("/private"));
+    eye.ask(private.clone(), &[]).await.holds(&["status == 401", "header.www-authenticate contains 'shop'"]);
+    private["headers"] = json!({"Authorization": "Basic {{sign_in}}"});
+    let sign_in = |password: &str| STANDARD.encode(format!("watch:{password}"));
+    eye.ask(private.clone(), &[("sign_in", &sign_in("wrong-one"))]).await.holds(&["status == 401"]);
+    eye.ask(private, &[("sign_in", &sign_in("open sesame"))]).await.holds(&["status == 200"]);
+}
+
+#[tokio::test]
 async fn a_broken_server_is_seen_broken() {
     let server = Nginx::start(&Certificates::for_localhost(), "TLSv1.3");
     let eye = Eye::new(None);
     eye.ask(get(&server.url("/ill")), &[]).await.holds(&["status == 503"]);
     eye.ask(get(&server.url("/upstream")), &[]).await.holds(&["status == 502"]);
     eye.ask(get(&server.url("/nowhere")), &[]).await.holds(&["status == 404"]);
+    let wrong = eye.ask(get(&server.url("/health")), &[]).await;
+    wrong.breaks("body.queue.depth < 5", "body.queue.depth was 7");
+    wrong.breaks("body.queue.oldest exists", "body.queue.oldest");
+    wrong.breaks("body contains 'welcome'", "welcome");
+    wrong.breaks("cert.expires_in exists", "cert.expires_in");
     eye.ask(get(&server.url("/gone")), &[]).await.fails_with("the connection was closed without an answer");
     let mut large = get(&server.url("/large"));
     large["body_kb"] = json!(100);

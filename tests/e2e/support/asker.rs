@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tocsin::base::{Clock, Entropy, Secret};
+use tocsin::base::{Clock, Entropy, Secret, Timestamp};
 use tocsin::prober::{Asker, Question, Reach, Trust};
 use tocsin::probes::condition::{Condition, Finding};
 use tocsin::probes::{Secrets, Seen, Target};
@@ -26,6 +26,12 @@ impl Eye {
     pub(crate) fn new(authority: Option<&str>) -> Eye {
         let trust = Trust::new(authority.map(str::as_bytes)).expect("the authority can be read");
         Eye { asker: Asker { clock: Clock::system(), entropy: Entropy::seeded(7), trust } }
+    }
+
+    /// One whose clock shows something else.
+    pub(crate) fn at(now: Timestamp) -> Eye {
+        let Eye { asker } = Eye::new(None);
+        Eye { asker: Asker { clock: Clock::manual(now), ..asker } }
     }
 
     pub(crate) async fn ask(&self, target: Value, secrets: &[(&str, &str)]) -> Look {
@@ -67,6 +73,16 @@ impl Look {
         let condition = Condition::parse(condition, &self.target.kind().fields())
             .unwrap_or_else(|fault| panic!("{condition}: {fault}"));
         condition.check(&self.seen.facts)
+    }
+
+    /// It came to its end, and a condition fails for a reason with these words.
+    #[track_caller]
+    pub(crate) fn breaks(&self, condition: &str, words: &str) {
+        assert_eq!(self.seen.failed, None, "{:?}", self.seen.sample);
+        match self.finding(condition) {
+            Finding::Fails(reason) => assert!(reason.contains(words), "{reason}"),
+            Finding::Holds => panic!("{condition} holds: {:?}", self.seen),
+        }
     }
 
     /// It did not come to its end; the reason as an alarm says it.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
 /// Texts in PEM.
 pub(crate) struct Certificates {
@@ -14,16 +14,32 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// For the name `localhost` alone: a server that is asked by its address shows a certificate for another name.
     pub(crate) fn for_localhost() -> Certificates {
+        Certificates::issued(&certificate_of_localhost())
+    }
+
+    /// One that was good until a few years ago.
+    pub(crate) fn expired() -> Certificates {
+        let mut parameters = certificate_of_localhost();
+        parameters.not_before = date_time_ymd(2020, 1, 1);
+        parameters.not_after = date_time_ymd(2021, 1, 1);
+        Certificates::issued(&parameters)
+    }
+
+    /// One that nobody else vouches for.
+    pub(crate) fn self_signed() -> Certificates {
+        let key = KeyPair::generate().expect("a key can be made");
+        let certificate = certificate_of_localhost().self_signed(&key).expect("it can be signed").pem();
+        Certificates { authority: certificate.clone(), certificate, key: key.serialize_pem() }
+    }
+
+    fn issued(of: &CertificateParams) -> Certificates {
         let mut parameters = CertificateParams::new(Vec::new()).expect("no name is a bad one");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority_key = KeyPair::generate().expect("a key can be made");
         let authority = parameters.self_signed(&authority_key).expect("it can be signed");
         let issuer = Issuer::new(parameters, authority_key);
         let key = KeyPair::generate().expect("a key can be made");
-        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-            .expect("the name is good")
-            .signed_by(&key, &issuer)
-            .expect("it can be signed");
+        let certificate = of.signed_by(&key, &issuer).expect("it can be signed");
         Certificates { authority: authority.pem(), certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
@@ -35,4 +51,8 @@ impl Certificates {
             std::fs::write(folder.join(name), text).expect("a temporary folder can be filled");
         }
     }
+}
+
+fn certificate_of_localhost() -> CertificateParams {
+    CertificateParams::new(vec!["localhost".to_owned()]).expect("the name is good")
 }

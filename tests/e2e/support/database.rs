@@ -11,12 +11,13 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
     certificates::Certificates,
     server::free_address,
-    tools::{output_of, postgres, redis_server, s3rver},
+    tools::{output_of, postgres, redis_server, weed},
     wait_until,
 };
 
@@ -121,6 +122,13 @@ impl Postgres {
         postgres.run_in("postgres", &format!("CREATE USER shop PASSWORD '{}'", Self::PASSWORD));
         postgres.run_in("postgres", "CREATE DATABASE shop OWNER shop");
         postgres
+    }
+
+    /// From now on nobody is let in without TLS.
+    pub(crate) fn insist_on_encryption(&self) {
+        let rules = self.daemon.path().join("data/pg_hba.conf");
+        fs::write(rules, "hostssl all all all scram-sha-256\n").expect("its folder can be written");
+        self.run("SELECT pg_reload_conf()");
     }
 
     /// Runs statements as the first user.
@@ -228,24 +236,63 @@ impl Redis {
     }
 }
 
-/// An S3-compatible server with the bucket `shop`; its keys are both `S3RVER`.
-pub(crate) struct Bucket {
+/// An S3-compatible server (`SeaweedFS`) that checks signatures and clocks. It knows one key, which may do everything,
+/// and has no bucket yet.
+pub(crate) struct ObjectStore {
     pub(crate) daemon: Daemon,
+    /// Of its parts among each other; each leaves a socket in /tmp that is called by it.
+    inner_ports: Vec<u16>,
 }
 
-impl Bucket {
-    pub(crate) const KEY: &str = "S3RVER";
+impl ObjectStore {
+    pub(crate) const ACCESS_KEY: &str = "AKIASHOP";
+    pub(crate) const SECRET_KEY: &str = "s3cret/key+with=signs";
+    /// May do nothing.
+    pub(crate) const GUEST: &str = "AKIAGUEST";
 
-    pub(crate) fn start() -> Bucket {
+    pub(crate) fn start() -> ObjectStore {
         let folder = TempDir::new().expect("a temporary folder can be made");
+        let keys = |access_key, actions| {
+            let credentials = json!([{"accessKey": access_key, "secretKey": Self::SECRET_KEY}]);
+            json!({"name": access_key, "credentials": credentials, "actions": actions})
+        };
+        let identities = [keys(Self::ACCESS_KEY, vec!["Admin"]), keys(Self::GUEST, vec!["Read:elsewhere"])];
+        fs::write(folder.path().join("s3.json"), json!({"identities": identities}).to_string())
+            .expect("a temporary folder can be filled");
         let port = free_address().port();
-        let mut command = s3rver();
-        command.arg("-d").arg(folder.path()).args(["-a", "127.0.0.1", "-p", &port.to_string()]);
-        command.args(["--no-vhost-buckets", "--configure-bucket", "shop"]);
-        Bucket { daemon: Daemon::start(command, port, folder).wait_for("S3 listens", is_listening) }
+        let mut command = weed();
+        command.current_dir(folder.path()).args(["server", "-dir=.", "-filer", "-s3", "-s3.config=s3.json"]);
+        command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1"]);
+        command.args(["-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-metricsPort=0"]);
+        command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]);
+        command.args(["-s3.localSocket=s3.sock", "-filer.localSocket=filer.sock"]);
+        command.arg(format!("-s3.port={port}"));
+        let parts = ["master.port", "volume.port", "filer.port", "s3.port.grpc"];
+        let parts = parts.into_iter().chain(["master.port.grpc", "volume.port.grpc", "filer.port.grpc"]);
+        let inner_ports: Vec<u16> = parts
+            .map(|part| {
+                let port = free_address().port();
+                command.arg(format!("-{part}={port}"));
+                port
+            })
+            .collect();
+        let daemon = Daemon::start(command, port, folder).wait_for("S3 listens", is_listening);
+        ObjectStore { daemon, inner_ports }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.daemon.port)
+    }
+}
+
+impl Drop for ObjectStore {
+    fn drop(&mut self) {
+        for (part, port) in ["master", "volume", "filer", "s3"]
+            .iter()
+            .flat_map(|part| self.inner_ports.iter().map(move |port| (part, port)))
+        {
+            // Most of these are none.
+            fs::remove_file(format!("/tmp/seaweedfs-{part}-grpc-{port}.sock")).ok();
+        }
     }
 }

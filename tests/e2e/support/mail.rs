@@ -7,10 +7,14 @@ use std::{
     process::{Child, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::tools::{python, tests_file};
+use super::{
+    certificates::Certificates,
+    tools::{python, tests_file},
+};
 
 pub(crate) const USERNAME: &str = "tocsin";
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -24,6 +28,8 @@ pub(crate) enum Mode {
     Later,
     /// 550: do not try again.
     Never,
+    /// 554 to whoever greets.
+    Closed,
 }
 
 /// A message as the server took it.
@@ -75,8 +81,18 @@ impl MailServer {
         self.port
     }
 
-    fn with(tls: &'static str) -> MailServer {
+    /// One with STARTTLS and papers of somebody's choice.
+    pub(crate) fn start_with(certificates: &Certificates) -> MailServer {
         let folder = TempDir::new().expect("a temporary folder can be made");
+        certificates.write_to(folder.path());
+        MailServer::within(folder, "starttls")
+    }
+
+    fn with(tls: &'static str) -> MailServer {
+        MailServer::within(TempDir::new().expect("a temporary folder can be made"), tls)
+    }
+
+    fn within(folder: TempDir, tls: &'static str) -> MailServer {
         let mut server = MailServer { folder, child: None, port: 0, tls };
         server.revive();
         server
@@ -103,6 +119,21 @@ impl MailServer {
         self.child = Some(child);
     }
 
+    /// It keeps its connections and says nothing.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("it runs");
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("it has a process id");
+        kill_process(pid, signal).expect("it can be told");
+    }
+
     /// Kills it: connections are refused from now on.
     pub(crate) fn die(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -116,6 +147,7 @@ impl MailServer {
             Mode::Accept => "accept",
             Mode::Later => "later",
             Mode::Never => "never",
+            Mode::Closed => "closed",
         };
         fs::write(self.folder.path().join("mode"), word).expect("the mode can be written");
     }

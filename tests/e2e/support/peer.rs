@@ -37,6 +37,7 @@ impl Reply {
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) at: Instant,
+    pub(crate) method: String,
     pub(crate) path: String,
     /// Names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
@@ -134,7 +135,8 @@ pub(crate) fn ts(number: usize) -> String {
 fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let path = line.split(' ').nth(1)?.to_owned();
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
     let mut headers = BTreeMap::new();
     loop {
         line.clear();
@@ -145,7 +147,7 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { at: Instant::now(), path, headers, body })
+    Some(Request { at: Instant::now(), method, path, headers, body })
 }
 
 #[test]

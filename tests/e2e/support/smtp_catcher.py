@@ -6,7 +6,8 @@ TLS is `starttls`, `tls` where the connection is encrypted from its first byte, 
 
 Makes a certificate authority (FOLDER/ca.pem) and a certificate for localhost and 127.0.0.1 unless they are there,
 listens on PORT (0: any free one), prints {"port": N} and appends each message as a JSON line to
-FOLDER/messages.jsonl. FOLDER/mode says what happens to the next message: `accept`, `later` (451) or `never` (550).
+FOLDER/messages.jsonl. FOLDER/mode says what happens to the next message: `accept`, `later` (451) or `never` (550);
+`closed` refuses every greeting (554).
 FOLDER/put_off, where it is there, lists addresses that no mail is taken for now (450).
 Every sign-in, good or bad, is appended to FOLDER/sign_ins.jsonl.
 """
@@ -93,6 +94,12 @@ class Keeper:
         append(self.folder / "sign_ins.jsonl", {"mechanism": mechanism, "good": good, "tls": self.is_encrypted(session)})
         # Not handled: the server itself is to say 235 or 535.
         return AuthResult(success=good, handled=False, auth_data=USERNAME if good else None)
+
+    async def handle_EHLO(self, _server, session, _envelope, hostname, responses):
+        if (self.folder / "mode").read_text().strip() == "closed":
+            return ["554 5.3.2 closed for repairs"]
+        session.host_name = hostname
+        return responses
 
     async def handle_RCPT(self, _server, _session, envelope, address, options):
         put_off = self.folder / "put_off"

@@ -28,11 +28,9 @@ pub(crate) fn node() -> Command {
     node
 }
 
-/// The S3-compatible server.
-pub(crate) fn s3rver() -> Command {
-    let mut node = Command::new("node");
-    node.arg(tools().join("s3/node_modules/s3rver/bin/s3rver.js"));
-    node
+/// `SeaweedFS`, whose only program came as a Python package.
+pub(crate) fn weed() -> Command {
+    Command::new(tools().join("python/bin/weed"))
 }
 
 /// One of PostgreSQL's programs.

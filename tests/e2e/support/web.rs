@@ -22,12 +22,20 @@ pub(crate) const LARGE_BYTES: usize = 8 * 1024 * 1024;
 impl Nginx {
     /// Encrypted with `protocols`, such as `TLSv1.3`.
     pub(crate) fn start(tls: &Certificates, protocols: &str) -> Nginx {
+        // Nobody listens there.
+        Nginx::start_before(tls, protocols, "127.0.0.1:1")
+    }
+
+    /// One that passes pings on to a tocsin at `upstream`.
+    pub(crate) fn start_before(tls: &Certificates, protocols: &str, upstream: &str) -> Nginx {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let (port, tls_port) = (free_address().port(), free_address().port());
         tls.write_to(folder.path());
         let large = vec![b'a'; LARGE_BYTES];
         fs::write(folder.path().join("large"), large).expect("a temporary folder can be filled");
-        let settings = nginx_conf(port, tls_port, protocols);
+        let settings = nginx_conf(port, tls_port, protocols, upstream);
+        fs::write(folder.path().join("users"), "watch:{PLAIN}open sesame\n").expect("it can be filled");
+        fs::write(folder.path().join("words"), "[1]").expect("it can be filled");
         fs::write(folder.path().join("nginx.conf"), settings).expect("a temporary folder can be filled");
         let mut command = unpacked("nginx");
         command.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "error.log"]);
@@ -47,7 +55,7 @@ impl Nginx {
     }
 }
 
-fn nginx_conf(port: u16, tls_port: u16, protocols: &str) -> String {
+fn nginx_conf(port: u16, tls_port: u16, protocols: &str, upstream: &str) -> String {
     format!(
         r#"
 daemon off;
@@ -78,6 +86,12 @@ http {{
             if ($http_authorization != "Bearer open sesame") {{ return 401 'no'; }}
             return 200 '{{"method":"$request_method"}}';
         }}
+        location = /private {{
+            auth_basic "shop";
+            auth_basic_user_file users;
+            try_files /words =404;
+        }}
+        location /ping/ {{ proxy_pass http://{upstream}; }}
         location = /gone {{ return 444; }}
         location = /large {{ }}
         location = /drip {{ limit_rate 512; alias large; }}
@@ -87,7 +101,8 @@ http {{
     )
 }
 
-/// nsd, which answers for `example.test`, `2.0.192.in-addr.arpa` and nothing else.
+/// nsd, which answers for `example.test` and `2.0.192.in-addr.arpa`, should answer for `broken.test` and cannot, and
+/// knows nothing else.
 pub(crate) struct NameServer {
     pub(crate) daemon: Daemon,
 }
@@ -166,6 +181,9 @@ remote-control:
 zone:
     name: example.test
     zonefile: example
+zone:
+    name: broken.test
+    zonefile: nowhere
 zone:
     name: 2.0.192.in-addr.arpa
     zonefile: reverse

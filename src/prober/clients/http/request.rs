@@ -106,6 +106,11 @@ impl Request {
         if !headers.contains_key(header::HOST) {
             headers.insert(header::HOST, HeaderValue::from_str(&self.authority()).map_err(|_| unfit())?);
         }
+        // Some servers and proxies refuse what could have a body and tells no length.
+        let may_carry = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
+        if may_carry && self.body.is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         // What comes is shown and judged as it is, and one question is all that is asked.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

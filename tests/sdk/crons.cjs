@@ -1,0 +1,21 @@
+// Runs jobs under Sentry's cron monitoring: crons.cjs DSN.
+const Sentry = require("@sentry/node");
+
+Sentry.init({ dsn: process.argv[2] });
+const config = {
+  schedule: { type: "crontab", value: "*/20 * * * *" },
+  timezone: "Europe/Berlin",
+  checkinMargin: 2,
+  maxRuntime: 5,
+};
+
+async function main() {
+  await Sentry.withMonitor("node-good", async () => 7, config);
+  const failing = async () => {
+    throw new Error("no rows");
+  };
+  await Sentry.withMonitor("node-bad", failing, config).catch(() => {});
+  console.log(JSON.stringify({ sent: await Sentry.flush(10_000) }));
+}
+
+main();
