@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::definition::{Definition, LABELS_MAX};
 use super::pause::seen_by;
 use super::status::Status;
-use super::{Error, Owner, PROBES, Probe, ProbeId, STATES, Secrets, parents, ring, rows, secrets};
+use super::{Error, Kind, Owner, PROBES, Probe, ProbeId, STATES, Secrets, parents, ring, rows, secrets};
 use crate::accounts::audit::{self, Change as Audited};
 use crate::accounts::{By, projects};
 use crate::base::owned::check_key;
@@ -201,10 +201,12 @@ impl Probes {
             ],
         )?;
         let status = Status::Unknown;
+        let is_pushed = draft.definition.kind() == Kind::Push;
+        let unseen = if is_pushed { "waiting for its first report" } else { "not asked yet" };
         tx.execute(
             "INSERT INTO probe_states (probe_id, project_id, status, rank, name, since, reason)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'not asked yet')",
-            params![id, draft.project.0, status.as_str(), status.rank(), name, by.now.as_micros()],
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![id, draft.project.0, status.as_str(), status.rank(), name, by.now.as_micros(), unseen],
         )?;
         Ok(ProbeId(id))
     }

@@ -206,6 +206,21 @@ async fn results_are_reported_to_an_address_of_their_own() {
     assert_eq!((refused.status, &support::json(&refused)["ok"]), (404, &json!(false)));
     let refused = house.post(&path, &json!({"status": "sideways"})).await;
     assert_eq!(refused.status, 400);
+    for (words, says) in [("value=12ms", "number"), ("ping=fast", "number"), ("latency=NaN", "number")] {
+        let refused = house.get(&format!("{path}?{words}"), None).await;
+        assert_eq!(refused.status, 400, "{words}");
+        assert!(support::json(&refused)["msg"].as_str().unwrap().contains(says), "{}", refused.text());
+    }
+    for body in [json!({"value": "12ms"}), json!({"value": [1]}), json!({"status": 1})] {
+        assert_eq!(house.post(&path, &body).await.status, 400, "{body}");
+    }
+    let told = [("value=1.5&message=a", 1015), ("latency=2&message=a", 1020), ("ping=3&value=&msg=a", 1030)];
+    for (words, kept) in told {
+        assert_eq!(house.get(&format!("{path}?{words}"), None).await.status, 200, "{words}");
+        let sql = "SELECT 1000 * (report ->> 'message' = 'a') + CAST(10 * (report ->> 'value') AS INTEGER)
+                   FROM probe_reports";
+        assert_eq!(house.number(sql).await, kept, "{words}");
+    }
     let refused = house.post(&path, &json!({"message": "x".repeat(70_000)})).await;
     assert_eq!(refused.status, 413, "{}", refused.text());
     house.stop().await;

@@ -7,9 +7,9 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Json;
 use super::list::{Asked, Items, unknown_cursor};
 use super::probe_views::{LineView, ProbeView};
+use super::{Json, OrDefault};
 use crate::accounts::access::{Permission, Subject};
 use crate::base::{Secret, Timestamp};
 use crate::http::auth::{Caller, Reader, find_project};
@@ -67,8 +67,8 @@ pub(super) struct Trial {
     secrets: BTreeMap<String, Secret>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct PauseFor {
     until: Option<Timestamp>,
 }
@@ -176,7 +176,7 @@ pub(super) async fn pause(
     state: web::Data<AppState>,
     caller: Caller,
     key: web::Path<String>,
-    Json(wanted): Json<PauseFor>,
+    OrDefault(wanted): OrDefault<PauseFor>,
 ) -> Result<HttpResponse, Problem> {
     if wanted.until.is_some_and(|until| until <= state.clock.now()) {
         return Err(Problem::bad_request("`until` is over already: name a later time, or leave it out."));

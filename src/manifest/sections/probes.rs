@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Draft, Fault, Section, Shape, Stored, Work, known_first, project_named, table};
+use super::{Draft, Fault, Section, Shape, Stored, Work, known_first, project_named, slugs, table};
 use crate::base::{Severity, span};
 use crate::manifest::Means;
 use crate::manifest::plan::What;
 use crate::manifest::problem::Problem;
 use crate::manifest::reader::{self, unknown_words};
 use crate::manifest::tree::Entry;
+use crate::prober::Reach;
 use crate::probes::condition::Condition;
 use crate::probes::judge::Policy;
 use crate::probes::presets::{self, Inputs, Preset};
@@ -270,11 +271,13 @@ impl Draft for Wanted {
                 (built.definition, built.secrets)
             }
         };
+        let definition = definition(&self.fields, usual);
+        Reach::Private.check(&definition.target).map_err(probes::Error::from)?;
         let draft = probes::Draft {
             key: self.key.clone(),
             name: self.fields.name.clone().unwrap_or_else(|| self.key.clone()),
             project: project_named(work.tx, &self.fields.project)?.id,
-            definition: definition(&self.fields, usual),
+            definition,
             secrets,
             parents: self.fields.depends_on.clone(),
             owner: Owner::File,
@@ -295,8 +298,10 @@ fn probes_of(means: &Means) -> Probes {
 fn stored(tx: &ReadTx<'_>, means: &Means) -> Result<Vec<Stored>, Fault> {
     let all = queries::all(tx, ProbeId(0), PROBES_MAX)?;
     let keys: BTreeMap<ProbeId, &str> = all.iter().map(|probe| (probe.id, probe.key.as_str())).collect();
-    let probes = probes_of(means);
+    let (probes, slugs) = (probes_of(means), slugs(tx)?);
     all.iter()
+        // No file can name one of an archived project.
+        .filter(|probe| slugs.contains_key(&probe.project))
         .map(|probe| {
             // What cannot be opened is as good as not there: it is asked for again.
             let secrets = probes.open(probe).unwrap_or_default();

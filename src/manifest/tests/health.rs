@@ -122,6 +122,17 @@ fn mistakes_in_what_is_watched_are_told_at_their_lines() {
             "7: confirm: `badd` is not a key here; did you mean `bad`?",
         ),
         (format!("{http}interval = \"1\""), "7: interval: “1” is no length of time"),
+        (http.replace("a.example", "2852039166"), "6: probe api: url: 169.254.169.254 is a link-local"),
+        (
+            http.replace("a.example", "[::ffff:169.254.169.254]"),
+            "6: probe api: url: ::ffff:169.254.169.254 is a link-local, metadata or reserved address",
+        ),
+        (http.replace("a.example", "-bad-..x"), "6: probe api: url: “-bad-..x” is no name and no address"),
+        (http.replace("a.example", "a.example/\\r\\nb"), "6: probe api: url: it holds a line break"),
+        (
+            "[probes.a]\nproject = \"shop\"\nkind = \"dns\"\ndomain = \"x.example\"\nserver = \"169.254.169.254\"".to_owned(),
+            "7: probe a: server: 169.254.169.254 is a link-local",
+        ),
         (format!("{http}interval = \"1s\""), "7: probe api: the interval is between 5 seconds and one day"),
         (
             format!("{http}conditions = [\n  \"status < 300\",\n  \"statsu < 1\",\n]"),
@@ -174,7 +185,7 @@ fn mistakes_in_what_is_watched_are_told_at_their_lines() {
 fn what_rests_on_something_wrong_is_not_told_as_well() {
     let house = House::open();
     let told = house.wrong(&WATCHED.replace("port = 443", "port = \"https\""));
-    assert_eq!(told, ["tocsin.toml:22: port: takes a whole number; found text"]);
+    assert_eq!(told, ["tocsin.toml:22: port: takes a whole number from 0 to 65535; found text"]);
 }
 
 #[test]
@@ -352,4 +363,38 @@ proptest! {
         prop_assert!(again.is_empty(), "{}\n{}", again, exported);
         prop_assert_eq!(house.export(None), exported);
     }
+}
+
+#[test]
+fn an_archived_project_is_left_out_with_all_that_is_its_own() {
+    let house = House::open();
+    house.apply(&WATCHED.replace("[projects.shop]", "[projects.team]\nname = \"Team\"\n\n[projects.shop]"));
+    let before = house.export(None);
+    house.apply(
+        "[projects.team]\nname = \"Team\"
+        [projects.team.keys.api]\nkind = \"server\"
+        [probes.old]\nproject = \"team\"\nkind = \"push\"
+        [heartbeats.old-job]\nproject = \"team\"
+        [services.old-web]\nname = \"Old\"\nproject = \"team\"\nmembers = [\"old\"]
+        [maintenance.old-work]\ntitle = \"Work\"\nproject = \"team\"\nstarts_at = 2027-02-01T02:00:00Z\nduration = \"2h\"",
+    );
+    house
+        .write(|tx| {
+            let by = By::command_line(NOW);
+            let slug = "team".parse().unwrap();
+            let team =
+                projects::find_visible(tx, &projects::ProjectRef::Slug(slug), &accounts::Visible::All)?;
+            projects::archive(tx, &by, team.unwrap().id)
+        })
+        .unwrap();
+    let text = house.export(None);
+    let (head, blocks) = text.split_once("\n\n").unwrap();
+    assert!(head.ends_with("as they are archived: team."), "{head}");
+    let team = "[projects.team]\nname = \"Team\"\n\n";
+    let (_, before) = before.split_once("\n\n").unwrap();
+    assert_eq!(blocks, before.replace(team, ""), "{text}");
+    assert!(house.run(&text, How { dry: true, prune: false }).is_err_and(|stop| match stop {
+        Stop::Dry(plan) => plan.is_empty(),
+        _ => panic!("{stop}"),
+    }));
 }

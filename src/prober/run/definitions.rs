@@ -186,6 +186,7 @@ impl Loop {
         if subject.question.is_some() || subject.probe.paused.is_some() {
             return;
         }
+        subject.is_reported = true;
         let (now, began) = (self.parts.asker.clock.now(), self.parts.asker.clock.monotonic());
         let seen = stored.report.seen(stored.at, now);
         let mut run = Run::of(&subject.checked, stored.at, began, seen);
@@ -198,6 +199,10 @@ impl Loop {
     pub(super) fn missed(&mut self, id: ProbeId, at: Timestamp, began: Duration) {
         let is_blind = self.is_blind;
         let Some(subject) = self.subjects.get_mut(&id) else { return };
+        if !subject.is_reported {
+            // Whoever is to report may not have its address yet.
+            return self.parts.board.put(subject.live(None, None));
+        }
         subject.is_busy = true;
         let policy = subject.definition().policy;
         let reason = if is_blind {

@@ -188,6 +188,23 @@ async fn what_comes_and_goes_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn silence_says_nothing_before_the_first_report() {
+    let mut bed = Bed::new().await;
+    let push = serde_json::json!({"kind": "push"});
+    let (heard, unheard) =
+        (bed.save(draft("heard", push.clone())).await, bed.save(draft("unheard", push)).await);
+    bed.start();
+    bed.soon("it was not taken up", async |bed| bed.live(heard).is_some()).await;
+    bed.prober().report(Stored { id: heard, at: bed.clock.now(), report: Report::default() }).await.unwrap();
+    bed.soon("the report does not count", async |bed| bed.state(heard).await.status == Status::Healthy).await;
+    bed.until_status(heard, Status::Unhealthy).await;
+    let waiting = bed.state(unheard).await;
+    assert_eq!((waiting.status, waiting.reason.as_str()), (Status::Unknown, "waiting for its first report"));
+    assert_eq!(bed.number(OPEN).await, 1, "that of the one that was heard");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_reported_is_judged_and_silence_is_bad() {
     let mut bed = Bed::new().await;
     let id = bed.save(draft("job", serde_json::json!({"kind": "push"}))).await;

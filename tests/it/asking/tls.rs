@@ -174,9 +174,11 @@ async fn a_bad_certificate_is_seen_and_says_why() {
     look(&both, &["not cert.trusted", "not cert.matches"]).await;
     let stranger = Papers { signed_by: SignedBy::Stranger, ..Papers::good() };
     let seen = look(&stranger, &["not cert.trusted", "cert.matches"]).await;
-    assert_eq!(trouble(&seen), "no: nobody who is trusted here vouches for the certificate");
+    let unvouched = "no: nobody who is trusted here vouches for the certificate: name its authority in `outbound.ca_file`";
+    assert_eq!(trouble(&seen), unvouched);
     let own = Papers { signed_by: SignedBy::Itself, ..Papers::good() };
-    look(&own, &["not cert.trusted", "cert.matches", "cert.chain_length == 1"]).await;
+    let seen = look(&own, &["not cert.trusted", "cert.matches", "cert.chain_length == 1"]).await;
+    assert_eq!(trouble(&seen), unvouched);
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ pub(super) fn read(kind: Kind, typed: &Typed, project: Option<ProjectId>) -> Res
     let text = |name: &str| Some(typed.text(name).trim()).filter(|it| !it.is_empty()).map(str::to_owned);
     let mut definition = Definition::of(target);
     definition.conditions.clone_from(&typed.conditions);
-    if definition.conditions == kind.default_conditions() {
+    if definition.conditions == definition.target.default_conditions() {
         definition.conditions.clear();
     }
     definition.policy = policy;
