@@ -206,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn more_than_five_plain_fields_is_understood() {
+        assert_eq!(next("0 0 L * *", "UTC", "2026-02-01T00:00:00Z", 1), ["2026-02-28T00:00"]);
+        assert_eq!(next("0 0 * * sun#2", "UTC", "2026-11-01T00:00:00Z", 1), ["2026-11-08T00:00"]);
+        for word in ["@hourly", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"] {
+            assert!(Crontab::parse(word, "UTC").is_ok(), "{word}");
+        }
+        assert_eq!(
+            next("*/30 * * * *", "America/New_York", "2026-03-08T06:20:00Z", 3),
+            ["2026-03-08T06:30", "2026-03-08T07:00", "2026-03-08T07:30"],
+            "steps go on after the gap"
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (source, zone, says) in [
             ("", "UTC", "five fields"),

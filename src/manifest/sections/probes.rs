@@ -412,4 +412,50 @@ mod tests {
             assert!(renamed.is_none_or(|(_, name)| known.contains(name)), "{kind:?}: {known:?}");
         }
     }
+
+    const PAGE: &str = include_str!("../../../docs/probes.md");
+
+    /// What the page tells of a kind: its keys with their defaults, and the examples of a file and of the API.
+    fn told(kind: Kind) -> (BTreeMap<&'static str, &'static str>, Map<String, Value>, Value) {
+        let (_, kinds) = PAGE.split_once("<!-- kinds -->").unwrap();
+        let (_, part) = kinds.split_once(&format!("\n### {}\n", kind.as_str())).unwrap();
+        let part = part.split("\n#").next().unwrap();
+        let rows = part.lines().filter(|line| line.starts_with("| `"));
+        let keys = rows.map(|row| {
+            let cells: Vec<&str> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+            assert_eq!(cells.len(), 7, "{row}");
+            (cells[1], cells[3])
+        });
+        let examples = part.lines().filter_map(|line| line.strip_prefix("    "));
+        let (api, file): (Vec<&str>, Vec<&str>) = examples.partition(|line| line.starts_with('{'));
+        let file = toml::from_str(&file.join("\n")).unwrap();
+        (keys.collect(), file, serde_json::from_str(&api.concat()).unwrap())
+    }
+
+    #[test]
+    fn the_page_about_probes_tells_every_key_with_its_default_and_its_examples_can_be_asked() {
+        for kind in Kind::ALL {
+            let (keys, file, api) = told(kind);
+            let error = target(table(json!({ "kind": kind, "\0": 0 }))).unwrap_err();
+            let mut known = unknown(&error).unwrap().1;
+            known.sort_unstable();
+            assert_eq!(keys.keys().copied().collect::<Vec<_>>(), known, "{kind:?}");
+            let read = target(file.clone()).unwrap();
+            assert_eq!(serde_json::from_value::<Target>(api).unwrap(), read, "{kind:?}");
+            read.check().unwrap();
+            for (key, default) in keys {
+                let mut without = file.clone();
+                without.remove(key);
+                let left = target(without.clone());
+                match default {
+                    "required" => assert!(left.unwrap_err().contains("missing field"), "{kind:?}: {key}"),
+                    "" => assert!(left.is_ok(), "{kind:?}: {key}"),
+                    default => {
+                        without.insert(key.to_owned(), serde_json::from_str(default).unwrap());
+                        assert_eq!(target(without), left, "{kind:?}: {key} is {default} by default");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -104,10 +104,15 @@ impl Subject {
         self.remember(run, verdict);
         let status = standing(&self.memory.judge, above);
         let is_flapping = self.memory.judge.is_flapping();
-        let changed = status != self.status || is_flapping != self.was_flapping;
+        let mut changed = status != self.status || is_flapping != self.was_flapping;
         if status != self.status {
             self.since = since(verdict, run.at).max(self.since);
             self.reason = self.says(status, run);
+        } else if status == Status::Unknown && matches!(run.reading, Reading::Bad | Reading::Slow) {
+            // It was asked, and nothing is proved yet.
+            let reason = format!("not well so far: {}", run.reason);
+            changed |= reason != self.reason;
+            self.reason = reason;
         }
         (self.status, self.was_flapping) = (status, is_flapping);
         changed.then(|| self.recording(run))

@@ -188,6 +188,23 @@ async fn what_comes_and_goes_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_first_answer_that_is_bad_is_told_before_it_proves_anything() {
+    let (mut bed, web) = (Bed::new().await, Web::new().await);
+    web.says(503);
+    bed.start();
+    let id = bed.save(web.draft("api")).await;
+    bed.soon("it was not asked", async |bed| bed.state(id).await.reason.starts_with("not well")).await;
+    let state = bed.state(id).await;
+    assert_eq!(
+        (state.status, state.reason.as_str()),
+        (Status::Unknown, "not well so far: status was 503, wanted < 300")
+    );
+    bed.until_status(id, Status::Unhealthy).await;
+    assert_eq!(bed.state(id).await.reason, "status was 503, wanted < 300");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn silence_says_nothing_before_the_first_report() {
     let mut bed = Bed::new().await;
     let push = serde_json::json!({"kind": "push"});

@@ -54,6 +54,10 @@ impl Papers {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([self.name.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, "server of the tests");
+        if self.signed_by == SignedBy::Itself {
+            // As `openssl req -x509` makes them.
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
         (params.not_before, params.not_after) = (day!(self.from_days), day!(self.until_days));
         let (certificate, shown) = match self.signed_by {
             SignedBy::Authority => (params.signed_by(&key, &authority.0).unwrap(), Some(&authority.1)),
