@@ -209,7 +209,7 @@ mod tests {
     fn more_than_five_plain_fields_is_understood() {
         assert_eq!(next("0 0 L * *", "UTC", "2026-02-01T00:00:00Z", 1), ["2026-02-28T00:00"]);
         assert_eq!(next("0 0 * * sun#2", "UTC", "2026-11-01T00:00:00Z", 1), ["2026-11-08T00:00"]);
-        for word in ["@hourly", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"] {
+        for word in ["@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually"] {
             assert!(Crontab::parse(word, "UTC").is_ok(), "{word}");
         }
         assert_eq!(

@@ -368,12 +368,16 @@ proptest! {
 #[test]
 fn an_archived_project_is_left_out_with_all_that_is_its_own() {
     let house = House::open();
-    house.apply(&WATCHED.replace("[projects.shop]", "[projects.team]\nname = \"Team\"\n\n[projects.shop]"));
+    house
+        .write(|tx| {
+            let new = projects::NewProject { name: "Team".to_owned(), slug: None };
+            projects::create(tx, &By::command_line(NOW), &new)
+        })
+        .unwrap();
+    house.apply(WATCHED);
     let before = house.export(None);
     house.apply(
-        "[projects.team]\nname = \"Team\"
-        [projects.team.keys.api]\nkind = \"server\"
-        [probes.old]\nproject = \"team\"\nkind = \"push\"
+        "[probes.old]\nproject = \"team\"\nkind = \"push\"
         [heartbeats.old-job]\nproject = \"team\"
         [services.old-web]\nname = \"Old\"\nproject = \"team\"\nmembers = [\"old\"]
         [maintenance.old-work]\ntitle = \"Work\"\nproject = \"team\"\nstarts_at = 2027-02-01T02:00:00Z\nduration = \"2h\"",

@@ -191,7 +191,10 @@ async fn what_comes_and_goes_is_told_once() {
 async fn a_first_answer_that_is_bad_is_told_before_it_proves_anything() {
     let (mut bed, web) = (Bed::new().await, Web::new().await);
     web.says(503);
+    // Whatever is there at a start is asked later, and what is made after it at once.
+    let earlier = bed.save(draft("earlier", serde_json::json!({"kind": "push"}))).await;
     bed.start();
+    bed.soon("nothing was taken up", async |bed| bed.live(earlier).is_some()).await;
     let id = bed.save(web.draft("api")).await;
     bed.soon("it was not asked", async |bed| bed.state(id).await.reason.starts_with("not well")).await;
     let state = bed.state(id).await;
