@@ -242,14 +242,7 @@ fn refuse(error: &dyn std::fmt::Display) -> Error {
 
 /// What the parser says, without the names of our types.
 fn in_our_words(error: &str) -> String {
-    let mut error = error.replace("Json deserialize error: ", "The body cannot be taken: ");
-    if let Some((before, word)) =
-        error.rsplit_once("expected ").map(|(before, rest)| (before.to_owned(), rest.to_owned()))
-        && let Some(range) = integer_range(word.split_ascii_whitespace().next().unwrap_or_default())
-    {
-        let rest = word.split_once(' ').map_or("", |(_, rest)| rest);
-        error = format!("{before}expected {range} {rest}").trim_end().to_owned();
-    }
+    let error = in_numbers(&error.replace("Json deserialize error: ", "The body cannot be taken: "));
     match error.split_once("expected struct ") {
         Some((before, rest)) => {
             let rest = rest.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_');
@@ -257,6 +250,15 @@ fn in_our_words(error: &str) -> String {
         }
         None => error,
     }
+}
+
+/// `error` with the type of number that was expected as a range.
+fn in_numbers(error: &str) -> String {
+    let range = |(before, rest): (&str, &str)| {
+        let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+        Some(format!("{before}expected {} {after}", integer_range(word)?).trim_end().to_owned())
+    };
+    error.rsplit_once("expected ").and_then(range).unwrap_or_else(|| error.to_owned())
 }
 
 /// A type of numbers, as people say it.

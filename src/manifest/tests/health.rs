@@ -122,17 +122,6 @@ fn mistakes_in_what_is_watched_are_told_at_their_lines() {
             "7: confirm: `badd` is not a key here; did you mean `bad`?",
         ),
         (format!("{http}interval = \"1\""), "7: interval: “1” is no length of time"),
-        (http.replace("a.example", "2852039166"), "6: probe api: url: 169.254.169.254 is a link-local"),
-        (
-            http.replace("a.example", "[::ffff:169.254.169.254]"),
-            "6: probe api: url: ::ffff:169.254.169.254 is a link-local, metadata or reserved address",
-        ),
-        (http.replace("a.example", "-bad-..x"), "6: probe api: url: “-bad-..x” is no name and no address"),
-        (http.replace("a.example", "a.example/\\r\\nb"), "6: probe api: url: it holds a line break"),
-        (
-            "[probes.a]\nproject = \"shop\"\nkind = \"dns\"\ndomain = \"x.example\"\nserver = \"169.254.169.254\"".to_owned(),
-            "7: probe a: server: 169.254.169.254 is a link-local",
-        ),
         (format!("{http}interval = \"1s\""), "7: probe api: the interval is between 5 seconds and one day"),
         (
             format!("{http}conditions = [\n  \"status < 300\",\n  \"statsu < 1\",\n]"),
@@ -178,6 +167,33 @@ fn mistakes_in_what_is_watched_are_told_at_their_lines() {
         let told = house.wrong(&format!("{shop}{text}"));
         assert!(told[0].starts_with(&format!("tocsin.toml:{wanted}")), "{text}\n{told:#?}");
         assert_eq!(told.len(), 1, "{text}\n{told:#?}");
+    }
+}
+
+#[test]
+fn addresses_that_no_probe_can_ask_are_told_at_their_lines() {
+    let shop = "[projects.shop]\nname = \"Shop\"\n";
+    let http = "[probes.api]\nproject = \"shop\"\nkind = \"http\"\nurl = \"https://a.example\"\n";
+    let table = [
+        (http.replace("a.example", "2852039166"), "6: probe api: url: 169.254.169.254 is a link-local"),
+        (
+            http.replace("a.example", "[::ffff:169.254.169.254]"),
+            "6: probe api: url: ::ffff:169.254.169.254 is a link-local, metadata or reserved address",
+        ),
+        (http.replace("a.example", "-bad-..x"), "6: probe api: url: “-bad-..x” is no name and no address"),
+        (http.replace("a.example", "a.example/\\r\\nb"), "6: probe api: url: it holds a line break"),
+        (
+            "[probes.a]\nproject = \"shop\"\nkind = \"dns\"\ndomain = \"x.example\"\nserver = \"169.254.169.254\"".to_owned(),
+            "7: probe a: server: 169.254.169.254 is a link-local",
+        ),
+    ];
+    let house = House::open();
+    for (text, wanted) in table {
+        let told = house.wrong(&format!("{shop}{text}"));
+        assert!(
+            told.len() == 1 && told[0].starts_with(&format!("tocsin.toml:{wanted}")),
+            "{text}\n{told:#?}"
+        );
     }
 }
 

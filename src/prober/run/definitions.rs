@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::subject::Subject;
+use super::subject::{Reports, Subject};
 use super::wheel::place;
 use super::{Event, Loop, Run};
 use crate::accounts::By;
@@ -186,7 +186,7 @@ impl Loop {
         if subject.question.is_some() || subject.probe.paused.is_some() {
             return;
         }
-        subject.is_reported = true;
+        subject.reports = Reports::Begun;
         let (now, began) = (self.parts.asker.clock.now(), self.parts.asker.clock.monotonic());
         let seen = stored.report.seen(stored.at, now);
         let mut run = Run::of(&subject.checked, stored.at, began, seen);
@@ -199,7 +199,7 @@ impl Loop {
     pub(super) fn missed(&mut self, id: ProbeId, at: Timestamp, began: Duration) {
         let is_blind = self.is_blind;
         let Some(subject) = self.subjects.get_mut(&id) else { return };
-        if !subject.is_reported {
+        if subject.reports == Reports::Awaited {
             // Whoever is to report may not have its address yet.
             return self.parts.board.put(subject.live(None, None));
         }

@@ -25,8 +25,7 @@ pub(super) struct Subject {
     pub(super) memory: Memory,
     pub(super) status: Status,
     pub(super) is_unreachable: bool,
-    /// Whether silence says anything: not before the first report.
-    pub(super) is_reported: bool,
+    pub(super) reports: Reports,
     /// Under way, or its reading waits for canaries or parents.
     pub(super) is_busy: bool,
     /// When the last reading was taken, monotonic, and whether it was bad.
@@ -36,6 +35,13 @@ pub(super) struct Subject {
     reason: String,
     was_flapping: bool,
     good: Option<Box<Answer>>,
+}
+
+/// Whether silence says anything: not before the first report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reports {
+    Awaited,
+    Begun,
 }
 
 impl Subject {
@@ -52,7 +58,7 @@ impl Subject {
             memory: state.memory.clone(),
             status: state.status,
             is_unreachable: state.status == Status::Unreachable,
-            is_reported: state.is_reported,
+            reports: if state.is_reported { Reports::Begun } else { Reports::Awaited },
             is_busy: false,
             last: None,
             points: Vec::new(),
@@ -83,7 +89,9 @@ impl Subject {
     pub(super) fn follow(&mut self, earlier: Self) {
         let was_paused = earlier.probe.paused.is_some();
         (self.points, self.last, self.is_busy) = (earlier.points, earlier.last, earlier.is_busy);
-        self.is_reported |= earlier.is_reported;
+        if earlier.reports == Reports::Begun {
+            self.reports = Reports::Begun;
+        }
         if !was_paused && self.probe.paused.is_none() {
             (self.memory, self.status, self.since) = (earlier.memory, earlier.status, earlier.since);
             (self.reason, self.was_flapping) = (earlier.reason, earlier.was_flapping);
