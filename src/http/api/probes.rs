@@ -8,13 +8,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::list::{Asked, Items, unknown_cursor};
+use super::new_probe::NewProbe;
 use super::probe_views::{LineView, ProbeView};
 use super::{Json, OrDefault};
 use crate::accounts::access::{Permission, Subject};
 use crate::base::{Secret, Timestamp};
 use crate::http::auth::{Caller, Reader, find_project};
 use crate::http::{AppState, Problem};
-use crate::probes::presets::{self, Inputs};
 use crate::probes::queries::{self, Cursor, Filter, list as list_probes};
 use crate::probes::{Checked, Definition, Draft, Kind, Owner, Probe, Secrets, Status};
 use crate::store::{ReadTx, WriteTx};
@@ -28,24 +28,6 @@ pub(super) struct Words {
     kind: Option<String>,
     /// `name:value`
     label: Option<String>,
-}
-
-/// What a caller wants a probe to be: a definition, or a preset with what it asks for.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewProbe {
-    key: String,
-    name: String,
-    project: String,
-    definition: Option<Definition>,
-    preset: Option<String>,
-    /// Of the preset, those that are secret too.
-    #[serde(default)]
-    inputs: BTreeMap<String, Secret>,
-    #[serde(default)]
-    secrets: BTreeMap<String, Secret>,
-    #[serde(default)]
-    depends_on: Vec<String>,
 }
 
 /// What a caller changes of a probe; what is not named stays.
@@ -140,34 +122,6 @@ pub(super) async fn create(
         view(&state, move |tx| Ok(queries::find(tx, &crate::accounts::Visible::All, &key)?)).await?;
     view.push_path = token.map(|token| push_path(&token));
     Ok(HttpResponse::Created().json(view))
-}
-
-impl NewProbe {
-    /// What was given, or what the preset makes of its inputs; their secrets come to those of the probe.
-    fn definition(&mut self) -> Result<Definition, Problem> {
-        let preset = match (self.definition.take(), &self.preset) {
-            (Some(definition), None) => return Ok(definition),
-            (None, Some(preset)) => preset,
-            (Some(_), Some(_)) | (None, None) => {
-                return Err(Problem::bad_request("Say either `definition` or `preset`, which makes one."));
-            }
-        };
-        let preset = presets::find(preset).ok_or_else(|| {
-            let known: Vec<&str> = presets::all().map(|preset| preset.id).collect();
-            Problem::bad_request(format!("`preset` is one of {}.", known.join(", ")))
-        })?;
-        let known: Vec<&str> = preset.inputs.iter().map(|input| input.name).collect();
-        if let Some(name) = self.inputs.keys().find(|name| !known.contains(&name.as_str())) {
-            let detail = format!("inputs: {} asks for {}, not for {name}.", preset.id, known.join(", "));
-            return Err(Problem::bad_request(detail));
-        }
-        let typed = self.inputs.iter().map(|(name, typed)| (name.clone(), typed.expose().to_owned()));
-        let built = preset.build(&Inputs(typed.collect()));
-        let built =
-            built.map_err(|needed| Problem::bad_request(format!("inputs.{}: {needed}", needed.name)))?;
-        self.secrets.extend(built.secrets.0);
-        Ok(built.definition)
-    }
 }
 
 /// `PATCH /probes/{key}`
