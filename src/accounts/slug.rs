@@ -4,6 +4,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::Error;
+use crate::base::text::plain_letters;
 
 /// A project's short name in addresses: 1 to 50 of `a-z 0-9 -`, no dash at the ends, not only digits (those
 /// are project numbers), none of the reserved words.
@@ -24,9 +25,10 @@ impl Slug {
 
     /// Makes a slug of a project's name; `project` where the name has nothing to make one of.
     pub fn derive(name: &str) -> Self {
+        let name = plain_letters(name);
         let words: Vec<_> =
             name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
-        let joined = words.join("-").to_ascii_lowercase();
+        let joined = words.join("-");
         let cut = &joined[..joined.len().min(SLUG_CHARS_MAX)];
         let trimmed = cut.trim_end_matches('-');
         trimmed
@@ -91,7 +93,7 @@ mod tests {
             ("Shop", "shop"),
             ("My Shop (EU)", "my-shop-eu"),
             ("  --  ", "project"),
-            ("Käse & Brot", "k-se-brot"),
+            ("Käse & Brot", "kaese-brot"),
             ("2026", "project-2026"),
             ("New", "project-new"),
             ("tocsin", "project-tocsin"),

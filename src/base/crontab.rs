@@ -61,6 +61,13 @@ impl Crontab {
         if fields.len() != FIELDS.len() && !(fields.len() == 1 && source.starts_with('@')) {
             return Err(BadCrontab::Fields(fields.len()));
         }
+        // The library takes these, and leaves out what is not there.
+        let is_gapped = |field: &str| field.split(',').any(str::is_empty);
+        if let Some(n) = fields.iter().position(|field| is_gapped(field)) {
+            let (field, may_be) = FIELDS[n];
+            let text = fields[n].to_owned();
+            return Err(BadCrontab::Field { field, reason: wrong_with(&text, may_be), text });
+        }
         let cron = parser().parse(source).map_err(|error| blame(&fields, &error.to_string()))?;
         let crontab = Self { source: fields.join(" "), cron, zone };
         match crontab.next_after(Timestamp::from_secs(1_767_225_600)) {
@@ -133,14 +140,30 @@ fn blame(fields: &[&str], whole: &str) -> BadCrontab {
         let Some(text) = fields.get(n) else { break };
         let alone: Vec<&str> = (0..FIELDS.len()).map(|m| if m == n { *text } else { "*" }).collect();
         if parser().parse(&alone.join(" ")).is_err() {
-            return BadCrontab::Field {
-                field,
-                text: (*text).to_owned(),
-                reason: format!("it may be {may_be}"),
-            };
+            return BadCrontab::Field { field, text: (*text).to_owned(), reason: wrong_with(text, may_be) };
         }
     }
     BadCrontab::Never(whole.to_owned())
+}
+
+/// The first of a field's parts that cannot be, in words.
+fn wrong_with(text: &str, may_be: &str) -> String {
+    for (n, part) in text.split(',').enumerate() {
+        if part.is_empty() {
+            return format!("nothing stands in place {} of the list: take a comma out", n + 1);
+        }
+        let (range, step) = part.split_once('/').unwrap_or((part, "1"));
+        if step.parse() == Ok(0) {
+            return format!("a step is 1 or more, as in {range}/5");
+        }
+        let ends = range.split_once('-').map(|(from, to)| (from.parse::<u8>(), to.parse::<u8>()));
+        if let Some((Ok(from), Ok(to))) = ends
+            && from > to
+        {
+            return format!("a range goes upwards, as in {to}-{from}; it may be {may_be}");
+        }
+    }
+    format!("it may be {may_be}")
 }
 
 #[cfg(test)]
@@ -183,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn more_than_five_plain_fields_is_understood() {
+        assert_eq!(next("0 0 L * *", "UTC", "2026-02-01T00:00:00Z", 1), ["2026-02-28T00:00"]);
+        assert_eq!(next("0 0 * * sun#2", "UTC", "2026-11-01T00:00:00Z", 1), ["2026-11-08T00:00"]);
+        for word in ["@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually"] {
+            assert!(Crontab::parse(word, "UTC").is_ok(), "{word}");
+        }
+        assert_eq!(
+            next("*/30 * * * *", "America/New_York", "2026-03-08T06:20:00Z", 3),
+            ["2026-03-08T06:30", "2026-03-08T07:00", "2026-03-08T07:30"],
+            "steps go on after the gap"
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (source, zone, says) in [
             ("", "UTC", "five fields"),
@@ -195,6 +232,10 @@ mod tests {
             ("0 0 * * 8", "UTC", "day of the week “8”"),
             ("0 0 30 2 *", "UTC", "never"),
             ("@never", "UTC", "@never"),
+            ("0 5-1 * * *", "UTC", "hour “5-1” is not understood: a range goes upwards, as in 1-5"),
+            ("*/0 * * * *", "UTC", "minute “*/0” is not understood: a step is 1 or more"),
+            ("1,2,,3 * * * *", "UTC", "minute “1,2,,3” is not understood: nothing stands in place 3"),
+            ("0 0 1, * *", "UTC", "day of the month “1,” is not understood: nothing stands in place 2"),
             ("* * * * *", "Mars/Olympus", "Mars/Olympus"),
         ] {
             let error = Crontab::parse(source, zone).unwrap_err().to_string();

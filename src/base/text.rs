@@ -23,6 +23,49 @@ pub fn clip_middle(text: &str, chars_max: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…{}", &text[..at(head)], &text[at(chars - tail)..]))
 }
 
+/// `text` with the letters of Europe's languages in plain ones, for names in addresses: ä is ae, é is e.
+pub fn plain_letters(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars().flat_map(char::to_lowercase) {
+        match PLAIN.iter().find(|(_, letters)| letters.contains(c)) {
+            Some((written, _)) => plain.push_str(written),
+            None => plain.push(c),
+        }
+    }
+    plain
+}
+
+const PLAIN: [(&str, &str); 27] = [
+    ("ae", "äæ"),
+    ("oe", "öœ"),
+    ("ue", "ü"),
+    ("ss", "ß"),
+    ("aa", "å"),
+    ("a", "àáâãāăą"),
+    ("c", "çćĉċč"),
+    ("d", "ďđð"),
+    ("e", "èéêëēĕėęě"),
+    ("g", "ĝğġģ"),
+    ("h", "ĥħ"),
+    ("i", "ìíîïĩīĭįı"),
+    ("j", "ĵ"),
+    ("k", "ķ"),
+    ("l", "ĺļľŀł"),
+    ("n", "ñńņňŉ"),
+    ("o", "òóôõøōŏő"),
+    ("r", "ŕŗř"),
+    ("s", "śŝşšș"),
+    ("t", "ţťŧț"),
+    ("th", "þ"),
+    ("u", "ùúûũūŭůűų"),
+    ("w", "ŵ"),
+    ("y", "ýÿŷ"),
+    ("z", "źżž"),
+    // Typed as a letter and its mark, apart.
+    ("", "\u{300}\u{301}\u{302}\u{303}\u{304}\u{306}\u{307}\u{30a}\u{30b}\u{30c}\u{327}\u{328}"),
+    ("e", "\u{308}"),
+];
+
 /// The first line that is not blank, trimmed; empty where there is none.
 pub fn first_line(text: &str) -> &str {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("")

@@ -104,7 +104,7 @@ async fn serve(
     lifecycle.spawn("control socket", socket.serve(lifecycle.soft(), answer));
     tell_manager(&lifecycle, manager, &app.state);
     manager.ready("ready");
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %app.state.base_url, "ready");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %own_address, base_url = %app.state.base_url, "ready");
     if session.output.is_terminal {
         match first_words(&app.state).await {
             Ok(words) => session.output.say(&welcome(&app.state.base_url, &words))?,

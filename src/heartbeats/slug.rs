@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use crate::base::text::plain_letters;
+
 /// 1 to 100 of `a-z 0-9 _ -`, as the clients of healthchecks.io send them; unique in its project.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slug(String);
@@ -24,8 +26,7 @@ impl Slug {
     /// Makes a slug of what a client calls its job; `None` where nothing of it can stand in one.
     pub fn derive(name: &str) -> Option<Self> {
         let mut slug = String::new();
-        for c in name.chars() {
-            let c = c.to_ascii_lowercase();
+        for c in plain_letters(name).chars() {
             if is_allowed(c) {
                 slug.push(c);
             } else if !slug.is_empty() && !slug.ends_with('-') {
@@ -81,7 +82,12 @@ mod tests {
     #[test]
     fn a_slug_is_made_of_any_name() {
         assert_eq!(Slug::derive("Nightly Backup: DB").unwrap().as_str(), "nightly-backup-db");
-        assert_eq!(Slug::derive("æ!"), None);
+        assert_eq!(
+            Slug::derive("Nächtliche Prüfung à la Łódź").unwrap().as_str(),
+            "naechtliche-pruefung-a-la-lodz"
+        );
+        assert_eq!(Slug::derive("Na\u{308}chtlich").unwrap().as_str(), "naechtlich");
+        assert_eq!(Slug::derive("文!"), None);
     }
 
     proptest::proptest! {

@@ -148,7 +148,8 @@ pub async fn token_actor(state: &AppState, token: &Secret) -> Result<Actor, Prob
     {
         return Ok(configured_admin());
     }
-    let unknown = || Problem::unauthorized("This token is unknown or revoked.");
+    let unknown =
+        || Problem::unauthorized("This token is unknown or revoked: make one with `tocsin token create`.");
     let found = find_token(state, token).await?.ok_or_else(unknown)?;
     if found.is_unseen(state.clock.now()) {
         note_use(state, &found, token).await;

@@ -21,12 +21,18 @@ use crate::resilience::{Admission, Quota};
 #[derive(Default, Deserialize)]
 pub(super) struct Words {
     status: Option<String>,
+    message: Option<String>,
+    /// Kuma's word for it.
     msg: Option<String>,
+    value: Option<String>,
     /// Kuma's word for a number, milliseconds there.
     ping: Option<String>,
+    latency: Option<String>,
 }
 
 const MESSAGE_CHARS_MAX: usize = 500;
+/// By which a body may name the number that is kept.
+const VALUES: [&str; 3] = ["value", "ping", "latency"];
 
 /// `GET /api/push/{token}`
 pub(super) async fn by_address(
@@ -110,20 +116,28 @@ fn admit(state: &AppState, token: &str) -> Result<(), Problem> {
 
 fn read(words: &Words, body: Option<&[u8]>) -> Result<Report, Problem> {
     let mut report = Report { status: word(words.status.as_deref())?, ..Report::default() };
-    report.message = words.msg.clone().unwrap_or_default();
-    report.value = words.ping.as_deref().and_then(|number| number.trim().parse().ok());
+    report.message = words.message.as_ref().or(words.msg.as_ref()).cloned().unwrap_or_default();
+    for told in [&words.value, &words.ping, &words.latency].into_iter().flatten() {
+        report.value = report.value.or(number(told)?);
+    }
     if let Some(body) = body.filter(|body| !body.trim_ascii().is_empty()) {
         let text = |body: &Value, names: &[&str]| {
             names.iter().find_map(|name| Some(body.get(name)?.as_str()?.to_owned()))
         };
         let tree: Value = serde_json::from_slice(body)
             .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}.")))?;
-        if let Some(status) = text(&tree, &["status"]) {
-            report.status = word(Some(&status))?;
+        match tree.get("status") {
+            None | Some(Value::Null) => {}
+            Some(Value::String(status)) => report.status = word(Some(status))?,
+            Some(_) => return Err(unknown_word()),
         }
         report.message = text(&tree, &["message", "msg"]).unwrap_or(report.message);
-        let number = ["value", "ping"].iter().find_map(|name| tree.get(name)?.as_f64());
-        report.value = number.or(report.value);
+        let told = VALUES.iter().find_map(|name| tree.get(name).filter(|value| !value.is_null()));
+        report.value = match told {
+            None => report.value,
+            Some(Value::String(text)) => number(text)?.or(report.value),
+            Some(told) => Some(told.as_f64().ok_or_else(no_number)?),
+        };
         report.body = Some(tree);
     }
     report.message = clip(&report.message, MESSAGE_CHARS_MAX).into_owned();
@@ -132,7 +146,27 @@ fn read(words: &Words, body: Option<&[u8]>) -> Result<Report, Problem> {
 
 fn word(text: Option<&str>) -> Result<Word, Problem> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(Word::Up) };
-    Word::parse(text).ok_or_else(|| Problem::bad_request("`status` is up, degraded or down."))
+    Word::parse(text).ok_or_else(unknown_word)
+}
+
+fn unknown_word() -> Problem {
+    Problem::bad_request("`status` is up, degraded or down.")
+}
+
+/// Kuma's senders leave it empty where they measured nothing.
+fn number(text: &str) -> Result<Option<f64>, Problem> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+    number.map(Some).ok_or_else(no_number)
+}
+
+fn no_number() -> Problem {
+    Problem::bad_request(
+        "`value` (also `ping`, `latency`) is a number such as 12.5, without a unit: leave it out where there is none.",
+    )
 }
 
 /// In the shape that senders of reports know.

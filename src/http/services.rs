@@ -1,7 +1,7 @@
 //! `/api/health`: how the watched services are, from memory. Strangers see the status alone.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::ACCEPT;
+use actix_web::http::header::{ACCEPT, AUTHORIZATION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
@@ -48,7 +48,10 @@ fn whole(
     body: impl FnOnce(&Snapshot, &Visible) -> String,
 ) -> HttpResponse {
     let snapshot = state.watched.get();
-    let Ok(reader) = reader else { return to_stranger(request, snapshot.status) };
+    let reader = match reader {
+        Ok(reader) => reader,
+        Err(problem) => return without_reader(request, &problem, snapshot.status),
+    };
     let visible = reader.visible();
     let status = shape::status_for(&snapshot, &visible);
     if wants_standard(request) {
@@ -68,7 +71,10 @@ pub async fn one(
     let not_found = || Problem::not_found("service").response(Some(&request_id(&request)));
     let Some(seen) = snapshot.find(&key) else { return not_found() };
     let status = seen.service.status;
-    let Ok(reader) = reader else { return to_stranger(&request, status) };
+    let reader = match reader {
+        Ok(reader) => reader,
+        Err(problem) => return without_reader(&request, &problem, status),
+    };
     if !reader.visible().contains(seen.service.project) {
         return not_found();
     }
@@ -78,6 +84,14 @@ pub async fn one(
     let mut body = shape::long(seen);
     body["timestamp"] = json!(snapshot.at);
     answer(status, OUR_JSON, body.to_string())
+}
+
+/// Whoever shows a token wants more than strangers see, and hears why that is not so.
+fn without_reader(request: &HttpRequest, problem: &Problem, status: ServiceStatus) -> HttpResponse {
+    if request.headers().contains_key(AUTHORIZATION) && problem.status.is_client_error() {
+        return problem.response(Some(&request_id(request)));
+    }
+    to_stranger(request, status)
 }
 
 fn to_stranger(request: &HttpRequest, status: ServiceStatus) -> HttpResponse {

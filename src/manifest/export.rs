@@ -9,17 +9,20 @@ use super::Means;
 use super::entries::{self, Noted};
 use super::plan::{bare, inline};
 use super::sections::{Fault, SECTIONS, Section, Shape, Stored};
+use crate::accounts::{Visible, projects};
 use crate::store::{self, ReadTx};
 
 /// These stand first, in this order; the rest by the alphabet.
 const FIRST: [&str; 4] = ["name", "project", "kind", "slug"];
 
-/// Everything of one project, or with `None` everything. What the environment names is left out.
+/// Everything of one project, or with `None` everything. What the environment names is left out, and archived projects
+/// with all that is theirs: no file can name them.
 ///
 /// # Errors
 /// Those of the store; [`store::Error::Refused`] where something stored cannot be read.
 pub fn export(tx: &ReadTx<'_>, means: &Means, project: Option<&str>) -> Result<String, store::Error> {
     let noted = entries::list(tx)?;
+    let archived = archived(tx)?;
     let mut blocks: Vec<(usize, String, String)> = Vec::new();
     for (rank, section) in SECTIONS.iter().enumerate() {
         let things = (section.stored)(tx, means).map_err(|fault| match fault {
@@ -37,11 +40,22 @@ pub fn export(tx: &ReadTx<'_>, means: &Means, project: Option<&str>) -> Result<S
     }
     blocks.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
     let mut text = "# Written by `tocsin export`; `tocsin apply` takes it back.\n".to_owned();
+    if project.is_none() && !archived.is_empty() {
+        // Writing to a String cannot fail.
+        writeln!(text, "# Left out with all that is theirs, as they are archived: {}.", archived.join(", "))
+            .ok();
+    }
     for (_, _, block) in blocks {
         text.push('\n');
         text.push_str(&block);
     }
     Ok(text)
+}
+
+/// The slugs of archived projects.
+fn archived(tx: &ReadTx<'_>) -> Result<Vec<String>, store::Error> {
+    let projects = projects::list_archived(tx, &Visible::All).map_err(store::Error::from)?;
+    Ok(projects.into_iter().map(|project| project.slug.to_string()).collect())
 }
 
 fn is_of(section: &Section, thing: &Stored, slug: &str) -> bool {

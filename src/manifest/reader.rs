@@ -148,7 +148,11 @@ fn split<'a>(error: &'a str, before: &str) -> Option<(&'a str, &'a str)> {
 fn kind(word: &str) -> &str {
     match word.split_whitespace().next().unwrap_or_default() {
         "string" => "text",
-        "integer" | "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+        "integer" | "i64" => "a whole number",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0 on",
         "floating" | "f64" => "a number",
         "boolean" => "true or false",
         "sequence" => "a list",

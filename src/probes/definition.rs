@@ -17,7 +17,7 @@ use crate::base::{Severity, span};
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     pub target: Target,
-    /// All of them must hold; empty: what its kind asks by itself.
+    /// All of them must hold; empty: what its target asks by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<String>,
     #[serde(default)]
@@ -89,6 +89,15 @@ impl Definition {
         self.target.kind()
     }
 
+    /// Its conditions, or what its target asks by itself.
+    pub fn asked(&self) -> Vec<String> {
+        if self.conditions.is_empty() {
+            self.target.default_conditions().into_iter().map(str::to_owned).collect()
+        } else {
+            self.conditions.clone()
+        }
+    }
+
     /// Reads its conditions and checks everything that can be known without asking anybody.
     ///
     /// # Errors
@@ -104,11 +113,7 @@ impl Definition {
             Condition::parse(source, &fields)
                 .map_err(|fault| Invalid::Condition { source_text: source.to_owned(), fault })
         };
-        let conditions = if self.conditions.is_empty() {
-            self.kind().default_conditions().iter().map(|source| read(source)).collect::<Result<_, _>>()?
-        } else {
-            self.conditions.iter().map(|source| read(source)).collect::<Result<_, _>>()?
-        };
+        let conditions = self.asked().iter().map(|source| read(source)).collect::<Result<_, _>>()?;
         secrets.fill(&self.target)?;
         Ok(Checked { definition: self, conditions })
     }

@@ -262,7 +262,16 @@ mod tests {
 
     /// The part of the page that follows from the table: what each provider is asked, as it is stored.
     fn documentation() -> String {
-        let mut out = String::new();
+        let mut out = "\n| preset | asks for |\n| --- | --- |\n".to_owned();
+        for preset in all() {
+            let input = |input: &Input| {
+                let secret = if input.is_secret { " (secret)" } else { "" };
+                let optional = if input.default.is_some() { " (optional)" } else { "" };
+                format!("`{}`{secret}{optional}", input.name)
+            };
+            let inputs: Vec<_> = preset.inputs.iter().map(input).collect();
+            writeln!(out, "| `{}` | {} |", preset.id, inputs.join(", ")).unwrap();
+        }
         for preset in all().filter(|preset| !preset.documented_at.is_empty()) {
             let texts = preset.inputs.iter().filter(|input| input.default.is_none()).map(|input| {
                 let text = match input.name {

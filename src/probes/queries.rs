@@ -35,6 +35,8 @@ pub struct State {
     /// Some minutes old where nothing changed: the board knows the last run.
     pub checked_at: Option<Timestamp>,
     pub latency_us: Option<i64>,
+    /// Whether anything was ever reported; nothing is, to one that is asked.
+    pub is_reported: bool,
 }
 
 /// A line of a list.
@@ -174,8 +176,9 @@ pub fn find_by_id(tx: &ReadTx<'_>, visible: &Visible, id: ProbeId) -> Result<Opt
 /// How a probe is.
 pub fn state(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<State>, Error> {
     tx.first(
-        "SELECT status, since, reason, flapping, judge, checked_at, latency_us FROM probe_states
-         WHERE probe_id = ?1",
+        "SELECT status, since, reason, flapping, judge, checked_at, latency_us,
+                EXISTS (SELECT 1 FROM probe_reports WHERE probe_reports.probe_id = probe_states.probe_id)
+         FROM probe_states WHERE probe_id = ?1",
         [id.0],
         |row| {
             Ok(State {
@@ -187,6 +190,7 @@ pub fn state(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<State>, Error> {
                 memory: json(row, 4).unwrap_or_default(),
                 checked_at: maybe_time(row, 5)?,
                 latency_us: row.get(6)?,
+                is_reported: row.get(7)?,
             })
         },
     )

@@ -202,7 +202,7 @@ impl Probes {
         )?;
         let status = Status::Unknown;
         let is_pushed = draft.definition.kind() == Kind::Push;
-        let unseen = if is_pushed { "no report yet" } else { "not asked yet" };
+        let unseen = if is_pushed { "waiting for its first report" } else { "not asked yet" };
         tx.execute(
             "INSERT INTO probe_states (probe_id, project_id, status, rank, name, since, reason)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

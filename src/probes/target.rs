@@ -235,6 +235,28 @@ impl Target {
 }
 
 impl Target {
+    /// What is asked where nothing else is: what its kind asks by itself, and that whatever it names is there.
+    pub fn default_conditions(&self) -> Vec<&'static str> {
+        let named = match self {
+            Self::Postgres(Postgres { table: Some(_), .. }) => Some("table.exists"),
+            Self::Redis(Redis { key: Some(_), .. }) => Some("key.exists"),
+            Self::Postgres(_)
+            | Self::Redis(_)
+            | Self::Http(_)
+            | Self::Tcp(_)
+            | Self::Tls(_)
+            | Self::Dns(_)
+            | Self::Smtp(_)
+            | Self::S3(_)
+            | Self::Disk(_)
+            | Self::Machine(_)
+            | Self::Process(_)
+            | Self::File(_)
+            | Self::Push(_) => None,
+        };
+        self.kind().default_conditions().iter().copied().chain(named).collect()
+    }
+
     /// The host that is dialled, normalised where it is one, with the field that names it; `None` where this machine
     /// itself is looked at, or its name server asked.
     pub fn host(&self) -> Option<(&'static str, String)> {
@@ -355,5 +377,23 @@ mod tests {
         let error = serde_json::from_str::<Target>(r#"{"kind":"disk","url":"x"}"#).unwrap_err();
         assert!(error.to_string().contains("url"), "{error}");
         assert!(serde_json::from_str::<Target>(r#"{"kind":"push"}"#).is_ok());
+    }
+
+    #[test]
+    fn what_a_target_names_is_asked_to_be_there() {
+        for (text, asked) in [
+            (r#"{"kind":"postgres","url":"postgres://u@db/x","table":"orders"}"#, vec!["table.exists"]),
+            (r#"{"kind":"postgres","url":"postgres://u@db/x"}"#, vec![]),
+            (r#"{"kind":"redis","url":"redis://cache","key":"queue:mail"}"#, vec!["key.exists"]),
+            (r#"{"kind":"redis","url":"redis://cache"}"#, vec![]),
+            (r#"{"kind":"file","path":"/x"}"#, vec!["exists"]),
+        ] {
+            let target: Target = serde_json::from_str(text).unwrap();
+            assert_eq!(target.default_conditions(), asked, "{text}");
+            let checked =
+                super::super::Definition::of(target).check(&super::super::Secrets::default()).unwrap();
+            let read: Vec<String> = checked.conditions.iter().map(ToString::to_string).collect();
+            assert_eq!(read, asked, "{text}");
+        }
     }
 }

@@ -221,7 +221,64 @@ async fn results_are_reported_to_an_address_of_their_own() {
     assert_eq!((refused.status, &support::json(&refused)["ok"]), (404, &json!(false)));
     let refused = house.post(&path, &json!({"status": "sideways"})).await;
     assert_eq!(refused.status, 400);
+    for (words, says) in [("value=12ms", "number"), ("ping=fast", "number"), ("latency=NaN", "number")] {
+        let refused = house.get(&format!("{path}?{words}"), None).await;
+        assert_eq!(refused.status, 400, "{words}");
+        assert!(support::json(&refused)["msg"].as_str().unwrap().contains(says), "{}", refused.text());
+    }
+    for body in [json!({"value": "12ms"}), json!({"value": [1]}), json!({"status": 1})] {
+        assert_eq!(house.post(&path, &body).await.status, 400, "{body}");
+    }
+    let told = [("value=1.5&message=a", 1015), ("latency=2&message=a", 1020), ("ping=3&value=&msg=a", 1030)];
+    for (words, kept) in told {
+        assert_eq!(house.get(&format!("{path}?{words}"), None).await.status, 200, "{words}");
+        let sql = "SELECT 1000 * (report ->> 'message' = 'a') + CAST(10 * (report ->> 'value') AS INTEGER)
+                   FROM probe_reports";
+        assert_eq!(house.number(sql).await, kept, "{words}");
+    }
     let refused = house.post(&path, &json!({"message": "x".repeat(70_000)})).await;
     assert_eq!(refused.status, 413, "{}", refused.text());
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preset_makes_a_probe_and_actions_need_no_body() {
+    let (house, token) = open_house().await;
+    let wanted = json!({
+        "key": "stripe", "name": "Stripe", "project": "default",
+        "preset": "stripe", "inputs": {"key": "sk_live_0123456789"},
+    });
+    let made = call(&house, &token, Method::POST, "/probes", wanted.clone()).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let shown = support::json(&made);
+    assert_eq!((&shown["definition"]["preset"], &shown["secrets"]), (&json!("stripe"), &json!(["key"])));
+    assert!(!made.text().contains("sk_live"), "{}", made.text());
+    for (change, says) in [
+        (json!({"preset": "strip"}), "`preset` is one of website, "),
+        (json!({"inputs": {}}), "inputs.key: Secret key is needed: "),
+        (json!({"inputs": {"key": "k", "kee": "x"}}), "inputs: stripe asks for "),
+        (json!({"definition": {"target": {"kind": "push"}}}), "either `definition` or `preset`"),
+        (
+            json!({"preset": null, "definition": {"target": {"kind": "tcp", "host": "h.example", "port": 70_000}}}),
+            "expected a whole number from 0 to 65535",
+        ),
+    ] {
+        let mut wanted = wanted.clone();
+        wanted["key"] = json!("other");
+        wanted.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let refused = call(&house, &token, Method::POST, "/probes", wanted).await;
+        let told = support::json(&refused)["detail"].as_str().unwrap().to_owned();
+        assert!(refused.status == 400 && told.contains(says), "{told}");
+    }
+    let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+    let path = "/api/v1/probes/stripe/pause";
+    let paused = house.send_with(Method::POST, path, headers.clone(), Vec::new()).await;
+    assert_eq!((paused.status, &support::json(&paused)["status"]), (200, &json!("paused")));
+    let planned = json!({"title": "Work", "project": "default", "duration": "2h"});
+    let planned = support::json(&call(&house, &token, Method::POST, "/maintenances", planned).await);
+    let path = format!("/api/v1/maintenances/{}/end", planned["id"].as_str().unwrap());
+    let ended = house.send_with(Method::POST, &path, headers, Vec::new()).await;
+    assert_eq!(ended.status, 200, "{}", ended.text());
     house.stop().await;
 }

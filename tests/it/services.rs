@@ -186,6 +186,11 @@ async fn services_are_keyed_as_the_team_names_them() {
     becomes(&house, 3, "unhealthy").await;
     let answer = house.get("/api/health", None).await;
     assert_eq!((answer.status, body(&answer)), (503, json!({"status": "unhealthy"})), "a stranger");
+    for path in ["/api/health", "/api/health/detailed", "/api/health/database"] {
+        let refused = house.get(path, Some("wrong")).await;
+        assert_eq!(refused.status, 401, "{path}");
+        assert!(refused.text().contains("tocsin token create"), "{}", refused.text());
+    }
     let one = house.get("/api/health/database", Some(&token)).await;
     assert_eq!((one.status, &body(&one)["error"]), (503, &json!("postgres is down (connection refused)")));
     house.stop().await;

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::list::{Asked, Items};
-use super::{Json, status_of, uid};
+use super::{Json, OrDefault, status_of, uid};
 use crate::base::owned::Owner;
 use crate::base::{Timestamp, Uid, span};
 use crate::http::acts::maintenance::{self as acts, sees};
@@ -131,7 +131,7 @@ pub(super) async fn end(
     state: web::Data<AppState>,
     caller: Caller,
     id: web::Path<String>,
-    Json(ending): Json<Ending>,
+    OrDefault(ending): OrDefault<Ending>,
 ) -> Result<HttpResponse, Problem> {
     let called = if ending.for_good { Called::ForGood } else { Called::ThisTime };
     let ended = acts::call_off(&state, caller, uid(&id, "maintenance")?, called).await?;

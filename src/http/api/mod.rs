@@ -12,6 +12,7 @@ mod heartbeats;
 mod incidents;
 mod issues;
 mod maintenances;
+mod new_probe;
 mod openapi;
 mod outcomes;
 mod probe_views;
@@ -33,7 +34,7 @@ use serde::de::DeserializeOwned;
 
 use super::Problem;
 use super::auth::state_of;
-use super::body::read_small;
+use super::body::{Whole, read_small};
 use super::request::request_id;
 use crate::base::Uid;
 use crate::base::owned::Change;
@@ -188,11 +189,34 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let bytes_max = state_of(&request)?.config.limits.api_body_bytes_max;
-            let body = read_small(&request, payload, bytes_max).await?;
+            let body = body_of(&request, payload).await?;
             serde_json::from_slice(&body).map(Self).map_err(|error| misfit(&error))
         })
     }
+}
+
+/// As [`Json`], where no body at all means that everything is as usual.
+struct OrDefault<T>(T);
+
+impl<T: DeserializeOwned + Default> FromRequest for OrDefault<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let body = body_of(&request, payload).await?;
+            if body.trim_ascii().is_empty() {
+                return Ok(Self(T::default()));
+            }
+            serde_json::from_slice(&body).map(Self).map_err(|error| misfit(&error))
+        })
+    }
+}
+
+async fn body_of(request: &HttpRequest, payload: Payload) -> Result<Whole, Problem> {
+    let bytes_max = state_of(request)?.config.limits.api_body_bytes_max;
+    read_small(request, payload, bytes_max).await
 }
 
 /// What became of a thing that is made, or changed where it exists.
@@ -209,6 +233,7 @@ fn uid(text: &str, what: &'static str) -> Result<Uid, Problem> {
 }
 
 fn misfit(error: &serde_json::Error) -> Problem {
+    let error = in_our_words(&error.to_string());
     Problem::bad_request(format!("The body does not fit: {error}. /api/v1/openapi.json describes it."))
 }
 
@@ -218,7 +243,7 @@ fn refuse(error: &dyn std::fmt::Display) -> Error {
 
 /// What the parser says, without the names of our types.
 fn in_our_words(error: &str) -> String {
-    let error = error.replace("Json deserialize error: ", "The body cannot be taken: ");
+    let error = in_numbers(&error.replace("Json deserialize error: ", "The body cannot be taken: "));
     match error.split_once("expected struct ") {
         Some((before, rest)) => {
             let rest = rest.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_');
@@ -226,6 +251,28 @@ fn in_our_words(error: &str) -> String {
         }
         None => error,
     }
+}
+
+/// `error` with the type of number that was expected as a range.
+fn in_numbers(error: &str) -> String {
+    let range = |(before, rest): (&str, &str)| {
+        let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+        Some(format!("{before}expected {} {after}", integer_range(word)?).trim_end().to_owned())
+    };
+    error.rsplit_once("expected ").and_then(range).unwrap_or_else(|| error.to_owned())
+}
+
+/// A type of numbers, as people say it.
+fn integer_range(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0 on",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        _ => return None,
+    })
 }
 
 async fn unknown() -> Result<HttpResponse, Problem> {

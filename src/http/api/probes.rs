@@ -7,9 +7,10 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Json;
 use super::list::{Asked, Items, unknown_cursor};
+use super::new_probe::NewProbe;
 use super::probe_views::{LineView, ProbeView};
+use super::{Json, OrDefault};
 use crate::base::{Secret, Timestamp};
 use crate::http::acts::probe::{may_ask, may_change};
 use crate::http::auth::{Caller, Reader, find_project};
@@ -27,20 +28,6 @@ pub(super) struct Words {
     kind: Option<String>,
     /// `name:value`
     label: Option<String>,
-}
-
-/// What a caller wants a probe to be.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewProbe {
-    key: String,
-    name: String,
-    project: String,
-    definition: Definition,
-    #[serde(default)]
-    secrets: BTreeMap<String, Secret>,
-    #[serde(default)]
-    depends_on: Vec<String>,
 }
 
 /// What a caller changes of a probe; what is not named stays.
@@ -67,8 +54,8 @@ pub(super) struct Trial {
     secrets: BTreeMap<String, Secret>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct PauseFor {
     until: Option<Timestamp>,
 }
@@ -122,15 +109,16 @@ pub(super) async fn show(
 pub(super) async fn create(
     state: web::Data<AppState>,
     caller: Caller,
-    Json(new): Json<NewProbe>,
+    Json(mut new): Json<NewProbe>,
 ) -> Result<HttpResponse, Problem> {
+    let definition = new.definition()?;
     let (probes, by) = (state.prober.probes.clone(), caller.by(state.clock.now()));
-    let reachable = may_ask(&state, &new.definition.target);
+    let reachable = may_ask(&state, &definition.target);
     let write = move |tx: &WriteTx<'_>| {
         let project = find_project(tx, &caller.visible(), &new.project)?.id;
-        may_change(&caller, project, new.definition.kind())?;
+        may_change(&caller, project, definition.kind())?;
         reachable?;
-        let NewProbe { key, name, definition, secrets, depends_on, .. } = new;
+        let NewProbe { key, name, secrets, depends_on, .. } = new;
         let (secrets, owner) = (Secrets(secrets), Owner::Page);
         let draft = Draft { key, name, project, definition, secrets, parents: depends_on, owner };
         let id = probes.create(tx, &by, &draft)?;
@@ -189,7 +177,7 @@ pub(super) async fn pause(
     state: web::Data<AppState>,
     caller: Caller,
     key: web::Path<String>,
-    Json(wanted): Json<PauseFor>,
+    OrDefault(wanted): OrDefault<PauseFor>,
 ) -> Result<HttpResponse, Problem> {
     if wanted.until.is_some_and(|until| until <= state.clock.now()) {
         return Err(Problem::bad_request("`until` is over already: name a later time, or leave it out."));

@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{openapi, table};
+use crate::probes::{Kind, Target};
 
 /// Answered by the intake, described here because people look for them under the same prefix.
 const INTAKE: [(&str, &str); 3] = [("/errors", "post"), ("/metrics", "post"), ("/deploys", "post")];
@@ -72,4 +73,21 @@ fn a_refusal_names_no_type_of_ours() {
         "The body cannot be taken: invalid type: integer `1`, expected a JSON object at line 1 column 1";
     assert_eq!(super::in_our_words(said), expected);
     assert_eq!(super::in_our_words("missing field `reason`"), "missing field `reason`");
+}
+
+#[test]
+fn every_key_of_every_target_is_described() {
+    let document = document();
+    let variants = document["components"]["schemas"]["ProbeTarget"]["oneOf"].as_array().unwrap();
+    assert_eq!(variants.len(), Kind::ALL.len());
+    for (variant, kind) in variants.iter().zip(Kind::ALL) {
+        let described = variant["properties"].as_object().unwrap();
+        assert_eq!(described["kind"]["const"], kind.as_str());
+        let wrong = json!({"kind": kind, "\0": 0});
+        let error = serde_json::from_value::<Target>(wrong).unwrap_err().to_string();
+        let known: BTreeSet<&str> = error.split('`').skip(3).step_by(2).collect();
+        let described: BTreeSet<&str> =
+            described.keys().map(String::as_str).filter(|name| *name != "kind").collect();
+        assert_eq!(described, known, "{kind:?}");
+    }
 }

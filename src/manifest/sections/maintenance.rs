@@ -151,7 +151,12 @@ fn name_of(tx: &ReadTx<'_>, slugs: &BTreeMap<ProjectId, String>, key: &str) -> R
 fn stored(tx: &ReadTx<'_>, _: &Means) -> Result<Vec<Stored>, Fault> {
     let slugs = slugs(tx)?;
     let all = maintenance::list(tx, Timestamp::from_secs(0))?;
-    let ours = all.iter().filter(|it| it.draft.owner == Owner::File || it.ended_at.is_none());
+    // What was planned for an archived project alone must not read as planned for all.
+    let is_known = |project: &ProjectId| slugs.contains_key(project);
+    let ours = all.iter().filter(|it| {
+        (it.draft.owner == Owner::File || it.ended_at.is_none())
+            && it.draft.project.as_ref().is_none_or(is_known)
+    });
     ours.map(|planned| row(tx, &slugs, planned)).collect()
 }
 

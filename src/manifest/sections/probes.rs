@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Draft, Fault, Section, Shape, Stored, Work, known_first, project_named, table};
+use super::{Draft, Fault, Section, Shape, Stored, Work, known_first, project_named, slugs, table};
 use crate::base::{Severity, span};
 use crate::manifest::Means;
 use crate::manifest::plan::What;
 use crate::manifest::problem::Problem;
 use crate::manifest::reader::{self, unknown_words};
 use crate::manifest::tree::Entry;
+use crate::prober::Reach;
 use crate::probes::condition::Condition;
 use crate::probes::judge::Policy;
 use crate::probes::presets::{self, Inputs, Preset};
@@ -270,11 +271,13 @@ impl Draft for Wanted {
                 (built.definition, built.secrets)
             }
         };
+        let definition = definition(&self.fields, usual);
+        Reach::Private.check(&definition.target).map_err(probes::Error::from)?;
         let draft = probes::Draft {
             key: self.key.clone(),
             name: self.fields.name.clone().unwrap_or_else(|| self.key.clone()),
             project: project_named(work.tx, &self.fields.project)?.id,
-            definition: definition(&self.fields, usual),
+            definition,
             secrets,
             parents: self.fields.depends_on.clone(),
             owner: Owner::File,
@@ -295,8 +298,10 @@ fn probes_of(means: &Means) -> Probes {
 fn stored(tx: &ReadTx<'_>, means: &Means) -> Result<Vec<Stored>, Fault> {
     let all = queries::all(tx, ProbeId(0), PROBES_MAX)?;
     let keys: BTreeMap<ProbeId, &str> = all.iter().map(|probe| (probe.id, probe.key.as_str())).collect();
-    let probes = probes_of(means);
+    let (probes, slugs) = (probes_of(means), slugs(tx)?);
     all.iter()
+        // No file can name one of an archived project.
+        .filter(|probe| slugs.contains_key(&probe.project))
         .map(|probe| {
             // What cannot be opened is as good as not there: it is asked for again.
             let secrets = probes.open(probe).unwrap_or_default();
@@ -405,6 +410,52 @@ mod tests {
             }
             let renamed = RENAMED.iter().find(|(renamed, _)| *renamed == kind);
             assert!(renamed.is_none_or(|(_, name)| known.contains(name)), "{kind:?}: {known:?}");
+        }
+    }
+
+    const PAGE: &str = include_str!("../../../docs/probes.md");
+
+    /// What the page tells of a kind: its keys with their defaults, and the examples of a file and of the API.
+    fn told(kind: Kind) -> (BTreeMap<&'static str, &'static str>, Map<String, Value>, Value) {
+        let (_, kinds) = PAGE.split_once("<!-- kinds -->").unwrap();
+        let (_, part) = kinds.split_once(&format!("\n### {}\n", kind.as_str())).unwrap();
+        let part = part.split("\n#").next().unwrap();
+        let rows = part.lines().filter(|line| line.starts_with("| `"));
+        let keys = rows.map(|row| {
+            let cells: Vec<&str> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+            assert_eq!(cells.len(), 7, "{row}");
+            (cells[1], cells[3])
+        });
+        let examples = part.lines().filter_map(|line| line.strip_prefix("    "));
+        let (api, file): (Vec<&str>, Vec<&str>) = examples.partition(|line| line.starts_with('{'));
+        let file = toml::from_str(&file.join("\n")).unwrap();
+        (keys.collect(), file, serde_json::from_str(&api.concat()).unwrap())
+    }
+
+    #[test]
+    fn the_page_about_probes_tells_every_key_with_its_default_and_its_examples_can_be_asked() {
+        for kind in Kind::ALL {
+            let (keys, file, api) = told(kind);
+            let error = target(table(json!({ "kind": kind, "\0": 0 }))).unwrap_err();
+            let mut known = unknown(&error).unwrap().1;
+            known.sort_unstable();
+            assert_eq!(keys.keys().copied().collect::<Vec<_>>(), known, "{kind:?}");
+            let read = target(file.clone()).unwrap();
+            assert_eq!(serde_json::from_value::<Target>(api).unwrap(), read, "{kind:?}");
+            read.check().unwrap();
+            for (key, default) in keys {
+                let mut without = file.clone();
+                without.remove(key);
+                let left = target(without.clone());
+                match default {
+                    "required" => assert!(left.unwrap_err().contains("missing field"), "{kind:?}: {key}"),
+                    "" => assert!(left.is_ok(), "{kind:?}: {key}"),
+                    default => {
+                        without.insert(key.to_owned(), serde_json::from_str(default).unwrap());
+                        assert_eq!(target(without), left, "{kind:?}: {key} is {default} by default");
+                    }
+                }
+            }
         }
     }
 }

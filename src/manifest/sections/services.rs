@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Draft, Fault, Section, Shape, Stored, Work, project_named, refuse_secrets, table};
+use super::{Draft, Fault, Section, Shape, Stored, Work, project_named, refuse_secrets, slugs, table};
 use crate::accounts::Visible;
 use crate::base::{Owner, Severity};
 use crate::health::services::{self, Needs, Service, Services, Settings, queries};
@@ -122,7 +122,10 @@ fn services_of(means: &Means) -> Services {
 }
 
 fn stored(tx: &ReadTx<'_>, _: &Means) -> Result<Vec<Stored>, Fault> {
-    Ok(queries::list(tx, &Visible::All)?.iter().map(row).collect())
+    let slugs = slugs(tx)?;
+    // No file can name one of an archived project.
+    let is_known = |service: &&Service| slugs.contains_key(&service.project);
+    Ok(queries::list(tx, &Visible::All)?.iter().filter(is_known).map(row).collect())
 }
 
 fn row(service: &Service) -> Stored {

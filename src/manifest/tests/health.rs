@@ -171,10 +171,37 @@ fn mistakes_in_what_is_watched_are_told_at_their_lines() {
 }
 
 #[test]
+fn addresses_that_no_probe_can_ask_are_told_at_their_lines() {
+    let shop = "[projects.shop]\nname = \"Shop\"\n";
+    let http = "[probes.api]\nproject = \"shop\"\nkind = \"http\"\nurl = \"https://a.example\"\n";
+    let table = [
+        (http.replace("a.example", "2852039166"), "6: probe api: url: 169.254.169.254 is a link-local"),
+        (
+            http.replace("a.example", "[::ffff:169.254.169.254]"),
+            "6: probe api: url: ::ffff:169.254.169.254 is a link-local, metadata or reserved address",
+        ),
+        (http.replace("a.example", "-bad-..x"), "6: probe api: url: “-bad-..x” is no name and no address"),
+        (http.replace("a.example", "a.example/\\r\\nb"), "6: probe api: url: it holds a line break"),
+        (
+            "[probes.a]\nproject = \"shop\"\nkind = \"dns\"\ndomain = \"x.example\"\nserver = \"169.254.169.254\"".to_owned(),
+            "7: probe a: server: 169.254.169.254 is a link-local",
+        ),
+    ];
+    let house = House::open();
+    for (text, wanted) in table {
+        let told = house.wrong(&format!("{shop}{text}"));
+        assert!(
+            told.len() == 1 && told[0].starts_with(&format!("tocsin.toml:{wanted}")),
+            "{text}\n{told:#?}"
+        );
+    }
+}
+
+#[test]
 fn what_rests_on_something_wrong_is_not_told_as_well() {
     let house = House::open();
     let told = house.wrong(&WATCHED.replace("port = 443", "port = \"https\""));
-    assert_eq!(told, ["tocsin.toml:22: port: takes a whole number; found text"]);
+    assert_eq!(told, ["tocsin.toml:22: port: takes a whole number from 0 to 65535; found text"]);
 }
 
 #[test]
@@ -375,4 +402,42 @@ fn pruning_a_service_with_its_members_rings_nobody() {
     let rung: i64 =
         house.read(|tx| Ok(tx.one("SELECT count(*) FROM incidents", [], |row| row.get::<_, i64>(0))?));
     assert_eq!(rung, 0);
+}
+
+#[test]
+fn an_archived_project_is_left_out_with_all_that_is_its_own() {
+    let house = House::open();
+    house
+        .write(|tx| {
+            let new = projects::NewProject { name: "Team".to_owned(), slug: None };
+            projects::create(tx, &By::command_line(NOW), &new)
+        })
+        .unwrap();
+    house.apply(WATCHED);
+    let before = house.export(None);
+    house.apply(
+        "[probes.old]\nproject = \"team\"\nkind = \"push\"
+        [heartbeats.old-job]\nproject = \"team\"
+        [services.old-web]\nname = \"Old\"\nproject = \"team\"\nmembers = [\"old\"]
+        [maintenance.old-work]\ntitle = \"Work\"\nproject = \"team\"\nstarts_at = 2027-02-01T02:00:00Z\nduration = \"2h\"",
+    );
+    house
+        .write(|tx| {
+            let by = By::command_line(NOW);
+            let slug = "team".parse().unwrap();
+            let team =
+                projects::find_visible(tx, &projects::ProjectRef::Slug(slug), &accounts::Visible::All)?;
+            projects::archive(tx, &by, team.unwrap().id)
+        })
+        .unwrap();
+    let text = house.export(None);
+    let (head, blocks) = text.split_once("\n\n").unwrap();
+    assert!(head.ends_with("as they are archived: team."), "{head}");
+    let team = "[projects.team]\nname = \"Team\"\n\n";
+    let (_, before) = before.split_once("\n\n").unwrap();
+    assert_eq!(blocks, before.replace(team, ""), "{text}");
+    assert!(house.run(&text, How { dry: true, prune: false }).is_err_and(|stop| match stop {
+        Stop::Dry(plan) => plan.is_empty(),
+        _ => panic!("{stop}"),
+    }));
 }

@@ -10,6 +10,7 @@ use request::Request;
 
 use super::dial::{self, Distrusted};
 use super::question::{Looking, With};
+use super::trust::UNVOUCHED;
 use super::wire::{Marks, Wire};
 use crate::probes::seen::{Failed, Phase};
 use crate::probes::target::Http;
@@ -59,7 +60,8 @@ async fn begin(
     let marks = looking.marks.clone();
     let wire = if request.is_encrypted() {
         let trust = with.trust.for_http();
-        let (stream, _) = dial::encrypt(stream, request.host(), &trust, distrusted, looking).await?;
+        let encrypted = dial::encrypt(stream, request.host(), &trust, distrusted, looking).await;
+        let (stream, _) = encrypted.map_err(with_own_cure)?;
         Wire::encrypted(stream, marks)
     } else {
         Wire::plain(stream, marks)
@@ -70,6 +72,15 @@ async fn begin(
     add_answer_time(&looking.marks, &mut looking.phases.answer);
     looking.marks.lift();
     begun
+}
+
+/// Only here a certificate can be taken as it is.
+fn with_own_cure(failed: Failed) -> Failed {
+    if failed.reason == UNVOUCHED {
+        Failed { reason: format!("{UNVOUCHED}, or set `verify = false`"), ..failed }
+    } else {
+        failed
+    }
 }
 
 /// Redirects are answers too; it took as long as all of them.

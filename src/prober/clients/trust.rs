@@ -234,6 +234,10 @@ const fn is_other_name(error: &Error) -> bool {
     )
 }
 
+/// Of a chain that leads to nobody who is known here.
+pub(super) const UNVOUCHED: &str =
+    "nobody who is trusted here vouches for the certificate: name its authority in `outbound.ca_file`";
+
 /// Why a chain is not taken, in words.
 fn distrust(error: &Error) -> String {
     use rustls::CertificateError as Bad;
@@ -244,8 +248,10 @@ fn distrust(error: &Error) -> String {
         Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
             "the certificate is not valid yet".to_owned()
         }
-        Error::InvalidCertificate(Bad::UnknownIssuer) => {
-            "nobody who is trusted here vouches for the certificate".to_owned()
+        Error::InvalidCertificate(Bad::UnknownIssuer) => UNVOUCHED.to_owned(),
+        // One that is signed with its own key, as an authority's is.
+        Error::InvalidCertificate(Bad::Other(other)) if other.to_string().contains("CaUsedAsEndEntity") => {
+            UNVOUCHED.to_owned()
         }
         error if is_other_name(error) => "the certificate names another server".to_owned(),
         other => other.to_string(),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::subject::Subject;
+use super::subject::{Reports, Subject};
 use super::wheel::place;
 use super::{Event, Loop, Run};
 use crate::accounts::{By, Visible};
@@ -236,6 +236,7 @@ impl Loop {
         if subject.question.is_some() || subject.probe.paused.is_some() {
             return;
         }
+        subject.reports = Reports::Begun;
         let (now, began) = (self.parts.asker.clock.now(), self.parts.asker.clock.monotonic());
         let seen = stored.report.seen(stored.at, now);
         let mut run = Run::of(&subject.checked, stored.at, began, seen);
@@ -247,6 +248,10 @@ impl Loop {
     /// Nobody said how it is, in time.
     pub(super) fn missed(&mut self, id: ProbeId, at: Timestamp, began: Duration) {
         let Some(subject) = self.subjects.get_mut(&id) else { return };
+        if subject.reports == Reports::Awaited {
+            // Whoever is to report may not have its address yet.
+            return self.parts.board.put(subject.live(None, None));
+        }
         subject.is_busy = true;
         let policy = subject.definition().policy;
         let waited = crate::base::span::format(policy.interval + policy.timeout);

@@ -25,6 +25,7 @@ pub(super) struct Subject {
     pub(super) memory: Memory,
     pub(super) status: Status,
     pub(super) is_unreachable: bool,
+    pub(super) reports: Reports,
     /// Under way, or its reading waits for canaries or parents.
     pub(super) is_busy: bool,
     /// When the last reading was taken, monotonic, and whether it was bad.
@@ -34,6 +35,13 @@ pub(super) struct Subject {
     reason: String,
     was_flapping: bool,
     good: Option<Box<Answer>>,
+}
+
+/// Whether silence says anything: not before the first report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reports {
+    Awaited,
+    Begun,
 }
 
 impl Subject {
@@ -50,6 +58,7 @@ impl Subject {
             memory: state.memory.clone(),
             status: state.status,
             is_unreachable: state.status == Status::Unreachable,
+            reports: if state.is_reported { Reports::Begun } else { Reports::Awaited },
             is_busy: false,
             last: None,
             points: Vec::new(),
@@ -80,6 +89,9 @@ impl Subject {
     pub(super) fn follow(&mut self, earlier: Self) {
         let was_paused = earlier.probe.paused.is_some();
         (self.points, self.last, self.is_busy) = (earlier.points, earlier.last, earlier.is_busy);
+        if earlier.reports == Reports::Begun {
+            self.reports = Reports::Begun;
+        }
         if !was_paused && self.probe.paused.is_none() {
             (self.memory, self.status, self.since) = (earlier.memory, earlier.status, earlier.since);
             (self.reason, self.was_flapping) = (earlier.reason, earlier.was_flapping);
@@ -100,10 +112,15 @@ impl Subject {
         self.remember(run, verdict);
         let status = standing(&self.memory.judge, above);
         let is_flapping = self.memory.judge.is_flapping();
-        let changed = status != self.status || is_flapping != self.was_flapping;
+        let mut changed = status != self.status || is_flapping != self.was_flapping;
         if status != self.status {
             self.since = since(verdict, run.at).max(self.since);
             self.reason = self.says(status, run);
+        } else if status == Status::Unknown && matches!(run.reading, Reading::Bad | Reading::Slow) {
+            // It was asked, and nothing is proved yet.
+            let reason = format!("not well so far: {}", run.reason);
+            changed |= reason != self.reason;
+            self.reason = reason;
         }
         (self.status, self.was_flapping) = (status, is_flapping);
         changed.then(|| self.recording(run))

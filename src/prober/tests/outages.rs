@@ -213,6 +213,43 @@ async fn what_comes_and_goes_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_first_answer_that_is_bad_is_told_before_it_proves_anything() {
+    let (mut bed, web) = (Bed::new().await, Web::new().await);
+    web.says(503);
+    // Whatever is there at a start is asked later, and what is made after it at once.
+    let earlier = bed.save(draft("earlier", serde_json::json!({"kind": "push"}))).await;
+    bed.start();
+    bed.soon("nothing was taken up", async |bed| bed.live(earlier).is_some()).await;
+    let id = bed.save(web.draft("api")).await;
+    bed.soon("it was not asked", async |bed| bed.state(id).await.reason.starts_with("not well")).await;
+    let state = bed.state(id).await;
+    assert_eq!(
+        (state.status, state.reason.as_str()),
+        (Status::Unknown, "not well so far: status was 503, wanted < 300")
+    );
+    bed.until_status(id, Status::Unhealthy).await;
+    assert_eq!(bed.state(id).await.reason, "status was 503, wanted < 300");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_says_nothing_before_the_first_report() {
+    let mut bed = Bed::new().await;
+    let push = serde_json::json!({"kind": "push"});
+    let (heard, unheard) =
+        (bed.save(draft("heard", push.clone())).await, bed.save(draft("unheard", push)).await);
+    bed.start();
+    bed.soon("it was not taken up", async |bed| bed.live(heard).is_some()).await;
+    bed.prober().report(Stored { id: heard, at: bed.clock.now(), report: Report::default() }).await.unwrap();
+    bed.soon("the report does not count", async |bed| bed.state(heard).await.status == Status::Healthy).await;
+    bed.until_status(heard, Status::Unhealthy).await;
+    let waiting = bed.state(unheard).await;
+    assert_eq!((waiting.status, waiting.reason.as_str()), (Status::Unknown, "waiting for its first report"));
+    assert_eq!(bed.number(OPEN).await, 1, "that of the one that was heard");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_reported_is_judged_and_silence_is_bad() {
     let mut bed = Bed::new().await;
     let id = bed.save(draft("job", serde_json::json!({"kind": "push"}))).await;

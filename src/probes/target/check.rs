@@ -20,6 +20,8 @@ use crate::probes::secrets::has_secret;
 
 /// Longest name of a host (RFC 1035 §2.3.4).
 const HOST_CHARS_MAX: usize = 253;
+/// Longest part of one, between its dots.
+const LABEL_CHARS_MAX: usize = 63;
 
 impl Target {
     /// Looks at every field by itself and asks nobody. Private addresses are judged by whoever knows where the probe was
@@ -78,7 +80,29 @@ pub fn normal_host(text: &str) -> Option<String> {
     }
     let url = Url::parse(&format!("http://{text}/")).ok()?;
     let host = url.host_str()?;
-    (host.len() <= HOST_CHARS_MAX).then(|| host.to_owned())
+    (host.len() <= HOST_CHARS_MAX && has_labels(host)).then(|| host.to_owned())
+}
+
+/// Whether each part of a name is one that a name server can hold: 1 to 63 characters, no hyphen at an end of it.
+fn has_labels(host: &str) -> bool {
+    let labels = host.strip_suffix('.').unwrap_or(host).split('.');
+    let fits = |label: &str| (1..=LABEL_CHARS_MAX).contains(&label.len());
+    labels.into_iter().all(|label| fits(label) && !label.starts_with('-') && !label.ends_with('-'))
+}
+
+/// The address of a request, as far as all of them are alike.
+fn web_address(field: &'static str, text: &str, example: &str) -> Result<Url, Invalid> {
+    // A parser of addresses passes over them in silence.
+    if text.contains(char::is_control) {
+        return Err(refused(field, "it holds a line break or another control character: take it out"));
+    }
+    let url = Url::parse(text)
+        .map_err(|error| refused(field, format!("{error}: write an address such as {example}")))?;
+    match url.host_str() {
+        Some(name) if !name.starts_with('[') => host(field, name)?,
+        Some(_) | None => {}
+    }
+    Ok(url)
 }
 
 fn port(field: &'static str, port: u16) -> Result<(), Invalid> {
@@ -117,6 +141,13 @@ mod tests {
             ("user@a", None),
             ("", None),
             ("fe80::1%eth0", None),
+            ("-bad-..x", None),
+            ("a..b", None),
+            ("bad-.example.com", None),
+            ("-bad.example.com", None),
+            (".example.com", None),
+            (&format!("{}.example.com", "a".repeat(63)), Some(&format!("{}.example.com", "a".repeat(63)))),
+            (&format!("{}.example.com", "a".repeat(64)), None),
         ] {
             assert_eq!(normal_host(text).as_deref(), normal, "{text}");
         }

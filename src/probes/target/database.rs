@@ -34,6 +34,8 @@ pub enum BadUrl {
     Scheme(&'static str),
     #[error("name the host, such as {0}")]
     Host(&'static str),
+    #[error("it holds a line break or another control character: take it out")]
+    Control,
     #[error(
         "“%” begins no two hexadecimal digits: write the user name and password as they are encoded in addresses"
     )]
@@ -52,7 +54,12 @@ impl DatabaseUrl {
         if text.len() > URL_BYTES_MAX {
             return Err(BadUrl::TooLong);
         }
-        let url = Url::parse(text.trim()).map_err(|_| BadUrl::Form(example))?;
+        let text = text.trim();
+        // A parser of addresses passes over them in silence.
+        if text.contains(char::is_control) {
+            return Err(BadUrl::Control);
+        }
+        let url = Url::parse(text).map_err(|_| BadUrl::Form(example))?;
         if !schemes.contains(&url.scheme()) {
             return Err(BadUrl::Scheme(example));
         }
@@ -117,6 +124,8 @@ mod tests {
             ("postgres:///shop", BadUrl::Host("postgres://host")),
             ("postgres://u:p%ff@h", BadUrl::Encoding),
             ("postgres://h:0", BadUrl::Port),
+            ("postgres://u@-bad-..x/shop", BadUrl::Host("postgres://host")),
+            ("postgres://u@h/sh\r\nop", BadUrl::Control),
         ] {
             assert_eq!(parse(text), Err(bad), "{text}");
         }

@@ -87,5 +87,8 @@ async fn every_field_of_the_kind_is_seen() {
     });
     let seen = asker(Some(&server.authority)).ask(&question(target.clone())).await;
     knows_every_field(&read(target.clone()), &seen);
-    assert_eq!(failure(&ask(target).await), "TLS: nobody who is trusted here vouches for the certificate");
+    assert_eq!(
+        failure(&ask(target).await),
+        "TLS: nobody who is trusted here vouches for the certificate: name its authority in `outbound.ca_file`"
+    );
 }

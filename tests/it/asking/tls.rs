@@ -54,6 +54,10 @@ impl Papers {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([self.name.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, "server of the tests");
+        if self.signed_by == SignedBy::Itself {
+            // As `openssl req -x509` makes them.
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
         (params.not_before, params.not_after) = (day!(self.from_days), day!(self.until_days));
         let (certificate, shown) = match self.signed_by {
             SignedBy::Authority => (params.signed_by(&key, &authority.0).unwrap(), Some(&authority.1)),
@@ -174,9 +178,11 @@ async fn a_bad_certificate_is_seen_and_says_why() {
     look(&both, &["not cert.trusted", "not cert.matches"]).await;
     let stranger = Papers { signed_by: SignedBy::Stranger, ..Papers::good() };
     let seen = look(&stranger, &["not cert.trusted", "cert.matches"]).await;
-    assert_eq!(trouble(&seen), "no: nobody who is trusted here vouches for the certificate");
+    let unvouched = "no: nobody who is trusted here vouches for the certificate: name its authority in `outbound.ca_file`";
+    assert_eq!(trouble(&seen), unvouched);
     let own = Papers { signed_by: SignedBy::Itself, ..Papers::good() };
-    look(&own, &["not cert.trusted", "cert.matches", "cert.chain_length == 1"]).await;
+    let seen = look(&own, &["not cert.trusted", "cert.matches", "cert.chain_length == 1"]).await;
+    assert_eq!(trouble(&seen), unvouched);
 }
 
 #[tokio::test]

@@ -103,11 +103,7 @@ impl Typed {
         self.set("environment", definition.environment.clone().unwrap_or_default());
         let labels = definition.labels.iter().map(|(name, value)| format!("{name}={value}"));
         self.set("labels", labels.collect::<Vec<_>>().join("\n"));
-        self.conditions.clone_from(&definition.conditions);
-        if self.conditions.is_empty() {
-            let asked = definition.kind().default_conditions();
-            self.conditions = asked.iter().map(|&text| text.to_owned()).collect();
-        }
+        self.conditions = definition.asked();
     }
 }
 

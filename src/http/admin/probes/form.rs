@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fields::Typed;
 use super::kinds::{self, inputs, proposed_name};
 use crate::base::owned::check_key;
-use crate::base::text::BadLine;
+use crate::base::text::{BadLine, plain_letters};
 use crate::base::{ProjectId, Severity, span};
 use crate::http::Problem;
 use crate::http::admin::Wrongs;
@@ -37,7 +37,7 @@ pub(super) fn read(kind: Kind, typed: &Typed, project: Option<ProjectId>) -> Res
     let text = |name: &str| Some(typed.text(name).trim()).filter(|it| !it.is_empty()).map(str::to_owned);
     let mut definition = Definition::of(target);
     definition.conditions.clone_from(&typed.conditions);
-    if definition.conditions == kind.default_conditions() {
+    if definition.conditions == definition.target.default_conditions() {
         definition.conditions.clear();
     }
     definition.policy = policy;
@@ -106,7 +106,7 @@ fn labels(typed: &Typed, wrongs: &mut Wrongs) -> BTreeMap<String, String> {
 /// A key made of a name: `Shop API (EU)` → `shop-api-eu`.
 pub(super) fn key_of(name: &str) -> String {
     let mut key = String::new();
-    for c in name.chars().flat_map(char::to_lowercase) {
+    for c in plain_letters(name).chars() {
         match c {
             'a'..='z' | '0'..='9' => key.push(c),
             _ if !key.is_empty() && !key.ends_with('-') => key.push('-'),

@@ -187,11 +187,7 @@ fn head(frame: Frame, probe: &Probe, state: &State, now: Timestamp) -> ProbePage
     let definition_of = &probe.definition;
     let kind = definition_of.kind();
     let unknown = |condition: String| ConditionLine { condition, fails: None };
-    let conditions = if definition_of.conditions.is_empty() {
-        kind.default_conditions().iter().map(|&text| unknown(text.to_owned())).collect()
-    } else {
-        definition_of.conditions.iter().cloned().map(unknown).collect()
-    };
+    let conditions = definition_of.asked().into_iter().map(unknown).collect();
     ProbePage {
         key: probe.key.clone(),
         name: probe.name.clone(),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::refused;
-use crate::outbound::{Method, Url, header};
+use super::{refused, web_address};
+use crate::outbound::{Method, header};
 use crate::probes::definition::Invalid;
 use crate::probes::secrets::with_stand_ins;
 use crate::probes::target::{BODY_KB_MAX, Http};
@@ -59,9 +59,7 @@ fn url(text: &str) -> Result<(), Invalid> {
     if text.len() > URL_BYTES_MAX {
         return Err(refused("url", format!("use at most {URL_BYTES_MAX} characters")));
     }
-    let url = Url::parse(&with_stand_ins(text)).map_err(|error| {
-        refused("url", format!("{error}: write an address such as https://example.com/health"))
-    })?;
+    let url = web_address("url", &with_stand_ins(text), "https://example.com/health")?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(refused("url", "begin with https:// or http://"));
     }
@@ -144,6 +142,9 @@ mod tests {
             ("url", json!("https://example.com:0/"), "url: use a port"),
             ("url", json!("https:///"), "url: "),
             ("url", json!("https://a b/"), "url: "),
+            ("url", json!("https://-bad-..x/"), "url: “-bad-..x” is no name and no address"),
+            ("url", json!("https://example.com/a\r\nb"), "url: it holds a line break"),
+            ("url", json!("https://example.com/\n"), "url: it holds a line break"),
             ("url", json!(format!("https://x.example/{}", "a".repeat(2048))), "url: use at most"),
             ("method", json!("get"), "method: use one of GET"),
             ("method", json!("CONNECT"), "method: use one of GET"),

@@ -1,7 +1,6 @@
 //! Targets that are a bucket.
 
-use super::{refused, sealed};
-use crate::outbound::Url;
+use super::{refused, sealed, web_address};
 use crate::probes::definition::Invalid;
 use crate::probes::secrets::with_stand_ins;
 use crate::probes::target::S3;
@@ -32,7 +31,7 @@ pub(super) fn check(target: &S3) -> Result<(), Invalid> {
 
 fn endpoint(text: &str) -> Result<(), Invalid> {
     const CURE: &str = "write the server without the bucket, such as https://s3.eu-central-1.amazonaws.com";
-    let url = Url::parse(text).map_err(|_| refused("endpoint", CURE))?;
+    let url = web_address("endpoint", text, "https://s3.eu-central-1.amazonaws.com")?;
     let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     if matches!(url.scheme(), "http" | "https") && is_bare && url.port() != Some(0) {
         Ok(())
@@ -65,6 +64,8 @@ mod tests {
             ("endpoint", "s3.example.com"),
             ("endpoint", "ftp://s3.example.com"),
             ("endpoint", "https://s3.example.com/?x"),
+            ("endpoint", "https://s3..example.com"),
+            ("endpoint", "https://s3.example\n.com"),
             ("bucket", "a/b"),
             ("bucket", ""),
             ("region", ""),
