@@ -9,9 +9,13 @@ const config = {
   maxRuntime: 5,
 };
 
+// Long enough that the end is not sent beside the beginning, over another connection.
+const work = () => new Promise((done) => setTimeout(done, 300));
+
 async function main() {
-  await Sentry.withMonitor("node-good", async () => 7, config);
+  await Sentry.withMonitor("node-good", work, config);
   const failing = async () => {
+    await work();
     throw new Error("no rows");
   };
   await Sentry.withMonitor("node-bad", failing, config).catch(() => {});

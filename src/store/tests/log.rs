@@ -22,7 +22,8 @@ fn a_long_reader_costs_few_attempts_and_when_it_ends_the_log_shrinks() {
         write(&store, n);
     }
     let held_up = store.stats().snapshot();
-    assert!(held_up.wal_pages >= WRITES, "the reader pins the log: {held_up:?}");
+    // The last one may be answered before it is counted.
+    assert!(held_up.wal_pages + 1 >= WRITES, "the reader pins the log: {held_up:?}");
     assert!(held_up.checkpoints_held > 0, "{held_up:?}");
     // An attempt for as much as a pass of the checkpointer copies, not one per commit.
     assert!(held_up.checkpoints_held <= held_up.wal_pages / SMALL.start, "{held_up:?}");

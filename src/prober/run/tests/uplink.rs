@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::prober::Sight;
+use crate::prober::run::subject::Reports;
 use crate::probes::Owner;
 
 const OPEN: &str = "SELECT count(*) FROM incidents WHERE state <> 'resolved'";
@@ -92,6 +93,7 @@ async fn silence_is_nobodys_fault_while_it_is_lost() {
     let canary = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (mut asking, _) = still(&bed, vec![canary.local_addr().unwrap().to_string()]).await;
     asking.parts.settings.canaries = Arc::new(["no-canary.invalid:9".to_owned()]);
+    asking.subjects.get_mut(&id).unwrap().reports = Reports::Begun;
     bed.clock.advance(Duration::from_mins(1));
     // Nobody else found out before.
     assert!(!asking.is_blind);
