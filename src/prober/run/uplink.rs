@@ -26,6 +26,8 @@ pub(super) struct Uplink {
     first_asked: Option<Duration>,
     last_asked: Option<Duration>,
     ever_answered: bool,
+    /// Something answered since they were asked: they may, too.
+    is_hoped: bool,
 }
 
 /// Who knows whether the uplink works.
@@ -49,6 +51,7 @@ impl Uplink {
             return Known::Soon;
         }
         self.is_asking = true;
+        self.is_hoped = false;
         self.first_asked.get_or_insert(now);
         self.last_asked = Some(now);
         Known::Ask
@@ -65,9 +68,14 @@ impl Uplink {
         works
     }
 
-    /// Whether what they said last is old.
+    /// Something far away answered.
+    pub(super) const fn hope(&mut self) {
+        self.is_hoped = true;
+    }
+
+    /// Whether what they said last is old, or doubtful.
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        self.last_asked.is_none_or(|at| now.saturating_sub(at) >= AGAIN)
+        self.is_hoped || self.last_asked.is_none_or(|at| now.saturating_sub(at) >= AGAIN)
     }
 
     /// What was known before tocsin slept says nothing about the network that it wakes up in.
