@@ -92,7 +92,7 @@ impl Incidents {
         Ok(Some(incident))
     }
 
-    /// Ends what fires for a project that is put away; at most [`CLOSED_MAX`], the newest. The rest goes with its quiet
+    /// Ends what fires for a project that is put away; at most 500, the newest. The rest goes with its quiet
     /// time.
     pub fn close_project(
         &self,
