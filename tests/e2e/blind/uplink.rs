@@ -81,8 +81,7 @@ fn a_cut_uplink_blames_nobody_and_is_told_once() {
     let told = summaries(&scene.api);
     assert_eq!(told.len(), 2, "one note, one alarm: {told:?}");
     assert_eq!(told.iter().filter(|told| told.starts_with("tocsin cannot see out")).count(), 1, "{told:?}");
-    // The blindness began, was over, and then somebody else is gone.
-    wait_until("all of it is told", SOON, || (receiver.requests().len() == 3).then_some(()));
+    wait_until("both are told", SOON, || (receiver.requests().len() >= 2).then_some(()));
 }
 
 /// Runs this one test in namespaces of its own, as root there.
