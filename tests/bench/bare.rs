@@ -1,6 +1,7 @@
-//! The bare limit: what this machine gives with the same crates and none of the product. Each request is
+//! The bare limit: what this machine gives with the same crates and none of the product. Each event is
 //! unpacked, parsed, given a group key, compressed and committed with full sync, together with what else is
-//! waiting; only then it is answered.
+//! waiting; only then it is answered. A ping is committed the same way. The health of everything is a text that never
+//! changes.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -25,6 +26,8 @@ const COMMIT_ROWS_MAX: usize = 256;
 const COMMIT_AGE_MAX: Duration = Duration::from_millis(5);
 const BODY_BYTES_MAX: usize = 1 << 20;
 const ZSTD_LEVEL: i32 = 3;
+/// As long as the answer of six services.
+const HEALTH: &str = include_str!("health/answer.json");
 
 const SCHEMA: &str = "
     PRAGMA journal_mode = wal;
@@ -51,6 +54,8 @@ pub(crate) fn serve(address: SocketAddr, folder: &Path) -> Result<()> {
                 .app_data(web::Data::new(rows.clone()))
                 .route("/health/ready", web::get().to(async || HttpResponse::Ok()))
                 .route("/api/{project}/envelope/", web::post().to(envelope))
+                .route("/ping/{heartbeat}", web::get().to(ping))
+                .route("/api/health", web::get().to(health))
         };
         HttpServer::new(app).workers(WORKERS).bind(address)?.run().await
     })?;
@@ -122,6 +127,25 @@ async fn envelope(body: web::Payload, rows: web::Data<Sender<Row>>) -> HttpRespo
         return HttpResponse::ServiceUnavailable().finish();
     }
     HttpResponse::Ok().content_type("application/json").body("{}")
+}
+
+async fn ping(heartbeat: web::Path<uuid::Uuid>, rows: web::Data<Sender<Row>>) -> HttpResponse {
+    let (committed, answer) = oneshot::channel();
+    let (low, high) = heartbeat.as_u64_pair();
+    let row = Row {
+        id: fastrand::u128(..).to_ne_bytes(),
+        issue: i64::from_ne_bytes((low ^ high).to_ne_bytes()),
+        payload: Vec::new(),
+        committed,
+    };
+    if rows.send(row).is_err() || answer.await.is_err() {
+        return HttpResponse::ServiceUnavailable().finish();
+    }
+    HttpResponse::Ok().content_type("text/plain").body("OK")
+}
+
+async fn health() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(HEALTH)
 }
 
 fn prepare(worker: &mut Option<Worker>, body: &[u8], committed: oneshot::Sender<()>) -> Result<Row> {

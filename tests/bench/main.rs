@@ -6,6 +6,7 @@ mod filled;
 mod health;
 mod load;
 mod pages;
+mod process;
 mod product;
 mod report;
 mod retention;
@@ -43,6 +44,14 @@ struct Arguments {
     serve_bare: Option<SocketAddr>,
     #[arg(long, hide = true)]
     folder: Option<PathBuf>,
+    /// Be the bare limit of probing and ask this address, for the bench that started it.
+    #[arg(long, hide = true, requires_all = ["probes", "interval"])]
+    ask_bare: Option<SocketAddr>,
+    #[arg(long, hide = true)]
+    probes: Option<u32>,
+    /// In seconds.
+    #[arg(long, hide = true)]
+    interval: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -99,6 +108,13 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let extent = if arguments.quick { QUICK } else { FULL };
+    if let (Some(address), Some(probes), Some(seconds)) =
+        (arguments.ask_bare, arguments.probes, arguments.interval)
+    {
+        let interval = Duration::from_secs(seconds);
+        health::bare::ask(address, Watching { probes, interval, ..extent.watching })?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let rows: Vec<Row> = arguments.only.map_or_else(|| Row::value_variants().to_vec(), |row| vec![row]);
     // One thread for the load: the servers under test have the other processors to themselves.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -119,9 +135,9 @@ async fn measure(rows: &[Row], extent: Extent) -> Report {
             Row::Small => ("small", rows::small(&mut report, extent).await),
             Row::Ready => ("ready", rows::ready(&mut report, extent).await),
             Row::Pages => ("pages", rows::pages(&mut report, extent).await),
-            Row::Probes => ("probes", rows::probes(&mut report, extent).await),
-            Row::Pings => ("pings", rows::pings(&mut report, extent).await),
-            Row::Health => ("health", rows::health(&mut report, extent).await),
+            Row::Probes => ("probes", health::rows::probes(&mut report, extent).await),
+            Row::Pings => ("pings", health::rows::pings(&mut report, extent).await),
+            Row::Health => ("health", health::rows::health(&mut report, extent).await),
             Row::Binary => ("binary", rows::binary(&mut report)),
         };
         if let Err(error) = measured {

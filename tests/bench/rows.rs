@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use crate::filled::ready_times_ms;
-use crate::health::{self, Watched, Watching};
+use crate::health::Watching;
 use crate::load::{End, Load, Offer, Pace};
 use crate::pages;
 use crate::product::{BINARY, Settings};
-use crate::report::{Goal, Line, Report, say};
+use crate::report::{Goal, Line, Report};
 use crate::retention;
 use crate::runs::{ProductRun, Traffic, fresh_folder, interleave};
 use crate::small::{SYNC_DELAY, SmallMachine};
@@ -164,73 +164,6 @@ pub(crate) async fn pages(report: &mut Report, extent: Extent) -> Result<()> {
     Ok(())
 }
 
-/// Very many probes against a local server.
-pub(crate) async fn probes(report: &mut Report, extent: Extent) -> Result<()> {
-    let mut runs = Vec::new();
-    for round in 1..=extent.rounds {
-        say(&format!("probes: round {round} of {}", extent.rounds));
-        runs.push(health::watch(extent.watching).await?);
-    }
-    let own = |what, goal, read: fn(&Watched) -> f64| Line {
-        what,
-        bare: Vec::new(),
-        product: runs.iter().map(read).collect(),
-        goal,
-    };
-    report.add(vec![
-        own("probes: asked/s", Goal::Shown, |run| run.asked_per_s),
-        own("probes: off schedule p99, ms", Goal::AtMost(250.0), |run| run.lag_p99_ms),
-        own("probes: of one core, %", Goal::AtMost(40.0), |run| run.cpu_percent),
-        own("probes: most MB", Goal::AtMost(150.0), |run| run.peak_mb),
-        own("probes: list p95, ms", Goal::AtMost(30.0), |run| run.list_ms),
-        own("probes: overview p95, ms", Goal::AtMost(30.0), |run| run.overview_ms),
-    ]);
-    Ok(())
-}
-
-/// A burst of pings, each on disk before it is answered.
-pub(crate) async fn pings(report: &mut Report, extent: Extent) -> Result<()> {
-    let mut runs = Vec::new();
-    for round in 1..=extent.rounds {
-        say(&format!("pings: round {round} of {}", extent.rounds));
-        runs.push(health::pings(extent.run).await?);
-    }
-    let own = |what, goal, read: fn(&(Load, f64)) -> f64| Line {
-        what,
-        bare: Vec::new(),
-        product: runs.iter().map(read).collect(),
-        goal,
-    };
-    report.add(vec![
-        own("pings: accepted/s", Goal::AtLeast(10_000.0), |(load, _)| load.accepted_per_s()),
-        own("pings: ack p99, ms", Goal::Shown, |(load, _)| load.latency_ms(990)),
-        own("pings: refused or failed", Goal::AtMost(0.0), |(load, _)| not_accepted(load)),
-        own("pings: accepted, not counted", Goal::AtMost(0.0), |(_, missing)| *missing),
-    ]);
-    Ok(())
-}
-
-/// The health of everything, asked a thousand times a second.
-pub(crate) async fn health(report: &mut Report, extent: Extent) -> Result<()> {
-    let mut runs = Vec::new();
-    for round in 1..=extent.rounds {
-        say(&format!("health: round {round} of {}", extent.rounds));
-        runs.push(health::health(extent.run).await?);
-    }
-    let own = |what, goal, read: fn(&Load) -> f64| Line {
-        what,
-        bare: Vec::new(),
-        product: runs.iter().map(read).collect(),
-        goal,
-    };
-    report.add(vec![
-        own("/api/health 1,000/s: p50, ms", Goal::Shown, |load| load.latency_ms(500)),
-        own("/api/health 1,000/s: p99, ms", Goal::AtMost(5.0), |load| load.latency_ms(990)),
-        own("/api/health 1,000/s: failed", Goal::AtMost(0.0), not_accepted),
-    ]);
-    Ok(())
-}
-
 pub(crate) fn binary(report: &mut Report) -> Result<()> {
     let kilobytes = u32::try_from(Path::new(BINARY).metadata()?.len() / 1000)?;
     let (what, goal) = ("binary: MB", Goal::AtMost(30.0));
@@ -263,7 +196,7 @@ fn product_line(what: &'static str, goal: Goal, runs: &[ProductRun], read: fn(&P
     Line { what, bare: Vec::new(), product: runs.iter().map(read).collect(), goal }
 }
 
-fn not_accepted(load: &Load) -> f64 {
+pub(crate) fn not_accepted(load: &Load) -> f64 {
     f64::from(load.refused.values().sum::<u32>() + load.failed)
 }
 

@@ -1,5 +1,6 @@
 //! One run of either side, and both sides in turn.
 
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,23 +71,26 @@ pub(crate) fn fresh_folder() -> Result<TempDir> {
 
 async fn run_bare(traffic: &Traffic<'_>) -> Result<Load> {
     let folder = fresh_folder()?;
-    let this = std::env::current_exe()?;
-    let mut command = command(&this, traffic.machine);
-    let address = free_address()?;
-    command.args(["--bench", "--serve-bare", &address.to_string(), "--folder"]).arg(folder.path());
-    let server = Server::start(command, address, folder.path().join("log")).await?;
+    let server = serve_bare(folder.path(), traffic.machine).await?;
+    let address = server.address;
     let target = Target { address, project: 1, public_key: "0123456789abcdef0123456789abcdef".to_owned() };
     let offered = Arc::new(requests(&target, traffic.issues)?);
-    let load = load::run(address, offered, traffic.offer).await?;
-    drop(server);
-    Ok(load)
+    load::run(address, offered, traffic.offer).await
+}
+
+/// The bare limit on a folder of its own, until it is dropped.
+pub(crate) async fn serve_bare(folder: &Path, machine: Option<&SmallMachine>) -> Result<Server> {
+    let mut command = command(&std::env::current_exe()?, machine);
+    let address = free_address()?;
+    command.args(["--bench", "--serve-bare", &address.to_string(), "--folder"]).arg(folder);
+    Server::start(command, address, folder.join("log")).await
 }
 
 async fn run_product(traffic: &Traffic<'_>) -> Result<ProductRun> {
     let temporary = fresh_folder()?;
     let folder = temporary.path().join("data");
     let product = Product::start(&folder, traffic.settings, traffic.machine).await?;
-    let resident_mb = product.server.memory_mb("VmRSS")?;
+    let resident_mb = product.server.process.memory_mb("VmRSS")?;
     let target = product.create_project("bench")?;
     let token = product.create_token("read")?;
     let offered = Arc::new(requests(&target, traffic.issues)?);
@@ -96,7 +100,7 @@ async fn run_product(traffic: &Traffic<'_>) -> Result<ProductRun> {
         Some(page) => read_meanwhile(load, &product, page).await?,
     };
     let visible = product.visible(target.project, &token).await?;
-    let peak_mb = product.server.memory_mb("VmHWM")?;
+    let peak_mb = product.server.process.memory_mb("VmHWM")?;
     product.stop().await?;
     let database_bytes = database_bytes(&folder)?;
     Ok(ProductRun { load, visible, resident_mb, peak_mb, database_bytes, page_times })

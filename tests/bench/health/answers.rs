@@ -10,9 +10,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+/// How long whoever asks waits.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Nobody who probes sends more.
 const REQUEST_BYTES_MAX: usize = 4096;
-const ANSWER: &[u8] =
+pub(super) const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}";
 
 /// Every time at which a path was asked for.

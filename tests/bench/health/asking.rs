@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::Watching;
+use super::answers::ANSWER_WITHIN;
 use crate::product::Product;
 use crate::wire::Wire;
 
@@ -34,7 +35,7 @@ impl Asking {
                 "definition": {
                     "target": {"kind": "http", "url": format!("http://{target}/{n}")},
                     "conditions": ["status < 300", "body.status == 'ok'"],
-                    "policy": {"interval": interval, "retry_interval": "2s", "timeout": "5s", "bad": 2, "of": 3, "good": 2},
+                    "policy": {"interval": interval, "retry_interval": "2s", "timeout": format!("{}s", ANSWER_WITHIN.as_secs()), "bad": 2, "of": 3, "good": 2},
                 },
             })
         });
