@@ -246,7 +246,6 @@ CREATE TABLE heartbeat_runs (
 ) STRICT;
 CREATE INDEX heartbeat_runs_by_heartbeat ON heartbeat_runs (heartbeat_id, id);
 CREATE INDEX heartbeat_runs_open ON heartbeat_runs (heartbeat_id, rid) WHERE kind = 'running';
-CREATE INDEX heartbeat_runs_by_time ON heartbeat_runs (at);
 
 CREATE TABLE heartbeat_changes (
     id           INTEGER PRIMARY KEY,

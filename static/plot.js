@@ -14,11 +14,22 @@
     return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
   };
   const SHADES = { "name lookup": 1, connection: 2, TLS: 3, answer: 4, transfer: 5, rest: 6, median: 4, "95% are below": 2, longest: 3 };
+  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   const two = (number) => String(number).padStart(2, "0");
   const told = (seconds) => {
     const at = new Date(seconds * 1000);
-    return `${at.getDate()}.${at.getMonth() + 1}. ${two(at.getHours())}:${two(at.getMinutes())}`;
+    return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]} ${two(at.getUTCHours())}:${two(at.getUTCMinutes())} UTC`;
   };
+  // The day where it begins or the axis does, else the time; seconds where the ticks are closer than a minute.
+  const moments = (_, ticks) => ticks.map((seconds, index) => {
+    const at = new Date(seconds * 1000);
+    const day = `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]}`;
+    const close = ticks.length > 1 && ticks[1] - ticks[0] < 60;
+    const time = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}${close ? `:${two(at.getUTCSeconds())}` : ""}`;
+    const isFirst = index === 0 || new Date(ticks[index - 1] * 1000).getUTCDate() !== at.getUTCDate();
+    if (ticks.length > 1 && ticks[1] - ticks[0] >= 86400) return day;
+    return isFirst ? `${time}\n${day}` : time;
+  });
   let data = null;
   let plot = null;
 
@@ -82,7 +93,9 @@
         x: { range: (of, least, most) => (of.data[0].length > 1 ? [least, most] : [least - SPAN_LEAST, least]) },
         y: { range: (_, __, most) => [0, Math.max(most * 1.05, 1)] },
       },
-      axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(millis) }],
+      // Times are UTC on every page.
+      tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      axes: [{ ...axis, values: moments }, { ...axis, size: 64, values: (_, ticks) => ticks.map(millis) }],
       series: [{ label: "time", value: (_, at) => (at == null ? "" : told(at)) }, ...series],
       hooks: { drawClear: [bands] },
     }, [data.at, ...drawn.map(({ heights }) => heights)], box);

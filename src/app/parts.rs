@@ -322,6 +322,7 @@ pub fn policy(config: &Config) -> Policy {
         join_within: config.incidents.join_within,
         hold: config.incidents.hold,
         quiet: config.issues.quiet,
+        gather: config.alerts.gather,
         ring: RingPolicy {
             again_after: config.alerts.ring_again_after,
             climb_after: config.alerts.ring_next_channel_after,

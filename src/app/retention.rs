@@ -14,7 +14,9 @@ use crate::config::Retention;
 use crate::engine::Report;
 use crate::health::own::OwnHealth;
 use crate::health::services;
-use crate::heartbeats::retention::{RUNS_KEPT_LEAST, RUNS_KEPT_MIN, purge_changes, purge_runs};
+use crate::heartbeats::retention::{
+    RUNS_KEPT_LEAST, RUNS_KEPT_MIN, find_old_runs, forget_runs, purge_changes,
+};
 use crate::incidents::Incidents;
 use crate::issues::dictionaries::{find_unused, forget_unused, retire};
 use crate::issues::error_rate::purge_rates;
@@ -189,6 +191,8 @@ impl<'a> Run<'a> {
             Shelf::Payloads => self.payloads().await?,
             Shelf::Dictionaries => self.dictionaries(before).await?,
             Shelf::Issues => self.issues(before).await?,
+            Shelf::Runs => self.runs(before, RUNS_KEPT_MIN).await?,
+            Shelf::LastRuns => self.runs(before, RUNS_KEPT_LEAST).await?,
             _ => self.rows(shelf, before).await?,
         };
         self.rows += rows;
@@ -251,6 +255,15 @@ impl<'a> Run<'a> {
         self.with.store.write("retention", move |tx| forget_issues(tx, before, &found)).await
     }
 
+    async fn runs(&self, before: Timestamp, kept: u32) -> Result<usize, Error> {
+        let find = move |tx: &ReadTx<'_>| find_old_runs(tx, before, kept, STEP_ROWS);
+        let found = self.with.store.read_reserved(find).await?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        self.with.store.write("retention", move |tx| forget_runs(tx, &found)).await
+    }
+
     async fn rows(&self, shelf: Shelf, before: Timestamp) -> Result<usize, LettingGoError> {
         let (now, incidents) = (self.with.clock.now(), Arc::clone(&self.with.incidents));
         let write = self.with.store.write("retention", move |tx| {
@@ -259,8 +272,6 @@ impl<'a> Run<'a> {
                 Shelf::SlowMarks => metrics::purge_slow(tx, now, STEP_ROWS)?,
                 Shelf::Hours => forget_hours(tx, before)?,
                 Shelf::Rates => purge_rates(tx, now, STEP_ROWS)?,
-                Shelf::Runs => purge_runs(tx, before, RUNS_KEPT_MIN, STEP_ROWS)?,
-                Shelf::LastRuns => purge_runs(tx, before, RUNS_KEPT_LEAST, STEP_ROWS)?,
                 Shelf::HeartbeatChanges => purge_changes(tx, before, STEP_ROWS)?,
                 Shelf::Deploys => releases::purge(tx, before, STEP_ROWS)?,
                 Shelf::Incidents => incidents.purge(tx, before, STEP_INCIDENTS)?,
@@ -274,7 +285,12 @@ impl<'a> Run<'a> {
                 Shelf::ProbeHours => points::purge_hours(tx, before, STEP_ROWS)?,
                 Shelf::ProbeChanges => points::purge_changes(tx, before, STEP_ROWS)?,
                 Shelf::Spells => vigil::purge(tx, before, STEP_ROWS)?,
-                Shelf::Payloads | Shelf::BusyPayloads | Shelf::Dictionaries | Shelf::Issues => 0,
+                Shelf::Payloads
+                | Shelf::BusyPayloads
+                | Shelf::Dictionaries
+                | Shelf::Issues
+                | Shelf::Runs
+                | Shelf::LastRuns => 0,
             })
         });
         write.await

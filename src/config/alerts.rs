@@ -12,6 +12,9 @@ use crate::base::Secret;
 /// A day: whoever waits longer for the next ring wants none.
 const RING_SECONDS_MAX: i64 = 86_400;
 
+/// News that is older than this is none.
+const GATHER_SECONDS_MAX: i64 = 600;
+
 pub(super) const KEYS: &[Key] = &[
     Key::new("alerts.email", Kind::List, Some(""), "Addresses that alarms are mailed to. Needs `smtp.host`."),
     Key::new("alerts.slack_webhook_url", Kind::Secret, None, "A Slack incoming webhook."),
@@ -33,6 +36,12 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Secret,
         None,
         "Signs what is posted to the webhook (Standard Webhooks, `whsec_…`). Unset: not signed.",
+    ),
+    Key::new(
+        "alerts.gather_s",
+        Kind::Whole { min: 0, max: GATHER_SECONDS_MAX },
+        Some("30"),
+        "Further signs of the same trouble that do not ring by themselves are told together, this long after the first of them. 0: each at once.",
     ),
     Key::new(
         "alerts.ring_again_after_s",
@@ -61,6 +70,8 @@ pub struct Alerts {
     pub email: Vec<String>,
     pub slack: Option<SlackTarget>,
     pub webhook: Option<WebhookTarget>,
+    /// Zero: each sign is told at once.
+    pub gather: Duration,
     pub ring_again_after: Duration,
     pub ring_next_channel_after: Duration,
     pub ring_every: Duration,
@@ -88,6 +99,7 @@ struct Raw {
     slack_channel: Option<String>,
     webhook_url: Option<Secret>,
     webhook_secret: Option<Secret>,
+    gather_s: u64,
     ring_again_after_s: u64,
     ring_next_channel_after_s: u64,
     ring_every_s: u64,
@@ -126,6 +138,7 @@ pub(super) fn check(values: &Values, problems: &mut Vec<Problem>) -> Option<Aler
         email: raw.email,
         slack,
         webhook: raw.webhook_url.map(|url| WebhookTarget { url, signing_secret: raw.webhook_secret }),
+        gather: Duration::from_secs(raw.gather_s),
         ring_again_after: Duration::from_secs(raw.ring_again_after_s),
         ring_next_channel_after: Duration::from_secs(raw.ring_next_channel_after_s),
         ring_every: Duration::from_secs(raw.ring_every_s),

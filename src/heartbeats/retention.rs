@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::base::Timestamp;
-use crate::store::{Error, WriteTx, params};
+use crate::store::{Error, ReadTx, WriteTx, params};
 
 /// Runs stay this long …
 pub const RUNS_KEPT: Duration = Duration::from_hours(24 * 90);
@@ -14,17 +14,26 @@ pub const RUNS_KEPT_LEAST: u32 = 10;
 /// When it was how: a year and some days, for those who look a year back.
 pub const CHANGES_KEPT: Duration = Duration::from_hours(24 * 400);
 
-/// Deletes runs older than `before` that are not among the last `kept` of their heartbeat, oldest first, at most `limit`.
-pub fn purge_runs(tx: &WriteTx<'_>, before: Timestamp, kept: u32, limit: u32) -> Result<usize, Error> {
-    tx.execute(
-        "DELETE FROM heartbeat_runs WHERE id IN (
-             SELECT r.id FROM heartbeat_runs AS r INDEXED BY heartbeat_runs_by_time
-             WHERE r.at < ?1 AND r.id < ifnull(
-                 (SELECT k.id FROM heartbeat_runs AS k INDEXED BY heartbeat_runs_by_heartbeat
-                  WHERE k.heartbeat_id = r.heartbeat_id ORDER BY k.id DESC LIMIT 1 OFFSET ?3), 0)
-             ORDER BY r.at LIMIT ?2)",
+/// Runs older than `before` that are not among the last `kept` of their heartbeat, at most `limit`, the oldest of each
+/// first. For a reader: where nothing is to go, each heartbeat's last runs are walked through to see that.
+pub fn find_old_runs(tx: &ReadTx<'_>, before: Timestamp, kept: u32, limit: u32) -> Result<Vec<i64>, Error> {
+    tx.all(
+        "SELECT r.id FROM heartbeats h CROSS JOIN heartbeat_runs r ON r.id IN (
+             SELECT o.id FROM heartbeat_runs o INDEXED BY heartbeat_runs_by_heartbeat
+             WHERE o.heartbeat_id = h.id AND o.id < (
+                 SELECT k.id FROM heartbeat_runs k INDEXED BY heartbeat_runs_by_heartbeat
+                 WHERE k.heartbeat_id = h.id ORDER BY k.id DESC LIMIT 1 OFFSET ?3)
+             ORDER BY o.id LIMIT ?2)
+         WHERE r.at < ?1 LIMIT ?2",
         params![before.as_micros(), limit, kept.saturating_sub(1)],
+        |row| row.get(0),
     )
+}
+
+/// Deletes the runs that [`find_old_runs`] found.
+pub fn forget_runs(tx: &WriteTx<'_>, runs: &[i64]) -> Result<usize, Error> {
+    let runs = serde_json::to_string(runs).unwrap_or_default();
+    tx.execute("DELETE FROM heartbeat_runs WHERE id IN (SELECT value FROM json_each(?1))", [runs])
 }
 
 /// Deletes changes older than `before` that are not the last of their heartbeat, oldest first, at most `limit`.

@@ -10,7 +10,8 @@ use super::outbox::NewDelivery;
 use super::rows::{self, IncidentRow};
 use super::timeline::{Event, EventKind, note};
 use super::{
-    DELIVERIES, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, bundle, lead, silences,
+    DELIVERIES, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, bundle, gather, lead,
+    silences,
 };
 
 /// Why a witness, and with the last one its incident, is over.
@@ -233,6 +234,7 @@ fn find_recovery(tx: &WriteTx<'_>, incident: IncidentId) -> Result<Option<Timest
 
 /// Takes back the repetitions that were not sent yet. First messages and news of the thread are still sent.
 pub(super) fn cancel_rings(tx: &WriteTx<'_>, incident: IncidentId, reason: &str) -> Result<(), store::Error> {
+    gather::release_from_rings(tx, incident)?;
     let cancelled = tx.execute(
         "UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, last_error = ?2
          WHERE incident_id = ?1 AND state = 'pending' AND purpose = 'ring_again'",

@@ -7,6 +7,7 @@ use crate::store::{self, WriteTx, params};
 
 use super::close::Ending;
 use super::decide::LiveWitness;
+use super::gather::GATHERS;
 use super::outbox::{NewDelivery, told_channels};
 use super::ring::{Alarm, RingDecision, decide_ring, next_ring_at};
 use super::routes::Wanted;
@@ -180,7 +181,7 @@ impl Incidents {
 }
 
 /// Where the last message still waits to be sent, by itself or in a bundle, another would only come after it: that one
-/// becomes due now.
+/// becomes due now. What only gathers is no alarm: the ring takes it along.
 fn hasten_unsent(
     tx: &WriteTx<'_>,
     now: Timestamp,
@@ -188,10 +189,12 @@ fn hasten_unsent(
     channel: ChannelId,
 ) -> Result<bool, store::Error> {
     let unsent = tx.execute(
-        "UPDATE deliveries SET next_attempt_at = min(ifnull(next_attempt_at, ?3), ?3)
+        &format!(
+            "UPDATE deliveries SET next_attempt_at = min(ifnull(next_attempt_at, ?3), ?3)
          WHERE channel_id = ?2 AND state IN ('pending', 'sending') AND id IN (
-             SELECT id FROM deliveries WHERE incident_id = ?1 AND follows IS NULL
-             UNION SELECT bundle_id FROM deliveries WHERE incident_id = ?1 AND state = 'bundled')",
+             SELECT id FROM deliveries WHERE incident_id = ?1 AND follows IS NULL AND NOT ({GATHERS})
+             UNION SELECT bundle_id FROM deliveries WHERE incident_id = ?1 AND state = 'bundled')"
+        ),
         params![incident.0, channel.0, now.as_micros()],
     )?;
     if unsent > 0 {

@@ -21,18 +21,24 @@ const OF_INCIDENT_MAX: i64 = 200;
 /// Beyond this a page says "and more": nobody reads the number, and counting costs.
 pub const COUNTED_MAX: i64 = 10_000;
 
-/// The outbox, newest first.
+/// The messages in one of `states`, or with none all of them; the newest first.
 pub fn list(
     tx: &ReadTx<'_>,
     scope: Scope<'_>,
-    state: Option<DeliveryState>,
+    states: &[DeliveryState],
     page: PageOf,
 ) -> Result<Page<DeliveryView>, Error> {
     let (before, limit) = bounds(page);
-    let mut items = match scope {
-        Scope::All => list_all(tx, state, (before, limit))?,
-        Scope::Projects(projects) => list_of_projects(tx, projects, state, (before, limit))?,
+    let of = |state| match scope {
+        Scope::All => list_all(tx, state, (before, limit)),
+        Scope::Projects(projects) => list_of_projects(tx, projects, state, (before, limit)),
     };
+    let mut items = if states.is_empty() { of(None)? } else { Vec::new() };
+    // A page from the index of each state, and of these the newest.
+    for state in states {
+        items.extend(of(Some(*state))?);
+    }
+    items.sort_by_key(|delivery| std::cmp::Reverse(delivery.row));
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = items.len() > limit;
     items.truncate(limit);

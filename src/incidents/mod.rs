@@ -37,6 +37,7 @@ pub mod deliveries;
 pub mod digest;
 mod fallback;
 pub mod from_files;
+mod gather;
 mod outbox;
 pub mod put_off;
 mod refusals;

@@ -6,7 +6,7 @@ use crate::base::{ProjectId, Severity, Timestamp};
 use crate::store::{self, WriteTx, params};
 
 use super::rows::IncidentRow;
-use super::{ChannelId, DELIVERIES, DeliveryId, IncidentId, Incidents, routes};
+use super::{ChannelId, DELIVERIES, DeliveryId, IncidentId, Incidents, gather, routes};
 
 /// Why a message exists; only incidents ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Cause {
 pub enum Purpose {
     /// The first message of an incident on a channel; everything later hangs on it.
     Opened,
-    /// A further witness. `content.rings` says why it should be heard, or is null.
+    /// A further witness, or some that were gathered. `content.rings` says why it should be heard, or is null.
     Witness,
     Raised,
     RingAgain,
@@ -126,7 +126,8 @@ impl NewDelivery {
 }
 
 impl Incidents {
-    /// Writes one message: due now on its channel, or waiting where it has none.
+    /// Writes one message: due now on its channel, or waiting where it has none. It takes along what was gathered for
+    /// that channel.
     ///
     /// Answers `None` where the incident's first message on this channel exists already.
     pub fn enqueue(
@@ -164,8 +165,10 @@ impl Incidents {
             |row| row.get(0).map(DeliveryId),
         )?;
         tx.touch(DELIVERIES);
-        if message.channel.is_none() && written.is_some() {
-            self.fold_waiting(tx, now)?;
+        match (message.incident, message.channel, written) {
+            (Some(incident), Some(channel), Some(id)) => gather::take_along(tx, (incident, channel), id)?,
+            (_, None, Some(_)) => self.fold_waiting(tx, now)?,
+            (_, _, _) => {}
         }
         Ok(written)
     }

@@ -11,6 +11,8 @@ pub struct Policy {
     pub hold: Duration,
     /// An occurrence that was not seen again for this long is over.
     pub quiet: Duration,
+    /// Further signs of the same trouble that do not ring are told together, this long after the first of them.
+    pub gather: Duration,
     pub ring: RingPolicy,
     /// A claimed message whose worker says nothing for this long is due again; longer than any send takes.
     pub lease: Duration,
@@ -36,6 +38,7 @@ impl Default for Policy {
             join_within: Duration::from_mins(5),
             hold: Duration::from_mins(1),
             quiet: Duration::from_mins(30),
+            gather: Duration::from_secs(30),
             ring: RingPolicy::default(),
             lease: Duration::from_mins(2),
             fall_back_after: Duration::from_mins(10),

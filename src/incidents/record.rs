@@ -285,6 +285,9 @@ impl Incidents {
         if risen {
             self.schedule_ring(tx, now, &row)?;
         }
+        if kind == EventKind::Joined && heard && rings.is_none() && !self.policy.gather.is_zero() {
+            return Ok(self.gather(tx, now, &row, witness)?);
+        }
         if heard || rings.is_some() {
             let purpose = if risen { Purpose::Raised } else { Purpose::Witness };
             let content = json!({"witness": witness.0, "rings": rings.map(RingReason::as_str)});
@@ -336,7 +339,8 @@ impl Incidents {
                    SELECT 1 FROM deliveries d
                    WHERE d.incident_id = w.incident_id AND d.created_at >= w.detected_at AND d.state <> 'cancelled'
                      AND d.follows IS NULL AND (d.purpose IN ('opened', 'raised', 'ring_again')
-                          OR json_extract(d.content, '$.witness') = w.id))",
+                          OR json_extract(d.content, '$.witness') = w.id
+                          OR w.id IN (SELECT value FROM json_each(d.content, '$.gathered'))))",
             params![silence.0, key, witnesses::LISTED_MAX],
             |row| row.get::<_, i64>(0),
         )?;

@@ -9,7 +9,7 @@ use crate::store::{self, ReadTx, WriteTx, params};
 use super::decide::LiveWitness;
 use super::outbox::NewDelivery;
 use super::rows::IncidentRow;
-use super::{Error, IncidentId, Incidents, Purpose, WitnessId, silences, witnesses};
+use super::{Error, IncidentId, Incidents, Purpose, WitnessId, gather, silences, witnesses};
 
 /// So often it is told of one witness; what comes and goes more often is told at the incident's end.
 const TOLD_MAX: i64 = 3;
@@ -23,7 +23,9 @@ impl Incidents {
         incident: &IncidentRow,
         witness: &LiveWitness,
     ) -> Result<(), Error> {
-        if incident.silenced || witness.severity < Severity::High || !still_fires(tx, incident.id)? {
+        // Of whom people are still to hear, they hear this as well.
+        let is_told_of = witness.severity >= Severity::High || gather::waits(tx, incident.id, witness.id)?;
+        if incident.silenced || !is_told_of || !still_fires(tx, incident.id)? {
             return Ok(());
         }
         let silence = silences::find_active(tx, now, incident.project, &witness.key, Some(incident.id))?;

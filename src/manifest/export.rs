@@ -15,7 +15,7 @@ use crate::store::{self, ReadTx};
 /// These stand first, in this order; the rest by the alphabet.
 const FIRST: [&str; 4] = ["name", "project", "kind", "slug"];
 
-/// Everything of one project, or with `None` everything. What the environment names is left out, and archived projects
+/// Everything of one project with the channels that it rings, or with `None` everything. What the environment names is left out, and archived projects
 /// with all that is theirs: no file can name them.
 ///
 /// # Errors
@@ -24,12 +24,16 @@ pub fn export(tx: &ReadTx<'_>, means: &Means, project: Option<&str>) -> Result<S
     let noted = entries::list(tx)?;
     let archived = archived(tx)?;
     let mut blocks: Vec<(usize, String, String)> = Vec::new();
+    let rung = match project {
+        Some(slug) => rung(tx, means, slug)?,
+        None => Vec::new(),
+    };
     for (rank, section) in SECTIONS.iter().enumerate() {
-        let things = (section.stored)(tx, means).map_err(|fault| match fault {
-            Fault::Store(error) => error,
-            Fault::Refused { text, .. } => store::Error::Refused(text.into()),
-        })?;
-        for thing in things.iter().filter(|thing| project.is_none_or(|slug| is_of(section, thing, slug))) {
+        let things = (section.stored)(tx, means).map_err(refuse)?;
+        let goes_along = |thing: &&Stored| section.name == "channels" && rung.contains(&thing.key);
+        let is_wanted =
+            |thing: &&Stored| project.is_none_or(|slug| is_of(section, thing, slug)) || goes_along(thing);
+        for thing in things.iter().filter(is_wanted) {
             let known = noted.get(&(section.name.to_owned(), thing.key.clone()));
             // What belongs to a thing stands below it.
             let above = section.below.filter(|_| thing.key.contains('/'));
@@ -50,6 +54,25 @@ pub fn export(tx: &ReadTx<'_>, means: &Means, project: Option<&str>) -> Result<S
         text.push_str(&block);
     }
     Ok(text)
+}
+
+/// The names of the channels that a project chose; none where it rings all.
+fn rung(tx: &ReadTx<'_>, means: &Means, slug: &str) -> Result<Vec<String>, store::Error> {
+    let Some(section) = SECTIONS.iter().find(|section| section.name == "projects") else {
+        return Ok(Vec::new());
+    };
+    let projects = (section.stored)(tx, means).map_err(refuse)?;
+    let chosen =
+        projects.iter().find(|thing| thing.key == slug).and_then(|thing| thing.table.get("channels"));
+    let names = chosen.and_then(Value::as_array).into_iter().flatten();
+    Ok(names.filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+fn refuse(fault: Fault) -> store::Error {
+    match fault {
+        Fault::Store(error) => error,
+        Fault::Refused { text, .. } => store::Error::Refused(text.into()),
+    }
 }
 
 /// The slugs of archived projects.

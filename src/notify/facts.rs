@@ -70,6 +70,8 @@ pub struct IncidentFacts {
     pub about: usize,
     /// Index of the one that is well again, where the message tells that.
     pub well_again: Option<usize>,
+    /// Indices of those that joined lately, without a message of their own; not the one that this message is about.
+    pub gathered: Vec<usize>,
     /// Deploys and changed settings in the hour before the impact, the newest first.
     pub changes: Vec<Change>,
     /// `/ack/{signed}`; `None` where nothing is left to acknowledge.
@@ -81,6 +83,8 @@ pub struct WitnessFacts {
     /// `errors`, `error_rate`, `slow_metrics`, `self`, `probe` …
     pub source: String,
     pub summary: String,
+    /// It no longer fires.
+    pub is_over: bool,
     pub detail: Detail,
 }
 
@@ -326,6 +330,13 @@ impl IncidentFacts {
     /// The witness that the message is about.
     pub fn subject_witness(&self) -> Option<&WitnessFacts> {
         self.witnesses.get(self.about).or_else(|| self.witnesses.first())
+    }
+
+    /// Those that joined lately, the ones that still fire first.
+    pub fn gathered(&self) -> Vec<&WitnessFacts> {
+        let mut gathered: Vec<_> = self.gathered.iter().filter_map(|at| self.witnesses.get(*at)).collect();
+        gathered.sort_by_key(|witness| witness.is_over);
+        gathered
     }
 
     /// The first fact that any witness knows, the one that the message is about asked first.

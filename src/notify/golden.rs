@@ -16,6 +16,7 @@ use crate::incidents::channels::ChannelKind;
 use crate::outbound::{Reach, Url};
 
 mod collected;
+mod gathered;
 mod hostile;
 
 fn at(time: &str) -> Timestamp {
@@ -60,11 +61,13 @@ fn incident(moment: Moment) -> IncidentFacts {
         witnesses: vec![WitnessFacts {
             source: "errors".to_owned(),
             summary: "PaymentError: card network timed out in charge".to_owned(),
+            is_over: false,
             detail: detail(),
         }],
         witness_count: 1,
         about: 0,
         well_again: None,
+        gathered: Vec::new(),
         changes: vec![Change { at: at("02:58:00"), what: "deploy of shop@1.4.2 to production".to_owned() }],
         acknowledge_path: Some("/ack/signed-by-tocsin".to_owned()),
     }
@@ -122,6 +125,7 @@ fn a_probe_that_is_down_in_text() {
     incident.witnesses = vec![WitnessFacts {
         source: "probe".to_owned(),
         summary: incident.summary.clone(),
+        is_over: false,
         detail: serde_json::from_value(detail).unwrap(),
     }];
     let text = text_of(&facts);
@@ -305,6 +309,7 @@ fn a_joining_witness_lists_its_slow_queries() {
     incident.witnesses.push(WitnessFacts {
         source: "slow_metrics".to_owned(),
         summary: "12 queries slower than 1,000 ms within an hour".to_owned(),
+        is_over: false,
         detail: Detail { threshold: Some(5.0), queries: queries.collect(), ..Detail::default() },
     });
     incident.witness_count = 2;
@@ -501,6 +506,7 @@ fn one_of_two_that_is_well_again_is_told_with_what_goes_on() {
     let witness = |name: &str, how: &str| WitnessFacts {
         source: "probe".to_owned(),
         summary: format!("{name} is down: {how}"),
+        is_over: false,
         detail: Detail {
             subject: Some(name.to_owned()),
             target: Some(format!("GET https://{}.example.com/", name.to_lowercase())),

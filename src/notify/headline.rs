@@ -11,10 +11,7 @@ pub(super) fn headline(severity: Severity, incident: &IncidentFacts, now: Timest
     let passed = lasting(now.since(incident.impact_started_at));
     match incident.moment {
         Moment::Opened => format!("{}: {title}", capitalised(severity.as_str())),
-        Moment::Witness => {
-            let seen = incident.subject_witness().map_or(title.as_str(), |witness| &witness.summary);
-            format!("Also seen: {}", clean(seen, TITLE_CHARS_MAX))
-        }
+        Moment::Witness => also_seen(incident, &title),
         // What made it graver is often not what opened it.
         Moment::Raised => match incident.subject_witness() {
             Some(witness) if incident.about > 0 => {
@@ -31,6 +28,25 @@ pub(super) fn headline(severity: Severity, incident: &IncidentFacts, now: Timest
         Moment::Closed(Closing::ByHand) => format!("Closed by hand after {passed}: {title}"),
         Moment::Closed(Closing::Unwatched) => format!("No longer watched after {passed}: {title}"),
         Moment::Closed(Closing::Regrouped) => format!("No longer told by itself after {passed}: {title}"),
+    }
+}
+
+/// `Also seen: Search is down: timed out`, `Also seen: Search, and 4 more`.
+fn also_seen(incident: &IncidentFacts, title: &str) -> String {
+    let gathered = incident.gathered();
+    let is_over = !gathered.is_empty() && gathered.iter().all(|witness| witness.is_over);
+    let seen = if is_over { "Seen, and well again" } else { "Also seen" };
+    let subject = incident.subject_witness();
+    let name = match subject {
+        Some(witness) if gathered.len() > 1 => witness.detail.subject.as_ref().unwrap_or(&witness.summary),
+        Some(witness) => &witness.summary,
+        None => title,
+    };
+    // Among the gathered stands the one that it is named after, unless that has a message of its own.
+    let is_gathered = subject.is_some_and(|subject| gathered.iter().any(|one| std::ptr::eq(*one, subject)));
+    match gathered.len().saturating_sub(usize::from(is_gathered)) {
+        0 => format!("{seen}: {}", clean(name, TITLE_CHARS_MAX)),
+        others => format!("{seen}: {}, and {others} more", clean(name, TITLE_CHARS_MAX - 20)),
     }
 }
 

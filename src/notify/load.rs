@@ -26,6 +26,9 @@ use crate::store::{self, ReadTx};
 /// A link in a mail works this long; incidents are over sooner.
 const LINK_LASTS: Duration = Duration::from_hours(7 * 24);
 
+/// The state of a witness that no longer fires.
+const WITNESS_OVER: &str = "ok";
+
 /// How links in messages are made.
 #[derive(Clone)]
 pub struct LinkMaker {
@@ -104,6 +107,9 @@ struct WitnessContent {
     /// Whether it tells that this one has recovered.
     #[serde(default)]
     well_again: bool,
+    /// Others that it tells of as well.
+    #[serde(default)]
+    gathered: Vec<i64>,
 }
 
 pub(super) fn content<T: DeserializeOwned>(value: &Value) -> Result<T, LoadError> {
@@ -137,7 +143,17 @@ fn incident(
     let named = view.witnesses.iter().position(|witness| content.witness == Some(witness.number));
     let lead = view.witnesses.iter().position(|witness| witness.summary == view.summary);
     let well_again = named.filter(|_| content.well_again);
-    let about = if well_again.is_some() { lead } else { named.or(lead) };
+    // Who was split off meanwhile is told of by another incident.
+    let place = |number: &i64| view.witnesses.iter().position(|witness| witness.number == *number);
+    let gathered: Vec<usize> =
+        content.gathered.iter().filter_map(place).filter(|at| Some(*at) != named).collect();
+    let fires = |at: &&usize| view.witnesses.get(**at).is_some_and(|witness| witness.state != WITNESS_OVER);
+    let joined = gathered.iter().find(fires).or(gathered.first()).copied();
+    let about = match moment {
+        _ if well_again.is_some() => lead,
+        Moment::Witness => named.or(joined).or(lead),
+        _ => named.or(lead),
+    };
     let changes = match claimed.project {
         Some(project) => releases::list_leading_to(tx, project, view.impact_started_at, view.detected_at)?,
         None => Vec::new(),
@@ -165,6 +181,7 @@ fn incident(
         witness_count: u64::try_from(view.witness_count).unwrap_or(0),
         about: about.unwrap_or(0),
         well_again,
+        gathered,
         changes: changes.iter().map(change).collect(),
         acknowledge_path,
     })))
@@ -185,7 +202,8 @@ fn closing(reason: Option<&str>) -> Closing {
 fn witness(view: WitnessView) -> WitnessFacts {
     // A detail of another version is no reason to keep silent.
     let detail: Detail = serde_json::from_value(view.detail).unwrap_or_default();
-    WitnessFacts { source: view.source, summary: view.summary, detail }
+    let is_over = view.state == WITNESS_OVER;
+    WitnessFacts { source: view.source, summary: view.summary, is_over, detail }
 }
 
 fn change(deploy: &Deploy) -> Change {

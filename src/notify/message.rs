@@ -20,6 +20,8 @@ const LINE_CHARS_MAX: usize = 400;
 pub(super) const ITEM_CHARS_MAX: usize = 200;
 /// Entries that a message lists; the rest is counted.
 pub const ITEMS_MAX: usize = 10;
+/// Signs of the same trouble that a message lists.
+pub(super) const GATHERED_MAX: usize = 20;
 /// Changes named in the line `Before`.
 const CHANGES_MAX: usize = 3;
 
@@ -324,12 +326,34 @@ fn advice(facts: &Facts, incident: &IncidentFacts, now: Timestamp) -> String {
 }
 
 fn lists(incident: &IncidentFacts) -> Vec<List> {
+    let mut lists = gathered(incident);
     if incident.moment.is_over() {
-        return Vec::new();
+        return lists;
     }
-    let mut lists = slow_queries(incident);
+    lists.extend(slow_queries(incident));
     lists.extend(job::facts(incident).map(job::output).unwrap_or_default());
     lists
+}
+
+/// What joined since the last message. One alone that the message is about is told in its first lines.
+fn gathered(incident: &IncidentFacts) -> Vec<List> {
+    let gathered = incident.gathered();
+    let is_told = gathered.len() == 1
+        && incident.moment == Moment::Witness
+        && incident.gathered.first() == Some(&incident.about);
+    if gathered.is_empty() || is_told {
+        return Vec::new();
+    }
+    let is_over = incident.moment.is_over();
+    let items = gathered.iter().take(GATHERED_MAX).map(|witness| {
+        let well = if witness.is_over && !is_over { " (well again)" } else { "" };
+        format!("{}{well}", clean(&witness.summary, ITEM_CHARS_MAX))
+    });
+    vec![List {
+        title: if is_over { "Was also seen" } else { "Also seen" }.to_owned(),
+        items: items.collect(),
+        more: more(gathered.len().saturating_sub(GATHERED_MAX)),
+    }]
 }
 
 fn slow_queries(incident: &IncidentFacts) -> Vec<List> {

@@ -14,32 +14,97 @@ use crate::base::{Severity, span};
 
 /// A definition as it is stored, without its secrets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Written")]
 pub struct Definition {
     pub target: Target,
     /// All of them must hold; empty: what its target asks by itself.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<String>,
-    #[serde(default)]
     pub policy: Policy,
     /// An answer that is right but takes longer makes it degraded.
-    #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "span::option", skip_serializing_if = "Option::is_none")]
     pub slow_after: Option<Duration>,
     /// Of its incident when it is unhealthy; one that is only degraded is at most medium.
-    #[serde(default = "high")]
     pub severity: Severity,
     /// Whether it rings by itself; nothing: unless a service needs only some of its kind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rings: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Which preset it was made of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+}
+
+/// As somebody may write it: what is not said depends on what is asked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    target: Target,
+    #[serde(default)]
+    conditions: Vec<String>,
+    #[serde(default)]
+    policy: WrittenPolicy,
+    #[serde(default, with = "span::option")]
+    slow_after: Option<Duration>,
+    #[serde(default = "high")]
+    severity: Severity,
+    #[serde(default)]
+    rings: Option<bool>,
+    #[serde(default)]
+    runbook: Option<String>,
+    #[serde(default)]
+    environment: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    preset: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenPolicy {
+    #[serde(with = "span::option")]
+    interval: Option<Duration>,
+    #[serde(with = "span::option")]
+    retry_interval: Option<Duration>,
+    #[serde(with = "span::option")]
+    timeout: Option<Duration>,
+    bad: Option<u8>,
+    of: Option<u8>,
+    good: Option<u8>,
+}
+
+impl From<Written> for Definition {
+    fn from(written: Written) -> Self {
+        let usual = Self::usual_policy(written.target.kind());
+        let said = written.policy;
+        let policy = Policy {
+            interval: said.interval.unwrap_or(usual.interval),
+            retry_interval: said.retry_interval.unwrap_or(usual.retry_interval),
+            timeout: said.timeout.unwrap_or(usual.timeout),
+            bad: said.bad.unwrap_or(usual.bad),
+            // Of a kind that judges each reading, more are named by how many must be bad alone.
+            of: said.of.unwrap_or_else(|| usual.of.max(said.bad.unwrap_or(0))),
+            good: said.good.unwrap_or(usual.good),
+        };
+        Self {
+            policy,
+            target: written.target,
+            conditions: written.conditions,
+            slow_after: written.slow_after,
+            severity: written.severity,
+            rings: written.rings,
+            runbook: written.runbook,
+            environment: written.environment,
+            labels: written.labels,
+            preset: written.preset,
+        }
+    }
 }
 
 /// A definition that can be carried out, with its conditions understood.
@@ -72,9 +137,9 @@ impl Definition {
     /// A definition of `target` with everything else as it is by default.
     pub fn of(target: Target) -> Self {
         Self {
+            policy: Self::usual_policy(target.kind()),
             target,
             conditions: Vec::new(),
-            policy: Policy::default(),
             slow_after: None,
             severity: high(),
             rings: None,
@@ -82,6 +147,14 @@ impl Definition {
             environment: None,
             labels: BTreeMap::new(),
             preset: None,
+        }
+    }
+
+    /// How often a kind is asked, and how many answers prove something, where nothing is said.
+    pub fn usual_policy(kind: Kind) -> Policy {
+        match kind {
+            Kind::Push => Policy::of_reports(),
+            _ => Policy::default(),
         }
     }
 

@@ -90,14 +90,13 @@ impl Going {
         let all: Vec<&Shown> = if is_over { Vec::new() } else { named.to_vec() };
         let all: Vec<&Shown> = all.into_iter().chain(added.iter().copied()).collect();
         // A title that somebody wrote stays.
-        let was_ours = [Impact::Minor, Impact::Major].map(|impact| words::title(named, impact));
-        let title = if is_over || was_ours.contains(&self.title) {
-            words::title(&all, impact)
+        let title = if is_over || words::is_ours(&self.title, named) {
+            words::title(&all)
         } else {
             self.title.clone()
         };
         let stage = if is_over { Stage::Investigating } else { self.stage };
-        let text = format!("{}. We are looking into it.", words::title(added, worst));
+        let text = format!("{}.{} We are looking into it.", words::title(added), words::beside(added));
         let services = self.services.iter().cloned().chain(added.iter().map(|one| one.service.clone()));
         Step::Widen {
             post: self.post,

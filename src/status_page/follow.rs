@@ -84,13 +84,13 @@ impl Untold {
         };
         NewPost {
             incident: Some(self.incident),
-            title: words::title(&services, impact),
+            title: words::title(&services),
             impact,
             services: self.services.iter().map(|one| one.service.clone()).collect(),
             began_at: self.began_at,
             published: publish == Publish::Automatically,
             stage: Stage::Investigating,
-            text: format!("{text} We are looking into it."),
+            text: format!("{text}{} We are looking into it.", words::beside(&services)),
         }
     }
 }

@@ -310,3 +310,36 @@ fn what_somebody_said_of_an_outage_stays() {
         assert_eq!(posts::find(tx, post.id).unwrap().unwrap().title, "Search takes a while");
     });
 }
+
+#[test]
+fn a_title_names_what_is_down_and_the_text_what_is_degraded() {
+    with_store(|tx, entropy| {
+        let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
+        for key in ["probe:1", "probe:2"] {
+            incidents.raise(tx, minutes(1), &Signal { observed_at: minutes(1), ..firing(key) }).unwrap();
+        }
+        let run = |now, shown: &[Shown]| follow(tx, now, entropy, shown, Publish::Automatically).unwrap();
+        let post = || posts::list(tx, T0).unwrap().remove(0);
+        run(minutes(1), &two(Impact::Minor, Impact::Critical));
+        assert_eq!(post().title, "Checkout is not available");
+        assert_eq!(
+            post().updates[0].text,
+            "It does not work at the moment. Search is degraded. We are looking into it."
+        );
+    });
+    with_store(|tx, entropy| {
+        let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
+        let raise = |key: &str, at: Timestamp| {
+            incidents.raise(tx, at, &Signal { first_bad_at: at, observed_at: at, ..firing(key) }).unwrap();
+        };
+        let run = |now, shown: &[Shown]| follow(tx, now, entropy, shown, Publish::Automatically).unwrap();
+        let post = || posts::list(tx, T0).unwrap().remove(0);
+        raise("probe:2", minutes(1));
+        run(minutes(1), &two(Impact::None, Impact::Critical));
+        raise("probe:1", minutes(2));
+        run(minutes(2), &two(Impact::Minor, Impact::Critical));
+        assert_eq!(post().title, "Checkout is not available");
+        assert_eq!(post().updates[0].text, "Search is degraded. We are looking into it.");
+        assert_eq!(post().services, ["checkout", "search"]);
+    });
+}

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{
     api::Api,
     events::{accept, event, event_id},
-    peer::Peer,
+    peer::{Peer, Request},
     server::{Project, Server, Setup},
     wait_until,
 };
@@ -29,6 +29,7 @@ fn one_outage_is_one_incident_in_one_thread_with_three_witnesses() {
         ("TOCSIN_SLACK__API_URL", &slack.url("/api")),
         ("TOCSIN_ALERTS__SLACK_BOT_TOKEN", "xoxb-for-the-stand-in"),
         ("TOCSIN_ALERTS__SLACK_CHANNEL", "C0ALERTS"),
+        ("TOCSIN_ALERTS__GATHER_S", "5"),
     ]));
     let (api, project) = (server.api(), server.project("shop"));
     for _ in 0..ERRORS {
@@ -58,9 +59,20 @@ fn one_outage_is_one_incident_in_one_thread_with_three_witnesses() {
     }
     assert_eq!(incident["severity"], "critical", "{incident}");
 
-    wait_until("every message in the thread", SEEN_WITHIN, || (slack.requests().len() >= 3).then_some(()));
+    // What joined is told together, with what each saw.
+    let gathered = wait_until("the message that tells of both others", SEEN_WITHIN, || {
+        let posts = slack.requests();
+        posts.iter().map(Request::json).find(|post| post["text"].to_string().contains("Also seen: "))
+    });
+    let told = gathered["blocks"].to_string();
+    assert!(told.contains("and 1 more") && told.contains("errors in 5 minutes"), "{gathered}");
+    assert!(told.contains("database_query over 1000 ms"), "{gathered}");
     let roots = slack.requests().iter().filter(|request| request.json()["thread_ts"].is_null()).count();
-    assert_eq!(roots, 1, "one message begins the thread, the others stand in it");
+    assert_eq!(
+        (roots, slack.requests().len()),
+        (1, 2),
+        "one message begins the thread, the other stands in it"
+    );
 }
 
 fn report_slow_queries(stranger: &Api, project: &Project) {

@@ -105,7 +105,7 @@ async fn maintenance_is_planned_changed_called_off_and_deleted() {
         "One maintenance is planned",
         "Database upgrade",
         "Tue 22 Sep, 03:00–05:00 CEST",
-        "heartbeat:1",
+        "default · backup",
         "on the status page",
     ] {
         assert!(list.contains(shown), "{shown}: {list}");

@@ -41,9 +41,9 @@ impl Mail {
         self.text.starts_with("Recovered after ")
     }
 
-    /// Another sign of the trouble that was told before; `of` stands in its first line.
+    /// Further signs of the trouble that was told before, `of` among them.
     pub(super) fn also_saw(&self, of: &str) -> bool {
-        self.headline().starts_with("Also seen: ") && self.headline().contains(of)
+        self.headline().starts_with("Also seen: ") && self.text.contains(of)
     }
 
     pub(super) fn headline(&self) -> &str {

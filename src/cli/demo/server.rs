@@ -170,6 +170,7 @@ tls = "none"
 from = "tocsin <alarm@{NAME}>"
 [alerts]
 email = ["team@shop.example"]
+gather_s = 2
 ring_again_after_s = 30
 ring_next_channel_after_s = 60
 ring_every_s = 120

@@ -10,7 +10,7 @@ use crate::accounts::Visible;
 use crate::base::Timestamp;
 use crate::incidents::maintenance::Covers;
 use crate::probes::board::Live;
-use crate::probes::{Board, ProbeId};
+use crate::probes::{Board, Kind, ProbeId};
 use crate::store::{Error, ReadTx, params};
 
 /// Cheap to clone; clones share one. A reader never waits for longer than a pointer takes to be exchanged.
@@ -127,8 +127,11 @@ impl Seen {
         }
     }
 
-    /// What the last answer of the member at this place took.
+    /// What the last answer of the member at this place took; nothing of one that is only reported to.
     pub fn member_latency_ms(&self, nth: usize) -> Option<f64> {
+        if self.service.members.get(nth)?.kind == Kind::Push.as_str() {
+            return None;
+        }
         let last = self.live.get(nth)?.as_ref().and_then(|live| live.last.as_ref());
         let live = last.map(|last| round(last.phases.total.as_secs_f64() * 1e3));
         let stored = self.service.members.get(nth).and_then(|member| member.latency_us);

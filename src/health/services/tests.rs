@@ -362,3 +362,20 @@ fn history_goes_with_its_age_but_how_it_is_stays() {
         assert_eq!(queries::changes(tx, ServiceId(1), minutes(100)).unwrap().len(), 1);
     });
 }
+
+#[test]
+fn only_what_somebody_measures_has_a_latency() {
+    with_store(|tx, services| {
+        save(tx, services, &Draft { members: vec!["openai".to_owned()], ..providers(Needs::All) });
+        tx.execute("UPDATE probe_states SET latency_us = 1500", []).unwrap();
+        let latency = |tx: &WriteTx<'_>| {
+            let covers = maintenance::covers(tx, T0).unwrap();
+            let snapshot = Snapshot::read(tx, T0, &covers, &probes::Board::default()).unwrap();
+            snapshot.find("ai_providers").unwrap().latency_ms()
+        };
+        assert_eq!(latency(tx), Some(1.5));
+        // Nobody waited for what was reported.
+        tx.execute("UPDATE probes SET kind = 'push'", []).unwrap();
+        assert_eq!(latency(tx), None);
+    });
+}

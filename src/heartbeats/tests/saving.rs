@@ -114,12 +114,15 @@ async fn old_runs_go_and_the_last_hundred_stay() {
     }
     house.ping(quiet, NOON, Action::Log).await;
     let purge = |before, limit| {
-        house
-            .store
-            .write("purge", move |tx| retention::purge_runs(tx, before, retention::RUNS_KEPT_MIN, limit))
+        let kept = retention::RUNS_KEPT_MIN;
+        house.store.write("purge", move |tx| {
+            let found = retention::find_old_runs(tx, before, kept, limit)?;
+            retention::forget_runs(tx, &found)
+        })
     };
-    assert_eq!(purge(NOON + DAY, 15).await.unwrap(), 15);
-    assert_eq!(purge(NOON + DAY, 15).await.unwrap(), 5);
+    assert_eq!(purge(NOON + 5 * MINUTE, 15).await.unwrap(), 5, "what is old");
+    assert_eq!(purge(NOON + DAY, 10).await.unwrap(), 10);
+    assert_eq!(purge(NOON + DAY, 10).await.unwrap(), 5);
     assert_eq!(purge(NOON + DAY, 15).await.unwrap(), 0);
     assert_eq!(house.number("SELECT count(*) FROM heartbeat_runs"), 101);
     let changes = move |tx: &WriteTx<'_>| retention::purge_changes(tx, NOON + DAY, 10);

@@ -120,6 +120,12 @@ fn offer_services(
     Ok((found, is_cut))
 }
 
+/// What a key names, in the words of people; a key that names nothing stands for itself.
+pub(super) fn name(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<String, Problem> {
+    let among = Among { visible: visible.clone(), project: None, with_services: true };
+    Ok(find(tx, &among, key)?.name)
+}
+
 /// What a key names; what is gone, or not to be seen, is shown by its key, so that it is not lost by looking at it.
 fn find(tx: &ReadTx<'_>, among: &Among, key: &str) -> Result<Choice, Problem> {
     let found = if let Some(id) = ProbeId::of_signal_key(key) {

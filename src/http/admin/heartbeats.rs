@@ -53,7 +53,7 @@ struct Start {
 }
 
 struct Tab {
-    word: &'static str,
+    name: &'static str,
     count: String,
     address: String,
     is_here: bool,
@@ -175,7 +175,14 @@ const fn total(counts: Counts) -> i64 {
 fn tabs(asked: &Asked, counts: Counts) -> Vec<Tab> {
     let chosen = Status::parse(&asked.status);
     let tab = |status: Option<Status>, number: i64| Tab {
-        word: status.map_or("all", Status::as_str),
+        name: match status {
+            None => "All",
+            Some(Status::New) => "New",
+            Some(Status::Up) => "Up",
+            Some(Status::Late) => "Late",
+            Some(Status::Down) => "Down",
+            Some(Status::Paused) => "Paused",
+        },
         count: count(number),
         address: asked.address(|asked| {
             status.map_or("", Status::as_str).clone_into(&mut asked.status);
@@ -280,8 +287,8 @@ mod tests {
     fn a_tab_keeps_what_was_asked_and_begins_at_the_first_page() {
         let asked = Asked { query: "a b".to_owned(), after: "1.7".to_owned(), ..Asked::default() };
         let tabs = tabs(&asked, Counts { down: 2, up: 1200, ..Counts::default() });
-        let words: Vec<&str> = tabs.iter().map(|tab| tab.word).collect();
-        assert_eq!(words, ["all", "down", "late", "new", "up", "paused"]);
+        let words: Vec<&str> = tabs.iter().map(|tab| tab.name).collect();
+        assert_eq!(words, ["All", "Down", "Late", "New", "Up", "Paused"]);
         assert_eq!(
             (tabs[0].count.as_str(), tabs[1].address.as_str()),
             ("1,202", "/heartbeats?query=a%20b&status=down")

@@ -225,7 +225,7 @@ async fn edit_page(
                 is_current: known.current.is_some(),
                 is_over: known.ended_at.is_some(),
                 may_change: may,
-                facts: facts(&known, &project),
+                facts: facts(&known, &project, covers(tx, &actor.visible(), &known)?),
                 next: if known.ended_at.is_some() { Vec::new() } else { next },
                 form: FormView { seen: known.version.to_string(), ..form },
                 title: known.draft.title,
@@ -234,9 +234,15 @@ async fn edit_page(
         .await
 }
 
-fn facts(known: &Maintenance, project: &str) -> Vec<(&'static str, String)> {
+/// What it covers, by the names that people know.
+fn covers(tx: &ReadTx<'_>, visible: &Visible, known: &Maintenance) -> Result<String, Problem> {
+    let names = known.draft.subjects.iter().map(|key| chooser::name(tx, visible, key));
+    let names: Vec<String> = names.collect::<Result<_, _>>()?;
+    Ok(if names.is_empty() { "everything".to_owned() } else { names.join(", ") })
+}
+
+fn facts(known: &Maintenance, project: &str, covers: String) -> Vec<(&'static str, String)> {
     let draft = &known.draft;
-    let covers = if draft.subjects.is_empty() { "everything".to_owned() } else { draft.subjects.join(", ") };
     let mut facts = vec![
         ("When", when(known)),
         ("Project", if project.is_empty() { "every project".to_owned() } else { project.to_owned() }),

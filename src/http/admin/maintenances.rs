@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use super::chooser;
 use super::configurable::configurable;
 use super::frame::{Frame, Place, page};
 use super::maintenance::{standing, when};
@@ -57,7 +58,12 @@ pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Res
                 let project = slugs.of(tx, known.draft.project)?;
                 let may =
                     decide(&actor, Permission::Triage, subject(known.draft.project)) == Decision::Allowed;
-                let line = line(&known, project, may, now);
+                let covers = match known.draft.subjects.as_slice() {
+                    [] => "everything".to_owned(),
+                    [one] => chooser::name(tx, &visible, one)?,
+                    many => format!("{} things", many.len()),
+                };
+                let line = Line { covers, ..line(&known, project, may, now) };
                 match (known.current, known.ended_at) {
                     (Some(_), _) => current.push(line),
                     (None, None) => upcoming.push(line),
@@ -98,11 +104,7 @@ fn line(known: &Maintenance, project: Option<String>, may_change: bool, now: Tim
             (Some(_), Some(slug)) => slug,
             (Some(_), None) => "a removed project".to_owned(),
         },
-        covers: match draft.subjects.as_slice() {
-            [] => "everything".to_owned(),
-            [one] => one.clone(),
-            many => format!("{} things", many.len()),
-        },
+        covers: String::new(),
         when: when(known),
         note: standing(known, now),
         is_public: draft.is_public,

@@ -81,7 +81,7 @@ pub(super) struct Asked {
 
 /// Messages of a page.
 const LINES: u32 = 50;
-/// The tabs: the word of `deliveries.state`, its name, and whether its number is worth counting.
+/// The tabs: their word in addresses, their name, and whether its number is worth counting.
 const TABS: [(&str, &str, bool); 6] = [
     ("", "All", false),
     ("pending", "On the way", true),
@@ -90,6 +90,18 @@ const TABS: [(&str, &str, bool); 6] = [
     ("delivered", "Delivered", false),
     ("cancelled", "Cancelled", false),
 ];
+
+/// What a tab lists and counts; none: everything.
+fn states(tab: &str) -> &'static [DeliveryState] {
+    match tab {
+        "pending" => &DeliveryState::UNDER_WAY,
+        "waiting" => &[DeliveryState::Waiting],
+        "failed" => &[DeliveryState::Failed],
+        "delivered" => &[DeliveryState::Delivered],
+        "cancelled" => &[DeliveryState::Cancelled],
+        _ => &[],
+    }
+}
 
 /// `GET /outbox`
 pub(super) async fn list(
@@ -106,16 +118,13 @@ pub(super) async fn list(
             let visible = signed_in.session.actor().visible();
             let in_scope = scope(&visible);
             let of = PageOf { before: asked.before, limit: LINES };
-            let mut found = messages::list(tx, in_scope, DeliveryState::parse(wanted), of)?;
+            let mut found = messages::list(tx, in_scope, states(wanted), of)?;
             let mut slugs = Slugs::default();
             found.items.iter_mut().try_for_each(|message| slugs.name_delivery(tx, message))?;
             let frame = Frame::load(tx, &signed_in, Place::Outbox)?;
             let counted = |states: &[DeliveryState]| messages::count(tx, in_scope, states);
-            let (moving, waiting, failed) = (
-                counted(&DeliveryState::UNDER_WAY)?,
-                counted(&[DeliveryState::Waiting])?,
-                counted(&[DeliveryState::Failed])?,
-            );
+            let (moving, waiting, failed) =
+                (counted(states("pending"))?, counted(states("waiting"))?, counted(states("failed"))?);
             let oldest = match visible {
                 Visible::All => messages::find_oldest_undelivered(tx)?,
                 Visible::Only(_) => None,

@@ -38,6 +38,9 @@ const SHOWN: usize = 5;
 pub(super) fn words(crontab: &Crontab) -> String {
     let described = crontab.describe();
     let described = described.trim().trim_end_matches('.');
+    // It says “At every 5 minutes”, though nothing happens at that time alone.
+    let described =
+        described.strip_prefix("At ").filter(|rest| rest.starts_with("every ")).unwrap_or(described);
     let mut chars = described.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_lowercase).collect();
     format!("{first}{}, {}", chars.as_str(), crontab.zone())
@@ -91,6 +94,8 @@ mod tests {
         let local: Vec<&str> = next.iter().map(|coming| coming.local.as_str()).collect();
         assert_eq!(local[0], "Mon 26 Oct, 03:30 CET", "the clock was set back on the day before");
         assert_eq!((local.len(), next[0].soon.as_str()), (5, "in 2 d 14 h"));
+        let often = Crontab::parse("*/5 * * * *", "UTC").unwrap();
+        assert_eq!(words(&often), "every 5 minutes, UTC");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) async fn list(
     let page = state
         .store
         .read(move |tx| {
-            let mut page = messages::list(tx, scope(&asked.visible(tx)?), wanted, page)?;
+            let mut page = messages::list(tx, scope(&asked.visible(tx)?), wanted.as_slice(), page)?;
             let mut slugs = Slugs::default();
             page.items.iter_mut().try_for_each(|message| slugs.name_delivery(tx, message))?;
             Ok::<_, Problem>(page)

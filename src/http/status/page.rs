@@ -145,7 +145,7 @@ fn service(one: &ServiceFacts) -> ServiceRow<'_> {
         title: &one.title,
         class,
         word,
-        latency: one.latency_ms.filter(|_| answers).map(|ms| format!("answers in {ms:.0} ms")),
+        latency: one.latency_ms.filter(|_| answers).map(words::latency),
         uptime: words::uptime(&one.times(one.days.len())),
         bars: bars.collect(),
         told: one.days.iter().rev().filter(|day| words::is_told(day)).map(words::day).collect(),
@@ -186,7 +186,7 @@ fn planned(work: &Planned) -> PlannedRow<'_> {
     PlannedRow {
         title: &work.title,
         message: &work.message,
-        when: format!("{} to {}", moment(work.begins_at), moment(work.ends_at)),
+        when: words::between(work.begins_at, work.ends_at),
         word: if work.is_now { "now" } else { "planned" },
         services: work.services.join(", "),
     }

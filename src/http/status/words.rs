@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::facts::{Facts, ServiceFacts};
+use crate::base::Timestamp;
 use crate::health::services::ServiceStatus;
 use crate::status_page::history::{Day, Look, Times, percent};
 use crate::status_page::posts::{Impact, Stage};
@@ -108,6 +109,22 @@ pub(super) const fn impact(impact: Impact) -> &'static str {
     }
 }
 
+/// `answers in 12 ms`.
+pub(super) fn latency(ms: f64) -> String {
+    if ms < 1.0 { "answers in under 1 ms".to_owned() } else { format!("answers in {ms:.0} ms") }
+}
+
+/// `29 Nov 2026, 02:00 to 04:00 UTC`: what both ends share is said once.
+pub(super) fn between(begin: Timestamp, end: Timestamp) -> String {
+    let (begin, end) = (begin.to_chrono(), end.to_chrono());
+    if begin.date_naive() == end.date_naive() {
+        return format!("{} to {}", begin.format("%-d %b %Y, %H:%M"), end.format("%H:%M UTC"));
+    }
+    let year = if begin.format("%Y").to_string() == end.format("%Y").to_string() { "" } else { " %Y" };
+    let begin = begin.format(&format!("%-d %b{year}, %H:%M")).to_string();
+    format!("{begin} to {}", end.format("%-d %b %Y, %H:%M UTC"))
+}
+
 /// A length of time in at most two units.
 pub(super) fn span(span: Duration) -> String {
     let secs = span.as_secs();
@@ -116,5 +133,28 @@ pub(super) fn span(span: Duration) -> String {
         120..7_200 => format!("{} min", secs / 60),
         7_200..172_800 => format!("{} h {} min", secs / 3_600, secs % 3_600 / 60),
         _ => format!("{} d {} h", secs / 86_400, secs % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_said_once() {
+        let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+        for (begin, end, says) in [
+            ("2026-11-29T02:00:00Z", "2026-11-29T04:00:00Z", "29 Nov 2026, 02:00 to 04:00 UTC"),
+            ("2026-11-29T23:00:00Z", "2026-11-30T01:00:00Z", "29 Nov, 23:00 to 30 Nov 2026, 01:00 UTC"),
+            ("2026-12-31T23:00:00Z", "2027-01-01T01:00:00Z", "31 Dec 2026, 23:00 to 1 Jan 2027, 01:00 UTC"),
+        ] {
+            assert_eq!(between(at(begin), at(end)), says);
+        }
+    }
+
+    #[test]
+    fn an_answer_takes_some_time() {
+        assert_eq!(latency(0.4), "answers in under 1 ms");
+        assert_eq!(latency(11.6), "answers in 12 ms");
     }
 }

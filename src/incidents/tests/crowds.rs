@@ -191,11 +191,11 @@ fn messages_of_several_projects_are_paged_as_one_list() {
         incidents.raise(tx, T0, &alien).unwrap();
         let claimed = claim(tx, incidents, T0).remove(0);
         incidents.record_delivered(tx, T0, claimed.id, &attempt(T0), RECEIPT).unwrap();
-        let pages = |projects: &[ProjectId], state| {
+        let pages = |projects: &[ProjectId], state: Option<DeliveryState>| {
             let (mut found, mut before) = (Vec::new(), None);
             loop {
                 let page = PageOf { before, limit: 4 };
-                let page = messages::list(tx, Scope::Projects(projects), state, page).unwrap();
+                let page = messages::list(tx, Scope::Projects(projects), state.as_slice(), page).unwrap();
                 found.extend(page.items.iter().map(|delivery| delivery.row));
                 before = page.next;
                 if before.is_none() {

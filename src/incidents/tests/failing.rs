@@ -83,7 +83,7 @@ fn a_channel_that_nobody_chose_is_not_told_while_a_chosen_one_knows() {
         deliver_all(tx, incidents, T0);
         // A late post to the thread rings nobody: who got the first message is not late.
         incidents.raise(tx, T0, &firing("slow:1", Severity::High)).unwrap();
-        let post = claim(tx, incidents, T0).remove(0);
+        let post = claim(tx, incidents, T0 + incidents.policy.gather).remove(0);
         incidents.record_retry(tx, post.id, &attempt(T0), minutes(40), "503").unwrap();
         assert_eq!(incidents.expire(tx, minutes(20), 100).unwrap().handed_over, 0);
     });

@@ -12,12 +12,14 @@ fn one_outage_seen_by_three_watchers_is_one_incident_in_one_thread() {
             let recorded = incidents.raise(tx, T0, &signal).unwrap();
             assert_eq!(recorded.incident, Some(incident));
         }
-        assert_eq!(purposes(tx), ["opened", "witness", "witness"]);
+        assert_eq!(purposes(tx), ["opened", "witness"]);
         let view = queries::find_by_number(tx, incident).unwrap().unwrap();
         assert_eq!(view.keys, ["rate:1", "issue:1:7", "slow:1"]);
         assert_eq!(view.impact_started_at, T0 - Duration::from_secs(90));
         assert!(view.witnesses.iter().all(|witness| witness.detected_at == T0));
-        assert_eq!(deliver_all(tx, incidents, T0), [Purpose::Opened, Purpose::Witness, Purpose::Witness]);
+        assert_eq!(deliver_all(tx, incidents, T0), [Purpose::Opened]);
+        let due = T0 + incidents.policy.gather;
+        assert_eq!(deliver_all(tx, incidents, due), [Purpose::Witness]);
     });
 }
 

@@ -15,6 +15,7 @@ use crate::store::{Options, Store, WriteTx, params};
 
 mod crowds;
 mod failing;
+mod gathered;
 mod life;
 mod messages_sent;
 mod never_lost;

@@ -87,8 +87,8 @@ fn list_everything(tx: &WriteTx<'_>, _: &Incidents) {
     }
     for scope in [Scope::All, SHOP] {
         queries::count(tx, scope).unwrap();
-        messages::list(tx, scope, Some(DeliveryState::Waiting), PAGE).unwrap();
-        messages::list(tx, scope, None, PAGE).unwrap();
+        messages::list(tx, scope, &[DeliveryState::Waiting], PAGE).unwrap();
+        messages::list(tx, scope, &[], PAGE).unwrap();
         messages::count(tx, scope, &[DeliveryState::Waiting]).unwrap();
     }
 }

@@ -92,13 +92,14 @@ fn lists_are_paged_scoped_and_filtered() {
         let waiting = messages::list(
             tx,
             Scope::Projects(&second),
-            Some(DeliveryState::Waiting),
+            &[DeliveryState::Waiting],
             PageOf { before: None, limit: 2 },
         );
         let waiting = waiting.unwrap();
         assert_eq!((waiting.items.len(), waiting.next.is_some()), (2, true));
-        let rows = |scope, state| -> Vec<i64> {
-            let page = messages::list(tx, scope, state, PageOf { before: None, limit: 50 }).unwrap();
+        let rows = |scope, state: Option<DeliveryState>| -> Vec<i64> {
+            let page =
+                messages::list(tx, scope, state.as_slice(), PageOf { before: None, limit: 50 }).unwrap();
             page.items.into_iter().map(|message| message.row).collect()
         };
         assert_eq!(
@@ -113,6 +114,29 @@ fn lists_are_paged_scoped_and_filtered() {
         );
         assert_eq!(messages::count(tx, Scope::All, &[DeliveryState::Waiting]).unwrap(), 25);
         assert_eq!(messages::find_oldest_undelivered(tx).unwrap(), None);
+    });
+}
+
+#[test]
+fn a_list_of_two_states_is_as_long_as_their_count_and_turns_its_pages() {
+    Bed::shared().try_out(|tx, incidents| {
+        add_channel(tx, incidents, T0, "mail");
+        for (number, key) in ["rate:1", "slow:1", "issue:1:1", "issue:1:2"].into_iter().enumerate() {
+            let now = minutes(10 * u64::try_from(number).unwrap());
+            incidents.raise(tx, now, &at(firing(key, Severity::High), now)).unwrap();
+        }
+        assert_eq!(claim(tx, incidents, minutes(60)).len(), 1, "one is being sent");
+        let under_way = &DeliveryState::UNDER_WAY;
+        let scopes = [Scope::All, Scope::Projects(&[ProjectId(1)])];
+        for scope in scopes {
+            let page = |before| messages::list(tx, scope, under_way, PageOf { before, limit: 3 }).unwrap();
+            let first = page(None);
+            let rest = page(first.next);
+            let rows: Vec<i64> = first.items.iter().chain(&rest.items).map(|message| message.row).collect();
+            assert_eq!(rows, [4, 3, 2, 1]);
+            assert_eq!(messages::count(tx, scope, under_way).unwrap(), 4);
+            assert_eq!(rest.next, None);
+        }
     });
 }
 

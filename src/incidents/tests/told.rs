@@ -94,6 +94,7 @@ fn a_recovery_is_told_of_what_was_told_and_not_without_end() {
         add_channel(tx, incidents, T0, "mail");
         open(tx, incidents, "search", Severity::High);
         bad(tx, incidents, T0, ("images", Severity::Medium));
+        deliver_all(tx, incidents, T0 + incidents.policy.gather);
         recover(tx, incidents, "images", T0);
         assert_eq!(purposes(tx), ["opened", "witness"], "mild trouble goes in silence");
         let before = told(tx).len();

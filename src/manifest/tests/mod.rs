@@ -187,7 +187,13 @@ fn what_is_exported_and_applied_changes_nothing_there_and_makes_the_same_elsewhe
     assert_eq!(elsewhere.apply(&text).count(What::Created), 7, "{text}");
     assert_eq!(elsewhere.export(None), text);
     let one = house.export(Some("shop"));
-    assert!(one.contains("[projects.shop.rules.error_rate]") && !one.contains("[channels"), "{one}");
+    assert!(one.contains("[projects.shop.rules.error_rate]"), "{one}");
+    assert!(
+        one.contains("[channels.on-call]") && !one.contains("#alerts"),
+        "what it rings, and no other: {one}"
+    );
+    assert!(one.contains("secrets = { password = \"file:/run/smtp\" }"), "{one}");
+    assert_eq!(House::open().apply(&one).count(What::Created), 5, "{one}");
     assert_eq!(house.export(Some("other")).lines().count(), 1);
 }
 

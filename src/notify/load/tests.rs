@@ -30,6 +30,17 @@ fn signal(name: &str, severity: Severity, kind: SignalKind, at: Timestamp) -> Si
     }
 }
 
+fn hook(incidents: &Incidents) -> NewChannel {
+    NewChannel {
+        uid: incidents.entropy.uid(T0),
+        name: "hook".to_owned(),
+        kind: ChannelKind::Webhook,
+        settings: serde_json::json!({ "url": "https://example.org/hook" }),
+        sealed: None,
+        owner: ChannelOwner::Page,
+    }
+}
+
 /// Sends what is due, and answers subject, headline and what it is about.
 fn send_all(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp) -> Vec<[String; 3]> {
     let maker = LinkMaker { base_url: Url::parse("https://tocsin.example.com").unwrap(), key: [8; 32] };
@@ -62,15 +73,7 @@ fn every_message_names_what_is_wrong_by_then() {
     let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
     let told = store.write_now("test", |tx| {
         let incidents = Incidents { policy: Policy::default(), entropy: Entropy::seeded(1) };
-        let hook = NewChannel {
-            uid: incidents.entropy.uid(T0),
-            name: "hook".to_owned(),
-            kind: ChannelKind::Webhook,
-            settings: serde_json::json!({ "url": "https://example.org/hook" }),
-            sealed: None,
-            owner: ChannelOwner::Page,
-        };
-        incidents.create_channel(tx, T0, &hook)?;
+        incidents.create_channel(tx, T0, &hook(&incidents))?;
         let raise = |name, severity, kind, at| incidents.raise(tx, at, &signal(name, severity, kind, at));
         raise("Search", Severity::High, SignalKind::Firing, T0)?;
         let first = said(tx, &incidents, T0);
@@ -91,6 +94,29 @@ fn every_message_names_what_is_wrong_by_then() {
         incidents.close_key(tx, minutes(7), "search", CloseReason::SubjectRemoved, "ann@example.org")?;
         let removed = said(tx, &incidents, minutes(7));
         assert_eq!(removed[1], "No longer watched after 7 min: Search is down");
+        Ok::<_, crate::incidents::Error>(())
+    });
+    told.unwrap();
+    store.stop();
+}
+
+#[test]
+fn what_was_gathered_is_told_as_it_is_by_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+    let told = store.write_now("test", |tx| {
+        let incidents = Incidents { policy: Policy::default(), entropy: Entropy::seeded(1) };
+        incidents.create_channel(tx, T0, &hook(&incidents))?;
+        let raise = |name, severity, kind, at| incidents.raise(tx, at, &signal(name, severity, kind, at));
+        raise("Search", Severity::High, SignalKind::Firing, T0)?;
+        said(tx, &incidents, T0);
+        for name in ["Cart", "Orders", "Login"] {
+            raise(name, Severity::High, SignalKind::Firing, T0)?;
+        }
+        // Nobody looks at it any more, and it is told nonetheless.
+        incidents.close_key(tx, T0, "cart", CloseReason::SubjectRemoved, "ann@example.org")?;
+        let joined = said(tx, &incidents, minutes(1));
+        assert_eq!(joined[1], "Also seen: Orders, and 2 more");
         Ok::<_, crate::incidents::Error>(())
     });
     told.unwrap();

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::channel::Outgoing;
 use super::super::facts::{Facts, IncidentFacts, Moment, Story};
+use super::super::message::{GATHERED_MAX, ITEM_CHARS_MAX};
 use super::super::plain::clean;
 use crate::base::{EventId, Severity, Timestamp, Uid};
 
@@ -26,6 +27,9 @@ struct Body<'a> {
     threshold: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     queries: Vec<String>,
+    /// What joined the incident since its last message.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also_seen: Vec<String>,
     incident_id: Option<Uid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<EventId>,
@@ -49,6 +53,7 @@ pub(in super::super) fn body(outgoing: Outgoing<'_>) -> Value {
         project: clean(facts.project_name(), PROJECT_CHARS_MAX),
         threshold: incident.and_then(|incident| incident.known(|detail| detail.threshold)),
         queries: incident.map(queries).unwrap_or_default(),
+        also_seen: incident.map(also_seen).unwrap_or_default(),
         incident_id: incident.map(|incident| incident.uid),
         event_id: incident.and_then(|incident| incident.known(|detail| detail.event_id)),
         attempt,
@@ -79,6 +84,11 @@ fn happened_at(incident: &IncidentFacts, now: Timestamp) -> Timestamp {
         Moment::WellAgain => now,
         Moment::Opened | Moment::Witness | Moment::Raised | Moment::RingAgain => incident.impact_started_at,
     }
+}
+
+fn also_seen(incident: &IncidentFacts) -> Vec<String> {
+    let gathered = incident.gathered().into_iter().take(GATHERED_MAX);
+    gathered.map(|witness| clean(&witness.summary, ITEM_CHARS_MAX)).collect()
 }
 
 fn queries(incident: &IncidentFacts) -> Vec<String> {

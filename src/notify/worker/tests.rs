@@ -46,11 +46,13 @@ fn letter(id: u8, moment: Moment) -> Letter {
         witnesses: vec![WitnessFacts {
             source: "errors".to_owned(),
             summary: "boom".to_owned(),
+            is_over: false,
             detail: crate::notify::facts::Detail::default(),
         }],
         witness_count: 1,
         about: 0,
         well_again: None,
+        gathered: Vec::new(),
         changes: Vec::new(),
         acknowledge_path: None,
     };

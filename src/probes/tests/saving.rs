@@ -134,6 +134,18 @@ fn dependencies_form_no_circle_and_are_not_deep() {
 }
 
 #[test]
+fn each_report_counts_where_nothing_else_is_said() {
+    let read = |json| serde_json::from_value::<Definition>(json).unwrap().policy;
+    let counts = |policy: judge::Policy| (policy.bad, policy.of, policy.good);
+    assert_eq!(counts(read(json!({"target": {"kind": "push"}, "policy": {"interval": "24h"}}))), (1, 1, 1));
+    assert_eq!(counts(read(json!({"target": {"kind": "push"}, "policy": {"bad": 2, "of": 3}}))), (2, 3, 1));
+    assert_eq!(counts(read(json!({"target": {"kind": "machine"}}))), (2, 3, 2));
+    let said = json!({"target": {"kind": "push"}, "policy": {"bad": 3}});
+    assert_eq!(counts(read(said)), (3, 3, 1), "as many as must be bad");
+    assert_eq!(Definition::of(target(json!({"kind": "push"}))).policy, judge::Policy::of_reports());
+}
+
+#[test]
 fn a_token_is_shown_once_and_finds_its_probe() {
     let bed = Bed::new();
     let id = bed.save(&draft("api")).unwrap().id();

@@ -135,6 +135,8 @@ impl Watch {
             ("TOCSIN_ALERTS__SLACK_BOT_TOKEN", "xoxb-for-the-stand-in"),
             ("TOCSIN_ALERTS__SLACK_CHANNEL", "C0ALERTS"),
             ("TOCSIN_INCIDENTS__HOLD_S", "1"),
+            // What is gathered depends on who comes first; here each is counted.
+            ("TOCSIN_ALERTS__GATHER_S", "0"),
             ("TOCSIN_PROBES__PRIVATE_TARGETS", "127.0.0.0/8"),
             ("TOCSIN_PROBES__CANARIES", ""),
         ]);

@@ -145,9 +145,10 @@ pub(in crate::http::admin) async fn check(form: Form) -> Result<HttpResponse, Pr
 
 /// `POST /probes/new/words`: when trouble is known with the intervals that are typed.
 pub(in crate::http::admin) async fn words(form: Form) -> Result<HttpResponse, Problem> {
-    let typed = Typed::of_form(Kind::Http, &form.fields, BTreeSet::new());
+    let kind = kind_of(&form).unwrap_or(Kind::Http);
+    let typed = Typed::of_form(kind, &form.fields, BTreeSet::new());
     let mut wrongs = Wrongs::default();
-    let policy = policy(&typed, &mut wrongs);
+    let policy = policy(kind, &typed, &mut wrongs);
     let text = match (wrongs.first(), policy.check()) {
         (Some(wrong), _) => wrong.to_owned(),
         (None, Err(refused)) => sentence(&refused.to_string()),

@@ -20,7 +20,7 @@ const KEY_CHARS: usize = 60;
 pub(super) fn read(kind: Kind, typed: &Typed, project: Option<ProjectId>) -> Result<Draft, Wrongs> {
     let mut wrongs = Wrongs::default();
     let target = kinds::target(kind, typed, &mut wrongs);
-    let policy = policy(typed, &mut wrongs);
+    let policy = policy(kind, typed, &mut wrongs);
     let slow_after = optional(typed, "slow_after", &mut wrongs);
     let labels = labels(typed, &mut wrongs);
     let severity = typed.text("severity").parse().unwrap_or(Severity::High);
@@ -58,8 +58,8 @@ pub(super) fn read(kind: Kind, typed: &Typed, project: Option<ProjectId>) -> Res
 }
 
 /// How often, how long, how many: what of it can be read; what is empty is as by default.
-pub(super) fn policy(typed: &Typed, wrongs: &mut Wrongs) -> Policy {
-    let usual = Policy::default();
+pub(super) fn policy(kind: Kind, typed: &Typed, wrongs: &mut Wrongs) -> Policy {
+    let usual = Definition::usual_policy(kind);
     let interval = optional(typed, "interval", wrongs).unwrap_or(usual.interval);
     let mut number = |name: &'static str, usual: u8| match typed.text(name).trim() {
         "" => usual,

@@ -87,7 +87,7 @@ const HTTP: &[Input] = &[
     input("target.redirects", "Redirects that are followed", Look::Number)
         .hint("0: none. Each is checked like the first address."),
     input("target.body_kb", "Read of the answer, in KiB", Look::Number).hint("At most 1024."),
-    input("target.verify", "Only certificates that somebody vouches for", Look::Tick),
+    input("target.verify", "Take only trusted certificates", Look::Tick),
 ];
 
 const TCP: &[Input] = &[

@@ -180,7 +180,7 @@ pub(super) async fn build(state: &AppState, signed_in: &SignedIn, view: View) ->
             .map(|field| FieldLine { name: field.name, says: field.says })
             .collect(),
         secrets: secret_lines(kind, &typed, &BTreeSet::new()),
-        detects: detects(&policy(&typed, &mut Wrongs::default())),
+        detects: detects(&policy(kind, &typed, &mut Wrongs::default())),
         key,
         typed,
         wrongs,

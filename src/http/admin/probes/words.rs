@@ -129,6 +129,9 @@ pub(super) fn definition(definition: &Definition) -> Vec<String> {
         )
     }];
     said.push(match (policy.bad, policy.of) {
+        (1, _) if definition.kind() == Kind::Push => {
+            "The first bad report, or the first that does not come, counts as trouble.".to_owned()
+        }
         (1, _) => "The first bad answer counts as trouble.".to_owned(),
         (bad, of) => format!(
             "{bad} bad answers of the last {of} confirm trouble; while it is suspected it is asked every {}.",
@@ -136,6 +139,7 @@ pub(super) fn definition(definition: &Definition) -> Vec<String> {
         ),
     });
     said.push(match policy.good {
+        1 if definition.kind() == Kind::Push => "One good report ends it.".to_owned(),
         1 => "One good answer ends it.".to_owned(),
         good => format!("{good} good answers in a row end it."),
     });
@@ -199,5 +203,9 @@ mod tests {
                 "Trouble that stays is known within at most 1 min 30 s.",
             ]
         );
+        let target = serde_json::json!({"kind": "push"});
+        let said = definition(&Definition::of(serde_json::from_value(target).unwrap()));
+        assert_eq!(said[1], "The first bad report, or the first that does not come, counts as trouble.");
+        assert_eq!(said[2], "One good report ends it.");
     }
 }
