@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::span;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(from = "Written")]
 pub struct Policy {
     #[serde(with = "span")]
     pub interval: Duration,
@@ -47,6 +47,43 @@ const INTERVAL_MAX: Duration = Duration::from_hours(24);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 const TIMEOUT_MAX: Duration = Duration::from_mins(1);
+
+/// A policy as it is written: what is left out is as by default, and no longer than the interval.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    #[serde(with = "span")]
+    interval: Duration,
+    #[serde(with = "span::option")]
+    retry_interval: Option<Duration>,
+    #[serde(with = "span::option")]
+    timeout: Option<Duration>,
+    bad: u8,
+    of: u8,
+    good: u8,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        let Policy { interval, bad, of, good, .. } = Policy::default();
+        Self { interval, retry_interval: None, timeout: None, bad, of, good }
+    }
+}
+
+impl From<Written> for Policy {
+    fn from(written: Written) -> Self {
+        let usual = Self::default();
+        let Written { interval, retry_interval, timeout, bad, of, good } = written;
+        Self {
+            interval,
+            retry_interval: retry_interval.unwrap_or(usual.retry_interval.min(interval)),
+            timeout: timeout.unwrap_or(usual.timeout.min(interval)),
+            bad,
+            of,
+            good,
+        }
+    }
+}
 
 /// Two bad readings of the last three, asked again after ten seconds: known within about two minutes.
 impl Default for Policy {
