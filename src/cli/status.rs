@@ -35,7 +35,11 @@ impl Status {
         let report = match control::ask(&loaded.folder.path, &Command::Status { of }) {
             Ok(Answer::Status(report)) => report,
             Ok(other) => return Err(unexpected(other)),
-            Err(AskError::NotRunning) => not_running(),
+            Err(AskError::NotRunning) => unhealthy(
+                "no server runs on this data folder: start it with `tocsin serve` or `systemctl start tocsin`"
+                    .to_owned(),
+            ),
+            Err(silent @ AskError::Silent(_)) => unhealthy(silent.to_string()),
             Err(error) => return Err(error.into()),
         };
         if self.format.json {
@@ -47,13 +51,8 @@ impl Status {
     }
 }
 
-fn not_running() -> StatusReport {
-    let part = control::PartHealth {
-        name: "server".to_owned(),
-        status: Health::Unhealthy,
-        text: "no server runs on this data folder: start it with `tocsin serve` or `systemctl start tocsin`"
-            .to_owned(),
-    };
+fn unhealthy(text: String) -> StatusReport {
+    let part = control::PartHealth { name: "server".to_owned(), status: Health::Unhealthy, text };
     let version = env!("CARGO_PKG_VERSION").to_owned();
     StatusReport { status: Health::Unhealthy, version, uptime_s: 0, parts: vec![part] }
 }

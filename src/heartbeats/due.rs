@@ -119,8 +119,8 @@ fn pass_one(
         }
     }
     let fell = changes.iter().rev().find(|changed| changed.status == Status::Down);
-    if let Some(fell) = fell {
-        signals::level(tx, incidents, now, &heartbeat, Some(fell.bad_since))?;
+    if !changes.is_empty() {
+        signals::level(tx, incidents, now, &heartbeat, fell.map(|fell| fell.bad_since))?;
     }
     Ok((late, down))
 }

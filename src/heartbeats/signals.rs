@@ -1,7 +1,5 @@
 //! What a heartbeat says to the incidents.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::rows::Heartbeat;
@@ -33,8 +31,8 @@ pub(super) fn level(
             let ok = Signal { kind: SignalKind::Ok, ..base(now, heartbeat) };
             incidents.raise(tx, now, &ok)?;
         }
-        // A late one that was down is still told as down; a new or paused one has nothing to tell.
-        Status::Late => {}
+        // One that was down is still told as down, and not as well while the next run is awaited already.
+        Status::Late => incidents.doubt(tx, &heartbeat.id.signal_key())?,
         Status::New | Status::Paused | Status::Down | Status::Up => {
             close(tx, incidents, now, heartbeat, (CloseReason::SubjectGrouped, "tocsin"))?;
         }
@@ -91,10 +89,7 @@ fn odd_key(heartbeat: &Heartbeat) -> String {
 }
 
 fn down(tx: &ReadTx<'_>, now: Timestamp, heartbeat: &Heartbeat, since: Timestamp) -> Result<Signal, Error> {
-    let passed = now.since(since);
-    let ago =
-        if passed < Duration::from_mins(1) { String::new() } else { format!(", {} ago", coarse(passed)) };
-    let summary = format!("{} {}{ago}", heartbeat.name, heartbeat.state.reason);
+    let summary = format!("{} {}", heartbeat.name, heartbeat.state.reason);
     let detail = detail(tx, heartbeat)?;
     Ok(Signal { summary, detail, first_bad_at: since, kind: SignalKind::Firing, ..base(now, heartbeat) })
 }
@@ -150,14 +145,4 @@ fn tail(text: &str) -> String {
     let text = text.trim();
     let skip = text.chars().count().saturating_sub(TAIL_CHARS_MAX);
     text.chars().skip(skip).collect()
-}
-
-/// One unit is enough for a subject.
-fn coarse(passed: Duration) -> String {
-    let minutes = passed.as_secs() / 60;
-    match (minutes / 60 / 24, minutes / 60) {
-        (0, 0) => format!("{minutes} min"),
-        (0 | 1, hours) => format!("{hours} h"),
-        (days, _) => format!("{days} days"),
-    }
 }

@@ -15,7 +15,8 @@ use super::rows::{self, IncidentRow, OPEN_INCIDENTS};
 use super::timeline::{Event, EventKind, note};
 use super::{
     CloseReason, Decision, Error, INCIDENTS, IncidentId, IncidentState, Incidents, Purpose, Signal,
-    SilenceId, WitnessId, lead, silences, well_again, witnesses,
+    SilenceId, WitnessId, lead, silences, well_again,
+    witnesses::{self, Words},
 };
 
 /// What became of a raised signal.
@@ -37,11 +38,16 @@ impl Incidents {
         let signal = &signal.bounded(now);
         let witness = self.find_settled(tx, now, &signal.key)?;
         if let Some(witness) = witness.as_ref().filter(|witness| witness.continues(signal)) {
-            witnesses::continues(tx, witness, signal)?;
-            if witness.state == WitnessState::Holding {
+            let incident = witness.incident.id;
+            let words = witnesses::continues(tx, witness, signal)?;
+            if words == Words::Other
+                && let Some(row) = rows::find_incident(tx, incident)?
+            {
+                lead::name(tx, now, &row)?;
+            }
+            if words == Words::Other || witness.state == WitnessState::Holding {
                 tx.touch(INCIDENTS);
             }
-            let incident = witness.incident.id;
             return Ok(Recorded { decision: Decision::Continued { incident }, incident: Some(incident) });
         }
         let bad = signal.kind.is_bad();
@@ -55,6 +61,18 @@ impl Incidents {
         let decision = decide(&self.policy, situation, signal, now);
         let incident = self.apply(tx, now, signal, witness.as_ref(), decision)?;
         Ok(Recorded { decision, incident })
+    }
+
+    /// Takes back that what fires under `key` is well, where that is not believed yet: nothing proves it now.
+    pub fn doubt(&self, tx: &WriteTx<'_>, key: &str) -> Result<(), Error> {
+        let doubted = tx.execute(
+            "UPDATE witnesses SET state = 'firing', ok_since = NULL WHERE key = ?1 AND live = 1 AND state = 'holding'",
+            [key],
+        )?;
+        if doubted > 0 {
+            tx.touch(INCIDENTS);
+        }
+        Ok(())
     }
 
     /// Keeps the incident of `key` awake: `count` more occurrences, the last at `now`. One update.

@@ -9,19 +9,36 @@ use super::{IncidentId, Signal, SignalKind, WitnessId};
 /// Witnesses beyond are kept, so that their keys can end, but are only counted in messages and on pages.
 pub(super) const LISTED_MAX: i64 = 100;
 
-/// Still bad: a hold is forgotten, the counters go on.
+/// What became of a witness that is still bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    Same,
+    /// The trouble shows itself in another way by now.
+    Other,
+}
+
+/// Still bad: a hold is forgotten, the counters go on, and a condition says what it is by now. An occurrence keeps its
+/// words: they are of the time at which it occurred.
 pub(super) fn continues(
     tx: &WriteTx<'_>,
     witness: &LiveWitness,
     signal: &Signal,
-) -> Result<(), store::Error> {
-    tx.execute(
+) -> Result<Words, store::Error> {
+    let is_other = tx.one(
         "UPDATE witnesses SET state = 'firing', ok_since = NULL, last_bad_at = max(last_bad_at, ?2),
                 signal_count = signal_count + 1
-         WHERE id = ?1",
-        params![witness.id.0, signal.observed_at.as_micros()],
+         WHERE id = ?1 RETURNING kind = 'condition' AND summary <> ?3",
+        params![witness.id.0, signal.observed_at.as_micros(), signal.summary],
+        |row| row.get::<_, bool>(0),
     )?;
-    Ok(())
+    if !is_other {
+        return Ok(Words::Same);
+    }
+    tx.execute(
+        "UPDATE witnesses SET summary = ?2, detail = iif(detail = '{}', detail, ?3) WHERE id = ?1",
+        params![witness.id.0, signal.summary, signal.detail.to_string()],
+    )?;
+    Ok(Words::Other)
 }
 
 /// Worse than before, or bad again: it says what the signal says. As long as it fires it is as bad as it was at worst.

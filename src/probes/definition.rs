@@ -83,10 +83,12 @@ impl From<Written> for Definition {
     fn from(written: Written) -> Self {
         let usual = Self::usual_policy(written.target.kind());
         let said = written.policy;
+        let interval = said.interval.unwrap_or(usual.interval);
         let policy = Policy {
-            interval: said.interval.unwrap_or(usual.interval),
-            retry_interval: said.retry_interval.unwrap_or(usual.retry_interval),
-            timeout: said.timeout.unwrap_or(usual.timeout),
+            interval,
+            // Whoever asks often need not say it three times.
+            retry_interval: said.retry_interval.unwrap_or(usual.retry_interval.min(interval)),
+            timeout: said.timeout.unwrap_or(usual.timeout.min(interval)),
             bad: said.bad.unwrap_or(usual.bad),
             // Of a kind that judges each reading, more are named by how many must be bad alone.
             of: said.of.unwrap_or_else(|| usual.of.max(said.bad.unwrap_or(0))),
@@ -178,6 +180,7 @@ impl Definition {
     pub fn check(self, secrets: &Secrets) -> Result<Checked, Invalid> {
         self.policy.check()?;
         self.target.check()?;
+        self.check_slow_after()?;
         if self.conditions.len() > CONDITIONS_MAX {
             return Err(Invalid::TooManyConditions);
         }
@@ -192,6 +195,57 @@ impl Definition {
     }
 }
 
+impl Definition {
+    fn check_slow_after(&self) -> Result<(), Invalid> {
+        let (Some(slow_after), timeout) = (self.slow_after, self.policy.timeout) else { return Ok(()) };
+        if !slow_after.is_zero() && slow_after < timeout {
+            return Ok(());
+        }
+        let reason =
+            format!("is more than 0 and less than the time limit, which is {}", span::format(timeout));
+        Err(Invalid::Field { field: "slow_after", reason })
+    }
+}
+
 const fn high() -> Severity {
     Severity::High
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn checked(definition: serde_json::Value) -> Result<Checked, Invalid> {
+        serde_json::from_value::<Definition>(definition).unwrap().check(&Secrets::default())
+    }
+
+    #[test]
+    fn what_is_left_out_is_no_longer_than_the_interval() {
+        let target = json!({"kind": "tcp", "host": "db", "port": 5432});
+        let of = |policy: serde_json::Value| {
+            checked(json!({"target": target, "policy": policy})).map(|it| it.definition.policy)
+        };
+        let quick = of(json!({"interval": "5s"})).unwrap();
+        assert_eq!((quick.retry_interval, quick.timeout), (quick.interval, quick.interval));
+        let usual = of(json!({"interval": "10m"})).unwrap();
+        assert_eq!((usual.retry_interval, usual.timeout), (Duration::from_secs(10), Duration::from_secs(10)));
+        assert_eq!(of(json!({"interval": "5s", "timeout": "6s"})), Err(Refused::Timeout.into()));
+    }
+
+    #[test]
+    fn slow_lies_between_nothing_and_the_time_limit() {
+        let slow_after = |text: &str| {
+            let target = json!({"kind": "tcp", "host": "db", "port": 5432});
+            checked(json!({"target": target, "slow_after": text}))
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(slow_after("500ms"), Ok(()));
+        let cure = "slow_after: is more than 0 and less than the time limit, which is 10s".to_owned();
+        for refused in ["0s", "10s", "1h"] {
+            assert_eq!(slow_after(refused), Err(cure.clone()), "{refused}");
+        }
+    }
 }

@@ -15,8 +15,8 @@ impl Target {
             },
             Self::Smtp(smtp) => format!("{}:{}", smtp.host, smtp.port),
             Self::S3(s3) => format!("{} at {}", s3.bucket, without_extras(&s3.endpoint)),
-            Self::Postgres(postgres) => without_extras(&postgres.url),
-            Self::Redis(redis) => without_extras(&redis.url),
+            Self::Postgres(postgres) => database("PostgreSQL", &postgres.url),
+            Self::Redis(redis) => database("Redis", &redis.url),
             Self::Disk(disk) => disk.path.clone(),
             Self::Machine(_) => "this machine".to_owned(),
             Self::Process(process) => {
@@ -51,9 +51,18 @@ impl Target {
 /// Scheme, authority without user, and path.
 fn without_extras(url: &str) -> String {
     let plain = url.split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = plain.split_once("://") else { return plain.to_owned() };
+    let Some((scheme, rest)) = plain.split_once("://") else {
+        // The whole of it is kept with the secrets.
+        return if plain.starts_with("{{") { "a secret address".to_owned() } else { plain.to_owned() };
+    };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     format!("{scheme}://{}{path}", host(authority))
+}
+
+/// Its scheme says which database it is, where it is seen.
+fn database(name: &str, url: &str) -> String {
+    let told = without_extras(url);
+    if told.contains("://") { told } else { format!("{name} at {told}") }
 }
 
 /// Scheme and host.
@@ -81,6 +90,10 @@ mod tests {
             target(serde_json::json!({"kind": "postgres", "url": "postgres://u:{{password}}@db:5432/shop"}));
         assert_eq!(db.describe(), "postgres://db:5432/shop");
         assert_eq!(db.place(), "postgres://db:5432");
+        let secret = target(serde_json::json!({"kind": "postgres", "url": "{{url}}"}));
+        assert_eq!(secret.describe(), "PostgreSQL at a secret address");
+        let secret = target(serde_json::json!({"kind": "http", "url": "{{url}}"}));
+        assert_eq!(secret.describe(), "GET a secret address");
         assert_eq!(target(serde_json::json!({"kind": "push"})).describe(), "reports");
     }
 }

@@ -42,6 +42,18 @@ pub struct Sampled {
     pub json: String,
 }
 
+/// How a probe shows itself while its status stays.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Present {
+    pub checked_at: Timestamp,
+    pub latency: Duration,
+    pub status: Status,
+    /// Why it is not healthy, as the last reading says it.
+    pub reason: String,
+    /// The last bad answer, where there is a newer one.
+    pub bad: Option<Sampled>,
+}
+
 /// Flapping begins after fewer: who comes and goes more often while nothing can be written is told as that.
 pub const EARLIER_MAX: usize = 16;
 
@@ -79,11 +91,7 @@ pub fn record(
     }
     for (kind, sampled) in [("good", &recording.good), ("bad", &recording.bad)] {
         if let Some(sampled) = sampled {
-            tx.execute(
-                "INSERT INTO probe_samples (probe_id, kind, at, sample) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (probe_id, kind) DO UPDATE SET at = excluded.at, sample = excluded.sample",
-                params![id.0, kind, sampled.at.as_micros(), sampled.json],
-            )?;
+            keep_sample(tx, id, kind, sampled)?;
         }
     }
     Ok(())
@@ -98,11 +106,45 @@ fn take(tx: &WriteTx<'_>, id: ProbeId, turn: &Turn) -> Result<(), store::Error> 
     change_status(tx, id, turn.since, turn.status, &turn.reason)
 }
 
-/// Notes when a probe was asked last and how long it took, for lists that are read after a restart.
-pub fn refresh(tx: &WriteTx<'_>, id: ProbeId, at: Timestamp, latency: Duration) -> Result<(), store::Error> {
+/// Notes how a probe shows itself by now, though its status is the same: for lists that are read after a restart, and
+/// for its incident, whose words are those of the trouble as it is.
+///
+/// # Errors
+/// Where it cannot be written; then nothing is.
+pub fn refresh(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    now: Timestamp,
+    id: ProbeId,
+    present: &Present,
+) -> Result<(), Error> {
+    let Present { checked_at, latency, status, reason, bad } = present;
+    let (at, status) = (checked_at.as_micros(), status.as_str());
     tx.execute(
         "UPDATE probe_states SET checked_at = ?2, latency_us = ?3 WHERE probe_id = ?1",
-        params![id.0, at.as_micros(), micros(latency)],
+        params![id.0, at, micros(*latency)],
+    )?;
+    // A change that was written meanwhile knows better.
+    let is_news = tx.execute(
+        "UPDATE probe_states SET reason = ?2 WHERE probe_id = ?1 AND status = ?3 AND since <= ?4 AND reason <> ?2",
+        params![id.0, reason, status, at],
+    )?;
+    if let Some(bad) = bad {
+        keep_sample(tx, id, "bad", bad)?;
+    }
+    if is_news > 0 {
+        tx.touch(STATES);
+        ring::level(tx, incidents, now, id)?;
+    }
+    Ok(())
+}
+
+fn keep_sample(tx: &WriteTx<'_>, id: ProbeId, kind: &str, sampled: &Sampled) -> Result<(), store::Error> {
+    tx.execute(
+        "INSERT INTO probe_samples (probe_id, kind, at, sample) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (probe_id, kind) DO UPDATE SET at = excluded.at, sample = excluded.sample
+         WHERE excluded.at >= probe_samples.at",
+        params![id.0, kind, sampled.at.as_micros(), sampled.json],
     )?;
     Ok(())
 }

@@ -201,9 +201,12 @@ fn server(facts: &Facts) -> Finding {
         }
         Ok(_) => Finding::warn("it is of another version", "restart it"),
         Err(AskError::NotRunning) => Finding::warn("it does not run", start),
-        Err(error @ (AskError::Forbidden | AskError::Broken(_) | AskError::Unintelligible)) => {
-            Finding::fail(error.to_string(), "look into its log, or restart it")
-        }
+        Err(
+            error @ (AskError::Forbidden
+            | AskError::Broken(_)
+            | AskError::Silent(_)
+            | AskError::Unintelligible),
+        ) => Finding::fail(error.to_string(), "look into its log, or restart it"),
     }
 }
 

@@ -115,21 +115,22 @@ fn worst(members: &[&MemberState]) -> Judged {
 }
 
 /// A service that needs only some is well while that many are. Where those that cannot be judged could make up the
-/// number, nobody claims that it is down.
+/// number, nobody claims that it is down. Planned work excuses it only where the others are too few even when all of
+/// them are well.
 fn enough(least: u32, members: &[&MemberState]) -> Judged {
     let count = |statuses: &[Member]| members.iter().filter(|one| statuses.contains(&one.status)).count();
     // A pause takes members away, not the service down.
     let least = usize::try_from(least).unwrap_or(usize::MAX).clamp(1, members.len());
     let (healthy, well) = (count(&[Member::Healthy]), count(&[Member::Healthy, Member::Degraded]));
     let unseen = count(&[Member::Unknown, Member::Unreachable]);
-    let planned = count(&[Member::Maintenance]);
+    let unplanned = members.len() - count(&[Member::Maintenance]);
     let status = if healthy >= least {
         ServiceStatus::Healthy
     } else if well >= least {
         ServiceStatus::Degraded
-    } else if well + planned >= least {
+    } else if unplanned < least {
         ServiceStatus::Maintenance
-    } else if well + planned + unseen >= least {
+    } else if well + unseen >= least {
         ServiceStatus::Unknown
     } else {
         ServiceStatus::Unhealthy
@@ -234,7 +235,16 @@ mod tests {
             (Any, "duu", Degraded, "1 of 3 well, 1 needed: m0 is degraded; m1 is down; m2 is down"),
             (Any, "uu", Unhealthy, "0 of 2 well, 1 needed: m0 is down; m1 is down"),
             (Any, "un", Unknown, "0 of 2 well, 1 needed: m0 is down; m1 has not been seen"),
-            (Any, "um", Maintenance, "0 of 2 well, 1 needed: m0 is down; m1 is under maintenance"),
+            (Any, "um", Unhealthy, "0 of 2 well, 1 needed: m0 is down; m1 is under maintenance"),
+            (Any, "rm", Unknown, "0 of 2 well, 1 needed: m0 cannot be reached; m1 is under maintenance"),
+            (Any, "m", Maintenance, "0 of 1 well, 1 needed: m0 is under maintenance"),
+            (Quorum(2), "hmu", Unhealthy, "1 of 3 well, 2 needed: m1 is under maintenance; m2 is down"),
+            (
+                Quorum(2),
+                "umm",
+                Maintenance,
+                "0 of 3 well, 2 needed: m0 is down; m1 is under maintenance; m2 is under maintenance",
+            ),
             (Any, "up", Unhealthy, "0 of 1 well, 1 needed: m0 is down"),
             (Any, "p", Unknown, "all of it is paused"),
             (Quorum(2), "hhu", Healthy, "2 of 3 well: m2 is down"),

@@ -15,6 +15,7 @@ use crate::store::{Error, Lane, Options, ReadTx, Store, WriteTx};
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SHOP: ProjectId = ProjectId(1);
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);

@@ -1,7 +1,7 @@
 //! Writing planned work down, calling it off, taking it away.
 
 use super::queries::{find_by_id, find_by_key};
-use super::{Draft, Error, LIVE_MAX, Maintenance};
+use super::{Draft, Error, LIVE_MAX, Maintenance, Plan};
 use crate::base::owned::{Change, Owner};
 use crate::base::{Timestamp, Uid};
 use crate::incidents::{Incidents, MAINTENANCE};
@@ -30,12 +30,15 @@ impl Incidents {
         by: &str,
     ) -> Result<(Uid, Change), Error> {
         let draft = Draft { subjects: sorted(&draft.subjects), ..draft.clone() };
-        draft.check()?;
+        let plan = draft.check()?;
         let known = find_by_key(tx, now, &draft.key)?;
         match &known {
             Some(known) if known.draft == draft => return Ok((known.uid, Change::Unchanged)),
             Some(known) => may_change(known, draft.owner)?,
-            None => check_room(tx)?,
+            None => {
+                check_room(tx)?;
+                check_is_to_come(&draft, &plan, now)?;
+            }
         }
         let (id, uid, change) = if let Some(known) = known {
             (known.id, known.uid, Change::Updated)
@@ -114,6 +117,15 @@ fn may_change(known: &Maintenance, by: Owner) -> Result<(), Error> {
         (Owner::File, Owner::Page) => Err(Error::OwnedByFile),
         (Owner::File, Owner::File) | (Owner::Page, Owner::Page | Owner::File) => Ok(()),
     }
+}
+
+/// A file goes on saying what is over; a person who plans the past mistook the date.
+fn check_is_to_come(draft: &Draft, plan: &Plan, now: Timestamp) -> Result<(), Error> {
+    let is_to_come = plan.occurrence_at(now).or_else(|| plan.next_after(now)).is_some();
+    if draft.owner == Owner::File || is_to_come {
+        return Ok(());
+    }
+    Err(Error::Invalid("starts_at: all of it lies in the past: look at the date".to_owned()))
 }
 
 fn check_room(tx: &ReadTx<'_>) -> Result<(), Error> {

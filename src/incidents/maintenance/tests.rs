@@ -74,6 +74,18 @@ fn silences(tx: &WriteTx<'_>) -> i64 {
 }
 
 #[test]
+fn a_person_who_plans_the_past_mistook_the_date_and_a_file_goes_on_saying_it() {
+    Bed::shared().try_out(|tx, incidents| {
+        let past = Draft { schedule: None, ..once() };
+        let refused = incidents.save_maintenance(tx, minutes(40), &past, BY).unwrap_err();
+        assert_eq!(refused.to_string(), "starts_at: all of it lies in the past: look at the date");
+        assert_eq!(count(tx, "SELECT count(*) FROM maintenances"), 0);
+        save(tx, incidents, minutes(40), &Draft { owner: Owner::File, ..past.clone() });
+        save(tx, incidents, minutes(39), &Draft { key: "now".to_owned(), ..past });
+    });
+}
+
+#[test]
 fn what_fires_meanwhile_is_silent_and_what_still_fires_at_the_end_is_told() {
     Bed::shared().try_out(|tx, incidents| {
         add_channel(tx, incidents, T0, "mail");

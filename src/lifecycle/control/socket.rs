@@ -27,6 +27,8 @@ const PATH_BYTES_MAX: usize = 107;
 const READ_TIME: Duration = Duration::from_secs(5);
 /// Sending a test waits for a mail server, which may take its time.
 const ANSWER_TIME: Duration = Duration::from_secs(90);
+/// Answered from memory; whoever asks is often a script that watches tocsin.
+const STATUS_TIME: Duration = Duration::from_secs(10);
 /// A person types one command at a time; scripts may run a few side by side. More wait in the kernel's queue.
 const PEERS_MAX: usize = 8;
 
@@ -166,6 +168,12 @@ pub enum AskError {
     #[error("the running server broke off: {0}")]
     Broken(#[source] io::Error),
     #[error(
+        "the running server did not answer within {} s: it hangs, or its machine is overloaded. Look at its log; \
+         `systemctl restart tocsin` starts it anew",
+        .0.as_secs()
+    )]
+    Silent(Duration),
+    #[error(
         "the running server gave an answer that this program does not understand; it is of another version"
     )]
     Unintelligible,
@@ -182,13 +190,29 @@ pub fn ask(folder: &Path, command: &Command) -> Result<Answer, AskError> {
         io::ErrorKind::PermissionDenied => AskError::Forbidden,
         _ => AskError::Broken(error),
     })?;
-    let line = converse(stream, command).map_err(AskError::Broken)?;
+    let patience = patience(command);
+    let line = converse(stream, command, patience).map_err(|error| silence_or_break(error, patience))?;
     serde_json::from_str(&line).map_err(|_| AskError::Unintelligible)
 }
 
-fn converse(mut stream: BlockingStream, command: &Command) -> io::Result<String> {
+fn silence_or_break(error: io::Error, patience: Duration) -> AskError {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => AskError::Silent(patience),
+        _ => AskError::Broken(error),
+    }
+}
+
+/// How long whoever typed a command waits for a server that says nothing.
+const fn patience(command: &Command) -> Duration {
+    match command {
+        Command::Status { .. } => STATUS_TIME,
+        _ => ANSWER_TIME.saturating_add(READ_TIME),
+    }
+}
+
+fn converse(mut stream: BlockingStream, command: &Command, patience: Duration) -> io::Result<String> {
     stream.set_write_timeout(Some(READ_TIME))?;
-    stream.set_read_timeout(Some(ANSWER_TIME + READ_TIME))?;
+    stream.set_read_timeout(Some(patience))?;
     let mut request = serde_json::to_vec(command).map_err(io::Error::other)?;
     request.push(b'\n');
     // A stranger is answered without being read: the pipe may break while the answer is already there.
@@ -219,6 +243,21 @@ mod tests {
     async fn asked(folder: &Path, command: Command) -> Result<Answer, AskError> {
         let folder = folder.to_owned();
         tokio::task::spawn_blocking(move || ask(&folder, &command)).await.unwrap()
+    }
+
+    #[test]
+    fn whoever_asks_a_server_that_hangs_is_told_so() {
+        let folder = tempfile::tempdir().unwrap();
+        // Bound, and never served: the kernel takes the connection.
+        let _hangs = std::os::unix::net::UnixListener::bind(folder.path().join(NAME)).unwrap();
+        let stream = BlockingStream::connect(folder.path().join(NAME)).unwrap();
+        let moment = Duration::from_millis(10);
+        let error = converse(stream, &Command::Status { of: StatusOf::Itself }, moment).unwrap_err();
+        assert!(matches!(silence_or_break(error, moment), AskError::Silent(_)));
+        assert!(
+            patience(&Command::Status { of: StatusOf::Services })
+                < patience(&Command::SendTest { what: TestKind::Email })
+        );
     }
 
     #[tokio::test]

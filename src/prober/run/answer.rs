@@ -1,4 +1,4 @@
-//! What one run came to, and the part of a good one that is kept to lay a bad one beside it.
+//! What one run came to, and the part of it that is kept to lay a good and a bad one side by side.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::probes::{Assessed, Checked, assess, outcomes};
 
 /// A fact that conditions do not know: they ask how long is left.
 pub const CERT_EXPIRES_AT: &str = "cert.expires_at";
-/// Characters of the last good answer that are kept in memory; 5,000 probes keep one each.
-const GOOD_BODY_CHARS_MAX: usize = 1_000;
-const GOOD_LINES_MAX: usize = 20;
+/// Characters of an answer that are kept in memory; 5,000 probes keep one or two each.
+const KEPT_BODY_CHARS_MAX: usize = 1_000;
+const KEPT_LINES_MAX: usize = 20;
 
 /// What one run came to, before it is known whether it counts.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(in crate::prober) struct Run {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) at: Timestamp,
+    /// Why it was not good; empty where it was.
+    reason: String,
     phases: Phases,
     facts: Vec<(&'static str, String)>,
     sample: Sample,
@@ -69,15 +71,15 @@ impl Answer {
     /// Of a run, as much as is kept.
     pub(super) fn cut(run: &Run) -> Self {
         let Sample { address, head, lines, body } = run.sample.clone();
-        let body = clip(&body, GOOD_BODY_CHARS_MAX).into_owned();
-        let lines = lines.into_iter().take(GOOD_LINES_MAX).collect();
+        let body = clip(&body, KEPT_BODY_CHARS_MAX).into_owned();
+        let lines = lines.into_iter().take(KEPT_LINES_MAX).collect();
         let sample = Sample { address, head, lines, body };
-        Self { at: run.at, phases: run.phases, facts: run.facts.clone(), sample }
+        Self { at: run.at, reason: run.reason.clone(), phases: run.phases, facts: run.facts.clone(), sample }
     }
 
     /// As it is stored and shown.
     pub(super) fn json(&self) -> String {
-        written(&self.phases, &self.facts, &self.sample, "")
+        written(&self.phases, &self.facts, &self.sample, &self.reason)
     }
 }
 

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use super::Loop;
-use super::keeper::Bundle;
 use crate::probes::ProbeId;
 
 /// Each probe's readings are written at least this often …
@@ -43,9 +42,7 @@ impl Loop {
     /// Hands the readings of a probe to whoever writes.
     pub(super) fn bundle(&mut self, id: ProbeId) {
         let Some(subject) = self.subjects.get_mut(&id) else { return };
-        let points = std::mem::take(&mut subject.points);
-        let Some(last) = points.last() else { return };
-        let (checked_at, latency) = (last.at, last.phases.total);
-        self.keeper.points(id, Bundle { checked_at, latency, points });
+        let Some(bundle) = subject.bundle() else { return };
+        self.keeper.points(id, bundle);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::{Clock, Timestamp};
 use crate::incidents::Incidents;
 use crate::probes::points::{self, Point};
-use crate::probes::record::{Recording, record, refresh};
+use crate::probes::record::{Present, Recording, record, refresh};
 use crate::probes::{Error, ProbeId};
 use crate::store::{self, Store, WriteTx};
 use crate::vigil::{self, Blindness, Spell};
@@ -25,9 +25,8 @@ pub(super) struct Keeper {
 /// Readings of one probe that are to be written.
 #[derive(Clone, Debug)]
 pub(super) struct Bundle {
-    pub(super) checked_at: Timestamp,
-    pub(super) latency: Duration,
     pub(super) points: Vec<Point>,
+    pub(super) present: Present,
 }
 
 /// What is to be noted of tocsin's own sight.
@@ -170,7 +169,8 @@ impl Bundle {
         earlier.points.extend(self.points);
         let over = earlier.points.len().saturating_sub(points::WAITING_MAX);
         earlier.points.drain(..over);
-        Self { points: earlier.points, ..self }
+        let bad = self.present.bad.or(earlier.present.bad);
+        Self { points: earlier.points, present: Present { bad, ..self.present } }
     }
 }
 
@@ -199,7 +199,11 @@ impl Batch {
         }
         for (id, bundle) in &self.points {
             points::append(tx, *id, &bundle.points)?;
-            refresh(tx, *id, bundle.checked_at, bundle.latency)?;
+            match tx.attempt(|tx| refresh(tx, incidents, now, *id, &bundle.present)) {
+                Err(Error::Store(error)) if !error.is_of_one_row() => return Err(error),
+                Err(error) => tracing::error!(%error, "what a probe shows by now was refused"),
+                Ok(()) => {}
+            }
         }
         Ok(())
     }
@@ -243,7 +247,14 @@ mod tests {
 
     fn bundle(at: Timestamp) -> Bundle {
         let point = Point { at, reading: Reading::Bad, phases: Phases::default() };
-        Bundle { checked_at: at, latency: Duration::ZERO, points: vec![point; 40] }
+        let present = Present {
+            checked_at: at,
+            latency: Duration::ZERO,
+            status: Status::Unhealthy,
+            reason: String::new(),
+            bad: None,
+        };
+        Bundle { points: vec![point; 40], present }
     }
 
     #[test]
@@ -269,7 +280,7 @@ mod tests {
         for waiting in keeper.points.values() {
             assert_eq!(waiting.points.len(), points::WAITING_MAX);
             assert_eq!(waiting.points.last().map(|point| point.at), Some(START + passed));
-            assert_eq!(waiting.checked_at, START + passed);
+            assert_eq!(waiting.present.checked_at, START + passed);
         }
         // It is written in batches as soon as it can be.
         passed += RETRY;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{Answer, Run};
+use super::keeper::Bundle;
 use crate::base::Timestamp;
 use crate::config::Network;
 use crate::prober::clients::{Question, Reach};
@@ -11,7 +12,7 @@ use crate::probes::board::{LastRun, Live};
 use crate::probes::judge::{Health, Reading, Verdict};
 use crate::probes::points::{Point, WAITING_MAX};
 use crate::probes::queries::State;
-use crate::probes::record::{Recording, Sampled, Turn};
+use crate::probes::record::{Present, Recording, Sampled, Turn};
 use crate::probes::standing::Above;
 use crate::probes::{Checked, Definition, Kind, Memory, Probe, Secrets, Status, standing};
 
@@ -35,6 +36,8 @@ pub(super) struct Subject {
     reason: String,
     was_flapping: bool,
     good: Option<Box<Answer>>,
+    /// The last answer that was not good, until it is handed on to be written.
+    bad: Option<Box<Answer>>,
 }
 
 /// Whether silence says anything: not before the first report.
@@ -66,6 +69,7 @@ impl Subject {
             reason: state.reason.clone(),
             was_flapping: state.flapping,
             good: None,
+            bad: None,
             probe,
             checked,
             question,
@@ -110,20 +114,42 @@ impl Subject {
             self.memory.judge.read(&policy, run.reading, run.at)
         };
         self.remember(run, verdict);
+        let is_poor = matches!(run.reading, Reading::Bad | Reading::Slow);
         let status = standing(&self.memory.judge, above);
         let is_flapping = self.memory.judge.is_flapping();
         let mut changed = status != self.status || is_flapping != self.was_flapping;
         if status != self.status {
             self.since = since(verdict, run.at).max(self.since);
             self.reason = self.says(status, run);
-        } else if status == Status::Unknown && matches!(run.reading, Reading::Bad | Reading::Slow) {
+        } else if status == Status::Unknown && is_poor {
             // It was asked, and nothing is proved yet.
             let reason = format!("not well so far: {}", run.reason);
             changed |= reason != self.reason;
             self.reason = reason;
+        } else if matches!(
+            (status, run.reading),
+            (Status::Unhealthy, Reading::Bad) | (Status::Degraded, Reading::Slow)
+        ) {
+            // Trouble changes while it lasts. What is new of it is written with the next points.
+            self.reason = self.says(status, run);
         }
         (self.status, self.was_flapping) = (status, is_flapping);
         changed.then(|| self.recording(run))
+    }
+
+    /// What is to be written now and then though nothing changed: readings, and how trouble shows itself by now.
+    pub(super) fn bundle(&mut self) -> Option<Bundle> {
+        let points = std::mem::take(&mut self.points);
+        let last = points.last()?;
+        let bad = self.bad.take().map(|bad| Sampled { at: bad.at, json: bad.json() });
+        let present = Present {
+            checked_at: last.at,
+            latency: last.phases.total,
+            status: self.status,
+            reason: self.reason.clone(),
+            bad,
+        };
+        Some(Bundle { points, present })
     }
 
     fn remember(&mut self, run: &Run, verdict: Verdict) {
@@ -146,6 +172,8 @@ impl Subject {
         }
         if run.reading == Reading::Good {
             self.good = Some(Box::new(Answer::cut(run)));
+        } else if matches!(run.reading, Reading::Bad | Reading::Slow) && !self.is_unreachable {
+            self.bad = Some(Box::new(Answer::cut(run)));
         }
         if self.points.len() < WAITING_MAX {
             // What is unreachable is nobody's fault either: it is not charged.
@@ -165,7 +193,8 @@ impl Subject {
         }
     }
 
-    fn recording(&self, run: &Run) -> Recording {
+    fn recording(&mut self, run: &Run) -> Recording {
+        self.bad = None;
         let bad = matches!(run.reading, Reading::Bad | Reading::Slow)
             .then(|| Sampled { at: run.at, json: run.json() });
         let good = self.good.as_ref().map(|good| Sampled { at: good.at, json: good.json() });

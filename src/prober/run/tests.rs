@@ -116,6 +116,39 @@ async fn while_the_canaries_are_gone_nobody_is_blamed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_reason_is_that_of_the_trouble_as_it_is_by_now() {
+    let bed = Bed::new().await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
+    for reason in ["status was 503, wanted < 300", "connection refused"] {
+        bed.clock.advance(Duration::from_mins(1));
+        let run = asking.begun(Reading::Bad);
+        let run = Run { reason: reason.to_owned(), may_be_ours: false, ..run };
+        assert_eq!(asking.ends(id, run).await, Status::Unhealthy);
+        assert_eq!(asking.parts.board.get(id).unwrap().reason, reason);
+        asking.bundle(id);
+        while asking.keeper.wants_at().is_some() {
+            asking.write();
+            asking.settle_all().await;
+        }
+        assert_eq!(bed.text("SELECT reason FROM probe_states").await, reason);
+        let sample = bed.text("SELECT sample ->> 'reason' FROM probe_samples WHERE kind = 'bad'").await;
+        assert_eq!(sample, reason, "the last bad answer");
+        for told in ["SELECT summary FROM witnesses", "SELECT summary FROM incidents"] {
+            assert_eq!(bed.text(told).await, format!("far is down: {reason}"));
+        }
+    }
+    // Mails go on under the subject that they began with.
+    let subject = bed.text("SELECT opened_as FROM incidents").await;
+    assert_eq!(subject, "far is down: status was 503, wanted < 300");
+    assert_eq!(
+        bed.number("SELECT count(*) FROM deliveries").await,
+        0,
+        "no channel is there, and nothing rang anew"
+    );
+    assert_eq!(bed.number("SELECT count(*) FROM probe_changes WHERE status = 'unhealthy'").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_canary_that_answered_before_proves_nothing_of_what_fails_after() {
     let bed = Bed::new().await;
     let canary = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -48,7 +48,8 @@ const RETRY_MIN: Duration = Duration::from_secs(1);
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 const TIMEOUT_MAX: Duration = Duration::from_mins(1);
 
-/// What it is asked with where nothing is said: two bad readings of the last three, asked again after ten seconds: known within about two minutes.
+/// What it is asked with where nothing is said: two bad readings of the last three, asked again after ten seconds; known
+/// within about two minutes.
 impl Default for Policy {
     fn default() -> Self {
         Self {
