@@ -10,9 +10,8 @@ use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 
 use super::http::Conversation;
 use super::question::{Looking, With};
-use super::wire::Wire;
+use super::wire::{Encryption, Wire};
 use crate::base::Timestamp;
-use crate::base::text::clip;
 use crate::outbound::Url;
 use crate::probes::condition::Value;
 use crate::probes::seen::{Failed, Phase};
@@ -66,10 +65,11 @@ fn signed(target: &S3, now: Timestamp) -> Result<Url, Failed> {
 async fn open(url: &Url, with: With<'_>, looking: &mut Looking) -> Result<Wire, Failed> {
     let host = url.host_str().ok_or_else(|| Failed::setup("endpoint: it names no host"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let is_encrypted = url.scheme() == "https";
-    let port = url.port().unwrap_or(if is_encrypted { 443 } else { 80 });
+    let (encryption, usual_port) =
+        if url.scheme() == "https" { (Encryption::Tls, 443) } else { (Encryption::None, 80) };
+    let port = url.port().unwrap_or(usual_port);
     let trust = with.trust.for_http();
-    Wire::open((host, port), is_encrypted, With { trust: &trust, ..with }, looking).await
+    Wire::open((host, port), encryption, With { trust: &trust, ..with }, looking).await
 }
 
 /// The body of a good answer. An error of S3 is a failure, with its code.
@@ -93,7 +93,7 @@ async fn get(url: &Url, wire: Wire, looking: &mut Looking) -> Result<String, Fai
         (None, _) => status.to_string(),
     };
     looking.sample.body = text;
-    Err(looking.failed(clip(&said, REASON_CHARS_MAX)))
+    Err(looking.failed(looking.quote(&said, REASON_CHARS_MAX)))
 }
 
 fn request(url: &Url) -> Result<Request<Full<Bytes>>, Failed> {

@@ -239,8 +239,7 @@ impl Loop {
         subject.reports = Reports::Begun;
         let (now, began) = (self.parts.asker.clock.now(), self.parts.asker.clock.monotonic());
         let seen = stored.report.seen(stored.at, now);
-        let mut run = Run::of(&subject.checked, stored.at, began, seen);
-        run.reason = stored.report.reason(run.reading, run.reason);
+        let run = Run::of(&subject.checked, stored.at, began, seen);
         subject.is_busy = true;
         self.judge(stored.id, run);
     }

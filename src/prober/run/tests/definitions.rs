@@ -3,7 +3,7 @@
 use super::*;
 use crate::probes::condition::Facts;
 use crate::probes::pushed::Report;
-use crate::probes::seen::{Failed, Phase};
+use crate::probes::seen::{Failed, Phase, Raw};
 use crate::probes::{Draft, Owner, Probe};
 
 fn far(port: u16) -> Draft {
@@ -27,7 +27,8 @@ impl Loop {
 fn refused() -> Box<Seen> {
     let failed = Failed { phase: Phase::Connect, reason: "refused".to_owned(), may_be_ours: false };
     let facts = Facts::new(Timestamp::EPOCH);
-    Box::new(Seen { failed: Some(failed), facts, phases: Phases::default(), sample: Sample::default() })
+    let (failed, phases, sample) = (Some(failed), Phases::default(), Sample::default());
+    Box::new(Raw { failed, facts, phases, sample, words: None }.seen())
 }
 
 #[tokio::test(flavor = "multi_thread")]
