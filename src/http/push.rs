@@ -12,7 +12,6 @@ use super::own::uncached;
 use super::strangers::TooMany;
 use super::{AppState, Problem};
 use crate::accounts::TokenHash;
-use crate::base::text::clip;
 use crate::probes::pushed::{BODY_BYTES_MAX, Report, Stored, Word};
 use crate::probes::{Probe, find_by_token};
 use crate::resilience::{Admission, Quota};
@@ -30,7 +29,6 @@ pub(super) struct Words {
     latency: Option<String>,
 }
 
-const MESSAGE_CHARS_MAX: usize = 500;
 /// By which a body may name the number that is kept.
 const VALUES: [&str; 3] = ["value", "ping", "latency"];
 
@@ -140,7 +138,6 @@ fn read(words: &Words, body: Option<&[u8]>) -> Result<Report, Problem> {
         };
         report.body = Some(tree);
     }
-    report.message = clip(&report.message, MESSAGE_CHARS_MAX).into_owned();
     Ok(report)
 }
 

@@ -76,8 +76,16 @@ impl CloseReason {
     }
 }
 
-/// What is ended in one write when a project is put away: more than ever fires.
-const CLOSED_MAX: u32 = 500;
+/// What is ended in one write when a project is put away.
+const CLOSED_MAX: u32 = 200;
+
+/// Whether something of a project that is put away still fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    Over,
+    /// There may be more than one write ends.
+    GoesOn,
+}
 
 impl Incidents {
     /// Ends what fires under `key`, because its subject was resolved, ignored or removed; closes the incident where
@@ -96,25 +104,25 @@ impl Incidents {
         Ok(Some(incident))
     }
 
-    /// Ends what fires for a project that is put away; at most 500, the newest. The rest goes with its quiet
-    /// time.
+    /// Ends what fires for a project that is put away, the newest first; to be called until it is over.
     pub fn close_project(
         &self,
         tx: &WriteTx<'_>,
         now: Timestamp,
         project: ProjectId,
         by: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<Closing, Error> {
         let keys: Vec<String> = tx.all(
             "SELECT w.key FROM incidents i JOIN witnesses w ON w.incident_id = i.id
-             WHERE i.project_id = ?1 AND i.state <> 'resolved' AND w.live = 1 ORDER BY w.id DESC LIMIT ?2",
+             WHERE i.project_id = ?1 AND i.state <> 'resolved' AND w.live = 1 AND w.state <> 'ok'
+             ORDER BY w.id DESC LIMIT ?2",
             params![project.0, CLOSED_MAX],
             |row| row.get(0),
         )?;
-        for key in keys {
-            self.close_key(tx, now, &key, CloseReason::SubjectArchived, by)?;
+        for key in &keys {
+            self.close_key(tx, now, key, CloseReason::SubjectArchived, by)?;
         }
-        Ok(())
+        Ok(if keys.len() < CLOSED_MAX as usize { Closing::Over } else { Closing::GoesOn })
     }
 
     /// Closes an incident by hand, whatever still fires: then it ends without having recovered. What fires on opens a

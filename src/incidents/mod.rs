@@ -54,7 +54,7 @@ mod model;
 mod tests;
 
 pub use acknowledge::Acknowledged;
-pub use close::CloseReason;
+pub use close::{CloseReason, Closing};
 pub use decide::Decision;
 pub use expire::Expired;
 pub use fallback::Fallback;

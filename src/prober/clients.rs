@@ -10,7 +10,6 @@ mod dial;
 mod lookup;
 mod reach;
 mod trust;
-mod visible;
 mod wire;
 
 pub mod dns;

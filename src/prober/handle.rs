@@ -13,7 +13,7 @@ use crate::probes::board::Outcome;
 use crate::probes::judge::Reading;
 use crate::probes::pushed::{self, Stored};
 use crate::probes::seen::{Phases, Sample};
-use crate::probes::{Board, Checked, Owner, Probes, Secrets};
+use crate::probes::{Board, Checked, Owner, Probes, Redactor, Secrets};
 use crate::store::{Error, Store};
 
 /// Cheap to clone; clones share everything.
@@ -92,12 +92,13 @@ impl Prober {
         }
     }
 
-    /// Stores a report, then has it judged.
+    /// Stores a report, then has it judged: as it came, though without its secrets it is stored. One that is judged only
+    /// after a restart is judged as it lies there.
     ///
     /// # Errors
     /// Where it could not be stored; then it does not count.
     pub async fn report(&self, stored: Stored) -> Result<(), Error> {
-        let written = stored.clone();
+        let written = Stored { report: stored.report.scrubbed(&Redactor::default()), ..stored.clone() };
         self.store.write("probes.report", move |tx| pushed::record(tx, &written)).await?;
         if self.reports.try_send(stored).is_err() {
             tracing::warn!("reports come faster than they are judged; the last one of each probe is kept");

@@ -20,8 +20,16 @@ pub struct Assessed {
 pub(super) const DEGRADED: &str = "degraded";
 
 /// A failure, or the first condition that does not hold, is bad; what took longer than it may is slow. Never blind:
-/// that is not seen in an answer.
+/// that is not seen in an answer. Where a report says what is wrong, these words are the reason.
 pub fn assess(checked: &Checked, seen: &Seen) -> Assessed {
+    let Assessed { reading, reason } = judged(checked, seen);
+    match &seen.words {
+        Some(words) if reading != Reading::Good => Assessed::of(reading, words.clone()),
+        Some(_) | None => Assessed::of(reading, reason),
+    }
+}
+
+fn judged(checked: &Checked, seen: &Seen) -> Assessed {
     if let Some(failed) = &seen.failed {
         return Assessed::of(Reading::Bad, failed.to_string());
     }
@@ -68,13 +76,14 @@ impl Assessed {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
-    use crate::base::Timestamp;
-    use crate::probes::condition::{Facts, Unit, Value};
-    use crate::probes::seen::{Failed, Phase, Phases, Sample};
-    use crate::probes::{Definition, Secrets};
+    use crate::base::{Secret, Timestamp};
+    use crate::probes::condition::{Facts, Tree, Unit, Value};
+    use crate::probes::seen::{Failed, Phase, Phases, Raw, Sample};
+    use crate::probes::{Definition, Redactor, Secrets};
 
     fn checked(conditions: &[&str]) -> Checked {
         let target = serde_json::json!({"kind": "http", "url": "https://x.example/"});
@@ -88,7 +97,7 @@ mod tests {
         let mut facts = Facts::new(Timestamp::EPOCH);
         facts.set("status", Value::Number(status, Unit::Plain));
         let phases = Phases { total: Duration::from_millis(millis), ..Phases::default() };
-        Seen { failed: None, facts, phases, sample: Sample::default() }
+        Raw { failed: None, facts, phases, sample: Sample::default(), words: None }.seen()
     }
 
     #[test]
@@ -116,5 +125,32 @@ mod tests {
         let broken = Seen { failed, ..seen(200.0, 1) };
         assert_eq!(outcomes(&default, &broken), []);
         assert_eq!(told(&default, &broken), (Reading::Bad, "connection: connection refused".to_owned()));
+    }
+
+    #[test]
+    fn conditions_judge_what_was_said_and_tell_it_without_secrets() {
+        let redactor = Redactor::new(&Secrets([("key".to_owned(), Secret::new("open sesame"))].into()));
+        let mut facts = Facts::of_probe(Timestamp::EPOCH, Arc::new(redactor));
+        let body = r#"{"key": "open sesame", "password": "hunter2", "all": ["open sesame"], "sent": "sk_live_51HxyzAbCdEfGh"}"#;
+        facts.set_tree("body", Tree::of_text(body.to_owned()));
+        facts.set_tree("header", Tree::of_json(serde_json::json!({"set-cookie": "sid=abc, b=def"})));
+        let seen =
+            Raw { failed: None, facts, phases: Phases::default(), sample: Sample::default(), words: None }
+                .seen();
+        for (condition, says) in [
+            ("body.key == 'open sesame' and body.password == 'hunter2'", ""),
+            ("header.set-cookie contains 'sid=abc'", ""),
+            ("body.key == 'x'", r#"body.key was "[secret]", wanted == "x""#),
+            ("all(body.all[*]) == 'x'", r#"body.all[*] was "[secret]", wanted == "x""#),
+            ("body.password == 'x'", r#"body.password was "[Filtered]", wanted == "x""#),
+            ("body.sent == 'x'", r#"body.sent was "[Filtered]", wanted == "x""#),
+            ("header.set-cookie == 'x'", r#"header.set-cookie was "[Filtered]", wanted == "x""#),
+        ] {
+            let told = outcomes(&checked(&[condition]), &seen).remove(0).fails;
+            assert_eq!(told, says, "{condition}");
+            assert_eq!(assess(&checked(&[condition]), &seen).reason, says);
+        }
+        let told = outcomes(&checked(&["body == 'x'"]), &seen).remove(0).fails;
+        assert!(told.contains("[secret]") && !told.contains("hunter2"), "{told}");
     }
 }

@@ -8,6 +8,7 @@ pub mod secrets;
 pub mod target;
 
 pub mod condition;
+pub mod redactor;
 pub mod seen;
 
 pub mod assess;
@@ -47,6 +48,7 @@ pub use error::Error;
 pub use kind::Kind;
 pub use memory::Memory;
 pub use pause::Paused;
+pub use redactor::Redactor;
 pub use rows::Probe;
 pub use save::{Change, Draft, Probes};
 pub use secrets::Secrets;

@@ -4,17 +4,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::condition::{Facts, Tree, Unit, Value};
-use super::judge::Reading;
-use super::seen::{Phases, Sample, Seen};
-use super::{ProbeId, assess};
+use super::seen::{Phases, Raw, Sample, Seen};
+use super::{ProbeId, Redactor, assess};
 use crate::base::Timestamp;
-use crate::base::text::clip;
 use crate::store::{Error, ReadTx, Topic, WriteTx, params};
 
 /// Moves when a report came.
 pub const REPORTS: Topic = Topic("probe_reports");
 /// A report's body in bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Of the message as it is stored.
 const MESSAGE_CHARS_MAX: usize = 500;
 /// Reports that are read at once.
 const REPORTS_MAX: u32 = 1_000;
@@ -87,15 +86,26 @@ impl Report {
             body: body.map(Json::to_string).unwrap_or_default(),
             ..Sample::default()
         };
-        Seen { failed: None, facts, phases: Phases::default(), sample }
+        Raw { failed: None, facts, phases: Phases::default(), sample, words: self.words() }.seen()
     }
 
-    /// What a bad one says: the sender's own words rather than that a condition did not hold.
-    pub fn reason(&self, reading: Reading, found: String) -> String {
-        match (reading, self.status) {
-            (Reading::Good, _) | (_, Word::Up) => found,
-            (_, word) if self.message.is_empty() => format!("was reported as {}", word.as_str()),
-            (_, _) => clip(&self.message, MESSAGE_CHARS_MAX).into_owned(),
+    /// As it may lie on the disk.
+    #[must_use]
+    pub fn scrubbed(&self, redactor: &Redactor) -> Self {
+        Self {
+            status: self.status,
+            message: redactor.text(&self.message, MESSAGE_CHARS_MAX),
+            value: self.value,
+            body: self.body.as_ref().map(|body| redactor.json(body)),
+        }
+    }
+
+    /// The sender's own words for what is wrong.
+    fn words(&self) -> Option<String> {
+        match self.status {
+            Word::Up => None,
+            word if self.message.is_empty() => Some(format!("was reported as {}", word.as_str())),
+            Word::Degraded | Word::Down => Some(self.message.clone()),
         }
     }
 }

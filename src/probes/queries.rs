@@ -12,6 +12,7 @@ use super::save::PROBES_MAX;
 use super::status::Status;
 use super::{Owner, Probe, ProbeId};
 use crate::accounts::Visible;
+use crate::base::text::clip;
 use crate::base::{ProjectId, Timestamp};
 use crate::store::{Error, ReadTx, Row, Value, params};
 
@@ -49,7 +50,8 @@ pub struct ListLine {
     /// The project's slug.
     pub project_slug: String,
     pub owner: Owner,
-    pub definition: Definition,
+    /// `None`: this program does not understand it; the reason says so.
+    pub definition: Option<Definition>,
     pub status: Status,
     pub since: Timestamp,
     pub reason: String,
@@ -196,17 +198,45 @@ pub fn state(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<State>, Error> {
     )
 }
 
-/// Every probe that is asked or paused, in the order of its number, at most `limit` after `after`: for the loop and for
-/// what goes through all. Those of archived projects are left out.
-pub fn all(tx: &ReadTx<'_>, after: ProbeId, limit: u32) -> Result<Vec<Probe>, Error> {
-    tx.all(
-        &format!(
-            "{PROBES} WHERE probes.id > ?1 AND projects.archived_at IS NULL ORDER BY probes.id LIMIT ?2"
-        ),
-        params![after.0, limit],
-        rows::probe,
+/// A probe that this program does not understand: a newer one wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    pub id: ProbeId,
+    pub key: String,
+    pub reason: String,
+}
+
+/// Every probe that is asked or paused, in the order of its number, at most `limit` after `after`: for what goes through
+/// all. Those of archived projects are left out; those that cannot be read come by name.
+pub fn all(tx: &ReadTx<'_>, after: ProbeId, limit: u32) -> Result<(Vec<Probe>, Vec<Unreadable>), Error> {
+    let sql =
+        format!("{PROBES} WHERE probes.id > ?1 AND projects.archived_at IS NULL ORDER BY probes.id LIMIT ?2");
+    let found = tx.all(&sql, params![after.0, limit], |row| {
+        let probe = rows::probe(row).map_err(|error| unreadable(&error));
+        let (id, key) = (ProbeId(row.get(0)?), row.get(4)?);
+        Ok(probe.map_err(|reason| Unreadable { id, key, reason }))
+    })?;
+    let (mut probes, mut lost) = (Vec::new(), Vec::new());
+    for one in found {
+        match one {
+            Ok(probe) => probes.push(probe),
+            Err(unreadable) => lost.push(unreadable),
+        }
+    }
+    Ok((probes, lost))
+}
+
+/// In words, with the cure.
+pub fn unreadable(error: &dyn std::fmt::Display) -> String {
+    let error = error.to_string();
+    let why = clip(&error, WHY_CHARS_MAX);
+    format!(
+        "it is not asked: this version of tocsin cannot read it ({why}). Upgrade again to change or remove it"
     )
 }
+
+/// Of what is wrong with a definition.
+const WHY_CHARS_MAX: usize = 200;
 
 /// The version of every probe of [`all`]: what changed is read anew.
 pub fn versions(tx: &ReadTx<'_>) -> Result<HashMap<ProbeId, i64>, Error> {
@@ -253,7 +283,13 @@ const TABLES: &str = "probe_states AS s INDEXED BY probe_states_in_order
 const LINE: &str = "probes.id, probes.key, probes.name, probes.project_id, projects.slug, probes.owner,
      probes.definition, s.status, s.since, s.reason, s.flapping, s.checked_at, s.latency_us";
 
+/// A definition that cannot be read costs its own line the reason, and the others nothing.
 fn line(row: &Row<'_>) -> rusqlite::Result<ListLine> {
+    let definition: rusqlite::Result<Definition> = json(row, 6);
+    let reason = match &definition {
+        Ok(_) => row.get(9)?,
+        Err(error) => unreadable(error),
+    };
     Ok(ListLine {
         id: ProbeId(row.get(0)?),
         key: row.get(1)?,
@@ -261,10 +297,10 @@ fn line(row: &Row<'_>) -> rusqlite::Result<ListLine> {
         project: ProjectId(row.get(3)?),
         project_slug: row.get(4)?,
         owner: word(row, 5, Owner::parse)?,
-        definition: json(row, 6)?,
+        definition: definition.ok(),
         status: word(row, 7, Status::parse)?,
         since: time(row, 8)?,
-        reason: row.get(9)?,
+        reason,
         flapping: row.get(10)?,
         checked_at: maybe_time(row, 11)?,
         latency_us: row.get(12)?,

@@ -209,6 +209,11 @@ pub fn forget_project(
     Ok(())
 }
 
+/// Of a probe that cannot be asked nothing is known.
+pub fn give_up(tx: &WriteTx<'_>, id: ProbeId, now: Timestamp, reason: &str) -> Result<(), store::Error> {
+    change_status(tx, id, now, Status::Unknown, reason)
+}
+
 /// Forgets what readings proved: it is to be proved anew.
 pub(super) fn forget(tx: &WriteTx<'_>, id: ProbeId) -> Result<(), store::Error> {
     tx.execute("UPDATE probe_states SET judge = '{}', flapping = 0 WHERE probe_id = ?1", [id.0])?;

@@ -1,4 +1,4 @@
-//! What one run of a probe saw.
+//! What one run of a probe saw: [`Raw`] as it came, [`Seen`] as others may have it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::Facts;
 
-/// Facts for the conditions, times for the plot, and a sample to lay beside the last good one.
+/// Facts for the conditions, times for the plot, and a sample to lay beside the last good one. Everything that can be
+/// read in it is without secrets; made of [`Raw`] and of nothing else.
 #[derive(Debug)]
 pub struct Seen {
     /// `None`: it came to its end, and the conditions decide.
@@ -16,6 +17,19 @@ pub struct Seen {
     pub facts: Facts,
     pub phases: Phases,
     pub sample: Sample,
+    /// What a report itself says of its trouble: more than that a condition does not hold.
+    pub(super) words: Option<String>,
+}
+
+/// As it came, whole.
+#[derive(Debug)]
+pub struct Raw {
+    pub failed: Option<Failed>,
+    pub facts: Facts,
+    pub phases: Phases,
+    pub sample: Sample,
+    /// Of whoever reports.
+    pub words: Option<String>,
 }
 
 /// Why it did not come to its end.
@@ -69,6 +83,34 @@ pub struct Sample {
 pub const LINES_MAX: usize = 50;
 /// Characters of a sample's body.
 pub const BODY_CHARS_MAX: usize = 4_000;
+/// Longest line of a sample: a header, a banner.
+const LINE_CHARS_MAX: usize = 500;
+/// Of the name before a line.
+const NAME_CHARS_MAX: usize = 100;
+/// Of why it failed, or of what a report says.
+const REASON_CHARS_MAX: usize = 500;
+
+impl Raw {
+    /// The only way from what came to what is shown, stored and told.
+    pub fn seen(self) -> Seen {
+        let Self { failed, facts, phases, sample, words } = self;
+        let redactor = facts.redactor();
+        let failed = failed
+            .map(|failed| Failed { reason: redactor.own_words(&failed.reason, REASON_CHARS_MAX), ..failed });
+        let line = |(name, value): (String, String)| {
+            let shown = redactor.header(&name, &value, LINE_CHARS_MAX);
+            (redactor.line(&name, NAME_CHARS_MAX), shown)
+        };
+        let sample = Sample {
+            address: sample.address,
+            head: redactor.line(&sample.head, LINE_CHARS_MAX),
+            lines: sample.lines.into_iter().take(LINES_MAX).map(line).collect(),
+            body: redactor.lines(&sample.body, BODY_CHARS_MAX),
+        };
+        let words = words.map(|words| redactor.line(&words, REASON_CHARS_MAX));
+        Seen { failed, facts, phases, sample, words }
+    }
+}
 
 impl Phase {
     pub const fn as_str(self) -> &'static str {

@@ -24,10 +24,11 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use names::Names;
+use names::{Names, Sensitivity};
 use pass::Pass;
 use place::Place;
 use reader::Shape;
+use trivial::is_trivial;
 #[cfg(test)]
 mod tests;
 
@@ -104,6 +105,17 @@ impl Scrubber {
         let mut found = Vec::new();
         secrets::find(text, secrets::Style::Text, &self.names, &mut found);
         secrets::replaced(text, &found)
+    }
+
+    /// Whether a value of this name is secret for its name alone.
+    pub fn hides(&self, name: &str, value: &str) -> bool {
+        let is_count = || value.bytes().all(|byte| byte.is_ascii_digit());
+        let is_secret = match self.names.judge(name) {
+            Sensitivity::Clear | Sensitivity::Safe => false,
+            Sensitivity::Text | Sensitivity::Secret => true,
+            Sensitivity::Uncounted => !is_count(),
+        };
+        is_secret && !is_trivial(value)
     }
 
     fn scrub(&self, raw: &[u8], root: Place) -> Result<Scrubbed, ScrubError> {

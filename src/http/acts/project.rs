@@ -7,24 +7,30 @@ use crate::accounts::projects;
 use crate::base::ProjectId;
 use crate::heartbeats;
 use crate::http::{AppState, Problem};
+use crate::incidents::Closing;
 use crate::probes::record::forget_project;
 use crate::store::WriteTx;
 
 /// Puts a project away: its keys let nothing in, its probes are not asked, and what it rings about is over. Whoever calls
-/// asked for permission.
+/// asked for permission. Where that was interrupted, doing it once more ends the rest of what rings.
 ///
 /// # Errors
 /// Where there is none, or a file owns it.
 pub async fn archive(state: &AppState, by: By, id: ProjectId) -> Result<(), Problem> {
     let incidents = Arc::clone(&state.incidents);
+    let (now, who) = (by.now, by.actor.to_string());
+    let close = move |tx: &WriteTx<'_>| incidents.close_project(tx, now, id, &who);
+    let first = close.clone();
     let archive = move |tx: &WriteTx<'_>| {
         projects::archive(tx, &by, id)?;
-        incidents.close_project(tx, by.now, id, &by.actor.to_string())?;
         forget_project(tx, by.now, id, "its project is archived")?;
         tx.touch(heartbeats::HEARTBEATS);
-        Ok::<_, Problem>(())
+        Ok::<_, Problem>(first(tx)?)
     };
-    state.store.write("project.archive", archive).await?;
+    let mut closing = state.store.write("project.archive", archive).await?;
+    while closing == Closing::GoesOn {
+        closing = state.store.write("project.close", close.clone()).await?;
+    }
     state.cache.keys.forget_all();
     Ok(())
 }

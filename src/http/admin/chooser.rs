@@ -84,7 +84,7 @@ fn offer(tx: &ReadTx<'_>, among: &Among, text: &str) -> Result<(Vec<Choice>, boo
     is_cut |= found.next.is_some();
     offered.extend(found.items.into_iter().map(|line| Choice {
         key: line.id.signal_key(),
-        kind: line.definition.target.kind().as_str().to_owned(),
+        kind: line.definition.map(|known| known.kind().as_str().to_owned()).unwrap_or_default(),
         badge: status_badge(line.status),
         status: line.status,
         name: line.name,

@@ -15,7 +15,8 @@ pub(super) struct LineView {
     name: String,
     /// The project's slug.
     project: String,
-    kind: Kind,
+    /// `None`: this program does not understand it; the reason says so.
+    kind: Option<Kind>,
     target: String,
     owner: Owner,
     environment: Option<String>,
@@ -64,17 +65,19 @@ struct NowView {
 
 impl LineView {
     pub(super) fn new(line: ListLine, board: &Board) -> Self {
-        let kind = line.definition.kind();
         let live = board.get(line.id);
+        let (kind, target) =
+            line.definition.as_ref().map(|known| (known.kind(), known.target.describe())).unzip();
+        let (environment, labels) = line.definition.map(|known| (known.environment, known.labels)).unzip();
         Self {
             key: line.key,
             name: line.name,
             project: line.project_slug,
             kind,
-            target: line.definition.target.describe(),
+            target: target.unwrap_or_default(),
             owner: line.owner,
-            environment: line.definition.environment,
-            labels: json!(line.definition.labels),
+            environment: environment.flatten(),
+            labels: json!(labels.unwrap_or_default()),
             now: NowView {
                 status: line.status,
                 since: line.since,

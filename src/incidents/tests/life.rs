@@ -245,3 +245,17 @@ fn an_incident_that_is_closed_by_hand_has_recovered_only_if_it_was_well() {
         assert_eq!(close("slow:1", true), (Some(T0), Some(minutes(1))));
     });
 }
+
+#[test]
+fn a_project_is_put_away_in_steps_until_nothing_of_it_fires() {
+    Bed::shared().try_out(|tx, incidents| {
+        for n in 0..450 {
+            incidents.raise(tx, T0, &firing(&format!("probe:{n}"), Severity::High)).unwrap();
+        }
+        let close = || incidents.close_project(tx, minutes(1), ProjectId(1), BY).unwrap();
+        assert_eq!([close(), close(), close()], [Closing::GoesOn, Closing::GoesOn, Closing::Over]);
+        let live: i64 =
+            tx.one("SELECT count(*) FROM witnesses WHERE live = 1", [], |row| row.get(0)).unwrap();
+        assert_eq!(live, 0);
+    });
+}

@@ -296,7 +296,14 @@ fn probes_of(means: &Means) -> Probes {
 }
 
 fn stored(tx: &ReadTx<'_>, means: &Means) -> Result<Vec<Stored>, Fault> {
-    let all = queries::all(tx, ProbeId(0), PROBES_MAX)?;
+    let (all, unreadable) = queries::all(tx, ProbeId(0), PROBES_MAX)?;
+    for one in unreadable {
+        tracing::warn!(
+            probe.key = one.key,
+            reason = one.reason,
+            "a probe is left out of what is compared and exported"
+        );
+    }
     let keys: BTreeMap<ProbeId, &str> = all.iter().map(|probe| (probe.id, probe.key.as_str())).collect();
     let (probes, slugs) = (probes_of(means), slugs(tx)?);
     all.iter()

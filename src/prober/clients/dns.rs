@@ -15,7 +15,6 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use super::dial;
 use super::question::{Looking, With};
-use super::visible::visible;
 use crate::probes::condition::{Tree, Value};
 use crate::probes::seen::{Failed, Phase};
 use crate::probes::target::{Dns, host_and_port};
@@ -62,7 +61,7 @@ fn state(answer: &Answer, looking: &mut Looking) {
     let count = answer.records.len();
     looking.sample.head =
         format!("{}, {count} {}", answer.rcode, if count == 1 { "record" } else { "records" });
-    looking.sample.body = visible(answer.records.join("\n").as_bytes());
+    looking.sample.body = answer.records.join("\n");
     looking.facts.set("rcode", Value::Text(answer.rcode.clone()));
     looking.facts.set_tree("records", Tree::of_json(answer.records.clone().into()));
     if let Some(ttl) = answer.ttl {

@@ -27,6 +27,8 @@ static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::n
 #[derive(Debug, Default)]
 struct Found {
     facts: Vec<(&'static str, Value)>,
+    /// What there is and could not be found, with the cure.
+    untold: Vec<(&'static str, String)>,
     head: String,
     lines: Vec<(String, String)>,
 }
@@ -68,6 +70,9 @@ async fn look(
     };
     for (field, value) in found.facts {
         looking.facts.set(field, value);
+    }
+    for (field, why) in found.untold {
+        looking.facts.cannot_tell(field, why);
     }
     looking.sample.head = found.head;
     looking.sample.lines = found.lines;

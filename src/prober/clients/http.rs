@@ -20,6 +20,8 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Everything until the answer has begun: one head, with what is read beyond it, or many that only say that an answer is
 /// to come (1xx).
 const BEGINNING_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
+/// Of an address that an answer leads to.
+const ADDRESS_CHARS_MAX: usize = 200;
 
 /// Asks, and follows redirects as far as the target wants.
 pub(super) async fn ask(target: &Http, with: With<'_>, looking: &mut Looking) -> Result<(), Failed> {
@@ -37,8 +39,8 @@ pub(super) async fn ask(target: &Http, with: With<'_>, looking: &mut Looking) ->
         match next {
             None => return finish(&mut conversation, target, looking).await,
             Some(next) if passed.len() == usize::from(target.redirects) => {
-                let reason =
-                    format!("more than {} redirects, the last to {}", target.redirects, next.shown());
+                let last = looking.quote(&next.shown(), ADDRESS_CHARS_MAX);
+                let reason = format!("more than {} redirects, the last to {last}", target.redirects);
                 return Err(Failed { phase: Phase::Answer, reason, may_be_ours: false });
             }
             Some(next) => {

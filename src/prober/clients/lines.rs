@@ -88,7 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn lines_and_bytes_are_bounded() {
-        let looking = Looking::new(Timestamp::EPOCH);
+        let looking = Looking::new(Timestamp::EPOCH, std::sync::Arc::default());
         let mut lines = reading(b"one\r\ntwo\nfour4", 17).await;
         assert_eq!(lines.line(10, &looking).await.unwrap(), b"one");
         assert_eq!(lines.line(4, &looking).await.unwrap(), b"two");
@@ -104,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_sent_ahead_spoils_the_change_to_encryption() {
-        let looking = Looking::new(Timestamp::EPOCH);
+        let looking = Looking::new(Timestamp::EPOCH, std::sync::Arc::default());
         let mut lines = reading(b"220 go\r\nEXTRA", 100).await;
         lines.line(50, &looking).await.unwrap();
         assert!(lines.into_plain().is_none());

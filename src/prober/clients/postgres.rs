@@ -13,7 +13,6 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls};
 
 use super::question::{Looking, With};
-use crate::base::text::clip;
 use crate::probes::condition::{Tree, Value};
 use crate::probes::seen::{Failed, Phase};
 use crate::probes::target::{Postgres, PostgresAddress};
@@ -53,6 +52,9 @@ pub(super) async fn ask(target: &Postgres, with: With<'_>, looking: &mut Looking
     };
     match end {
         Ok(result) => {
+            if result.is_ok() {
+                looking.knows_all(with);
+            }
             tokio::time::timeout(FAREWELL, connection).await.ok();
             result
         }
@@ -153,7 +155,7 @@ fn failed(error: &tokio_postgres::Error, looking: &Looking) -> Failed {
     use std::error::Error as _;
     if let Some(said) = error.as_db_error() {
         let said = format!("{} ({})", said.message(), said.code().code());
-        return looking.failed(clip(&said, REASON_CHARS_MAX));
+        return looking.failed(looking.quote(&said, REASON_CHARS_MAX));
     }
     let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
     match source {
@@ -161,7 +163,8 @@ fn failed(error: &tokio_postgres::Error, looking: &Looking) -> Failed {
         None if error.is_closed() => looking.failed("the connection was closed"),
         None => {
             let said = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-            looking.failed(format!("what answers is no PostgreSQL, or not as expected: {}", clip(&said, 100)))
+            let said = looking.quote(&said, 100);
+            looking.failed(format!("what answers is no PostgreSQL, or not as expected: {said}"))
         }
     }
 }

@@ -1,19 +1,18 @@
 //! One question, from its target to what was seen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::reach::Reach;
 use super::trust::Trust;
-use super::visible::visible;
 use super::wire::Marks;
 use super::{dial, dns, host, http, postgres, redis, s3, smtp, tcp, tls};
-use crate::base::text::clip;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::outbound::{AddressClass, classify};
 use crate::probes::condition::{Facts, Value};
-use crate::probes::seen::{BODY_CHARS_MAX, Failed, LINES_MAX, Phase, Phases, Sample, Seen};
+use crate::probes::seen::{Failed, Phase, Phases, Raw, Sample, Seen};
 use crate::probes::target::{Machine, Push};
-use crate::probes::{Secrets, Target};
+use crate::probes::{Redactor, Secrets, Target};
 
 /// What everybody who asks needs. Cheap to clone.
 #[derive(Clone)]
@@ -46,13 +45,16 @@ pub(super) struct Looking {
     pub(super) phase: Phase,
     /// Of the connection that is open.
     pub(super) marks: Marks,
-    /// What was read of the answer's body, bounded by whoever reads; the sample shows its beginning.
+    /// When everything was known, monotonic; what is said after it is a farewell, which counts for nothing.
+    known_at: Option<Duration>,
+    /// What was read of the answer's body, bounded by whoever reads.
     pub(super) body: Vec<u8>,
 }
 
 /// What a kind asks with.
 #[derive(Clone, Copy)]
 pub(super) struct With<'q> {
+    pub(super) clock: &'q Clock,
     pub(super) trust: &'q Trust,
     pub(super) entropy: &'q Entropy,
     pub(super) reach: &'q Reach,
@@ -61,14 +63,15 @@ pub(super) struct With<'q> {
 }
 
 impl Looking {
-    pub(super) fn new(now: Timestamp) -> Self {
+    pub(super) fn new(now: Timestamp, redactor: Arc<Redactor>) -> Self {
         Self {
             now,
-            facts: Facts::new(now),
+            facts: Facts::of_probe(now, redactor),
             phases: Phases::default(),
             sample: Sample::default(),
             phase: Phase::Setup,
             marks: Marks::default(),
+            known_at: None,
             body: Vec::new(),
         }
     }
@@ -112,6 +115,16 @@ impl Looking {
         Failed { phase: self.phase, reason: reason.into(), may_be_ours: false }
     }
 
+    /// From here on nothing that happens says anything of the target.
+    pub(super) fn knows_all(&mut self, with: With<'_>) {
+        self.known_at = Some(with.clock.monotonic());
+    }
+
+    /// What the other side said, to be repeated in a reason. Everything else of it is redacted as a whole.
+    pub(super) fn quote(&self, said: &str, chars_max: usize) -> String {
+        self.facts.redactor().line(said, chars_max)
+    }
+
     /// The connection broke in the phase that is under way.
     pub(super) fn broken(&self, error: &std::io::Error) -> Failed {
         Failed { may_be_ours: dial::is_uplink_like(error), ..self.failed(dial::io_reason(error)) }
@@ -125,25 +138,26 @@ impl Asker {
     /// Asks, and never fails: what goes wrong is what was seen.
     pub async fn ask(&self, question: &Question) -> Seen {
         let began = self.clock.monotonic();
-        let mut looking = Looking::new(self.clock.now());
+        let mut looking = Looking::new(self.clock.now(), Arc::new(Redactor::new(&question.secrets)));
         let failed = match question.secrets.fill(&question.target) {
             Ok(target) => {
                 let asking = self.ask_target(&target, question, &mut looking);
                 match tokio::time::timeout(question.timeout, asking).await {
                     Ok(result) => result.err(),
+                    Err(_) if looking.known_at.is_some() => None,
                     Err(_) => Some(looking.timed_out(question.timeout)),
                 }
             }
             Err(missing) => Some(Failed::setup(missing.to_string())),
         };
-        looking.phases.total = self.clock.monotonic().saturating_sub(began);
+        let ended = looking.known_at.unwrap_or_else(|| self.clock.monotonic());
+        looking.phases.total = ended.saturating_sub(began);
         looking.state_times();
         if looking.sample.body.is_empty() {
-            looking.sample.body = visible(&looking.body);
+            looking.sample.body = String::from_utf8_lossy(&looking.body).into_owned();
         }
         let Looking { facts, phases, sample, .. } = looking;
-        let failed = failed.map(|failed| Failed { reason: question.secrets.hide(&failed.reason), ..failed });
-        Seen { failed, facts, phases, sample: without_secrets(sample, &question.secrets) }
+        Raw { failed, facts, phases, sample, words: None }.seen()
     }
 
     async fn ask_target(
@@ -153,6 +167,7 @@ impl Asker {
         looking: &mut Looking,
     ) -> Result<(), Failed> {
         let with = With {
+            clock: &self.clock,
             trust: &self.trust,
             entropy: &self.entropy,
             reach: &question.reach,
@@ -176,17 +191,6 @@ impl Asker {
     }
 }
 
-/// A server may repeat what it was told.
-fn without_secrets(sample: Sample, secrets: &Secrets) -> Sample {
-    let lines = sample.lines.into_iter().take(LINES_MAX);
-    Sample {
-        address: sample.address,
-        head: secrets.hide(&sample.head),
-        lines: lines.map(|(name, value)| (name, secrets.hide(&value))).collect(),
-        body: clip(&secrets.hide(&sample.body), BODY_CHARS_MAX).into_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,7 +198,7 @@ mod tests {
     #[test]
     fn running_out_of_time_is_blamed_on_the_uplink_where_it_could_be() {
         let blamed = |phase: Phase, address: &str| {
-            let mut looking = Looking::new(Timestamp::EPOCH);
+            let mut looking = Looking::new(Timestamp::EPOCH, Arc::default());
             looking.phase = phase;
             looking.sample.address = address.parse().ok();
             looking.timed_out(Duration::from_secs(1)).may_be_ours

@@ -7,8 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::lines::Lines;
 use super::question::{Looking, With};
-use super::wire::Wire;
-use crate::base::text::clip;
+use super::wire::{Encryption, Wire};
 use crate::probes::condition::{Tree, Unit, Value};
 use crate::probes::seen::Failed;
 use crate::probes::target::{Redis, RedisAddress};
@@ -34,7 +33,8 @@ const SHOWN: [&str; 8] = [
 pub(super) async fn ask(target: &Redis, with: With<'_>, looking: &mut Looking) -> Result<(), Failed> {
     let address = RedisAddress::parse(&target.url).map_err(|bad| Failed::setup(format!("url: {bad}")))?;
     let place = (address.url.host.as_str(), address.port());
-    let wire = Wire::open(place, address.is_encrypted, with, looking).await?;
+    let encryption = if address.is_encrypted { Encryption::Tls } else { Encryption::None };
+    let wire = Wire::open(place, encryption, with, looking).await?;
     let mut session = Session { lines: Lines::new(wire, BYTES_MAX) };
     session.sign_in(&address, looking).await?;
     session.ping(looking).await?;
@@ -129,7 +129,7 @@ impl Session {
             None => (!exists).then_some(0),
         };
         let said = length.map_or_else(|| kind.clone(), |length| format!("{kind}, {length} long"));
-        looking.sample.lines.push((format!("key {}", clip(key, 60)), said));
+        looking.sample.lines.push(("key".to_owned(), format!("{key}, {said}")));
         if let Some(length) = length {
             #[expect(clippy::cast_precision_loss, reason = "nobody compares lengths beyond 2^53")]
             looking.facts.set("key.length", Value::plain(length as f64));
@@ -150,7 +150,8 @@ impl Session {
     async fn reply(&mut self, looking: &Looking) -> Result<Reply, Failed> {
         let line = self.lines.line(LINE_BYTES_MAX, looking).await?;
         let line = String::from_utf8_lossy(&line);
-        let strange = || looking.failed(format!("what answers is no Redis: it says {:?}", clip(&line, 60)));
+        let strange =
+            || looking.failed(format!("what answers is no Redis: it says “{}”", looking.quote(&line, 60)));
         let mut chars = line.chars();
         let (kind, rest) = (chars.next(), chars.as_str());
         match kind {
@@ -182,7 +183,7 @@ impl Reply {
         let Self::Error(reason) = self else {
             return looking.failed("what answers is no Redis: it answers another question");
         };
-        let reason = clip(&reason, REASON_CHARS_MAX);
+        let reason = looking.quote(&reason, REASON_CHARS_MAX);
         let cure = match reason.split(' ').next() {
             Some("NOAUTH") => " Write the password into the address: redis://:{{password}}@host.",
             _ => "",
@@ -243,7 +244,7 @@ mod tests {
         let info = parse_info(
             "# Server\r\nredis_version:7.0.15\r\nused_memory:1000\r\nmaxmemory:4000\r\nrole:master\r\nconnected_clients:3\r\n\r\ndb0:keys=5,expires=1,avg_ttl=0\r\nrdb_last_bgsave_status:ok\r\nmem_fragmentation_ratio:1.25\r\n",
         );
-        let mut looking = Looking::new(crate::base::Timestamp::EPOCH);
+        let mut looking = Looking::new(crate::base::Timestamp::EPOCH, std::sync::Arc::default());
         state(&info, &mut looking);
         assert_eq!(looking.facts.get("memory.used"), Some(&Value::Number(25.0, Unit::Percent)));
         assert_eq!(looking.facts.get("role"), Some(&Value::Text("master".to_owned())));

@@ -1,7 +1,7 @@
 //! Mail servers: banner, greeting, encryption, sign-in. No mail is sent.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,8 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::dial::{self, Distrusted};
 use super::lines::Lines;
 use super::question::{Looking, With};
-use super::wire::Wire;
-use crate::base::text::clip;
+use super::wire::{Encryption, Wire};
 use crate::outbound::{AddressClass, classify};
 use crate::probes::condition::{Tree, Value};
 use crate::probes::seen::{Failed, Phase};
@@ -22,6 +21,8 @@ const BYTES_MAX: usize = 64 * 1024;
 const LINE_BYTES_MAX: usize = 2048;
 /// Lines of one reply; a greeting lists about a dozen extensions.
 const REPLY_LINES_MAX: usize = 100;
+/// How long the farewell may take: some servers note a connection that just breaks.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Of a reply that is repeated in an alarm.
 const REASON_CHARS_MAX: usize = 200;
 
@@ -39,6 +40,7 @@ pub(super) async fn ask(target: &Smtp, with: With<'_>, looking: &mut Looking) ->
         session.sign_in(username, password, looking).await?;
         looking.facts.set("signed_in", Value::Flag(true));
     }
+    looking.knows_all(with);
     session.quit(looking).await;
     Ok(())
 }
@@ -60,8 +62,12 @@ struct Reply {
 
 impl Session {
     async fn open(target: &Smtp, with: With<'_>, looking: &mut Looking) -> Result<Self, Failed> {
-        let is_encrypted = target.tls == SmtpTls::Tls;
-        let wire = Wire::open((&target.host, target.port), is_encrypted, with, looking).await?;
+        let encryption = match target.tls {
+            SmtpTls::Tls => Encryption::Tls,
+            SmtpTls::Starttls | SmtpTls::None => Encryption::None,
+        };
+        let wire = Wire::open((&target.host, target.port), encryption, with, looking).await?;
+        let is_encrypted = encryption == Encryption::Tls;
         let own = wire.own_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let began = Instant::now();
         let mut session =
@@ -130,7 +136,11 @@ impl Session {
             )?;
             self.call(&STANDARD.encode(password), looking).await?
         } else {
-            let offered = if ways.is_empty() { "no sign-in".to_owned() } else { format!("only {ways}") };
+            let offered = if ways.is_empty() {
+                "no sign-in".to_owned()
+            } else {
+                format!("only {}", looking.quote(&ways, REASON_CHARS_MAX))
+            };
             return Err(looking.failed(format!(
                 "the server offers {offered}, and PLAIN or LOGIN is needed to try the password"
             )));
@@ -140,7 +150,7 @@ impl Session {
 
     /// Everything is known by now: how it takes the farewell says nothing.
     async fn quit(&mut self, looking: &Looking) {
-        self.call("QUIT", looking).await.ok();
+        tokio::time::timeout(FAREWELL, self.call("QUIT", looking)).await.ok();
     }
 
     /// What stands behind an extension's name; `None` where it is not offered.
@@ -162,8 +172,8 @@ impl Session {
             let line = self.lines.line(LINE_BYTES_MAX, looking).await?;
             let line = String::from_utf8_lossy(&line);
             let Some((code, is_last, text)) = read_reply_line(&line) else {
-                let said = clip(&line, 60);
-                return Err(looking.failed(format!("what answers is no mail server: it says {said:?}")));
+                let said = looking.quote(&line, 60);
+                return Err(looking.failed(format!("what answers is no mail server: it says “{said}”")));
             };
             lines.push(text.to_owned());
             if is_last {
@@ -179,7 +189,7 @@ impl Reply {
         if self.code == code {
             return Ok(self.lines);
         }
-        let said = clip(&self.lines.join(" "), REASON_CHARS_MAX).into_owned();
+        let said = looking.quote(&self.lines.join(" "), REASON_CHARS_MAX);
         Err(looking.failed(format!("{otherwise}: {} {said}", self.code)))
     }
 }
@@ -214,7 +224,7 @@ mod tests {
     async fn a_password_leaves_this_machine_only_encrypted() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut looking = Looking::new(crate::base::Timestamp::EPOCH);
+        let mut looking = Looking::new(crate::base::Timestamp::EPOCH, std::sync::Arc::default());
         looking.sample.address = Some(IpAddr::from([192, 0, 2, 1]));
         let mut session = Session {
             lines: Lines::new(Wire::plain(stream, looking.marks.clone()), BYTES_MAX),

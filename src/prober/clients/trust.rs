@@ -15,10 +15,10 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::{Certificate, TbsCertificate};
 
-use super::visible::visible_line;
 use crate::base::Timestamp;
 use crate::outbound::{TlsError, trusted_roots};
 use crate::probes::condition::{Facts, Unit, Value};
+use crate::probes::redactor::visible_line;
 
 /// Names of a certificate that a sample shows; some carry hundreds.
 const NAMES_SHOWN_MAX: usize = 10;
@@ -98,8 +98,8 @@ impl Trust {
             chain_length: chain.len(),
             expires_at: first.map(|first| first.validity.not_after.to_unix_duration()),
             now,
-            issuer: first.map(|first| visible_line(first.issuer.to_string().as_bytes())),
-            subject: first.map(|first| visible_line(first.subject.to_string().as_bytes())),
+            issuer: first.map(|first| visible_line(&first.issuer.to_string())),
+            subject: first.map(|first| visible_line(&first.subject.to_string())),
             names: first.map(names).unwrap_or_default(),
             version: connection.protocol_version().and_then(|version| version.as_str()),
         }
@@ -137,7 +137,7 @@ fn lenient_config(
 fn names(certificate: &TbsCertificate) -> Vec<String> {
     let Ok(Some((_, SubjectAltName(all)))) = certificate.get::<SubjectAltName>() else { return Vec::new() };
     let name = |name: &GeneralName| match name {
-        GeneralName::DnsName(name) => Some(visible_line(name.as_str().as_bytes())),
+        GeneralName::DnsName(name) => Some(visible_line(name.as_str())),
         GeneralName::IpAddress(bytes) => {
             let octets = bytes.as_bytes();
             let v4 = <[u8; 4]>::try_from(octets).map(|octets| std::net::IpAddr::from(octets).to_string());

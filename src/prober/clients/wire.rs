@@ -96,6 +96,13 @@ pub(super) struct Wire {
     marks: Marks,
 }
 
+/// Whether a connection is encrypted before anything is said over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encryption {
+    None,
+    Tls,
+}
+
 enum Stream {
     Plain(TcpStream),
     Encrypted(Box<TlsStream<TcpStream>>),
@@ -113,19 +120,18 @@ impl Wire {
     /// Dials, agrees on encryption where wanted, and is ready for the question.
     pub(super) async fn open(
         (host, port): (&str, u16),
-        is_encrypted: bool,
+        encryption: Encryption,
         with: With<'_>,
         looking: &mut Looking,
     ) -> Result<Self, Failed> {
         let stream = dial::connect(host, port, with.reach, looking).await?;
         let marks = looking.marks.clone();
-        let wire = if is_encrypted {
-            Self::encrypted(
+        let wire = match encryption {
+            Encryption::None => Self::plain(stream, marks),
+            Encryption::Tls => Self::encrypted(
                 dial::encrypt(stream, host, with.trust, Distrusted::Refused, looking).await?.0,
                 marks,
-            )
-        } else {
-            Self::plain(stream, marks)
+            ),
         };
         looking.phase = Phase::Answer;
         looking.marks.begin(None);

@@ -38,8 +38,8 @@ impl Loop {
             return self.settle_next(id, run, Blame::Counts);
         }
         if run.reading != Reading::Bad {
-            if is_remote && self.is_blind {
-                self.uplink.hope();
+            if is_remote {
+                self.uplink.answered_by(run.sample.address);
             }
             return self.settle_next(id, run, Blame::Counts);
         }

@@ -12,7 +12,7 @@ use crate::probes::judge::Reading;
 use crate::probes::pushed::{self, Stored};
 use crate::probes::queries::{self, State};
 use crate::probes::seen::{Phases, Sample};
-use crate::probes::{Error, Kind, Probe, ProbeId, ring};
+use crate::probes::{Error, Kind, Probe, ProbeId, record, ring};
 use crate::store::{self, ReadTx};
 
 /// Where reading them stands.
@@ -23,6 +23,8 @@ pub(super) struct Loads {
     is_under_way: bool,
     /// Something changed since what is under way began.
     again: bool,
+    /// What cannot be asked, by the version of which that was told.
+    told: HashMap<ProbeId, i64>,
 }
 
 /// How soon a probe is asked for the first time.
@@ -49,6 +51,8 @@ pub(super) struct Loaded {
 const CATCH_UP: Duration = Duration::from_mins(1);
 /// So many are not many.
 const AT_ONCE_MAX: usize = 50;
+/// Whoever saved a probe waits for its first answer this long.
+const JUST_SAVED: Duration = Duration::from_mins(1);
 /// A pause ends by the wall clock, which somebody may set: it is looked at this often.
 const PAUSE_LOOK: Duration = Duration::from_mins(1);
 /// Reports before a start that still say something.
@@ -92,14 +96,16 @@ impl Loop {
         for id in gone {
             self.forget(id);
         }
+        self.loads.told.retain(|id, version| loaded.versions.get(id) == Some(version));
         for (id, error) in loaded.unreadable {
-            tracing::error!(probe = id.0, %error, "a probe cannot be read: open it and save it anew");
-            self.forget(id);
+            let version = loaded.versions.get(&id).copied().unwrap_or_default();
+            self.give_up((id, version), queries::unreadable(&error));
         }
         let is_start = !std::mem::replace(&mut self.loads.has_begun, true);
         let is_many = is_start || loaded.changed.len() > AT_ONCE_MAX;
         for (probe, state) in loaded.changed {
-            self.adopt(probe, &state, if is_many { Haste::Spread } else { Haste::Now });
+            let haste = if is_many || self.is_back(&probe) { Haste::Spread } else { Haste::Now };
+            self.adopt(probe, &state, haste);
         }
         self.relate();
         self.greet_canaries();
@@ -114,19 +120,25 @@ impl Loop {
         }
     }
 
+    /// Whether nobody just made or changed it: its project came out of the archive, with all its probes.
+    fn is_back(&self, probe: &Probe) -> bool {
+        let saved_for = self.parts.asker.clock.now().since(probe.updated_at);
+        !self.subjects.contains_key(&probe.id) && saved_for > JUST_SAVED
+    }
+
     fn adopt(&mut self, probe: Probe, state: &State, haste: Haste) {
-        let id = probe.id;
+        let (id, version) = (probe.id, probe.version);
         let opened = self.parts.probes.open(&probe).map_err(|error| error.to_string());
         let networks = &self.parts.settings.private_targets;
         let subject = opened.and_then(|secrets| Subject::new(probe, secrets, state, networks));
         let mut subject = match subject {
             Ok(subject) => subject,
+            // Only what a later program wrote, or was sealed with another key.
             Err(reason) => {
-                // Only what a later program wrote, or was sealed with another key.
-                tracing::error!(probe = id.0, reason, "a probe cannot be asked: open it and save it anew");
-                return self.forget(id);
+                return self.give_up((id, version), format!("it is not asked: {reason}. Save it anew"));
             }
         };
+        self.loads.told.remove(&id);
         if let Some(earlier) = self.subjects.remove(&id) {
             subject.follow(earlier);
             // A reading that waits was taken by the earlier definition; one that is under way is let go of when it ends.
@@ -158,6 +170,23 @@ impl Loop {
         self.wheel.set(id, now + wait);
         let next_at = self.parts.asker.clock.now() + wait;
         self.parts.board.put(subject.live(None, Some(next_at)));
+    }
+
+    /// Nothing is known of what cannot be asked, and that is told once, where people look.
+    fn give_up(&mut self, (id, version): (ProbeId, i64), reason: String) {
+        self.forget(id);
+        if self.loads.told.insert(id, version) == Some(version) {
+            return;
+        }
+        tracing::error!(probe = id.0, reason, "a probe cannot be asked");
+        let (store, now) = (self.parts.store.clone(), self.parts.asker.clock.now());
+        self.flying.push(Box::pin(async move {
+            let write = store.write("probes.unreadable", move |tx| record::give_up(tx, id, now, &reason));
+            if let Err(error) = write.await {
+                tracing::warn!(%error, "that a probe cannot be asked could not be written");
+            }
+            Event::Idle
+        }));
     }
 
     /// Who depends on whom.
@@ -239,8 +268,7 @@ impl Loop {
         subject.reports = Reports::Begun;
         let (now, began) = (self.parts.asker.clock.now(), self.parts.asker.clock.monotonic());
         let seen = stored.report.seen(stored.at, now);
-        let mut run = Run::of(&subject.checked, stored.at, began, seen);
-        run.reason = stored.report.reason(run.reading, run.reason);
+        let run = Run::of(&subject.checked, stored.at, began, seen);
         subject.is_busy = true;
         self.judge(stored.id, run);
     }

@@ -1,8 +1,11 @@
 //! Whether it is the target that does not answer, or tocsin's own network: strangers are asked who are always there.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+
+use crate::outbound::{AddressClass, classify};
 
 /// One canary is enough; two seconds are more than a round trip around the world.
 const TIME_MAX: Duration = Duration::from_secs(2);
@@ -15,8 +18,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// While none answers they are asked again this often, whether or not anybody wants to know.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// Canaries that never answered for so long are behind a wall, not behind a lost uplink.
+/// Canaries that never answered for so long while somebody in the public internet did are behind a wall, not behind a
+/// lost uplink.
 const USELESS_AFTER: Duration = Duration::from_mins(5);
+/// While nobody there answered either, the machine may have come up before its network: after a power cut a router takes
+/// minutes. One that never has any must be judged all the same.
+const ALONE_FOR: Duration = Duration::from_mins(15);
 
 /// What is known of the uplink. Times are monotonic.
 #[derive(Debug, Default)]
@@ -26,8 +33,17 @@ pub(super) struct Uplink {
     first_asked: Option<Duration>,
     last_asked: Option<Duration>,
     ever_answered: bool,
-    /// Something answered since they were asked: they may, too.
+    internet: Internet,
+    /// Something far away answered since they were asked: they may, too.
     is_hoped: bool,
+}
+
+/// Whether somebody in the public internet ever answered a probe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Internet {
+    #[default]
+    Silent,
+    Heard,
 }
 
 /// Who knows whether the uplink works.
@@ -62,15 +78,24 @@ impl Uplink {
     pub(super) fn learn(&mut self, now: Duration, answered: bool) -> bool {
         self.ever_answered |= answered;
         let asked_for = self.first_asked.map_or(Duration::ZERO, |first| now.saturating_sub(first));
-        let works = answered || (!self.ever_answered && asked_for > USELESS_AFTER);
+        let patience = match self.internet {
+            Internet::Heard => USELESS_AFTER,
+            Internet::Silent => ALONE_FOR,
+        };
+        let works = answered || (!self.ever_answered && asked_for > patience);
         self.silent_at = (!works).then_some(now);
         self.is_asking = false;
         works
     }
 
-    /// Something far away answered.
-    pub(super) const fn hope(&mut self) {
-        self.is_hoped = true;
+    /// A probe was answered from there.
+    pub(super) fn answered_by(&mut self, address: Option<IpAddr>) {
+        match address.map(classify) {
+            // This machine answers itself without any network.
+            Some(AddressClass::Loopback) => {}
+            Some(AddressClass::Public) => (self.internet, self.is_hoped) = (Internet::Heard, true),
+            Some(AddressClass::Private | AddressClass::Never) | None => self.is_hoped = true,
+        }
     }
 
     /// Whether what they said last is old, or doubtful.
@@ -123,14 +148,23 @@ mod tests {
     }
 
     #[test]
-    fn canaries_that_never_answer_are_believed_for_five_minutes() {
+    fn canaries_that_never_answer_are_believed_as_long_as_nobody_contradicts_them() {
         let at = Duration::from_secs;
         let mut uplink = Uplink::default();
         uplink.known(at(10));
         assert!(!uplink.learn(at(12), false));
-        assert!(uplink.learn(at(311), false));
+        assert!(!uplink.learn(at(311), false), "the network may still come up");
+        for near in ["127.0.0.1", "10.0.0.1"] {
+            uplink.answered_by(near.parse().ok());
+            assert!(!uplink.learn(at(312), false), "{near}");
+        }
+        uplink.answered_by("8.8.8.8".parse().ok());
+        assert!(uplink.learn(at(313), false), "they are behind a wall");
         assert!(uplink.learn(at(320), true));
         assert!(!uplink.learn(at(330), false), "they did answer once");
+        let mut alone = Uplink::default();
+        alone.known(at(10));
+        assert!(alone.learn(at(911), false), "it has no way out at all");
     }
 
     #[tokio::test]

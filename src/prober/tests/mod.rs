@@ -4,3 +4,4 @@ mod bed;
 pub(in crate::prober) use bed::{Bed, START, draft};
 mod blame;
 mod outages;
+mod secrets;

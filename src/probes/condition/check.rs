@@ -45,9 +45,10 @@ fn judge(expr: &Expr, facts: &Facts) -> Result<(), String> {
             }
             Err(reasons.join(", and "))
         }
-        Expr::Not(inner) => match judge(inner, facts) {
-            Ok(()) => Err(format!("{} held, and must not", inner.says())),
-            Err(_) => Ok(()),
+        Expr::Not(inner) => match (inner.untold(facts), judge(inner, facts)) {
+            (Some(why), _) => Err(why),
+            (None, Ok(())) => Err(format!("{} held, and must not", inner.says())),
+            (None, Err(_)) => Ok(()),
         },
         Expr::Test { subject, test } => subject.judge(test, facts),
     }
@@ -66,8 +67,8 @@ enum Seen<'a> {
 impl Subject {
     fn judge(&self, test: &Test, facts: &Facts) -> Result<(), String> {
         match (self.see(facts)?, self.view) {
-            (Seen::Many(all), View::AllOf) => self.every(test, &all),
-            (Seen::Many(all), View::AnyOf) => self.some(test, &all),
+            (Seen::Many(all), View::AllOf) => self.every(test, &all, facts),
+            (Seen::Many(all), View::AnyOf) => self.some(test, &all, facts),
             (Seen::Many(all), _) if *test == Test::Exists => {
                 if all.is_empty() {
                     Err(self.is_missing())
@@ -75,11 +76,14 @@ impl Subject {
                     Ok(())
                 }
             }
-            (seen, _) => self.one(test, &seen).map_err(|reason| facts.explained(self.field, reason)),
+            (seen, _) => self.one(test, &seen, facts).map_err(|reason| facts.explained(self.field, reason)),
         }
     }
 
     fn see<'a>(&self, facts: &'a Facts) -> Result<Seen<'a>, String> {
+        if let Some(why) = facts.untold(self.field) {
+            return Err(why);
+        }
         let seen = match (facts.tree(self.field), facts.get(self.field)) {
             (Some(tree), _) => self.see_below(tree)?,
             (None, Some(value)) => Seen::Value(value.clone()),
@@ -130,29 +134,29 @@ impl Subject {
         Ok(Seen::Value(Value::seconds((now.as_micros() - since.as_micros()) as f64 / 1e6)))
     }
 
-    fn every(&self, test: &Test, all: &[&Json]) -> Result<(), String> {
+    fn every(&self, test: &Test, all: &[&Json], facts: &Facts) -> Result<(), String> {
         if all.is_empty() {
             return Err(self.is_missing());
         }
-        all.iter().try_for_each(|json| self.item(test, json))
+        all.iter().try_for_each(|json| self.item(test, json, facts))
     }
 
-    fn some(&self, test: &Test, all: &[&Json]) -> Result<(), String> {
-        if all.iter().any(|json| self.item(test, json).is_ok()) {
+    fn some(&self, test: &Test, all: &[&Json], facts: &Facts) -> Result<(), String> {
+        if all.iter().any(|json| self.item(test, json, facts).is_ok()) {
             return Ok(());
         }
         Err(match all {
             [] => self.is_missing(),
-            [one] => self.item(test, one).err().unwrap_or_default(),
+            [one] => self.item(test, one, facts).err().unwrap_or_default(),
             all => format!("none of {} values of {} {}", all.len(), self.path(), test.says()),
         })
     }
 
-    fn item(&self, test: &Test, json: &Json) -> Result<(), String> {
-        self.one(test, &plain(json).map_or(Seen::Whole(json), Seen::Value))
+    fn item(&self, test: &Test, json: &Json, facts: &Facts) -> Result<(), String> {
+        self.one(test, &plain(json).map_or(Seen::Whole(json), Seen::Value), facts)
     }
 
-    fn one(&self, test: &Test, seen: &Seen<'_>) -> Result<(), String> {
+    fn one(&self, test: &Test, seen: &Seen<'_>, facts: &Facts) -> Result<(), String> {
         let was = match seen {
             Seen::Missing => return Err(self.is_missing()),
             _ if *test == Test::Exists => return Ok(()),
@@ -171,12 +175,21 @@ impl Subject {
         if test.holds(was) {
             Ok(())
         } else {
-            Err(format!("{} was {was}, wanted {}", self.says(), test.says()))
+            Err(format!("{} was {}, wanted {}", self.says(), facts.show(self.name(), was), test.says()))
         }
     }
 
     fn is_missing(&self) -> String {
         format!("{} was not there", self.path())
+    }
+
+    /// What the value is called where it was found.
+    fn name(&self) -> &str {
+        let mut keys = self.steps.iter().rev().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::At(_) | Step::Each => None,
+        });
+        keys.next().unwrap_or(self.field)
     }
 
     fn path(&self) -> String {
@@ -197,6 +210,15 @@ impl Subject {
 }
 
 impl Expr {
+    /// Why what it asks for is not known.
+    fn untold(&self, facts: &Facts) -> Option<String> {
+        match self {
+            Self::Test { subject, .. } => facts.untold(subject.field),
+            Self::Not(inner) => inner.untold(facts),
+            Self::All(parts) | Self::Any(parts) => parts.iter().find_map(|part| part.untold(facts)),
+        }
+    }
+
     fn says(&self) -> String {
         match self {
             Self::Test { subject, test: Test::IsTrue } => subject.says(),

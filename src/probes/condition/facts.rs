@@ -1,22 +1,28 @@
 //! What a probe saw, as conditions ask for it.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value as Json;
 
 use super::Step;
-use super::value::{Unit, Value};
+use super::value::{SHOWN_CHARS_MAX, Unit, Value};
 use crate::base::Timestamp;
+use crate::probes::redactor::Redactor;
 
-/// Values by the name of their field; what is not here was not seen.
+/// Values by the name of their field; what is not here was not seen. Judged as they are, shown without secrets.
 #[derive(Debug)]
 pub struct Facts {
     values: BTreeMap<&'static str, Value>,
     trees: BTreeMap<&'static str, Tree>,
     whys: BTreeMap<&'static str, String>,
+    untold: BTreeMap<&'static str, String>,
     now: Timestamp,
+    redactor: Arc<Redactor>,
 }
+
+/// Of why a value is what it is.
+const WHY_CHARS_MAX: usize = 300;
 
 /// A text that may be JSON, bounded by whoever read it.
 #[derive(Debug)]
@@ -57,8 +63,25 @@ impl Tree {
 
 impl Facts {
     /// `now` is what ages are counted to.
-    pub const fn new(now: Timestamp) -> Self {
-        Self { values: BTreeMap::new(), trees: BTreeMap::new(), whys: BTreeMap::new(), now }
+    pub fn new(now: Timestamp) -> Self {
+        Self::of_probe(now, Arc::default())
+    }
+
+    /// Of a probe whose own secrets the redactor knows.
+    pub const fn of_probe(now: Timestamp, redactor: Arc<Redactor>) -> Self {
+        Self {
+            values: BTreeMap::new(),
+            trees: BTreeMap::new(),
+            whys: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            now,
+            redactor,
+        }
+    }
+
+    /// What everything that was seen with these goes through before it is shown.
+    pub const fn redactor(&self) -> &Arc<Redactor> {
+        &self.redactor
     }
 
     /// Adds what was seen; a number that is not finite was not.
@@ -77,10 +100,20 @@ impl Facts {
         self.whys.insert(field, why);
     }
 
+    /// There is a value, and this question could not find it: no condition that asks for it holds, in whatever way it
+    /// asks. `why` names the cure.
+    pub fn cannot_tell(&mut self, field: &'static str, why: impl Into<String>) {
+        self.untold.insert(field, why.into());
+    }
+
+    pub(super) fn untold(&self, field: &str) -> Option<String> {
+        self.untold.get(field).map(|why| format!("{field} cannot be told: {why}"))
+    }
+
     /// `reason`, with why the field is as it is.
     pub(super) fn explained(&self, field: &str, reason: String) -> String {
         match self.whys.get(field) {
-            Some(why) => format!("{reason}: {why}"),
+            Some(why) => format!("{reason}: {}", self.redactor.line(why, WHY_CHARS_MAX)),
             None => reason,
         }
     }
@@ -91,7 +124,19 @@ impl Facts {
 
     /// The values by their names, as people read them; trees are not among them.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
-        self.values.iter().map(|(name, value)| (*name, value.to_string())).collect()
+        self.values.iter().map(|(name, value)| (*name, self.show(name, value))).collect()
+    }
+
+    /// A value as people read it; `name` is what it is called where it was found.
+    pub(super) fn show(&self, name: &str, value: &Value) -> String {
+        match value {
+            Value::Text(text) => format!("{:?}", self.redactor.named(name, text, SHOWN_CHARS_MAX)),
+            // A number as it stands in an answer may be somebody's card.
+            Value::Number(_, Unit::Plain) => self.redactor.text(&value.to_string(), SHOWN_CHARS_MAX),
+            Value::Number(_, Unit::Seconds | Unit::Bytes | Unit::Percent) | Value::Flag(_) | Value::Null => {
+                value.to_string()
+            }
+        }
     }
 
     pub(super) const fn now(&self) -> Timestamp {

@@ -207,3 +207,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_cannot_be_told_holds_in_no_way() {
+    let mut facts = facts(BODY);
+    facts.cannot_tell("status", "too much lies there: name one");
+    for condition in ["status < 300", "not (status > 300)", "status exists", "status not in (500, 503)"] {
+        let told = Condition::parse(condition, &FIELDS).unwrap().check(&facts);
+        let why = "status cannot be told: too much lies there: name one";
+        assert_eq!(told, Finding::Fails(why.to_owned()), "{condition}");
+    }
+}

@@ -88,7 +88,7 @@ impl Value {
 }
 
 /// Longest text shown of a value, in characters.
-const SHOWN_CHARS_MAX: usize = 60;
+pub(super) const SHOWN_CHARS_MAX: usize = 60;
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,8 +1,8 @@
 use serde_json::json;
 
 use super::queries::{
-    Filter, changes_since, children, count, count_unreachable, counts, find, free_key, lines, list, parents,
-    samples,
+    Filter, all, changes_since, children, count, count_unreachable, counts, find, free_key, lines, list,
+    parents, samples,
 };
 use super::*;
 use crate::accounts::Visible;
@@ -44,6 +44,23 @@ fn a_list_puts_first_what_needs_somebody_and_goes_on_where_it_ended() {
     assert_eq!(only(&|filter| filter.kind = Some(Kind::Tls)), Vec::<String>::new());
     let counted = bed.read(|tx| counts(tx, &Visible::All, None));
     assert_eq!((counted.unhealthy, counted.unknown, counted.total()), (1, 3, 4));
+}
+
+#[test]
+fn what_a_newer_version_wrote_is_listed_by_name_and_hides_no_other() {
+    let bed = Bed::new();
+    for name in ["alpha", "bravo"] {
+        bed.save(&draft(name)).unwrap();
+    }
+    let newer = r#"UPDATE probes SET definition = '{"target":{"kind":"quantum"}}' WHERE key = 'alpha'"#;
+    bed.write(|_, tx| Ok(tx.execute(newer, []).map(drop)?)).unwrap();
+    let found = bed.read(|tx| list(tx, &Filter::all(Visible::All))).items;
+    let shown: Vec<_> = found.iter().map(|line| (line.name.as_str(), line.definition.is_some())).collect();
+    assert_eq!(shown, [(found[0].name.as_str(), false), (found[1].name.as_str(), true)]);
+    assert!(found[0].reason.contains("cannot read it") && found[0].reason.contains("Upgrade again"));
+    let (probes, unreadable) = bed.read(|tx| all(tx, ProbeId(0), 10));
+    let keys: Vec<_> = probes.iter().map(|probe| probe.key.as_str()).collect();
+    assert_eq!((keys, unreadable.len(), unreadable[0].key.as_str()), (vec!["bravo"], 1, "alpha"));
 }
 
 #[test]

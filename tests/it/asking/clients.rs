@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tocsin::probes::condition::Condition;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::hostile::{peak_kb, reset};
 use super::server::{Server, drain};
@@ -143,6 +144,97 @@ async fn a_secret_that_a_server_repeats_is_hidden() {
     let seen = ask(json!({"kind": "redis", "url": format!("redis://:{{{{key}}}}@{ip}:{port}")})).await;
     let told = failure(&seen);
     assert!(told.contains("you said") && told.contains("[secret]") && !told.contains("sesame"), "{told}");
+}
+
+#[tokio::test]
+async fn what_a_mail_server_repeats_of_a_sign_in_is_hidden_in_any_form() {
+    // It repeats what it was told, in base64 as it came, and long enough to be cut.
+    let echo = Server::raw("127.0.0.1:0", |stream, _| async move {
+        let (heard, mut said) = stream.into_split();
+        let mut lines = tokio::io::BufReader::new(heard).lines();
+        said.write_all(b"220 mail\r\n").await.ok();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let answer = match line.split(' ').next() {
+                Some("EHLO") => "250-mail\r\n250 AUTH PLAIN\r\n".to_owned(),
+                _ => format!("535 {} you said {line}\r\n", "x".repeat(165)),
+            };
+            said.write_all(answer.as_bytes()).await.ok();
+        }
+    })
+    .await;
+    let target = json!({
+        "kind": "smtp", "host": echo.address.ip(), "port": echo.address.port(), "tls": "none",
+        "username": "shop@example.com", "password": "{{key}}",
+    });
+    let told = failure(&ask(target).await);
+    assert!(told.contains("535 xxx") && told.ends_with("AUTH PLAIN [secret]"), "{told}");
+}
+
+#[tokio::test]
+async fn a_farewell_that_nobody_answers_changes_nothing() {
+    let rude = Server::raw("127.0.0.1:0", |stream, _| async move {
+        let (heard, mut said) = stream.into_split();
+        let mut lines = tokio::io::BufReader::new(heard).lines();
+        said.write_all(b"220 mail\r\n").await.ok();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if line != "QUIT" {
+                said.write_all(b"250 mail\r\n").await.ok();
+            }
+        }
+    })
+    .await;
+    let target =
+        json!({"kind": "smtp", "host": rude.address.ip(), "port": rude.address.port(), "tls": "none"});
+    // Also where its time limit comes before the end of the farewell.
+    for limit in [Duration::from_millis(600), LIMIT] {
+        let seen = ask_within(limit, target.clone()).await;
+        assert_eq!(failure(&seen), "", "{:?}", seen.sample);
+        assert!(seen.phases.total < Duration::from_millis(600), "{:?}", seen.phases);
+    }
+}
+
+/// A bucket that lists `pages` of one object each, the newest on the last.
+async fn bucket(pages: usize) -> Server {
+    Server::raw("127.0.0.1:0", move |mut stream, told| async move {
+        let head = super::server::request_head(&mut stream).await;
+        let asked = head.split("continuation-token=").nth(1).and_then(|rest| rest.split(['&', ' ']).next());
+        let page: usize = asked.map_or(0, |token| token.trim_start_matches("a%2B").parse().unwrap());
+        told.push(head);
+        let more = if page + 1 < pages {
+            format!("<IsTruncated>true</IsTruncated><NextContinuationToken>a+{}</NextContinuationToken>", page + 1)
+        } else {
+            "<IsTruncated>false</IsTruncated>".to_owned()
+        };
+        let at = format!("2020-01-{:02}T00:00:00Z", page + 1);
+        let body = format!(
+            "<ListBucketResult>{more}<Contents><Key>k{page}</Key><LastModified>{at}</LastModified></Contents></ListBucketResult>"
+        );
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.ok();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_newest_object_is_found_on_a_later_page_or_cannot_be_told() {
+    let target = |server: &Server| json!({"kind": "s3", "endpoint": server.url(""), "bucket": "shop", "access_key": "A", "secret_key": "{{key}}"});
+    let three = bucket(3).await;
+    let seen = ask(target(&three)).await;
+    holds(&read(target(&three)), &seen, &["objects == 3", "newest_object.age > 1d"]);
+    assert!(
+        seen.sample.lines.iter().any(|(_, value)| value.starts_with("k2, 2020-01-03")),
+        "{:?}",
+        seen.sample
+    );
+    assert_eq!(three.asked().len(), 3);
+    let endless = bucket(25).await;
+    let seen = ask(target(&endless)).await;
+    assert_eq!((failure(&seen).as_str(), endless.asked().len()), ("", 20));
+    for condition in ["newest_object.age < 1d", "not (newest_object.age > 1d)"] {
+        let condition = Condition::parse(condition, &read(target(&endless)).kind().fields()).unwrap();
+        let told = format!("{:?}", condition.check(&seen.facts));
+        assert!(told.contains("cannot be told: more than 20 objects") && told.contains("`prefix`"), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -42,9 +42,13 @@ async fn an_answer_can_be_asked_about_everything_in_it() {
     }
     assert_eq!(seen.sample.head, "HTTP/1.1 200 Fine");
     assert_eq!(seen.sample.address, Some(server.address.ip()));
-    assert!(
-        seen.sample.lines.contains(&("set-cookie".to_owned(), "sid=[hidden]; Secure, b=[hidden]".to_owned()))
-    );
+    for cookie in ["sid=[Filtered]; Secure", "b=[Filtered]"] {
+        assert!(
+            seen.sample.lines.contains(&("set-cookie".to_owned(), cookie.to_owned())),
+            "{:?}",
+            seen.sample
+        );
+    }
     assert!(seen.sample.body.contains("depth"));
 }
 

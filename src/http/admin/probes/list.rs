@@ -202,7 +202,8 @@ fn lines_of(
     board: &Board,
     now: Timestamp,
 ) -> Result<Vec<Line>, Problem> {
-    let is_timed = |line: &&ListLine| line.definition.kind().needs_uplink();
+    let is_timed =
+        |line: &&ListLine| line.definition.as_ref().is_some_and(|known| known.kind().needs_uplink());
     let timed: Vec<ProbeId> = found.iter().filter(is_timed).map(|line| line.id).collect();
     let points = points_of(tx, &timed, now - SINCE, now)?;
     let spark = |id| points.get(&id).map(|points| Spark::new(points, now)).unwrap_or_default();
@@ -215,18 +216,21 @@ fn line_of(line: &ListLine, spark: Spark, board: &Board, now: Timestamp) -> Line
     let stored = line.latency_us.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros);
     let took = last.map(|last| last.phases.total).or(stored);
     // What is reported took no time, and how long a look at this machine took says nothing.
-    let is_told = |took: &Duration| !took.is_zero() && !line.definition.kind().reads_this_machine();
+    let (kind, target) =
+        line.definition.as_ref().map(|known| (known.kind(), known.target.describe())).unzip();
+    let target = target.unwrap_or_default();
+    let is_told = |took: &Duration| !took.is_zero() && !kind.is_some_and(Kind::reads_this_machine);
     let latency = took.filter(is_told).map(latency).unwrap_or_default();
     let next = live.as_ref().and_then(|live| live.next_at);
     let mut hasher = DefaultHasher::new();
     (&line.name, line.status, line.since.as_micros(), &line.reason, line.flapping).hash(&mut hasher);
-    (&latency, next.map(Timestamp::as_micros), line.definition.target.describe()).hash(&mut hasher);
+    (&latency, next.map(Timestamp::as_micros), &target).hash(&mut hasher);
     Line {
         id: line.id.0,
         key: line.key.clone(),
         name: line.name.clone(),
-        kind: kind_name(line.definition.kind()),
-        target: line.definition.target.describe(),
+        kind: kind.map_or("cannot be read", kind_name),
+        target,
         project: line.project_slug.clone(),
         badge: status_badge(line.status),
         reason: line.reason.clone(),
@@ -235,7 +239,13 @@ fn line_of(line: &ListLine, spark: Spark, board: &Board, now: Timestamp) -> Line
         latency,
         spark,
         next: next.map(|at| Next { exact: at.to_rfc3339(), due: due(at, now) }),
-        labels: line.definition.labels.iter().take(LABELS_SHOWN).map(label).collect(),
+        labels: line
+            .definition
+            .iter()
+            .flat_map(|known| &known.labels)
+            .take(LABELS_SHOWN)
+            .map(label)
+            .collect(),
         mark: format!("{:x}", hasher.finish()),
     }
 }

@@ -9,12 +9,16 @@ use super::{Found, bytes, reason};
 use crate::base::Timestamp;
 use crate::probes::condition::Value;
 
-/// Files of a folder that are looked at.
-const FILES_MAX: usize = 10_000;
+/// Entries of a folder that are looked at. In one with more the newest may be any of the others.
+const ENTRIES_MAX: usize = 10_000;
 
 /// Follows links. Of a folder, such as one of backups, the newest file right in it says its age, and all of them its
 /// size.
 pub(super) fn look(path: &Path, now: Timestamp) -> Result<Found, String> {
+    look_at_most(ENTRIES_MAX, path, now)
+}
+
+fn look_at_most(entries_max: usize, path: &Path, now: Timestamp) -> Result<Found, String> {
     let mut found = Found { head: path.display().to_string(), ..Found::default() };
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
@@ -28,43 +32,72 @@ pub(super) fn look(path: &Path, now: Timestamp) -> Result<Found, String> {
         Err(error) => return Err(reason(path, &error)),
     };
     found.add("exists", Value::Flag(true));
-    let (changed_s, size) = if metadata.is_dir() {
-        look_into(path, &metadata, &mut found)?
-    } else {
-        (changed_s(&metadata), metadata.len())
-    };
+    if !metadata.is_dir() {
+        state(changed_s(&metadata), metadata.len(), now, &mut found);
+        return Ok(found);
+    }
+    let folder = Folder::read(path, entries_max).map_err(|error| reason(path, &error))?;
+    folder.state(&metadata, now, entries_max, &mut found);
+    Ok(found)
+}
+
+fn state(changed_s: Option<f64>, size: u64, now: Timestamp, found: &mut Found) {
     if let Some(changed_s) = changed_s {
         #[expect(clippy::cast_precision_loss, reason = "exact to a microsecond for 285 years")]
         let now_s = now.as_micros() as f64 / 1e6;
         found.add("age", Value::seconds(now_s - changed_s));
     }
     found.add("size", bytes(size));
-    Ok(found)
 }
 
-fn look_into(path: &Path, own: &Metadata, found: &mut Found) -> Result<(Option<f64>, u64), String> {
-    let entries = std::fs::read_dir(path).map_err(|error| reason(path, &error))?;
-    let (mut newest, mut size, mut files) = (None::<(f64, String)>, 0_u64, 0_usize);
-    for entry in entries.take(FILES_MAX).flatten() {
-        let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
-        if !metadata.is_file() {
-            continue;
+/// The files right in a folder.
+#[derive(Default)]
+struct Folder {
+    /// Whether every entry was looked at.
+    is_whole: bool,
+    files: usize,
+    size: u64,
+    newest: Option<(f64, String)>,
+}
+
+impl Folder {
+    fn read(path: &Path, entries_max: usize) -> std::io::Result<Self> {
+        let mut entries = std::fs::read_dir(path)?;
+        let mut folder = Self::default();
+        for entry in entries.by_ref().take(entries_max).flatten() {
+            let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
+            if !metadata.is_file() {
+                continue;
+            }
+            folder.files += 1;
+            folder.size = folder.size.saturating_add(metadata.len());
+            let Some(changed) = changed_s(&metadata) else { continue };
+            if folder.newest.as_ref().is_none_or(|(other, _)| changed > *other) {
+                folder.newest = Some((changed, entry.file_name().to_string_lossy().into_owned()));
+            }
         }
-        files += 1;
-        size = size.saturating_add(metadata.len());
-        let Some(changed) = changed_s(&metadata) else { continue };
-        if newest.as_ref().is_none_or(|(other, _)| changed > *other) {
-            newest = Some((changed, entry.file_name().to_string_lossy().into_owned()));
-        }
+        folder.is_whole = entries.next().is_none();
+        Ok(folder)
     }
-    let more = if files == FILES_MAX { " or more" } else { "" };
-    found.lines.push(("files".to_owned(), format!("{files}{more}")));
-    match newest {
-        Some((changed, name)) => {
-            found.lines.push(("newest".to_owned(), name));
-            Ok((Some(changed), size))
+
+    fn state(self, own: &Metadata, now: Timestamp, entries_max: usize, found: &mut Found) {
+        if !self.is_whole {
+            let why = format!(
+                "the folder holds more than {entries_max} entries: name the newest file, or a folder that holds fewer"
+            );
+            found.lines.push(("files".to_owned(), format!("{} or more", self.files)));
+            found.untold.extend(["age", "size"].map(|field| (field, why.clone())));
+            return;
         }
-        None => Ok((changed_s(own), size)),
+        found.lines.push(("files".to_owned(), self.files.to_string()));
+        let changed = match self.newest {
+            Some((changed, name)) => {
+                found.lines.push(("newest".to_owned(), name));
+                Some(changed)
+            }
+            None => changed_s(own),
+        };
+        state(changed, self.size, now, found);
     }
 }
 
@@ -107,6 +140,14 @@ mod tests {
         let found = look(folder.path(), now).unwrap();
         assert_eq!((of(&found, "age"), of(&found, "size")), (Some(Value::seconds(20.0)), Some(bytes(42))));
         assert!(found.lines.contains(&("newest".to_owned(), "new".to_owned())));
+
+        // With one entry more than is looked at, the newest may be that one.
+        assert_eq!(of(&look_at_most(3, folder.path(), now).unwrap(), "age"), Some(Value::seconds(20.0)));
+        let found = look_at_most(2, folder.path(), now).unwrap();
+        assert_eq!((of(&found, "exists"), of(&found, "age")), (Some(Value::Flag(true)), None));
+        let untold: Vec<_> = found.untold.iter().map(|(field, _)| *field).collect();
+        assert_eq!(untold, ["age", "size"]);
+        assert!(found.untold[0].1.contains("more than 2 entries: name the newest file"));
 
         let (link, broken) = (folder.path().join("link"), folder.path().join("broken"));
         symlink(&old, &link).unwrap();

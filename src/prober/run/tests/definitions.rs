@@ -3,7 +3,7 @@
 use super::*;
 use crate::probes::condition::Facts;
 use crate::probes::pushed::Report;
-use crate::probes::seen::{Failed, Phase};
+use crate::probes::seen::{Failed, Phase, Raw};
 use crate::probes::{Draft, Owner, Probe};
 
 fn far(port: u16) -> Draft {
@@ -27,7 +27,16 @@ impl Loop {
 fn refused() -> Box<Seen> {
     let failed = Failed { phase: Phase::Connect, reason: "refused".to_owned(), may_be_ours: false };
     let facts = Facts::new(Timestamp::EPOCH);
-    Box::new(Seen { failed: Some(failed), facts, phases: Phases::default(), sample: Sample::default() })
+    Box::new(
+        Raw {
+            failed: Some(failed),
+            facts,
+            phases: Phases::default(),
+            sample: Sample::default(),
+            words: None,
+        }
+        .seen(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +108,8 @@ async fn the_first_probe_is_asked_at_once_and_many_are_spread() {
     asking.reads().await;
     assert!(asking.subjects.is_empty());
     bed.clock.advance(Duration::from_mins(5));
-    bed.save(far(9)).await;
+    let by = By::tocsin(bed.clock.now());
+    bed.write(move |probes, tx| probes.save(tx, &by, &far(9)).map(drop)).await.unwrap();
     asking.reads().await;
     assert_eq!(asking.wheel.next(), Some(asking.now()));
     bed.write(|probes, tx| {
@@ -112,6 +122,34 @@ async fn the_first_probe_is_asked_at_once_and_many_are_spread() {
     let soon = asking.now() + Duration::from_secs(1);
     let at_once = std::iter::from_fn(|| asking.wheel.pop_due(soon)).count();
     assert!(at_once < 50, "{at_once}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_with_its_project_is_spread() {
+    let bed = Bed::new().await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
+    bed.write(move |probes, tx| {
+        probes.remove(tx, &By::tocsin(START), id, Owner::File)?;
+        let some = (0..20).map(|n| Draft { key: format!("far-{n}"), ..far(9) });
+        some.into_iter().try_for_each(|draft| probes.save(tx, &By::tocsin(START), &draft).map(drop))
+    })
+    .await
+    .unwrap();
+    let put_away = async |at: Option<i64>| {
+        let set = "UPDATE projects SET archived_at = ?1";
+        bed.write(move |_, tx| Ok(tx.execute(set, [at]).map(drop)?)).await.unwrap();
+    };
+    put_away(Some(1)).await;
+    asking.reads().await;
+    assert!(asking.subjects.is_empty());
+    bed.clock.advance(Duration::from_mins(5));
+    put_away(None).await;
+    asking.reads().await;
+    let now = asking.now();
+    let within = |asking: &mut Loop, span| std::iter::from_fn(|| asking.wheel.pop_due(now + span)).count();
+    let at_once = within(&mut asking, Duration::from_secs(1));
+    assert!(at_once < 10, "{at_once}");
+    assert_eq!(at_once + within(&mut asking, Duration::from_mins(1)), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,6 +223,22 @@ async fn a_probe_that_cannot_be_read_keeps_no_other_from_being_asked() {
     let newer =
         "UPDATE probes SET definition = '{\"target\": {\"kind\": \"telepathy\"}}' WHERE key = 'later'";
     bed.write(move |_, tx| Ok(tx.execute(newer, []).map(drop)?)).await.unwrap();
-    let (asking, id) = still(&bed, Vec::new()).await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
     assert_eq!(asking.subjects.keys().collect::<Vec<_>>(), [&id], "and not {later:?}");
+    // It shows as what it is, and that is told once.
+    let told = bed.state(later).await;
+    assert_eq!(told.status, Status::Unknown);
+    assert!(
+        told.reason.contains("cannot read it") && told.reason.contains("Upgrade again"),
+        "{}",
+        told.reason
+    );
+    bed.write(|_, tx| Ok(tx.execute("UPDATE probe_states SET reason = ''", []).map(drop)?)).await.unwrap();
+    asking.reads().await;
+    assert_eq!(bed.state(later).await.reason, "", "not again");
+    let known = "UPDATE probes SET version = version + 1,
+                     definition = (SELECT definition FROM probes WHERE key = 'far') WHERE key = 'later'";
+    bed.write(move |_, tx| Ok(tx.execute(known, []).map(drop)?)).await.unwrap();
+    asking.reads().await;
+    assert!(asking.subjects.contains_key(&later), "it was upgraded again");
 }

@@ -104,3 +104,30 @@ async fn silence_is_nobodys_fault_while_it_is_lost() {
     assert_eq!(asking.subjects[&id].status, Status::Unknown);
     assert!(asking.is_blind);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_comes_up_before_its_network_blames_nobody() {
+    let bed = Bed::new().await;
+    // No canary ever answered.
+    let (mut asking, id) = still(&bed, vec!["no-canary.invalid:9".to_owned()]).await;
+    for _ in 0..32 {
+        bed.clock.advance(Duration::from_secs(10));
+        asking.looks_out().await;
+        assert_eq!(asking.sees_nothing(id).await, Status::Unknown);
+        asking.spells(&bed).await;
+    }
+    assert!(asking.is_blind);
+    assert_eq!(bed.number(OPEN).await, 1, "one note");
+    let canary = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    asking.finds(&canary);
+    bed.clock.advance(Duration::from_secs(10));
+    asking.looks_out().await;
+    assert_eq!(asking.spells(&bed).await, 0);
+    let run = asking.begun(Reading::Good);
+    assert_eq!(asking.ends(id, run).await, Status::Healthy);
+    asking.spells(&bed).await;
+    assert_eq!(bed.number("SELECT count(*) FROM probe_changes WHERE status = 'unhealthy'").await, 0);
+    assert_eq!(bed.number("SELECT count(*) FROM incidents").await, 1);
+    assert_eq!(bed.number(OPEN).await, 0);
+    assert_eq!(bed.number("SELECT count(*) FROM blind_spells").await, 1);
+}
