@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use super::reach::Reach;
 use super::trust::Trust;
-use super::visible::visible;
+use super::visible::{visible, visible_line};
 use super::wire::Marks;
 use super::{dial, dns, host, http, postgres, redis, s3, smtp, tcp, tls};
-use crate::base::text::clip;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::outbound::{AddressClass, classify};
 use crate::probes::condition::{Facts, Value};
-use crate::probes::seen::{BODY_CHARS_MAX, Failed, LINES_MAX, Phase, Phases, Sample, Seen};
+use crate::probes::seen::{Failed, LINES_MAX, Phase, Phases, Sample, Seen};
 use crate::probes::target::{Machine, Push};
 use crate::probes::{Secrets, Target};
 
@@ -142,8 +141,9 @@ impl Asker {
             looking.sample.body = visible(&looking.body);
         }
         let Looking { facts, phases, sample, .. } = looking;
-        let failed = failed.map(|failed| Failed { reason: question.secrets.hide(&failed.reason), ..failed });
-        Seen { failed, facts, phases, sample: without_secrets(sample, &question.secrets) }
+        let shown = |text: &str| visible_line(question.secrets.hide(text).as_bytes());
+        let failed = failed.map(|failed| Failed { reason: shown(&failed.reason), ..failed });
+        Seen { failed, facts, phases, sample: readable(sample, &question.secrets) }
     }
 
     async fn ask_target(
@@ -176,14 +176,15 @@ impl Asker {
     }
 }
 
-/// A server may repeat what it was told.
-fn without_secrets(sample: Sample, secrets: &Secrets) -> Sample {
+/// A server may repeat what it was told, and send what hides or turns the text around it.
+fn readable(sample: Sample, secrets: &Secrets) -> Sample {
+    let line = |text: &str| visible_line(secrets.hide(text).as_bytes());
     let lines = sample.lines.into_iter().take(LINES_MAX);
     Sample {
         address: sample.address,
-        head: secrets.hide(&sample.head),
-        lines: lines.map(|(name, value)| (name, secrets.hide(&value))).collect(),
-        body: clip(&secrets.hide(&sample.body), BODY_CHARS_MAX).into_owned(),
+        head: line(&sample.head),
+        lines: lines.map(|(name, value)| (line(&name), line(&value))).collect(),
+        body: visible(secrets.hide(&sample.body).as_bytes()),
     }
 }
 
