@@ -1,8 +1,14 @@
-//! How everything is, over HTTP, from every way in which members can be.
+//! How everything is, over HTTP, from every way in which members can be, and with all that is known of them.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tocsin::base::ProjectId;
 use tocsin::outbound::Method;
 use tocsin::outbound::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use tocsin::probes::board::{LastRun, Live};
+use tocsin::probes::seen::Phases;
+use tocsin::probes::{Kind, ProbeId, Status};
 
 use crate::services::{becomes, probes, send};
 use crate::support::{House, json as body};
@@ -102,4 +108,73 @@ async fn health_json(house: &House, token: &str) -> (String, u16) {
     assert!(kind.starts_with("application/health+json"), "{kind}");
     let shown: Value = body(&answer);
     (shown["status"].as_str().unwrap().to_owned(), answer.status)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_detailed_form_tells_everything_that_is_known() {
+    let (house, token) = house().await;
+    // A fact, and the part of the answer in which it stands.
+    let facts = [
+        ("cert.expires_in", "certificate"),
+        ("table.exists", "tables"),
+        ("table.rows", "tables"),
+        ("newest_row.age", "freshness"),
+        ("newest_object.age", "freshness"),
+        ("age", "freshness"),
+        ("used_memory", "memory"),
+        ("rss", "memory"),
+        ("load.per_core", "cpu"),
+        ("disk.used", "disk"),
+    ];
+    let now = house.clock.now();
+    let millis = |time| Some(Duration::from_millis(time));
+    house.state.prober.board.put(Live {
+        id: ProbeId(1),
+        project: ProjectId(1),
+        key: "a".to_owned(),
+        name: "a".to_owned(),
+        kind: Kind::Postgres,
+        status: Status::Unhealthy,
+        since: now,
+        reason: "table.rows was 3, wanted > 5".to_owned(),
+        flapping: true,
+        last: Some(LastRun {
+            at: now,
+            good: false,
+            reason: "table.rows was 3, wanted > 5".to_owned(),
+            phases: Phases {
+                dns: millis(1),
+                connect: millis(2),
+                total: Duration::from_millis(9),
+                ..Phases::default()
+            },
+            facts: facts.iter().map(|(name, _)| (*name, "7".to_owned())).collect(),
+            outcomes: Vec::new(),
+        }),
+        last_good_at: Some(now - Duration::from_mins(3)),
+        next_at: Some(now + Duration::from_secs(5)),
+    });
+    house.run("health.services").await;
+    let shown = body(&house.get("/api/health/detailed", Some(&token)).await);
+    let service = &shown["services"]["all"];
+    assert_eq!((&service["status"], &service["latency"]), (&json!("unhealthy"), &json!(9.0)), "{service}");
+    assert_eq!(service["last_good_at"], json!(now - Duration::from_mins(3)));
+    assert_eq!(service["message"], "a is down (table.rows was 3, wanted > 5)");
+    for (fact, part) in facts {
+        assert_eq!(service[part]["a"][fact], "7", "{fact} stands in {part}: {service}");
+    }
+    let member = &service["members"][0];
+    assert_eq!(
+        (&member["flapping"], &member["phases_ms"]["connect"]),
+        (&json!(true), &json!(2.0)),
+        "{member}"
+    );
+    for (part, number) in [("store", "disk_bytes"), ("store", "waiting"), ("store", "commits")] {
+        assert!(shown["tocsin"][part][number].is_u64(), "{part} {number}: {shown}");
+    }
+    assert!(shown["tocsin"]["cache"]["sessions"]["hits"].is_u64(), "{shown}");
+    assert!(shown["tocsin"]["queues"].as_object().unwrap().contains_key("messages_under_way"), "{shown}");
+    let one = body(&house.get("/api/health/all", Some(&token)).await);
+    assert_eq!(one["certificate"], service["certificate"], "one service is told as fully: {one}");
+    house.stop().await;
 }
