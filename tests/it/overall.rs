@@ -178,3 +178,31 @@ async fn the_detailed_form_tells_everything_that_is_known() {
     assert_eq!(one["certificate"], service["certificate"], "one service is told as fully: {one}");
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_badge_says_in_words_how_its_service_is() {
+    let (house, token) = house().await;
+    let page = json!({"enabled": true, "title": "Shop", "sections": [{"title": "All", "entries": [{"service": "all"}]}]});
+    let saved = send(&house, Method::PUT, "/api/v1/status-page", &token, &page).await;
+    let badge = body(&saved)["sections"][0]["entries"][0]["badge"].as_str().unwrap().to_owned();
+    for (member, words, color) in [
+        ("healthy", "up", "brightgreen"),
+        ("degraded", "degraded", "yellow"),
+        ("unhealthy", "down", "red"),
+        ("maintenance", "maintenance", "blue"),
+        ("unknown", "not seen", "lightgrey"),
+        ("unreachable", "not seen", "lightgrey"),
+    ] {
+        becomes(&house, 2, member).await;
+        house.run("status_page.render").await;
+        let picture = house.get(&format!("/badge/{badge}.svg"), None).await;
+        assert_eq!(picture.headers["content-type"], "image/svg+xml");
+        let text = picture.text();
+        assert!(text.contains(&format!("<title>all: {words}</title>")), "{member}: {text}");
+        assert!(!text.contains("<script") && !text.contains("href"), "it asks nobody: {text}");
+        let shields = body(&house.get(&format!("/badge/{badge}.json"), None).await);
+        let shown = (&shields["message"], &shields["color"], &shields["isError"]);
+        assert_eq!(shown, (&json!(words), &json!(color), &json!(color == "red")), "{member}");
+    }
+    house.stop().await;
+}
