@@ -1,5 +1,7 @@
 //! Everything that a file can name: applied twice, planned, written out and read again, here and elsewhere.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::probes::{Kind, presets};
 
@@ -103,16 +105,16 @@ fn everything(wanted: impl Fn(&str) -> bool) -> String {
     let mut text = SHOP.to_owned();
     for (number, target) in TARGETS.iter().enumerate() {
         let key = if target.contains("{{key}}") { "secrets = { key = \"env:OTHER\" }\n" } else { "" };
-        text += &format!("[probes.p{number}]\nproject = \"shop\"\n{target}\n{BESIDE}{key}");
+        write!(text, "[probes.p{number}]\nproject = \"shop\"\n{target}\n{BESIDE}{key}").unwrap();
     }
     for preset in presets::all().filter(|preset| wanted(preset.id)) {
-        text += &format!("[probes.of-{}]\nproject = \"shop\"\npreset = \"{}\"\n", preset.id, preset.id);
+        writeln!(text, "[probes.of-{}]\nproject = \"shop\"\npreset = \"{}\"", preset.id, preset.id).unwrap();
         let given = |input: &&presets::Input| input.default.is_none();
         let (secret, plain): (Vec<&presets::Input>, Vec<&presets::Input>) =
             preset.inputs.iter().filter(given).partition(|input: &&presets::Input| input.is_secret);
         for input in plain {
             let typed = if input.name == "account" { "AC0123456789" } else { "https://a.example/" };
-            text += &format!("{} = \"{typed}\"\n", input.name);
+            writeln!(text, "{} = \"{typed}\"", input.name).unwrap();
         }
         let reference = match preset.id {
             "postgres" => "env:POSTGRES",
@@ -122,7 +124,7 @@ fn everything(wanted: impl Fn(&str) -> bool) -> String {
         if !secret.is_empty() {
             let secrets: Vec<_> =
                 secret.iter().map(|input| format!("{} = \"{reference}\"", input.name)).collect();
-            text += &format!("secrets = {{ {} }}\n", secrets.join(", "));
+            writeln!(text, "secrets = {{ {} }}", secrets.join(", ")).unwrap();
         }
     }
     text + REST
