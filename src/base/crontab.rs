@@ -68,7 +68,8 @@ impl Crontab {
             let text = fields[n].to_owned();
             return Err(BadCrontab::Field { field, reason: wrong_with(&text, may_be), text });
         }
-        let cron = parser().parse(source).map_err(|error| blame(&fields, &error.to_string()))?;
+        let cron =
+            parser(both_days(&fields)).parse(source).map_err(|error| blame(&fields, &error.to_string()))?;
         let crontab = Self { source: fields.join(" "), cron, zone };
         match crontab.next_after(Timestamp::from_secs(1_767_225_600)) {
             Some(_) => Ok(crontab),
@@ -130,8 +131,14 @@ pub fn parse_zone(name: &str) -> Result<Tz, BadCrontab> {
     Tz::from_str(name.trim()).map_err(|_| BadCrontab::Zone(name.chars().take(50).collect()))
 }
 
-fn parser() -> CronParser {
-    CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build()
+fn parser(both_days: bool) -> CronParser {
+    CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).dom_and_dow(both_days).build()
+}
+
+/// Of a day of the month and one of the week either is enough, unless one of them begins with a star: then both must
+/// fit. So `0 3 1-7 * */7` is the first Sunday of a month (crontab(5)).
+fn both_days(fields: &[&str]) -> bool {
+    [2, 4].iter().any(|day| fields.get(*day).is_some_and(|field| field.starts_with('*')))
 }
 
 /// The library says what is wrong, not where: each field is tried by itself.
@@ -139,7 +146,7 @@ fn blame(fields: &[&str], whole: &str) -> BadCrontab {
     for (n, (field, may_be)) in FIELDS.into_iter().enumerate() {
         let Some(text) = fields.get(n) else { break };
         let alone: Vec<&str> = (0..FIELDS.len()).map(|m| if m == n { *text } else { "*" }).collect();
-        if parser().parse(&alone.join(" ")).is_err() {
+        if parser(false).parse(&alone.join(" ")).is_err() {
             return BadCrontab::Field { field, text: (*text).to_owned(), reason: wrong_with(text, may_be) };
         }
     }
@@ -188,6 +195,15 @@ mod tests {
             ["2026-11-06T00:00", "2026-11-13T00:00", "2026-11-20T00:00"]
         );
         assert_eq!(next("@daily", "UTC", "2026-11-01T00:00:00Z", 1), ["2026-11-02T00:00"]);
+        // Unless one of the two begins with a star: odd days that are Mondays, and first Sundays.
+        assert_eq!(
+            next("0 0 */2 * MON", "UTC", "2026-11-01T00:00:00Z", 3),
+            ["2026-11-09T00:00", "2026-11-23T00:00", "2026-12-07T00:00"]
+        );
+        assert_eq!(
+            next("0 3 1-7 * */7", "UTC", "2026-11-02T00:00:00Z", 2),
+            ["2026-12-06T03:00", "2027-01-03T03:00"]
+        );
     }
 
     #[test]

@@ -58,6 +58,42 @@ const CHECK_INS: [&str; 2] = [
     r#"{"monitor_slug":"a b","status":"in_progress","environment":"x","monitor_config":
         {"schedule":{"type":"interval","value":2,"unit":"month"},"max_runtime":30,"recovery_threshold":2}}"#,
 ];
+/// What servers say to a probe; before it the number of the target in `answers`.
+const SERVED: [(u8, &[u8]); 14] = [
+    (0, b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}"),
+    (0, b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
+    (1, b"+OK\r\nb"),
+    (2, b"\x15\x03\x03\0\x02\x02("),
+    (3, b"220 m\r\n250-m\r\n250-AUTH PLAIN LOGIN\r\n250 SIZE 1\r\n235 ok\r\n221 bye\r\n"),
+    (3, b"220 m\r\n250-m\r\n250 AUTH LOGIN\r\n334 a\r\n334 b\r\n535 no\r\n"),
+    (4, b"220 m\r\n250-m\r\n250 STARTTLS\r\n220 go\r\n"),
+    (5, b"+OK\r\n+OK\r\n+PONG\r\n$101\r\n# Server\r\nredis_version:7.0.15\r\nrole:master\r\nused_memory:1000\r\nmaxmemory:4000\r\ndb0:keys=5,expires=1\r\n\r\n+list\r\n:3\r\n"),
+    (5, b"-NOAUTH no\r\n"),
+    (6, b"R\0\0\0\x17\0\0\0\nSCRAM-SHA-256\0\0R\0\0\0\x19\0\0\0\x0br=a,s=YQ==,i=4096"),
+    (6, b"R\0\0\0\x08\0\0\0\0S\0\0\0\x16server_version\015\0Z\0\0\0\x05IC\0\0\0\nBEGIN\0C\0\0\0\x08SET\0Z\0\0\0\x05T1\0\0\0\x042\0\0\0\x04T\0\0\0\x1a\0\x01c\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0D\0\0\0\x11\0\x01\0\0\0\x07{\"a\":1}C\0\0\0\rSELECT 1\0Z\0\0\0\x05TE\0\0\0\x17SERROR\0C57014\0Mno\0\0Z\0\0\0\x05E"),
+    (7, b"NR\0\0\0\x08\0\0\0\0S\0\0\0\x16server_version\015\0Z\0\0\0\x05IC\0\0\0\nBEGIN\0C\0\0\0\x08SET\0Z\0\0\0\x05T1\0\0\0\x042\0\0\0\x04T\0\0\0\x1a\0\x01c\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0D\0\0\0\x11\0\x01\0\0\0\x07{\"a\":1}C\0\0\0\rSELECT 1\0Z\0\0\0\x05T"),
+    (8, b"HTTP/1.1 200 OK\r\n\r\n<ListBucketResult><Contents><Key>a+b%2B</Key><LastModified>2026-01-01T00:00:00Z</LastModified></Contents></ListBucketResult>"),
+    (8, b"HTTP/1.1 403 No\r\n\r\n<Error><Code>AccessDenied</Code><Message>no</Message></Error>"),
+];
+/// Lines, one with a time zone of its own.
+const CRONTABS: [&str; 5] = [
+    "0 3 * * *",
+    "*/7 9-17 1,15 JAN-JUN MON-FRI",
+    "30 2 L * SUN#2",
+    "@monthly",
+    "0 0 29 2 *\nAfrica/Casablanca",
+];
+/// Probes, and an address.
+const DEFINITIONS: [&str; 8] = [
+    r#"{"target":{"kind":"http","url":"https://a.example/{{key}}","headers":{"x":"y"},"redirects":3},"conditions":["status < 300"]}"#,
+    r#"{"target":{"kind":"tcp","host":"bücher.example","port":25,"dialogue":[{"expect":"220"},{"send":"QUIT\\r\\n"}]}}"#,
+    r#"{"target":{"kind":"dns","name":"a.example","record":"MX","server":"[::1]:53"},"policy":{"interval":"5m"}}"#,
+    r#"{"target":{"kind":"postgres","url":"postgres://u:{{key}}@db:5432/shop?sslmode=verify-full","table":"public.orders"}}"#,
+    r#"{"target":{"kind":"redis","url":"rediss://:{{key}}@cache:6380/1","key":"queue"},"slow_after":"10ms"}"#,
+    r#"{"target":{"kind":"smtp","host":"0x7f.1","tls":"tls","username":"u","password":"{{key}}"},"labels":{"a":"b"}}"#,
+    r#"{"target":{"kind":"s3","endpoint":"https://s3.example:9000","bucket":"b","access_key":"A","secret_key":"{{key}}"}}"#,
+    "postgres://us%65r:pa:ss@[::1]:5432/db?options=-c%20a",
+];
 /// Larger inputs make a fuzzer slow and teach it little.
 const SEED_BYTES_MAX: usize = 64 * 1024;
 
@@ -81,6 +117,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             "message": text, "extra": { *text: text }, "request": { "data": { *text: "" } },
         });
         write_event(Path::new(folder), &format!("text-{at}"), event.to_string().as_bytes())?;
+    }
+    for (at, (target, said)) in SERVED.iter().enumerate() {
+        write(Path::new(folder), "answers", &at.to_string(), &[&[*target], *said].concat())?;
+    }
+    for (at, line) in CRONTABS.iter().enumerate() {
+        write(Path::new(folder), "crontab", &at.to_string(), &[b"\0", line.as_bytes()].concat())?;
+    }
+    for (at, text) in DEFINITIONS.iter().enumerate() {
+        write(Path::new(folder), "definition", &at.to_string(), text.as_bytes())?;
     }
     for (at, condition) in CONDITIONS.iter().enumerate() {
         write(Path::new(folder), "condition", &at.to_string(), &[b"\0".as_slice(), condition.as_bytes()].concat())?;

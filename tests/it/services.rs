@@ -19,11 +19,25 @@ use crate::support::{House, json as body};
 async fn watched() -> (House, String) {
     let house = House::open().await;
     let token = house.token("read,write,admin").await;
+    probes(&house, &["openai", "anthropic", "postgres"]).await;
+    for service in [
+        json!({"key": "database", "project": "default", "critical": true, "members": ["postgres"]}),
+        json!({"key": "ai_providers", "name": "AI", "project": "default", "needs": "any", "members": ["openai", "anthropic"]}),
+    ] {
+        let made = send(&house, Method::POST, "/api/v1/services", &token, &service).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    house.run("health.services").await;
+    (house, token)
+}
+
+/// Probes with the numbers 1, 2, …, all healthy, that nobody asks.
+pub(crate) async fn probes(house: &House, keys: &'static [&'static str]) {
     house
         .state
         .store
-        .write("test.probes", |tx| {
-            for (id, key) in [(1, "openai"), (2, "anthropic"), (3, "postgres")] {
+        .write("test.probes", move |tx| {
+            for (id, key) in (1..).zip(keys) {
                 tx.execute(
                     "INSERT INTO probes (id, uid, project_id, key, name, kind, definition, owner, created_at, updated_at)
                      VALUES (?1, randomblob(16), 1, ?2, ?2, 'tcp', ?3, 'page', 0, 0)",
@@ -39,24 +53,15 @@ async fn watched() -> (House, String) {
         })
         .await
         .unwrap();
-    for service in [
-        json!({"key": "database", "project": "default", "critical": true, "members": ["postgres"]}),
-        json!({"key": "ai_providers", "name": "AI", "project": "default", "needs": "any", "members": ["openai", "anthropic"]}),
-    ] {
-        let made = send(&house, Method::POST, "/api/v1/services", &token, &service).await;
-        assert_eq!(made.status, 201, "{}", made.text());
-    }
-    house.run("health.services").await;
-    (house, token)
 }
 
-async fn send(house: &House, method: Method, path: &str, token: &str, sent: &Value) -> Response {
+pub(crate) async fn send(house: &House, method: Method, path: &str, token: &str, sent: &Value) -> Response {
     let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
     house.send_with(method, path, headers, sent.to_string().into_bytes()).await
 }
 
-async fn becomes(house: &House, probe: i64, status: &'static str) {
+pub(crate) async fn becomes(house: &House, probe: i64, status: &'static str) {
     let now = house.clock.now().as_micros();
     let write = house.state.store.write("test.state", move |tx| {
         tx.execute(

@@ -17,6 +17,7 @@ const PASSWORD: &str = "correct-horse-battery";
 const HOOK: &str = "https://hooks.slack.com/services/T0/B0/XyZzY";
 
 mod health;
+mod round;
 
 const SHOP: &str = r##"
 [projects.shop]
@@ -119,7 +120,13 @@ impl House {
 fn document(files: &[(&str, &str)]) -> Document {
     let files =
         files.iter().map(|(name, text)| Source { name: (*name).to_owned(), text: (*text).to_owned() });
-    let secrets = [("file:/run/smtp", PASSWORD), ("env:HOOK", HOOK), ("env:OTHER", "another-horse")];
+    let secrets = [
+        ("file:/run/smtp", PASSWORD),
+        ("env:HOOK", HOOK),
+        ("env:OTHER", "another-horse"),
+        ("env:POSTGRES", "postgres://shop:another%2Dhorse@db.example:5433/shop?sslmode=require"),
+        ("env:REDIS", "rediss://:another-horse@cache.example/1"),
+    ];
     let secrets = secrets.map(|(reference, secret)| (reference.to_owned(), Secret::new(secret)));
     Document { files: files.collect(), secrets: BTreeMap::from(secrets) }
 }

@@ -38,9 +38,12 @@ async fn endless(first: &'static [u8], again: &'static [u8]) -> Server {
     .await
 }
 
+/// What PostgreSQL says to somebody who needs no password.
+const SIGNED_IN: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
+
 #[tokio::test]
 async fn whatever_comes_without_end_is_read_to_its_bound() {
-    let streams: [(&[u8], &[u8]); 13] = [
+    let streams: [(&[u8], &[u8]); 17] = [
         (b"", &[b'a'; 4096]),
         (b"", &[0; 4096]),
         (b"", &[0xff; 4096]),
@@ -55,6 +58,11 @@ async fn whatever_comes_without_end_is_read_to_its_bound() {
         // A row of 2 GB is announced; notices for ever; parameters for ever.
         (b"D\x7f\xff\xff\xff", &[0; 4096]),
         (b"", b"N\0\0\0\x0bSNOTICE\0"),
+        // Signed in: errors for ever, parameters for ever, rows for ever; a wish for a password without end.
+        (SIGNED_IN, b"E\0\0\0\x0cMno\0C1\0\0"),
+        (SIGNED_IN, b"S\0\0\0\x08a\0b\0"),
+        (SIGNED_IN, b"D\0\0\0\x0a\0\x01\xff\xff\xff\xff"),
+        (b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0", b"R\0\0\0\x10\0\0\0\x0br=a,s=b="),
         (b"HTTP/1.1 200 OK\r\n\r\n<ListBucketResult>", b"<Contents></Contents>"),
     ];
     let mut before = None;
@@ -128,6 +136,29 @@ async fn byte_by_byte_costs_the_time_limit() {
         let began = Instant::now();
         let seen = ask_within(Duration::from_millis(700), target.clone()).await;
         assert!(seen.failed.is_some() && began.elapsed() < LIMIT, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn what_hides_in_an_answer_is_written_out() {
+    let answers: [(usize, &[u8]); 4] = [
+        (0, "220 mail \u{202e}liam\x1b[2J\r\n250 ok\r\n".as_bytes()),
+        (1, "-ERR \u{202e}on\x1b[2J\r\n".as_bytes()),
+        (2, b"E\0\0\0\x21SERROR\0C28P01\0Mno\n\x1b[2J\xe2\x80\xaeon\0\0"),
+        (4, b"HTTP/1.1 403 No\r\n\r\n<Error><Code>\x1b[2J</Code><Message>\xe2\x80\xae</Message></Error>"),
+    ];
+    for (kind, answer) in answers {
+        let server = Server::raw("127.0.0.1:0", move |mut stream, _| async move {
+            stream.write_all(answer).await.ok();
+            stream.shutdown().await.ok();
+            drain(&mut stream).await;
+        })
+        .await;
+        let target = kinds(&server).remove(kind);
+        let seen = ask(target.clone()).await;
+        let shown = format!("{}{}", failure(&seen), serde_json::to_string(&seen.sample).unwrap());
+        assert!(shown.contains("\\u{1b}[2J"), "{target}: {shown}");
+        assert!(!shown.contains(|c: char| c.is_control() || c == '\u{202e}'), "{target}: {shown}");
     }
 }
 
