@@ -267,7 +267,7 @@ mod tests {
             memory: Memory::default(),
             latency: None,
         };
-        Recording { id: ProbeId(id), earlier: Vec::new(), now, good: None, bad: None }
+        Recording { id: ProbeId(id), forgotten: 0, earlier: Vec::new(), now, good: None, bad: None }
     }
 
     fn bundle(at: Timestamp) -> Bundle {
