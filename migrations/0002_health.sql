@@ -21,6 +21,13 @@ CREATE TABLE alive (
     at INTEGER NOT NULL
 ) STRICT;
 
+-- One row: the canaries that are known to answer, so that their silence is believed however long it lasts.
+CREATE TABLE canaries (
+    id          INTEGER PRIMARY KEY CHECK (id = 1),
+    addresses   TEXT NOT NULL,                      -- sorted, with spaces between
+    answered_at INTEGER NOT NULL                    -- first
+) STRICT;
+
 -- owner: incidents
 -- Planned work. When an occurrence begins, it becomes silences of its subjects.
 CREATE TABLE maintenances (
@@ -121,6 +128,7 @@ CREATE TABLE probe_states (
     reason     TEXT NOT NULL DEFAULT '',
     flapping   INTEGER NOT NULL DEFAULT 0,
     judge      TEXT NOT NULL DEFAULT '{}',          -- JSON of what is remembered between readings
+    forgotten  INTEGER NOT NULL DEFAULT 0,          -- grows when what was proved is forgotten: no reading before counts
     checked_at INTEGER,
     latency_us INTEGER
 ) STRICT;

@@ -15,7 +15,7 @@ use crate::http::status::{Inputs, RENDER_TASK, StatusCache};
 use crate::incidents::maintenance::{Covers, CoversNow};
 use crate::incidents::{Incidents, MAINTENANCE, maintenance};
 use crate::prober::{Loop, Prober, Sight};
-use crate::probes;
+use crate::probes::{self, Board};
 use crate::status_page::{self, Followed};
 use crate::store::{Error, ReadTx, Store, Topic, WriteTx};
 use crate::telemetry::Registry;
@@ -55,9 +55,8 @@ impl Watching {
         let covers = CoversNow::default();
         let (prober, asking) =
             probing::prober((store, clock), config, (incidents, sealer), registry, (covers.clone(), &sight))?;
-        let (now, of, watched) = (clock.now(), prober.board.clone(), SnapshotHolder::default());
-        let read = move |tx: &ReadTx<'_>| Snapshot::read(tx, now, &maintenance::covers(tx, now)?, &of);
-        watched.set(store.read_reserved(read).await?);
+        let watched = SnapshotHolder::default();
+        watched.set(look(store, clock.now(), &covers, prober.board.clone()).await?);
         let services = Arc::new(Services { incidents: Arc::clone(incidents), probes: prober.probes.clone() });
         let watching = Self {
             store: store.clone(),
@@ -102,6 +101,17 @@ impl Watching {
             ),
         ]
     }
+}
+
+/// How everything is, under the planned work of this moment, which is under way for whoever judges, too.
+async fn look(store: &Store, now: Timestamp, covers: &CoversNow, board: Board) -> Result<Snapshot, Error> {
+    let read = move |tx: &ReadTx<'_>| {
+        let planned = maintenance::covers(tx, now)?;
+        Ok((Snapshot::read(tx, now, &planned, &board)?, planned))
+    };
+    let (snapshot, planned) = store.read_reserved(read).await.map_err(|error: Error| error)?;
+    covers.set(planned);
+    Ok(snapshot)
 }
 
 type Run = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Report>> + Send>>;
@@ -177,4 +187,45 @@ async fn read_status_page(with: &Watching) -> Result<Option<Inputs>, Error> {
         Inputs::read(tx, now, &snapshot, &base_url)
     };
     with.store.read_reserved(read).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Owner, ProjectId};
+    use crate::incidents::Policy;
+    use crate::incidents::maintenance::Draft;
+    use crate::store::Options;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn planned_work_that_is_under_way_at_a_start_covers_the_first_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+        let incidents = Incidents { policy: Policy::default(), entropy: Entropy::seeded(1) };
+        let planned = Draft {
+            key: "move".to_owned(),
+            project: None,
+            subjects: Vec::new(),
+            title: "Moving house".to_owned(),
+            message: String::new(),
+            is_public: false,
+            starts_at: NOW,
+            ends_at: None,
+            duration_s: 600,
+            schedule: None,
+            time_zone: "UTC".to_owned(),
+            owner: Owner::Page,
+        };
+        let plan = move |tx: &WriteTx<'_>| {
+            incidents.save_maintenance(tx, NOW, &planned, "ann").unwrap();
+            incidents.keep_maintenance(tx, NOW, MAINTENANCE_ROWS)
+        };
+        store.write("test", plan).await.unwrap();
+        let covers = CoversNow::default();
+        look(&store, NOW + Duration::from_mins(1), &covers, Board::default()).await.unwrap();
+        assert!(covers.covers(ProjectId(1), "probe:7"));
+        store.stop();
+    }
 }

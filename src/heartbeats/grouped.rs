@@ -24,7 +24,7 @@ pub fn set_grouped(
     grouped: bool,
 ) -> Result<(), Error> {
     let changed = tx.execute(
-        "UPDATE heartbeats SET grouped = ?2, version = version + 1 WHERE id = ?1 AND grouped <> ?2",
+        "UPDATE heartbeats SET grouped = ?2 WHERE id = ?1 AND grouped <> ?2",
         params![id.0, grouped],
     )?;
     if changed > 0

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::clients::{Asker, Question, Reach};
-use super::run::{Loop, Observed, Parts, Run, Settings, written};
+use super::run::{Loop, Observed, Parts, Run, Settings, Unheard, written};
 use super::trials::{TooMany, Trials};
 use crate::config::Network;
 use crate::probes::board::Outcome;
@@ -24,7 +24,8 @@ pub struct Prober {
     pub asker: Asker,
     store: Store,
     networks: Arc<[Network]>,
-    reports: mpsc::Sender<Stored>,
+    pub(super) reports: mpsc::Sender<Stored>,
+    unheard: Unheard,
     trials: Arc<Trials>,
 }
 
@@ -54,6 +55,7 @@ impl Prober {
         settings: Settings,
     ) -> (Self, Loop) {
         let (sender, reports) = mpsc::channel(REPORTS_WAITING_MAX);
+        let unheard = Unheard::default();
         let (store, board) = (store.clone(), Board::default());
         let prober = Self {
             probes: probes.clone(),
@@ -62,9 +64,10 @@ impl Prober {
             store: store.clone(),
             networks: Arc::clone(&settings.private_targets),
             reports: sender,
+            unheard: unheard.clone(),
             trials: Arc::default(),
         };
-        (prober, Loop::new(Parts { store, asker, probes, board, observed, settings, reports }))
+        (prober, Loop::new(Parts { store, asker, probes, board, observed, settings, reports, unheard }))
     }
 
     /// Runs a probe once, counts nothing and stores nothing. Takes its time limit at most. Whoever calls asked for
@@ -100,8 +103,10 @@ impl Prober {
     pub async fn report(&self, stored: Stored) -> Result<(), Error> {
         let written = Stored { report: stored.report.scrubbed(&Redactor::default()), ..stored.clone() };
         self.store.write("probes.report", move |tx| pushed::record(tx, &written)).await?;
+        let id = stored.id;
         if self.reports.try_send(stored).is_err() {
-            tracing::warn!("reports come faster than they are judged; the last one of each probe is kept");
+            tracing::warn!("reports come faster than they are judged; the last one of each probe is");
+            self.unheard.add(id);
         }
         Ok(())
     }

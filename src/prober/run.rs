@@ -4,15 +4,17 @@
 //! canaries are asked; then what it depends on. Nothing here waits for the database: verdicts are made in memory and
 //! written behind.
 //!
-//! In reading order: `answer` is what one run came to, `subject` one probe and what a reading makes of it; `wheel` says who is asked when, `definitions`
-//! what is asked at all; `blame` asks the `uplink` and the parents whose fault a bad reading is; `keeper` and `flush` write
-//! it down; `sight` knows when tocsin itself could not see, `lag` how late it is.
+//! In reading order: `answer` is what one run came to, `subject` one probe and what a reading makes of it; `wheel` says
+//! who is asked when, `definitions` what is asked at all, `unheard` which reports are to be read again; `blame` asks the
+//! `uplink` and the parents whose fault a bad reading is; `keeper` and `flush` write it down; `sight` knows when tocsin
+//! itself could not see, `lag` how late it is.
 
 mod answer;
 mod subject;
 mod wheel;
 
 mod definitions;
+mod unheard;
 
 mod blame;
 mod uplink;
@@ -30,6 +32,7 @@ pub use answer::CERT_EXPIRES_AT;
 pub(super) use answer::{Run, written};
 pub use lag::Observed;
 pub use sight::{Sight, TOLD_FROM};
+pub(super) use unheard::Unheard;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
@@ -52,7 +55,7 @@ use crate::store::{self, Store};
 use definitions::{Haste, Loaded, Loads};
 use keeper::{Batch, Keeper};
 use sight::Gap;
-use subject::Subject;
+use subject::{Reports, Subject};
 use uplink::Uplink;
 use wheel::{Wheel, next_place};
 
@@ -81,6 +84,7 @@ pub struct Parts {
     pub observed: Observed,
     pub settings: Settings,
     pub reports: mpsc::Receiver<Stored>,
+    pub unheard: Unheard,
 }
 
 /// The loop; [`Loop::run`] drives it.
@@ -133,6 +137,8 @@ enum Event {
     /// The end of a pause was written, or could not be.
     Resumed(ProbeId, Result<(), Error>),
     Wrote(Box<Batch>, Result<(), store::Error>),
+    /// That the canaries answered was written, or could not be.
+    Noted(Result<(), store::Error>),
     /// Something that needs no answer was done.
     Idle,
 }
@@ -223,6 +229,7 @@ impl Loop {
         self.look(Instant::now());
         self.work_off();
         self.hear_reports();
+        self.hear_again();
         self.look_out();
         self.begin_due();
         self.write();
@@ -290,7 +297,11 @@ impl Loop {
             Event::Canaries(began, works) => self.heard_canaries(began, works),
             Event::Loaded(loaded) => self.loaded(*loaded),
             Event::Resumed(id, result) => self.resumed(id, result),
-            Event::Idle => {}
+            Event::Noted(Ok(())) | Event::Idle => {}
+            Event::Noted(Err(error)) => {
+                tracing::warn!(%error, "that the canaries answer could not be noted; it is when they do again");
+                self.uplink.was_not_noted();
+            }
             Event::Wrote(batch, result) => {
                 let now = self.now();
                 self.keeper.wrote(*batch, result, now);
@@ -339,8 +350,10 @@ impl Loop {
         let Some(subject) = self.subjects.get(&id) else { return };
         let policy = subject.definition().policy;
         let pause = subject.memory.judge.pause(&policy);
-        let at = if subject.question.is_none() && run.is_some_and(|run| run.reading != Reading::Bad) {
-            // The next report has as long as the sender's clock and the way take.
+        let is_missed =
+            subject.reports == Reports::Missed && run.is_some_and(|run| run.reading == Reading::Bad);
+        let at = if subject.question.is_none() && !is_missed {
+            // Whatever the last report said, the next has as long as the sender's clock and the way take.
             now + policy.interval + policy.timeout
         } else if pause < policy.interval && !subject.is_unreachable && !self.is_blind {
             now + pause

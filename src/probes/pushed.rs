@@ -15,8 +15,6 @@ pub const REPORTS: Topic = Topic("probe_reports");
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Of the message as it is stored.
 const MESSAGE_CHARS_MAX: usize = 500;
-/// Reports that are read at once.
-const REPORTS_MAX: u32 = 1_000;
 
 /// What somebody reports.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -125,14 +123,14 @@ pub fn record(tx: &WriteTx<'_>, stored: &Stored) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reports that came after `since` by tocsin's clock, and after the last reading that was written: what a stop kept from
-/// being judged. The oldest first.
-pub fn since(tx: &ReadTx<'_>, since: Timestamp) -> Result<Vec<Stored>, Error> {
-    tx.all(
+/// The last report of a probe, where it came after `since` by tocsin's clock, after the last reading that was written,
+/// and after the probe became what it is: what a stop kept from being judged, or did not come through.
+pub fn unjudged(tx: &ReadTx<'_>, id: ProbeId, since: Timestamp) -> Result<Option<Stored>, Error> {
+    tx.first(
         "SELECT reports.probe_id, reports.at, reports.report
          FROM probe_reports AS reports JOIN probe_states AS states ON states.probe_id = reports.probe_id
-         WHERE reports.at > ?1 AND reports.at > coalesce(states.checked_at, 0) ORDER BY reports.at LIMIT ?2",
-        params![since.as_micros(), REPORTS_MAX],
+         WHERE reports.probe_id = ?1 AND reports.at > max(?2, coalesce(states.checked_at, 0), states.since)",
+        params![id.0, since.as_micros()],
         |row| {
             let report: String = row.get(2)?;
             Ok(Stored {

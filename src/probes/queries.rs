@@ -38,6 +38,17 @@ pub struct State {
     pub latency_us: Option<i64>,
     /// Whether anything was ever reported; nothing is, to one that is asked.
     pub is_reported: bool,
+    /// As in [`Version`].
+    pub forgotten: i64,
+}
+
+/// What of a probe is read anew when it moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Grows with each change of the definition or the pause.
+    pub definition: i64,
+    /// Grows when what readings proved is forgotten.
+    pub forgotten: i64,
 }
 
 /// A line of a list.
@@ -179,7 +190,7 @@ pub fn find_by_id(tx: &ReadTx<'_>, visible: &Visible, id: ProbeId) -> Result<Opt
 pub fn state(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<State>, Error> {
     tx.first(
         "SELECT status, since, reason, flapping, judge, checked_at, latency_us,
-                EXISTS (SELECT 1 FROM probe_reports WHERE probe_reports.probe_id = probe_states.probe_id)
+                EXISTS (SELECT 1 FROM probe_reports WHERE probe_reports.probe_id = probe_states.probe_id), forgotten
          FROM probe_states WHERE probe_id = ?1",
         [id.0],
         |row| {
@@ -193,6 +204,7 @@ pub fn state(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<State>, Error> {
                 checked_at: maybe_time(row, 5)?,
                 latency_us: row.get(6)?,
                 is_reported: row.get(7)?,
+                forgotten: row.get(8)?,
             })
         },
     )
@@ -239,11 +251,14 @@ pub fn unreadable(error: &dyn std::fmt::Display) -> String {
 const WHY_CHARS_MAX: usize = 200;
 
 /// The version of every probe of [`all`]: what changed is read anew.
-pub fn versions(tx: &ReadTx<'_>) -> Result<HashMap<ProbeId, i64>, Error> {
-    let sql =
-        "SELECT probes.id, probes.version FROM probes CROSS JOIN projects ON projects.id = probes.project_id
+pub fn versions(tx: &ReadTx<'_>) -> Result<HashMap<ProbeId, Version>, Error> {
+    let sql = "SELECT probes.id, probes.version, s.forgotten
+               FROM probes CROSS JOIN projects ON projects.id = probes.project_id
+               CROSS JOIN probe_states AS s ON s.probe_id = probes.id
                WHERE projects.archived_at IS NULL LIMIT ?1";
-    let found = tx.all(sql, [PROBES_MAX], |row| Ok((ProbeId(row.get(0)?), row.get(1)?)))?;
+    let found = tx.all(sql, [PROBES_MAX], |row| {
+        Ok((ProbeId(row.get(0)?), Version { definition: row.get(1)?, forgotten: row.get(2)? }))
+    })?;
     Ok(found.into_iter().collect())
 }
 

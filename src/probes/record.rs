@@ -13,6 +13,8 @@ use crate::store::{self, WriteTx, params};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
     pub id: ProbeId,
+    /// By which memory it was judged: nothing is written once that was forgotten.
+    pub forgotten: i64,
     /// What changed before and could not be written yet, in order; at most [`EARLIER_MAX`], the newest.
     pub earlier: Vec<Turn>,
     pub now: Turn,
@@ -60,6 +62,9 @@ pub const EARLIER_MAX: usize = 16;
 impl Recording {
     /// What an earlier recording, which could not be written, knows and this one does not.
     pub fn after(&mut self, earlier: Self) {
+        if earlier.forgotten != self.forgotten {
+            return;
+        }
         self.good = self.good.take().or(earlier.good);
         self.bad = self.bad.take().or(earlier.bad);
         let mut turns = earlier.earlier;
@@ -70,8 +75,8 @@ impl Recording {
     }
 }
 
-/// Writes how a probe was and is, and raises or ends what rings for it, turn by turn. Nothing where it was paused or
-/// removed meanwhile.
+/// Writes how a probe was and is, and raises or ends what rings for it, turn by turn. Nothing where it was paused,
+/// removed or forgotten meanwhile.
 ///
 /// # Errors
 /// Where it cannot be written; then nothing is.
@@ -82,7 +87,7 @@ pub fn record(
     recording: &Recording,
 ) -> Result<(), Error> {
     let id = recording.id;
-    if !is_asked(tx, id)? {
+    if !is_asked(tx, recording)? {
         return Ok(());
     }
     for turn in recording.earlier.iter().chain([&recording.now]) {
@@ -149,8 +154,13 @@ fn keep_sample(tx: &WriteTx<'_>, id: ProbeId, kind: &str, sampled: &Sampled) -> 
     Ok(())
 }
 
-fn is_asked(tx: &WriteTx<'_>, id: ProbeId) -> Result<bool, store::Error> {
-    let found = tx.first("SELECT paused_at IS NULL FROM probes WHERE id = ?1", [id.0], |row| row.get(0))?;
+fn is_asked(tx: &WriteTx<'_>, recording: &Recording) -> Result<bool, store::Error> {
+    let found = tx.first(
+        "SELECT probes.paused_at IS NULL AND s.forgotten = ?2
+         FROM probes CROSS JOIN probe_states AS s ON s.probe_id = probes.id WHERE probes.id = ?1",
+        params![recording.id.0, recording.forgotten],
+        |row| row.get(0),
+    )?;
     Ok(found.unwrap_or(false))
 }
 
@@ -199,7 +209,7 @@ pub fn forget_project(
         params![project.0, at, unknown.as_str(), reason],
     )?;
     tx.execute(
-        "UPDATE probe_states SET status = ?3, rank = ?4, reason = ?5, judge = '{}', flapping = 0,
+        "UPDATE probe_states SET status = ?3, rank = ?4, reason = ?5, judge = '{}', flapping = 0, forgotten = forgotten + 1,
              since = iif(status = ?3, since, max(since, ?2))
          WHERE project_id = ?1 AND status <> 'paused'",
         params![project.0, at, unknown.as_str(), unknown.rank(), reason],
@@ -216,7 +226,10 @@ pub fn give_up(tx: &WriteTx<'_>, id: ProbeId, now: Timestamp, reason: &str) -> R
 
 /// Forgets what readings proved: it is to be proved anew.
 pub(super) fn forget(tx: &WriteTx<'_>, id: ProbeId) -> Result<(), store::Error> {
-    tx.execute("UPDATE probe_states SET judge = '{}', flapping = 0 WHERE probe_id = ?1", [id.0])?;
+    tx.execute(
+        "UPDATE probe_states SET judge = '{}', flapping = 0, forgotten = forgotten + 1 WHERE probe_id = ?1",
+        [id.0],
+    )?;
     Ok(())
 }
 

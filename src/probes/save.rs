@@ -231,7 +231,7 @@ impl Probes {
         let sealed = if same_secrets { found.sealed.clone() } else { self.seal(found.uid, secrets)? };
         tx.execute(
             "UPDATE probes SET project_id = ?2, name = ?3, kind = ?4, definition = ?5, sealed = ?6, owner = ?7,
-                    push_hash = iif(?4 = 'push', push_hash, NULL)
+                    push_hash = iif(?4 = 'push', push_hash, NULL), grouped = iif(project_id = ?2, grouped, 0)
              WHERE id = ?1",
             params![
                 found.id.0,
@@ -249,7 +249,7 @@ impl Probes {
             params![found.id.0, draft.project.0, name],
         )?;
         if found.project != draft.project {
-            // Its incident belongs to the other project; what still holds opens one here.
+            // Its incident and its services belong to the other project; what still holds opens one here.
             ring::end(tx, &self.incidents, by.now, found.id, CloseReason::SubjectRemoved)?;
         }
         Ok(Change::Updated(found.id))

@@ -3,9 +3,13 @@
 //! A *spell* is a time in which tocsin was down, its machine slept, its uplink was gone, or it was starved of processor
 //! time. Whoever waits for something to happen asks [`extend`] when to give up waiting.
 
+mod canaries;
+
 use std::time::Duration;
 
 use serde::Serialize;
+
+pub use canaries::{ever_answered, note_answer};
 
 use crate::base::Timestamp;
 use crate::store::{Error, ReadTx, Row, Topic, WriteTx, params};

@@ -80,6 +80,7 @@ pub(crate) async fn becomes(team: &Team, id: ProbeId, status: Status, reason: &s
     let latency = Some(Duration::from_millis(100));
     let recording = record::Recording {
         id,
+        forgotten: 0,
         earlier: Vec::new(),
         now: record::Turn { at: now, status, since: now, reason, flapping, memory, latency },
         good: Some(sampled("<b>all well</b>", 200)),

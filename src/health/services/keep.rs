@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::rule::{Judged, ServiceStatus, judge};
-use super::{Error, SERVICES, Service, ServiceId, Services, queries};
+use super::{Error, SERVICES, Service, ServiceId, Services, members, queries};
 use crate::accounts::{By, Visible};
 use crate::base::Timestamp;
 use crate::heartbeats::{self, HeartbeatId};
@@ -56,7 +56,8 @@ impl Services {
         let firing = firing(tx)?;
         let differs = |service: &Service| service.differs(&service.judge(covers)).is_some();
         let rings = |service: &Service| service.step(&firing, &service.judge(covers)).is_some();
-        Ok(services.iter().any(|service| differs(service) || rings(service))
+        Ok(members::have_moved(tx)?
+            || services.iter().any(|service| differs(service) || rings(service))
             || !without_service(&firing, &services).is_empty())
     }
 
@@ -65,6 +66,9 @@ impl Services {
     /// # Errors
     /// Where an incident cannot be written.
     pub fn keep(&self, tx: &WriteTx<'_>, now: Timestamp, covers: &Covers) -> Result<Kept, Error> {
+        if members::have_moved(tx)? {
+            members::let_go(tx, now)?;
+        }
         let services = all_under(tx, covers)?;
         let firing = firing(tx)?;
         let mut kept = Kept::default();

@@ -9,7 +9,7 @@ use crate::heartbeats;
 use crate::incidents::maintenance::Covers;
 use crate::probes::Status;
 use crate::probes::board::Live;
-use crate::store::{self, ReadTx, params};
+use crate::store::{self, ReadTx, WriteTx, params};
 
 /// A member with how it is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,7 +33,8 @@ const PROBES: &str = "
     SELECT m.service_id, m.member, p.key, p.name, p.kind,
            iif(p.paused_at IS NULL, ifnull(s.status, 'unknown'), 'paused'), s.since, ifnull(s.reason, ''),
            s.checked_at, s.latency_us, m.position
-    FROM service_members m JOIN probes p ON p.id = CAST(substr(m.member, 7) AS INTEGER)
+    FROM service_members m JOIN services ON services.id = m.service_id
+    JOIN probes p ON p.id = CAST(substr(m.member, 7) AS INTEGER) AND p.project_id = services.project_id
     LEFT JOIN probe_states s ON s.probe_id = p.id
     WHERE m.member LIKE 'probe:%' AND (?1 IS NULL OR m.service_id = ?1)";
 const HEARTBEATS: &str = "
@@ -45,7 +46,29 @@ const HEARTBEATS: &str = "
     LEFT JOIN heartbeat_states s ON s.heartbeat_id = h.id
     WHERE m.member LIKE 'heartbeat:%' AND (?1 IS NULL OR m.service_id = ?1)";
 
-/// Members with their service, in their order; those of one service, or of all. What was removed is left out.
+/// Probes that moved to another project than that of their service.
+const MOVED: &str = "
+    SELECT m.service_id, m.member FROM service_members m JOIN services ON services.id = m.service_id
+    JOIN probes p ON p.id = CAST(substr(m.member, 7) AS INTEGER) AND p.project_id <> services.project_id
+    WHERE m.member LIKE 'probe:%'";
+
+/// Whether [`let_go`] would find somebody.
+pub(super) fn have_moved(tx: &ReadTx<'_>) -> Result<bool, store::Error> {
+    tx.one(&format!("SELECT EXISTS ({MOVED})"), [], |row| row.get(0))
+}
+
+/// Takes probes that moved to another project out of their services for good: they are no members when they come back.
+pub(super) fn let_go(tx: &WriteTx<'_>, now: Timestamp) -> Result<(), store::Error> {
+    tx.execute(
+        &format!("UPDATE services SET updated_at = ?1 WHERE id IN (SELECT service_id FROM ({MOVED}))"),
+        [now.as_micros()],
+    )?;
+    tx.execute(&format!("DELETE FROM service_members WHERE (service_id, member) IN ({MOVED})"), [])?;
+    Ok(())
+}
+
+/// Members with their service, in their order; those of one service, or of all. What was removed, or moved to another
+/// project, is left out.
 pub(super) fn find(tx: &ReadTx<'_>, service: Option<i64>) -> Result<Vec<(i64, MemberView)>, store::Error> {
     let mut found = tx.all(PROBES, [service], |row| read(row, probe_status))?;
     found.extend(tx.all(HEARTBEATS, [service], |row| read(row, heartbeat_status))?);

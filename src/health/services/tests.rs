@@ -195,6 +195,34 @@ fn members_ring_for_themselves_unless_only_some_of_them_are_needed() {
 }
 
 #[test]
+fn a_probe_that_moves_to_another_project_leaves_the_services_of_the_first() {
+    with_store(|tx, services| {
+        save(tx, services, &providers(Needs::Any));
+        let known = probes::queries::find(tx, &Visible::All, "openai").unwrap().unwrap();
+        let moved = probes::Draft {
+            key: known.key,
+            name: known.name,
+            project: ProjectId(2),
+            definition: known.definition,
+            secrets: probes::Secrets::default(),
+            parents: Vec::new(),
+            owner: Owner::Page,
+        };
+        services.probes.save(tx, &by(T0), &moved).unwrap();
+        let service = queries::find(tx, &Visible::All, "ai_providers").unwrap().unwrap();
+        let keys: Vec<&str> = service.members.iter().map(|member| member.key.as_str()).collect();
+        assert_eq!(keys, ["anthropic", "gemini"], "nobody of the first project reads of it");
+        let grouped = "SELECT grouped FROM probes WHERE id = 1";
+        assert!(!tx.one(grouped, [], |row| row.get::<_, bool>(0)).unwrap(), "it rings for itself there");
+        keep(tx, services, minutes(1));
+        // When it comes back it is a member only if somebody says so.
+        services.probes.save(tx, &by(T0), &probes::Draft { project: SHOP, ..moved }).unwrap();
+        let service = queries::find(tx, &Visible::All, "ai_providers").unwrap().unwrap();
+        assert_eq!(service.members.len(), 2);
+    });
+}
+
+#[test]
 fn one_provider_is_enough_and_when_the_last_is_lost_it_rings_once_and_ends() {
     with_store(|tx, services| {
         save(tx, services, &providers(Needs::Any));

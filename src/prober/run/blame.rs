@@ -8,9 +8,10 @@ use super::keeper::SpellChange;
 use super::sight::Gap;
 use super::uplink::{self, Known};
 use super::{Blame, Event, Held, Loop, Run, Settled, TOLD_FROM};
+use crate::base::Timestamp;
 use crate::probes::judge::Reading;
 use crate::probes::{Kind, ProbeId};
-use crate::vigil::{Blindness, Spell};
+use crate::vigil::{self, Blindness, Spell};
 
 impl Loop {
     /// Notices a time in which tocsin did not run. What was under way proves nothing, what waits for others was asked
@@ -115,6 +116,9 @@ impl Loop {
         let now = self.now();
         let works = self.uplink.learn(now, answered);
         let at = self.parts.asker.clock.now();
+        if self.uplink.is_to_note() {
+            self.note_canaries(at);
+        }
         if works == self.is_blind {
             self.is_blind = !works;
             if works {
@@ -140,6 +144,15 @@ impl Loop {
                 self.is_ours(id, run);
             }
         }
+    }
+
+    /// After a restart they are believed although they do not answer.
+    fn note_canaries(&mut self, at: Timestamp) {
+        let (store, canaries) = (self.parts.store.clone(), Arc::clone(&self.parts.settings.canaries));
+        self.flying.push(Box::pin(async move {
+            let write = store.write("vigil.canaries", move |tx| vigil::note_answer(tx, at, &canaries));
+            Event::Noted(write.await)
+        }));
     }
 
     fn is_ours(&mut self, id: ProbeId, mut run: Run) {

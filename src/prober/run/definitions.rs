@@ -1,6 +1,7 @@
 //! What is asked: read at the start, and again whenever a probe was made, changed, paused or removed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::subject::{Reports, Subject};
@@ -10,10 +11,11 @@ use crate::accounts::{By, Visible};
 use crate::base::Timestamp;
 use crate::probes::judge::Reading;
 use crate::probes::pushed::{self, Stored};
-use crate::probes::queries::{self, State};
+use crate::probes::queries::{self, State, Version};
 use crate::probes::seen::{Phases, Sample};
 use crate::probes::{Error, Kind, Probe, ProbeId, record, ring};
 use crate::store::{self, ReadTx};
+use crate::vigil;
 
 /// Where reading them stands.
 #[derive(Default)]
@@ -25,6 +27,10 @@ pub(super) struct Loads {
     again: bool,
     /// What cannot be asked, by the version of which that was told.
     told: HashMap<ProbeId, i64>,
+    /// Whose last report did not come through: it is read with the next load.
+    pub(super) unheard: BTreeSet<ProbeId>,
+    /// Those of the load that is under way.
+    asked_for: BTreeSet<ProbeId>,
 }
 
 /// How soon a probe is asked for the first time.
@@ -38,13 +44,25 @@ pub(super) enum Haste {
 /// What was read.
 pub(super) struct Loaded {
     /// Every probe that there is, with its version.
-    versions: HashMap<ProbeId, i64>,
+    versions: HashMap<ProbeId, Version>,
     /// Those of another version than was known.
     changed: Vec<(Probe, State)>,
     /// Those of them that this program does not understand, and why.
     unreadable: Vec<(ProbeId, store::Error)>,
-    /// Of a start: what was reported while nobody judged.
+    /// What was reported while nobody judged, or did not come through.
     reports: Vec<Stored>,
+    /// Of a start: whether the canaries ever answered.
+    has_known_canaries: bool,
+}
+
+/// What is to be read.
+struct Wanted {
+    known: HashMap<ProbeId, Version>,
+    unheard: BTreeSet<ProbeId>,
+    /// Since when reports still say something.
+    reports_from: Timestamp,
+    /// At a start.
+    canaries: Option<Arc<[String]>>,
 }
 
 /// At a start, or where many were made or changed, they are asked within this time, and not at once.
@@ -55,7 +73,7 @@ const AT_ONCE_MAX: usize = 50;
 const JUST_SAVED: Duration = Duration::from_mins(1);
 /// A pause ends by the wall clock, which somebody may set: it is looked at this often.
 const PAUSE_LOOK: Duration = Duration::from_mins(1);
-/// Reports before a start that still say something.
+/// Reports that were not judged and still say something are no older.
 const REPORTS_FROM: Duration = Duration::from_hours(24);
 /// Where the definitions cannot be read, or the end of a pause cannot be written.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -68,13 +86,18 @@ impl Loop {
             return;
         }
         (self.loads.is_under_way, self.loads.again) = (true, false);
-        let known: HashMap<ProbeId, i64> =
-            self.subjects.iter().map(|(id, subject)| (*id, subject.probe.version)).collect();
-        let is_start = !self.loads.has_begun;
-        let reports_from = is_start.then(|| self.parts.asker.clock.now() - REPORTS_FROM);
+        self.loads.asked_for = std::mem::take(&mut self.loads.unheard);
+        let version =
+            |subject: &Subject| Version { definition: subject.probe.version, forgotten: subject.forgotten };
+        let wanted = Wanted {
+            known: self.subjects.iter().map(|(id, subject)| (*id, version(subject))).collect(),
+            unheard: self.loads.asked_for.clone(),
+            reports_from: self.parts.asker.clock.now() - REPORTS_FROM,
+            canaries: (!self.loads.has_begun).then(|| Arc::clone(&self.parts.settings.canaries)),
+        };
         let store = self.parts.store.clone();
         self.flying.push(Box::pin(async move {
-            let loaded = store.read_reserved(move |tx| Loaded::read(tx, &known, reports_from)).await;
+            let loaded = store.read_reserved(move |tx| Loaded::read(tx, &wanted)).await;
             if loaded.is_err() {
                 tokio::time::sleep(AGAIN).await;
             }
@@ -88,6 +111,7 @@ impl Loop {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::warn!(%error, "the probes could not be read; it is tried again");
+                self.loads.unheard.append(&mut self.loads.asked_for);
                 return self.load();
             }
         };
@@ -108,13 +132,14 @@ impl Loop {
             self.adopt(probe, &state, haste);
         }
         self.relate();
+        if loaded.has_known_canaries {
+            self.uplink.trust();
+        }
         self.greet_canaries();
         if is_start {
             self.level();
         }
-        for stored in &loaded.reports {
-            self.reported(stored);
-        }
+        self.hear_stored(&loaded.reports);
         if self.loads.again {
             self.load();
         }
@@ -259,6 +284,15 @@ impl Loop {
 
     /// Somebody said how it is.
     pub(super) fn reported(&mut self, stored: &Stored) {
+        let Some(subject) = self.subjects.get_mut(&stored.id) else {
+            // It was not taken up yet.
+            self.loads.unheard.insert(stored.id);
+            return;
+        };
+        if subject.read_at.take_if(|read| *read == stored.at).is_some() {
+            return;
+        }
+        subject.heard_at = Some(stored.at);
         // An earlier one that is still in doubt says less than this.
         self.withdraw(stored.id);
         let Some(subject) = self.subjects.get_mut(&stored.id) else { return };
@@ -280,6 +314,7 @@ impl Loop {
             // Whoever is to report may not have its address yet.
             return self.parts.board.put(subject.live(None, None));
         }
+        subject.reports = Reports::Missed;
         subject.is_busy = true;
         let policy = subject.definition().policy;
         let waited = crate::base::span::format(policy.interval + policy.timeout);
@@ -315,28 +350,40 @@ impl Loop {
 }
 
 impl Loaded {
-    /// `reports_from`: at a start, since when reports still say something.
-    fn read(
-        tx: &ReadTx<'_>,
-        known: &HashMap<ProbeId, i64>,
-        reports_from: Option<Timestamp>,
-    ) -> Result<Self, store::Error> {
+    fn read(tx: &ReadTx<'_>, wanted: &Wanted) -> Result<Self, store::Error> {
         let versions = queries::versions(tx)?;
-        let is_new = |(id, version): &(&ProbeId, &i64)| known.get(id) != Some(version);
-        let mut wanted: Vec<ProbeId> = versions.iter().filter(is_new).map(|(id, _)| *id).collect();
+        let is_new = |(id, version): &(&ProbeId, &Version)| wanted.known.get(id) != Some(version);
         // In the order in which they lie on disk.
-        wanted.sort_unstable();
-        let reports = reports_from.map(|from| pushed::since(tx, from)).transpose()?.unwrap_or_default();
-        let mut loaded = Self { versions, changed: Vec::new(), unreadable: Vec::new(), reports };
-        for id in wanted {
+        let new: BTreeSet<ProbeId> = versions.iter().filter(is_new).map(|(id, _)| *id).collect();
+        let canaries = wanted.canaries.as_ref();
+        let has_known_canaries = canaries.map(|canaries| vigil::ever_answered(tx, canaries)).transpose()?;
+        let mut loaded = Self {
+            versions,
+            changed: Vec::new(),
+            unreadable: Vec::new(),
+            reports: Vec::new(),
+            has_known_canaries: has_known_canaries.unwrap_or(false),
+        };
+        let mut reported_to = wanted.unheard.clone();
+        for id in new {
             match read_one(tx, id) {
-                Ok(found) => loaded.changed.extend(found),
+                Ok(found) => {
+                    reported_to.extend(found.iter().filter(|(probe, _)| is_pushed(probe)).map(|_| id));
+                    loaded.changed.extend(found);
+                }
                 Err(error) if error.is_of_one_row() => loaded.unreadable.push((id, error)),
                 Err(error) => return Err(error),
             }
         }
+        for id in reported_to {
+            loaded.reports.extend(pushed::unjudged(tx, id, wanted.reports_from)?);
+        }
         Ok(loaded)
     }
+}
+
+fn is_pushed(probe: &Probe) -> bool {
+    probe.definition.kind() == Kind::Push
 }
 
 fn read_one(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<(Probe, State)>, store::Error> {

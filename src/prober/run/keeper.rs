@@ -17,6 +17,8 @@ pub(super) struct Keeper {
     recordings: BTreeMap<ProbeId, Recording>,
     points: BTreeMap<ProbeId, Bundle>,
     spells: Vec<SpellChange>,
+    /// Readings were let go of, and that was said.
+    is_over: bool,
     is_writing: bool,
     /// After a failure; monotonic.
     not_before: Duration,
@@ -50,6 +52,8 @@ pub(super) struct Batch {
 /// Raising an incident takes a fraction of a millisecond: 32 of them stay below what the writer calls slow.
 const RECORDINGS_MAX: usize = 32;
 const BUNDLES_MAX: usize = 64;
+/// Readings that wait, of all probes: 34 MB. Of more the oldest go, down to nine tenths, so that it is not done for each.
+const POINTS_MAX: usize = 300_000;
 /// Changes of blindness that wait; of more, whole spells that are over are left out.
 const SPELLS_MAX: usize = 64;
 /// While the store refuses.
@@ -69,6 +73,27 @@ impl Keeper {
             None => bundle,
         };
         self.points.insert(id, bundle);
+        self.bound_points();
+    }
+
+    /// Lets go of the oldest readings, whosever they are.
+    fn bound_points(&mut self) {
+        if self.points.values().map(|bundle| bundle.points.len()).sum::<usize>() <= POINTS_MAX {
+            return;
+        }
+        let mut times: Vec<Timestamp> =
+            self.points.values().flat_map(|bundle| &bundle.points).map(|point| point.at).collect();
+        let over = times.len() - POINTS_MAX / 10 * 9;
+        let first = *times.select_nth_unstable(over).1;
+        for bundle in self.points.values_mut() {
+            bundle.points.retain(|point| point.at >= first);
+            bundle.points.shrink_to_fit();
+        }
+        if !std::mem::replace(&mut self.is_over, true) {
+            tracing::warn!(
+                "too many readings of probes wait to be written: the oldest are let go of, and curves have a gap there"
+            );
+        }
     }
 
     pub(super) fn spell(&mut self, change: SpellChange) {
@@ -140,7 +165,10 @@ impl Keeper {
     /// Learns what became of a batch; what failed waits for the next turn.
     pub(super) fn wrote(&mut self, batch: Batch, result: Result<(), store::Error>, now: Duration) {
         self.is_writing = false;
-        let Err(error) = result else { return };
+        let Err(error) = result else {
+            self.is_over &= batch.points.is_empty();
+            return;
+        };
         tracing::warn!(%error, changes = batch.recordings.len(), "what probes saw could not be written; it is tried again");
         self.not_before = now + RETRY;
         for earlier in batch.recordings {
@@ -158,6 +186,7 @@ impl Keeper {
             };
             self.points.insert(id, bundle);
         }
+        self.bound_points();
         self.spells.splice(0..0, batch.spells);
         self.bound_spells();
     }
@@ -242,7 +271,7 @@ mod tests {
             memory: Memory::default(),
             latency: None,
         };
-        Recording { id: ProbeId(id), earlier: Vec::new(), now, good: None, bad: None }
+        Recording { id: ProbeId(id), forgotten: 0, earlier: Vec::new(), now, good: None, bad: None }
     }
 
     fn bundle(at: Timestamp) -> Bundle {
@@ -290,6 +319,26 @@ mod tests {
             keeper.wrote(batch, Ok(()), passed);
         }
         assert_eq!(written, 200);
+    }
+
+    #[test]
+    fn the_readings_of_all_together_are_bounded_and_the_oldest_go_first() {
+        let mut keeper = Keeper::default();
+        let at = |turn: u64| START + Duration::from_secs(turn);
+        for turn in 0..25 {
+            for id in 0..400 {
+                keeper.points(ProbeId(id), bundle(at(turn)));
+            }
+        }
+        let all: Vec<&Point> = keeper.points.values().flat_map(|bundle| &bundle.points).collect();
+        assert!((200_000..=300_000).contains(&all.len()), "{}", all.len());
+        let oldest = all.iter().map(|point| point.at).min().unwrap();
+        let newest = all.iter().filter(|point| point.at == at(24)).count();
+        assert_eq!(newest, 400 * 40, "none of the newest went");
+        let kept = all.iter().filter(|point| point.at > oldest).count();
+        let turns = usize::try_from((at(24).since(oldest)).as_secs()).unwrap();
+        assert_eq!(kept, turns * 400 * 40, "nothing newer went than what stays");
+        assert_eq!(keeper.points.len(), 400, "when each was asked last is written");
     }
 
     fn begins() -> SpellChange {

@@ -27,6 +27,12 @@ pub(super) struct Subject {
     pub(super) status: Status,
     pub(super) is_unreachable: bool,
     pub(super) reports: Reports,
+    /// When the last report came that was heard.
+    pub(super) heard_at: Option<Timestamp>,
+    /// The same of one that was read where it is stored, as long as it may still come by itself.
+    pub(super) read_at: Option<Timestamp>,
+    /// As in its row: what was remembered before it grew counts no more.
+    pub(super) forgotten: i64,
     /// Under way, or its reading waits for canaries or parents.
     pub(super) is_busy: bool,
     /// When the last reading was taken, monotonic, and whether it was bad.
@@ -45,6 +51,8 @@ pub(super) struct Subject {
 pub(super) enum Reports {
     Awaited,
     Begun,
+    /// There were some, and the next did not come in time.
+    Missed,
 }
 
 impl Subject {
@@ -62,6 +70,9 @@ impl Subject {
             status: state.status,
             is_unreachable: state.status == Status::Unreachable,
             reports: if state.is_reported { Reports::Begun } else { Reports::Awaited },
+            heard_at: None,
+            read_at: None,
+            forgotten: state.forgotten,
             is_busy: false,
             last: None,
             points: Vec::new(),
@@ -89,14 +100,15 @@ impl Subject {
         self.is_unreachable || self.memory.judge.proved() == Health::Unhealthy
     }
 
-    /// Takes over what an earlier version remembered, where it is the same question or a better one.
+    /// Takes over what an earlier version remembered, unless that was forgotten meanwhile: a pause that is over, or a
+    /// project that was archived and restored.
     pub(super) fn follow(&mut self, earlier: Self) {
-        let was_paused = earlier.probe.paused.is_some();
         (self.points, self.last, self.is_busy) = (earlier.points, earlier.last, earlier.is_busy);
-        if earlier.reports == Reports::Begun {
-            self.reports = Reports::Begun;
+        (self.heard_at, self.read_at) = (earlier.heard_at, earlier.read_at);
+        if earlier.reports != Reports::Awaited {
+            self.reports = earlier.reports;
         }
-        if !was_paused && self.probe.paused.is_none() {
+        if earlier.forgotten == self.forgotten && self.probe.paused.is_none() {
             (self.memory, self.status, self.since) = (earlier.memory, earlier.status, earlier.since);
             (self.reason, self.was_flapping) = (earlier.reason, earlier.was_flapping);
             (self.is_unreachable, self.good) = (earlier.is_unreachable, earlier.good);
@@ -207,7 +219,7 @@ impl Subject {
             memory: self.memory.clone(),
             latency: Some(run.phases.total),
         };
-        Recording { id: self.probe.id, earlier: Vec::new(), now, good, bad }
+        Recording { id: self.probe.id, forgotten: self.forgotten, earlier: Vec::new(), now, good, bad }
     }
 
     /// As the board shows it.

@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::accounts::By;
 use crate::prober::tests::{Bed, START, draft};
-use crate::prober::{Asker, Settings, Trust};
+use crate::prober::{Asker, Prober, Settings, Trust};
+use crate::probes::Status;
 use crate::probes::seen::{Phases, Sample};
-use crate::probes::{Board, Status};
 use crate::telemetry::Registry;
 use crate::vigil::Blindness;
 
@@ -26,8 +26,12 @@ fn far(key: &str) -> crate::probes::Draft {
 /// A loop that nobody drives, with one probe of a machine far away.
 async fn still(bed: &Bed, canaries: Vec<String>) -> (Loop, ProbeId) {
     let id = bed.save(far("far")).await;
+    (idle(bed, canaries).await.1, id)
+}
+
+/// What others ask, and a loop that nobody drives, with what was saved before.
+async fn idle(bed: &Bed, canaries: Vec<String>) -> (Prober, Loop) {
     let trust = Trust::new(None).unwrap();
-    let (_, reports) = mpsc::channel(1);
     let settings = Settings {
         concurrency: 1,
         private_targets: Arc::new([]),
@@ -35,18 +39,12 @@ async fn still(bed: &Bed, canaries: Vec<String>) -> (Loop, ProbeId) {
         covers: Arc::new(|_, _| false),
         sight: bed.sight(),
     };
-    let mut asking = Loop::new(Parts {
-        store: bed.store.clone(),
-        asker: Asker { clock: bed.clock.clone(), entropy: crate::base::Entropy::seeded(1), trust },
-        probes: bed.probes.clone(),
-        board: Board::default(),
-        observed: Observed::register(&Registry::new().unwrap()).unwrap(),
-        settings,
-        reports,
-    });
+    let asker = Asker { clock: bed.clock.clone(), entropy: crate::base::Entropy::seeded(1), trust };
+    let observed = Observed::register(&Registry::new().unwrap()).unwrap();
+    let (prober, mut asking) = Prober::new(&bed.store, asker, bed.probes.clone(), observed, settings);
     asking.load();
     asking.settle_all().await;
-    (asking, id)
+    (prober, asking)
 }
 
 impl Loop {

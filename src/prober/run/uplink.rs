@@ -18,8 +18,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// While none answers they are asked again this often, whether or not anybody wants to know.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// Canaries that never answered for so long while somebody in the public internet did are behind a wall, not behind a
-/// lost uplink.
+/// Canaries that never answered, neither now nor before a restart, for so long while somebody in the public internet did
+/// are behind a wall, not behind a lost uplink.
 const USELESS_AFTER: Duration = Duration::from_mins(5);
 /// While nobody there answered either, the machine may have come up before its network: after a power cut a router takes
 /// minutes. One that never has any must be judged all the same.
@@ -32,7 +32,7 @@ pub(super) struct Uplink {
     is_asking: bool,
     first_asked: Option<Duration>,
     last_asked: Option<Duration>,
-    ever_answered: bool,
+    answered: Answered,
     internet: Internet,
     /// Something far away answered since they were asked: they may, too.
     is_hoped: bool,
@@ -44,6 +44,17 @@ enum Internet {
     #[default]
     Silent,
     Heard,
+}
+
+/// Whether the canaries ever answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Answered {
+    #[default]
+    Never,
+    /// Only memory knows.
+    Once,
+    /// It is on disk, or being written.
+    Noted,
 }
 
 /// Who knows whether the uplink works.
@@ -76,16 +87,36 @@ impl Uplink {
     /// Takes in whether one of them answered. Answers whether the uplink works, as far as they can tell: canaries that
     /// never did prove nothing.
     pub(super) fn learn(&mut self, now: Duration, answered: bool) -> bool {
-        self.ever_answered |= answered;
+        if answered && self.answered == Answered::Never {
+            self.answered = Answered::Once;
+        }
         let asked_for = self.first_asked.map_or(Duration::ZERO, |first| now.saturating_sub(first));
         let patience = match self.internet {
             Internet::Heard => USELESS_AFTER,
             Internet::Silent => ALONE_FOR,
         };
-        let works = answered || (!self.ever_answered && asked_for > patience);
+        let works = answered || (self.answered == Answered::Never && asked_for > patience);
         self.silent_at = (!works).then_some(now);
         self.is_asking = false;
         works
+    }
+
+    /// They are known to have answered, before this start.
+    pub(super) const fn trust(&mut self) {
+        self.answered = Answered::Noted;
+    }
+
+    /// Whether it is to be noted that they answered. Asked again after [`Uplink::was_not_noted`].
+    pub(super) fn is_to_note(&mut self) -> bool {
+        let is_new = self.answered == Answered::Once;
+        if is_new {
+            self.answered = Answered::Noted;
+        }
+        is_new
+    }
+
+    pub(super) const fn was_not_noted(&mut self) {
+        self.answered = Answered::Once;
     }
 
     /// A probe was answered from there.

@@ -25,33 +25,78 @@ impl Finding {
 
 const REASON_CHARS_MAX: usize = 300;
 
-pub(super) fn check(expr: &Expr, facts: &Facts) -> Finding {
-    match judge(expr, facts) {
-        Ok(()) => Finding::Holds,
-        Err(reason) => Finding::Fails(clip(&reason, REASON_CHARS_MAX).into_owned()),
+/// Why something does not hold, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Why {
+    /// It is otherwise.
+    Fails(String),
+    /// There is nothing to look at: its opposite does not hold either.
+    Unseen(String),
+}
+
+impl Why {
+    fn map(self, says: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Fails(reason) => Self::Fails(says(reason)),
+            Self::Unseen(reason) => Self::Unseen(says(reason)),
+        }
+    }
+
+    fn into_reason(self) -> String {
+        match self {
+            Self::Fails(reason) | Self::Unseen(reason) => reason,
+        }
     }
 }
 
-fn judge(expr: &Expr, facts: &Facts) -> Result<(), String> {
+pub(super) fn check(expr: &Expr, facts: &Facts) -> Finding {
+    match judge(expr, facts) {
+        Ok(()) => Finding::Holds,
+        Err(why) => Finding::Fails(clip(&why.into_reason(), REASON_CHARS_MAX).into_owned()),
+    }
+}
+
+fn judge(expr: &Expr, facts: &Facts) -> Result<(), Why> {
     match expr {
-        Expr::All(parts) => parts.iter().try_for_each(|part| judge(part, facts)),
-        Expr::Any(parts) => {
-            let mut reasons = Vec::new();
-            for part in parts {
-                match judge(part, facts) {
-                    Ok(()) => return Ok(()),
-                    Err(reason) => reasons.push(reason),
-                }
-            }
-            Err(reasons.join(", and "))
-        }
-        Expr::Not(inner) => match (inner.untold(facts), judge(inner, facts)) {
-            (Some(why), _) => Err(why),
-            (None, Ok(())) => Err(format!("{} held, and must not", inner.says())),
-            (None, Err(_)) => Ok(()),
+        Expr::All(parts) => all(parts, facts),
+        Expr::Any(parts) => any(parts, facts),
+        Expr::Not(inner) => match judge(inner, facts) {
+            Ok(()) => Err(Why::Fails(format!("{} held, and must not", inner.says()))),
+            Err(Why::Fails(_)) => Ok(()),
+            Err(unseen @ Why::Unseen(_)) => Err(unseen),
         },
         Expr::Test { subject, test } => subject.judge(test, facts),
     }
+}
+
+/// What fails makes the whole fail, whatever of the rest was not seen.
+fn all(parts: &[Expr], facts: &Facts) -> Result<(), Why> {
+    let mut unseen = None;
+    for part in parts {
+        match judge(part, facts) {
+            Ok(()) => {}
+            Err(why @ Why::Fails(_)) => return Err(why),
+            Err(why @ Why::Unseen(_)) => unseen = unseen.or(Some(why)),
+        }
+    }
+    unseen.map_or(Ok(()), Err)
+}
+
+/// What holds is enough; otherwise it may be what was not seen that would.
+fn any(parts: &[Expr], facts: &Facts) -> Result<(), Why> {
+    let mut reasons = Vec::new();
+    let mut has_unseen = false;
+    for part in parts {
+        match judge(part, facts) {
+            Ok(()) => return Ok(()),
+            Err(why) => {
+                has_unseen |= matches!(why, Why::Unseen(_));
+                reasons.push(why.into_reason());
+            }
+        }
+    }
+    let reason = reasons.join(", and ");
+    Err(if has_unseen { Why::Unseen(reason) } else { Why::Fails(reason) })
 }
 
 /// What a subject came to.
@@ -65,21 +110,24 @@ enum Seen<'a> {
 }
 
 impl Subject {
-    fn judge(&self, test: &Test, facts: &Facts) -> Result<(), String> {
-        match (self.see(facts)?, self.view) {
+    fn judge(&self, test: &Test, facts: &Facts) -> Result<(), Why> {
+        match (self.see(facts).map_err(Why::Unseen)?, self.view) {
             (Seen::Many(all), View::AllOf) => self.every(test, &all, facts),
             (Seen::Many(all), View::AnyOf) => self.some(test, &all, facts),
             (Seen::Many(all), _) if *test == Test::Exists => {
                 if all.is_empty() {
-                    Err(self.is_missing())
+                    Err(Why::Fails(self.is_missing()))
                 } else {
                     Ok(())
                 }
             }
-            (seen, _) => self.one(test, &seen, facts).map_err(|reason| facts.explained(self.field, reason)),
+            (seen, _) => {
+                self.one(test, &seen, facts).map_err(|why| why.map(|reason| facts.explained(self.field, reason)))
+            }
         }
     }
 
+    /// `Err`: there is something, of which this cannot be asked.
     fn see<'a>(&self, facts: &'a Facts) -> Result<Seen<'a>, String> {
         if let Some(why) = facts.untold(self.field) {
             return Err(why);
@@ -134,31 +182,37 @@ impl Subject {
         Ok(Seen::Value(Value::seconds((now.as_micros() - since.as_micros()) as f64 / 1e6)))
     }
 
-    fn every(&self, test: &Test, all: &[&Json], facts: &Facts) -> Result<(), String> {
+    /// Of no values nothing is said, neither way.
+    fn every(&self, test: &Test, all: &[&Json], facts: &Facts) -> Result<(), Why> {
         if all.is_empty() {
-            return Err(self.is_missing());
+            return Err(Why::Unseen(self.is_missing()));
         }
         all.iter().try_for_each(|json| self.item(test, json, facts))
     }
 
-    fn some(&self, test: &Test, all: &[&Json], facts: &Facts) -> Result<(), String> {
+    /// Of no values none does.
+    fn some(&self, test: &Test, all: &[&Json], facts: &Facts) -> Result<(), Why> {
         if all.iter().any(|json| self.item(test, json, facts).is_ok()) {
             return Ok(());
         }
-        Err(match all {
-            [] => self.is_missing(),
-            [one] => self.item(test, one, facts).err().unwrap_or_default(),
-            all => format!("none of {} values of {} {}", all.len(), self.path(), test.says()),
-        })
+        match all {
+            [] => Err(Why::Fails(self.is_missing())),
+            [one] => self.item(test, one, facts),
+            all => {
+                Err(Why::Fails(format!("none of {} values of {} {}", all.len(), self.path(), test.says())))
+            }
+        }
     }
 
-    fn item(&self, test: &Test, json: &Json, facts: &Facts) -> Result<(), String> {
+    fn item(&self, test: &Test, json: &Json, facts: &Facts) -> Result<(), Why> {
         self.one(test, &plain(json).map_or(Seen::Whole(json), Seen::Value), facts)
     }
 
-    fn one(&self, test: &Test, seen: &Seen<'_>, facts: &Facts) -> Result<(), String> {
+    fn one(&self, test: &Test, seen: &Seen<'_>, facts: &Facts) -> Result<(), Why> {
         let was = match seen {
-            Seen::Missing => return Err(self.is_missing()),
+            // That it is not there was seen.
+            Seen::Missing if *test == Test::Exists => return Err(Why::Fails(self.is_missing())),
+            Seen::Missing => return Err(Why::Unseen(self.is_missing())),
             _ if *test == Test::Exists => return Ok(()),
             Seen::Many(_) | Seen::Whole(_) => {
                 let held =
@@ -166,7 +220,8 @@ impl Subject {
                 return if held {
                     Ok(())
                 } else {
-                    Err(format!("{} is a list or an object, wanted {}", self.path(), test.says()))
+                    let says = test.says();
+                    Err(Why::Fails(format!("{} is a list or an object, wanted {says}", self.path())))
                 };
             }
             Seen::Tree(tree) => &Value::Text(tree.as_str().trim().to_owned()),
@@ -175,7 +230,8 @@ impl Subject {
         if test.holds(was) {
             Ok(())
         } else {
-            Err(format!("{} was {}, wanted {}", self.says(), facts.show(self.name(), was), test.says()))
+            let shown = facts.show(self.name(), was);
+            Err(Why::Fails(format!("{} was {shown}, wanted {}", self.says(), test.says())))
         }
     }
 

@@ -152,7 +152,7 @@ impl Facts {
 #[derive(Debug, PartialEq)]
 pub(super) enum Found<'a> {
     Missing,
-    /// `[*]` or a path below it led to several values, or to none.
+    /// `[*]` or a path below it led to several values, or, in a list or an object that is there, to none.
     Many(Vec<&'a Json>),
     One(&'a Json),
 }
@@ -167,7 +167,7 @@ impl Tree {
                 Step::Key(key) => at.iter().filter_map(|json| json.get(key)).collect(),
                 Step::At(index) => at.iter().filter_map(|json| json.get(*index)).collect(),
                 Step::Each => {
-                    is_many = true;
+                    is_many |= at.iter().any(|json| json.is_array() || json.is_object());
                     at.into_iter().flat_map(children).collect()
                 }
             };

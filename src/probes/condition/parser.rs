@@ -1,7 +1,7 @@
 //! From text to a condition that a kind of probe can answer.
 
 use super::fields::{Field, FieldKind, Fields};
-use super::token::{Kind, Token, tokens};
+use super::token::{Kind, Part, Token, tokens};
 use super::value::{Unit, Value};
 use super::{CHARS_MAX, Comparison, Expr, Fault, Step, Subject, Test, View};
 
@@ -184,10 +184,10 @@ impl Parser {
 
     fn path(&mut self) -> Result<(&'static Field, Vec<Step>), Fault> {
         let at = self.at();
-        let mut steps = vec![Step::Key(self.name()?)];
+        let mut steps = self.keys()?;
         loop {
             if self.take_sign(".") {
-                steps.push(Step::Key(self.name()?));
+                steps.extend(self.keys()?);
             } else if self.take_sign("[") {
                 steps.push(self.index()?);
                 self.expect_sign("]")?;
@@ -213,18 +213,19 @@ impl Parser {
         }
     }
 
-    fn name(&mut self) -> Result<String, Fault> {
-        let name = match self.peek().map(|token| &token.kind) {
+    /// A name; two where both are digits: `1.50` is no number here.
+    fn keys(&mut self) -> Result<Vec<Step>, Fault> {
+        let names = match self.peek().map(|token| &token.kind) {
             Some(Kind::Word(word)) => word.clone(),
             // Keys of an object may be numbers.
             Some(Kind::Number(parts)) => match parts.as_slice() {
-                [(number, unit)] if number.fract() == 0.0 => format!("{number}{unit}"),
+                [Part { digits, unit, .. }] => format!("{digits}{unit}"),
                 _ => return self.fault("a name is expected here"),
             },
             _ => return self.fault("a name is expected here"),
         };
         self.next += 1;
-        Ok(name)
+        Ok(names.split('.').map(|name| Step::Key(name.to_owned())).collect())
     }
 
     fn index(&mut self) -> Result<Step, Fault> {
@@ -232,7 +233,7 @@ impl Parser {
             Some(Kind::Sign("*")) => Step::Each,
             Some(Kind::Text(key)) => Step::Key(key.clone()),
             Some(Kind::Number(parts)) => match parts.as_slice() {
-                [(number, unit)] if unit.is_empty() => match position(*number) {
+                [Part { number, unit, .. }] if unit.is_empty() => match position(*number) {
                     Some(at) => Step::At(at),
                     None => return self.fault("a position is a whole number from 0 to 9999"),
                 },
@@ -351,15 +352,18 @@ fn position(number: f64) -> Option<usize> {
 }
 
 /// A number from its parts: `15m`, or several of one kind, `1h30m`.
-fn number(parts: &[(f64, String)]) -> Result<Value, String> {
-    if let [(number, unit)] = parts
-        && unit.is_empty()
-    {
-        return Ok(Value::Number(*number, Unit::Plain));
-    }
+fn number(parts: &[Part]) -> Result<Value, String> {
+    let (sum, unit) = match parts {
+        [Part { number, unit, .. }] if unit.is_empty() => (*number, Unit::Plain),
+        parts => sum(parts)?,
+    };
+    if sum.is_finite() { Ok(Value::Number(sum, unit)) } else { Err("this number is too large".to_owned()) }
+}
+
+fn sum(parts: &[Part]) -> Result<(f64, Unit), String> {
     let mut sum = 0.0;
     let mut of = None;
-    for (number, name) in parts {
+    for Part { number, unit: name, .. } in parts {
         let (factor, unit) =
             Unit::parse(name).ok_or_else(|| format!("“{name}” is no unit; {UNITS_KNOWN}"))?;
         if of.is_some_and(|of| of != unit || unit != Unit::Seconds) {
@@ -368,7 +372,7 @@ fn number(parts: &[(f64, String)]) -> Result<Value, String> {
         sum += number * factor;
         of = Some(unit);
     }
-    Ok(Value::Number(sum, of.unwrap_or(Unit::Plain)))
+    Ok((sum, of.unwrap_or(Unit::Plain)))
 }
 
 const UNITS_KNOWN: &str = "there are ms s m h d w, B kB MB GB TB KiB MiB GiB TiB and %";

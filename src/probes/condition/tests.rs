@@ -18,7 +18,7 @@ const FIELDS: Fields = Fields(&[
 const BODY: &str = r#"{
   "status": "ok", "queue": {"depth": 120, "limit": "200"}, "up": true, "none": null, "odd key": 1,
   "providers": [{"name": "a", "up": true, "ms": 12}, {"name": "b", "up": false, "ms": 30}],
-  "updated_at": "2026-03-01T11:50:00Z", "updated": 1772365800, "updated_ms": 1772365800000, "tags": ["x", "y"]
+  "updated_at": "2026-03-01T11:50:00Z", "updated": 1772365800, "updated_ms": 1772365800000, "tags": ["x", "y"], "empty": []
 }"#;
 
 /// 2026-03-01T12:00:00Z.
@@ -90,6 +90,12 @@ fn conditions_that_hold() {
         "age(body.updated_ms) == 600s",
         "body.providers[*] exists",
         "header.x-cache == 'HIT' and header.age < 60",
+        "body.up == 'true'",
+        "body.up != 'false'",
+        "not any(body.empty[*].up)",
+        "not body.empty[*] exists",
+        "not (body.nothing == 1 and status < 300)",
+        "tls or not body.nothing == 1",
     ] {
         assert_eq!(finding(condition, BODY), Finding::Holds, "{condition}");
     }
@@ -128,10 +134,42 @@ fn conditions_that_fail_say_what_was_there() {
     ] {
         assert_eq!(finding(condition, BODY), Finding::Fails(reason.to_owned()), "{condition}");
     }
+    // What is not there says nothing, also under a `not`.
+    for (condition, reason) in [
+        ("body.nothing not in ('down', 'failed')", "body.nothing was not there"),
+        ("not body.nothing == 'down'", "body.nothing was not there"),
+        (
+            "not (body.nothing == 'down' or status < 300)",
+            "body.nothing was not there, and status was 503, wanted < 300",
+        ),
+        ("not (body.nothing == 'down' and tls)", "body.nothing was not there"),
+        ("not not body.nothing == 'down'", "body.nothing was not there"),
+        ("not any(body.nothing[*].up)", "body.nothing[*].up was not there"),
+        ("not all(body.empty[*].up)", "body.empty[*].up was not there"),
+        ("not length(body.up) > 2", "body.up has no length"),
+        ("not age(body.status) > 5m", "body.status is no point in time"),
+    ] {
+        assert_eq!(finding(condition, BODY), Finding::Fails(reason.to_owned()), "{condition}");
+    }
+    for condition in
+        ["body.state not in ('down', 'failed')", "body.error not exists", "not body.error exists"]
+    {
+        assert_eq!(finding(condition, "<html>"), Finding::Fails("body is no JSON".to_owned()), "{condition}");
+    }
     let no_json = Finding::Fails("body is no JSON".to_owned());
     assert_eq!(finding("body.status == 'ok'", "<html>"), no_json);
     let unseen = Condition::parse("status < 300", &FIELDS).unwrap().check(&Facts::new(Timestamp::EPOCH));
     assert_eq!(unseen, Finding::Fails("status was not there".to_owned()));
+}
+
+#[test]
+fn keys_of_digits_are_looked_for_as_they_were_typed() {
+    let body = r#"{"123456789012345678": {"online": true}, "007": "James", "7": "nobody", "5m": 1, "1": {"50": {"x": 2}}}"#;
+    for condition in
+        ["body.123456789012345678.online", "body.007 == 'James'", "body.5m == 1", "body.1.50.x == 2"]
+    {
+        assert_eq!(finding(condition, body), Finding::Holds, "{condition}");
+    }
 }
 
 #[test]
@@ -172,6 +210,10 @@ fn faults_name_the_place_and_the_reason() {
     }
     let deep = format!("{}status < 300{}", "(".repeat(17), ")".repeat(17));
     assert_eq!(Condition::parse(&deep, &FIELDS).unwrap_err().reason, "nested deeper than 16");
+    for huge in [format!("status < {}", "9".repeat(400)), format!("used_memory < {}TiB", "9".repeat(300))] {
+        let fault = Condition::parse(&huge, &FIELDS).expect_err(&huge);
+        assert_eq!(fault.reason, "this number is too large");
+    }
     let long = format!("status < 300{}", " or status < 300".repeat(40));
     assert_eq!(Condition::parse(&long, &FIELDS).unwrap_err().at, CHARS_MAX);
 }

@@ -14,10 +14,20 @@ pub(super) enum Kind {
     /// A name, a keyword or a unit.
     Word(String),
     /// With the unit that follows it at once: `15m`, `90%`, `1h30m` as (1, h), (30, m).
-    Number(Vec<(f64, String)>),
+    Number(Vec<Part>),
     Text(String),
     /// One of `== != < <= > >= ( ) [ ] . , *`; `=` is read as `==`.
     Sign(&'static str),
+}
+
+/// A number and its unit.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Part {
+    pub(super) number: f64,
+    /// As it was typed: a key of digits may be longer than what a number can tell apart.
+    pub(super) digits: String,
+    /// Empty: none.
+    pub(super) unit: String,
 }
 
 /// Longest first.
@@ -56,6 +66,12 @@ pub(super) fn tokens(source: &str) -> Result<Vec<Token>, Fault> {
         tokens.push(token);
     }
     Ok(tokens)
+}
+
+impl Part {
+    fn negated(self) -> Self {
+        Self { number: -self.number, digits: format!("-{}", self.digits), ..self }
+    }
 }
 
 struct Scanner<'a> {
@@ -126,9 +142,7 @@ impl<'a> Scanner<'a> {
             _ => return Err(self.fault("a number must follow the minus sign")),
         }
         Ok(match self.number()? {
-            Kind::Number(parts) => {
-                Kind::Number(parts.into_iter().map(|(number, unit)| (-number, unit)).collect())
-            }
+            Kind::Number(parts) => Kind::Number(parts.into_iter().map(Part::negated).collect()),
             other => other,
         })
     }
@@ -139,7 +153,7 @@ impl<'a> Scanner<'a> {
             let digits = self.digits();
             let number: f64 = digits.parse().map_err(|_| self.fault("this is no number"))?;
             let unit = self.take_while(|c| c.is_ascii_alphabetic() || c == '%');
-            parts.push((number, unit.to_owned()));
+            parts.push(Part { number, digits: digits.to_owned(), unit: unit.to_owned() });
         }
         Ok(Kind::Number(parts))
     }

@@ -18,7 +18,7 @@ pub enum Unit {
 /// A literal of a condition, or what a probe saw.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Finite.
+    /// Finite: a literal is refused where it is too large, and [`Facts::set`](super::Facts::set) leaves out the rest.
     Number(f64, Unit),
     Text(String),
     Flag(bool),
@@ -72,7 +72,7 @@ impl Value {
     }
 
     /// How this value stands to `literal`; `None` where they cannot be compared. What a body says is taken as it is
-    /// meant: `"12"` is a number where a number is asked for, and so the other way.
+    /// meant: `"12"` is a number where a number is asked for, `"true"` a flag where one is, and so the other way.
     pub(super) fn compare(&self, literal: &Self) -> Option<Ordering> {
         match (self, literal) {
             (Self::Number(a, _), Self::Number(b, _)) => a.partial_cmp(b),
@@ -81,6 +81,7 @@ impl Value {
             (Self::Number(a, Unit::Plain), Self::Text(b)) => a.partial_cmp(&b.trim().parse().ok()?),
             (Self::Flag(a), Self::Flag(b)) => Some(a.cmp(b)),
             (Self::Text(text), Self::Flag(b)) => Some(text.trim().parse::<bool>().ok()?.cmp(b)),
+            (Self::Flag(a), Self::Text(b)) => Some(a.cmp(&b.trim().parse().ok()?)),
             (Self::Null, Self::Null) => Some(Ordering::Equal),
             _ => None,
         }

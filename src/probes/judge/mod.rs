@@ -8,6 +8,7 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,7 @@ pub enum Health {
 
 /// Everything that is remembered of a probe between readings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Judge {
     /// What has been proved last; blindness does not change it.
     proved: Health,
@@ -49,8 +51,8 @@ pub struct Judge {
     /// Good readings in a row up to the last one.
     good: u8,
     flap: Flap,
-    /// The first poor reading among those that still count.
-    poor_since: Option<Timestamp>,
+    /// When those of the poor readings were taken that still count, the oldest first.
+    poor_at: VecDeque<Timestamp>,
     blind_since: Option<Timestamp>,
 }
 
@@ -83,7 +85,7 @@ impl Default for Judge {
             poor: 0,
             good: 0,
             flap: Flap::default(),
-            poor_since: None,
+            poor_at: VecDeque::new(),
             blind_since: None,
         }
     }
@@ -147,20 +149,21 @@ impl Judge {
         self.poor = (self.poor << 1) | u64::from(!is_good);
         self.good = if is_good { self.good.saturating_add(1) } else { 0 };
         if !is_good {
-            self.poor_since.get_or_insert(at);
-        } else if policy.counted(self.poor) == 0 {
-            self.poor_since = None;
+            self.poor_at.push_back(at);
         }
+        let over = self.poor_at.len().saturating_sub(usize::from(policy.counted(self.poor)));
+        self.poor_at.drain(..over);
     }
 
     fn prove(&mut self, policy: &Policy, at: Timestamp) -> Verdict {
         let from = self.proved;
         let to = self.weigh(policy);
-        let since = self.poor_since.unwrap_or(at);
+        let since = self.poor_at.front().copied().unwrap_or(at);
         self.proved = to;
         if from.is_poor() && !to.is_poor() {
             // What is over must not count towards the next trouble.
-            (self.bad, self.poor, self.poor_since) = (0, 0, None);
+            (self.bad, self.poor) = (0, 0);
+            self.poor_at.clear();
         }
         let was_flapping = self.flap.is_flapping();
         self.flap.push(to.is_poor());

@@ -58,6 +58,20 @@ fn trouble_is_confirmed_and_dated_back_to_its_first_reading() {
 }
 
 #[test]
+fn trouble_is_not_dated_back_to_readings_that_count_no_more() {
+    let policy = Policy { of: 3, ..POLICY };
+    let since = |letters: &str| match *run(&policy, letters).1.last().unwrap() {
+        Verdict::Worse { since, .. } => since,
+        other => panic!("{letters}: {other:?}"),
+    };
+    assert_eq!(since("gbggbb"), at(4));
+    assert_eq!(since("gsggbb"), at(4));
+    // One of three servers behind one name is dead, for hours; then all are.
+    let letters = format!("g{}bb", "bgg".repeat(400));
+    assert_eq!(since(&letters), at(letters.len() - 2));
+}
+
+#[test]
 fn trouble_ends_after_good_readings_in_a_row() {
     use Health::{Degraded, Healthy, Unhealthy};
     assert_eq!(last("gbbg"), Verdict::Stays);
@@ -147,6 +161,26 @@ proptest! {
         for (second, reading) in readings(&rest) {
             let now = at(100 + second);
             prop_assert_eq!(judge.read(&POLICY, reading, now), stored.read(&POLICY, reading, now));
+        }
+    }
+
+    /// Whatever is told began with a reading that still counts.
+    #[test]
+    fn trouble_begins_inside_the_readings_that_prove_it(
+        letters in "[gsb-]{0,200}", bad in 1_u8..4, more in 0_u8..4, good in 1_u8..4,
+    ) {
+        let policy = Policy { bad, of: bad + more, good, ..POLICY };
+        let mut judge = Judge::default();
+        let mut seen = Vec::new();
+        for (second, reading) in readings(&letters) {
+            if reading != Reading::Blind {
+                seen.push((at(second), reading));
+            }
+            if let Verdict::Worse { since, .. } = judge.read(&policy, reading, at(second)) {
+                let window = &seen[seen.len().saturating_sub(usize::from(policy.of))..];
+                let first = window.iter().find(|(when, _)| *when == since);
+                prop_assert!(matches!(first, Some((_, Reading::Slow | Reading::Bad))), "{:?} {:?}", since, window);
+            }
         }
     }
 

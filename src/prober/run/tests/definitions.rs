@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::probes::condition::Facts;
-use crate::probes::pushed::Report;
+use crate::probes::pushed::{self, Report, Word};
+use crate::probes::record::forget_project;
 use crate::probes::seen::{Failed, Phase, Raw};
 use crate::probes::{Draft, Owner, Probe};
 
@@ -241,4 +242,158 @@ async fn a_probe_that_cannot_be_read_keeps_no_other_from_being_asked() {
     bed.write(move |_, tx| Ok(tx.execute(known, []).map(drop)?)).await.unwrap();
     asking.reads().await;
     assert!(asking.subjects.contains_key(&later), "it was upgraded again");
+}
+
+const OPEN: &str = "SELECT count(*) FROM incidents WHERE state <> 'resolved'";
+
+async fn pause_and_resume(bed: &Bed, id: ProbeId) {
+    bed.write(move |probes, tx| probes.pause(tx, &By::tocsin(START), id, None)).await.unwrap();
+    bed.write(move |probes, tx| probes.resume(tx, &By::tocsin(START), id)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_was_over_before_the_loop_saw_it_loses_no_alarm() {
+    let bed = Bed::new().await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
+    assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy);
+    asking.spells(&bed).await;
+    assert_eq!(bed.number(OPEN).await, 1);
+    bed.clock.advance(Duration::from_secs(1));
+    pause_and_resume(&bed, id).await;
+    assert_eq!(bed.number(OPEN).await, 0);
+    asking.reads().await;
+    assert_eq!(asking.subjects[&id].status, Status::Unknown);
+    assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy);
+    asking.spells(&bed).await;
+    assert_eq!(bed.number(OPEN).await, 1, "it is down, and rings");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_seen_before_a_pause_is_not_written_after_it() {
+    let bed = Bed::new().await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
+    assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy);
+    pause_and_resume(&bed, id).await;
+    asking.spells(&bed).await;
+    assert_eq!((bed.state(id).await.status, bed.number(OPEN).await), (Status::Unknown, 0));
+    bed.clock.advance(Duration::from_secs(1));
+    asking.reads().await;
+    assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy);
+    asking.spells(&bed).await;
+    assert_eq!((bed.state(id).await.status, bed.number(OPEN).await), (Status::Unhealthy, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_came_back_before_the_loop_saw_it_go_is_judged_anew() {
+    let bed = Bed::new().await;
+    let (mut asking, id) = still(&bed, Vec::new()).await;
+    assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy);
+    asking.spells(&bed).await;
+    bed.clock.advance(Duration::from_secs(1));
+    let project = ProjectId(1);
+    for reason in ["its project is archived", "its project was restored"] {
+        bed.write(move |_, tx| Ok(forget_project(tx, START, project, reason)?)).await.unwrap();
+    }
+    asking.reads().await;
+    assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy);
+    asking.spells(&bed).await;
+    assert_eq!(bed.state(id).await.status, Status::Unhealthy);
+}
+
+fn job() -> Draft {
+    draft("job", serde_json::json!({"kind": "push"}))
+}
+
+fn says_down(id: ProbeId, at: Timestamp) -> Stored {
+    let report = Report { status: Word::Down, message: "no space left".to_owned(), ..Report::default() };
+    Stored { id, at, report }
+}
+
+async fn store(bed: &Bed, report: &Stored) {
+    let report = report.clone();
+    bed.write(move |_, tx| Ok(pushed::record(tx, &report)?)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_report_of_trouble_the_next_one_has_its_whole_time() {
+    let bed = Bed::new().await;
+    let mut wanted = job();
+    (wanted.definition.policy.bad, wanted.definition.policy.of) = (2, 3);
+    let id = bed.save(wanted).await;
+    let (_prober, mut asking) = idle(&bed, Vec::new()).await;
+    asking.reported(&says_down(id, bed.clock.now()));
+    asking.work_off();
+    for _ in 0..6 {
+        bed.clock.advance(Duration::from_secs(5));
+        asking.turn();
+        asking.work_off();
+        let known = asking.subjects[&id].live(None, None);
+        assert_eq!(
+            (known.status, known.reason.as_str()),
+            (Status::Unknown, "not well so far: no space left")
+        );
+    }
+    bed.clock.advance(Duration::from_secs(2));
+    asking.turn();
+    asking.work_off();
+    let known = asking.subjects[&id].live(None, None);
+    assert_eq!((known.status, known.reason.as_str()), (Status::Unhealthy, "no report for 32s"));
+}
+
+/// Down after one report.
+fn strict() -> Draft {
+    let mut wanted = job();
+    (wanted.definition.policy.bad, wanted.definition.policy.of) = (1, 1);
+    wanted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_to_a_probe_that_was_not_taken_up_yet_is_judged_once_it_is() {
+    let bed = Bed::new().await;
+    let (mut asking, _) = still(&bed, Vec::new()).await;
+    let id = bed.save(strict()).await;
+    bed.clock.advance(Duration::from_secs(1));
+    let report = says_down(id, bed.clock.now());
+    store(&bed, &report).await;
+    asking.reported(&report);
+    asking.reads().await;
+    assert_eq!(asking.subjects[&id].status, Status::Unhealthy);
+    assert_eq!(asking.subjects[&id].points.len(), 1, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_comes_while_its_probe_is_read_is_judged() {
+    let bed = Bed::new().await;
+    let (mut asking, _) = still(&bed, Vec::new()).await;
+    let id = bed.save(strict()).await;
+    asking.load();
+    let read = asking.flying.next().await.unwrap();
+    bed.clock.advance(Duration::from_secs(1));
+    let report = says_down(id, bed.clock.now());
+    store(&bed, &report).await;
+    asking.reported(&report);
+    asking.take(read);
+    asking.turn();
+    asking.settle_all().await;
+    assert_eq!(asking.subjects[&id].status, Status::Unhealthy);
+    assert_eq!(asking.subjects[&id].points.len(), 1, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_found_no_room_is_judged_all_the_same() {
+    let bed = Bed::new().await;
+    let id = bed.save(strict()).await;
+    let other = bed.save(Draft { key: "other".to_owned(), ..strict() }).await;
+    let (prober, mut asking) = idle(&bed, Vec::new()).await;
+    bed.clock.advance(Duration::from_secs(1));
+    let at = bed.clock.now();
+    while prober.reports.try_send(Stored { id: other, at, report: Report::default() }).is_ok() {}
+    prober.report(says_down(id, at)).await.unwrap();
+    asking.turn();
+    asking.settle_all().await;
+    assert_eq!(asking.subjects[&id].status, Status::Unhealthy);
+    // It is judged no second time when something else is read.
+    bed.save(Draft { name: "Another name".to_owned(), ..strict() }).await;
+    asking.reads().await;
+    assert_eq!(asking.subjects[&id].points.len(), 1, "once");
 }

@@ -131,3 +131,23 @@ async fn a_machine_that_comes_up_before_its_network_blames_nobody() {
     assert_eq!(bed.number(OPEN).await, 0);
     assert_eq!(bed.number("SELECT count(*) FROM blind_spells").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_canaries_that_ever_answered_are_believed_however_long_they_are_gone() {
+    let bed = Bed::new().await;
+    let known = vec!["no-canary.invalid:9".to_owned()];
+    let (mut before, _) = still(&bed, known.clone()).await;
+    let now = before.now();
+    before.heard_canaries(now, true);
+    before.settle_all().await;
+    // Power was lost: the machine is back, its line is not.
+    let (mut asking, id) = still(&bed, known).await;
+    for _ in 0..4 {
+        bed.clock.advance(Duration::from_mins(5));
+        assert_eq!(asking.sees_nothing(id).await, Status::Unknown);
+    }
+    // Others, of which nobody ever heard anything, are behind a wall.
+    let (mut asking, id) = still(&bed, vec!["another-canary.invalid:9".to_owned()]).await;
+    bed.clock.advance(Duration::from_mins(16));
+    assert_eq!(asking.sees_nothing(id).await, Status::Unhealthy);
+}
