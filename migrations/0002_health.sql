@@ -11,8 +11,7 @@ CREATE TABLE blind_spells (
 ) STRICT;
 CREATE INDEX blind_spells_by_time ON blind_spells (began_at);
 -- A weak machine is starved often: these must not stand in the way of the others.
-CREATE INDEX blind_spells_long ON blind_spells (began_at) WHERE reason <> 'starved';
-CREATE INDEX blind_spells_starved ON blind_spells (began_at) WHERE reason = 'starved';
+CREATE INDEX blind_spells_by_reason ON blind_spells (reason, began_at);
 CREATE UNIQUE INDEX blind_spells_open ON blind_spells (reason) WHERE ended_at IS NULL;
 
 -- One row: the last time at which tocsin is known to have been awake.
