@@ -133,10 +133,15 @@ CREATE TABLE probe_reports (
     report   TEXT NOT NULL                          -- JSON: status, message, value, body
 ) STRICT;
 
+-- Removed ones whose changes, points and hours are still to go: too many for the write that removes a probe.
+CREATE TABLE probes_removed (
+    probe_id INTEGER PRIMARY KEY
+) STRICT;
+
 -- From when on it was how. Uptime is counted from here.
 CREATE TABLE probe_changes (
     id       INTEGER PRIMARY KEY,
-    probe_id INTEGER NOT NULL REFERENCES probes (id) ON DELETE CASCADE,
+    probe_id INTEGER NOT NULL,
     at       INTEGER NOT NULL,
     status   TEXT NOT NULL,
     reason   TEXT NOT NULL DEFAULT ''
@@ -155,7 +160,7 @@ CREATE TABLE probe_samples (
 
 -- Every reading of an hour, packed; written some minutes late, so a crash costs minutes of a curve.
 CREATE TABLE probe_points (
-    probe_id INTEGER NOT NULL REFERENCES probes (id) ON DELETE CASCADE,
+    probe_id INTEGER NOT NULL,
     hour     INTEGER NOT NULL,
     points   BLOB NOT NULL,
     PRIMARY KEY (probe_id, hour)
@@ -164,7 +169,7 @@ CREATE INDEX probe_points_by_hour ON probe_points (hour);
 
 -- What remains of an hour when its points are gone.
 CREATE TABLE probe_hours (
-    probe_id INTEGER NOT NULL REFERENCES probes (id) ON DELETE CASCADE,
+    probe_id INTEGER NOT NULL,
     hour     INTEGER NOT NULL,
     good     INTEGER NOT NULL,
     slow     INTEGER NOT NULL,
@@ -207,6 +212,7 @@ CREATE TABLE heartbeat_states (
     project_id    INTEGER NOT NULL,
     status        TEXT NOT NULL CHECK (status IN ('new', 'up', 'late', 'down', 'paused')),
     rank          INTEGER NOT NULL,
+    name          TEXT NOT NULL DEFAULT '' COLLATE NOCASE,  -- as in heartbeats, so that a list is read in order
     since         INTEGER NOT NULL,
     reason        TEXT NOT NULL DEFAULT '',
     last_ping_at  INTEGER,
@@ -222,12 +228,18 @@ CREATE TABLE heartbeat_states (
     durations     TEXT NOT NULL DEFAULT '[]'        -- JSON: milliseconds of the last good runs
 ) STRICT;
 CREATE INDEX heartbeat_states_by_rank ON heartbeat_states (project_id, rank, heartbeat_id);
+CREATE INDEX heartbeat_states_in_order ON heartbeat_states (rank, name, heartbeat_id);
 CREATE INDEX heartbeat_states_due ON heartbeat_states (due_at) WHERE due_at IS NOT NULL;
+
+-- Removed ones whose runs and changes are still to go: too many for the write that removes a heartbeat.
+CREATE TABLE heartbeats_removed (
+    heartbeat_id INTEGER PRIMARY KEY
+) STRICT;
 
 -- A run from its start to its end, or a ping alone.
 CREATE TABLE heartbeat_runs (
     id           INTEGER PRIMARY KEY,
-    heartbeat_id INTEGER NOT NULL REFERENCES heartbeats (id) ON DELETE CASCADE,
+    heartbeat_id INTEGER NOT NULL,
     rid          BLOB,
     kind         TEXT NOT NULL CHECK (kind IN ('running', 'success', 'fail', 'log', 'missed', 'ignored')),
     started_at   INTEGER,
@@ -249,7 +261,7 @@ CREATE INDEX heartbeat_runs_by_time ON heartbeat_runs (at);
 
 CREATE TABLE heartbeat_changes (
     id           INTEGER PRIMARY KEY,
-    heartbeat_id INTEGER NOT NULL REFERENCES heartbeats (id) ON DELETE CASCADE,
+    heartbeat_id INTEGER NOT NULL,
     at           INTEGER NOT NULL,
     status       TEXT NOT NULL,
     reason       TEXT NOT NULL DEFAULT ''
@@ -291,9 +303,14 @@ CREATE TABLE service_states (
     reason     TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
+-- Removed ones whose changes are still to go: too many for the write that removes a service.
+CREATE TABLE services_removed (
+    service_id INTEGER PRIMARY KEY
+) STRICT;
+
 CREATE TABLE service_changes (
     id         INTEGER PRIMARY KEY,
-    service_id INTEGER NOT NULL REFERENCES services (id) ON DELETE CASCADE,
+    service_id INTEGER NOT NULL,
     at         INTEGER NOT NULL,
     status     TEXT NOT NULL,
     reason     TEXT NOT NULL DEFAULT ''
