@@ -11,8 +11,7 @@ CREATE TABLE blind_spells (
 ) STRICT;
 CREATE INDEX blind_spells_by_time ON blind_spells (began_at);
 -- A weak machine is starved often: these must not stand in the way of the others.
-CREATE INDEX blind_spells_long ON blind_spells (began_at) WHERE reason <> 'starved';
-CREATE INDEX blind_spells_starved ON blind_spells (began_at) WHERE reason = 'starved';
+CREATE INDEX blind_spells_by_reason ON blind_spells (reason, began_at);
 CREATE UNIQUE INDEX blind_spells_open ON blind_spells (reason) WHERE ended_at IS NULL;
 
 -- One row: the last time at which tocsin is known to have been awake.
@@ -142,10 +141,15 @@ CREATE TABLE probe_reports (
     report   TEXT NOT NULL                          -- JSON: status, message, value, body
 ) STRICT;
 
+-- Removed ones whose changes, points and hours are still to go: too many for the write that removes a probe.
+CREATE TABLE probes_removed (
+    probe_id INTEGER PRIMARY KEY
+) STRICT;
+
 -- From when on it was how. Uptime is counted from here.
 CREATE TABLE probe_changes (
     id       INTEGER PRIMARY KEY,
-    probe_id INTEGER NOT NULL REFERENCES probes (id) ON DELETE CASCADE,
+    probe_id INTEGER NOT NULL,
     at       INTEGER NOT NULL,
     status   TEXT NOT NULL,
     reason   TEXT NOT NULL DEFAULT ''
@@ -164,7 +168,7 @@ CREATE TABLE probe_samples (
 
 -- Every reading of an hour, packed; written some minutes late, so a crash costs minutes of a curve.
 CREATE TABLE probe_points (
-    probe_id INTEGER NOT NULL REFERENCES probes (id) ON DELETE CASCADE,
+    probe_id INTEGER NOT NULL,
     hour     INTEGER NOT NULL,
     points   BLOB NOT NULL,
     PRIMARY KEY (probe_id, hour)
@@ -173,7 +177,7 @@ CREATE INDEX probe_points_by_hour ON probe_points (hour);
 
 -- What remains of an hour when its points are gone.
 CREATE TABLE probe_hours (
-    probe_id INTEGER NOT NULL REFERENCES probes (id) ON DELETE CASCADE,
+    probe_id INTEGER NOT NULL,
     hour     INTEGER NOT NULL,
     good     INTEGER NOT NULL,
     slow     INTEGER NOT NULL,
@@ -216,6 +220,7 @@ CREATE TABLE heartbeat_states (
     project_id    INTEGER NOT NULL,
     status        TEXT NOT NULL CHECK (status IN ('new', 'up', 'late', 'down', 'paused')),
     rank          INTEGER NOT NULL,
+    name          TEXT NOT NULL DEFAULT '' COLLATE NOCASE,  -- as in heartbeats, so that a list is read in order
     since         INTEGER NOT NULL,
     reason        TEXT NOT NULL DEFAULT '',
     last_ping_at  INTEGER,
@@ -231,12 +236,18 @@ CREATE TABLE heartbeat_states (
     durations     TEXT NOT NULL DEFAULT '[]'        -- JSON: milliseconds of the last good runs
 ) STRICT;
 CREATE INDEX heartbeat_states_by_rank ON heartbeat_states (project_id, rank, heartbeat_id);
+CREATE INDEX heartbeat_states_in_order ON heartbeat_states (rank, name, heartbeat_id);
 CREATE INDEX heartbeat_states_due ON heartbeat_states (due_at) WHERE due_at IS NOT NULL;
+
+-- Removed ones whose runs and changes are still to go: too many for the write that removes a heartbeat.
+CREATE TABLE heartbeats_removed (
+    heartbeat_id INTEGER PRIMARY KEY
+) STRICT;
 
 -- A run from its start to its end, or a ping alone.
 CREATE TABLE heartbeat_runs (
     id           INTEGER PRIMARY KEY,
-    heartbeat_id INTEGER NOT NULL REFERENCES heartbeats (id) ON DELETE CASCADE,
+    heartbeat_id INTEGER NOT NULL,
     rid          BLOB,
     kind         TEXT NOT NULL CHECK (kind IN ('running', 'success', 'fail', 'log', 'missed', 'ignored')),
     started_at   INTEGER,
@@ -257,7 +268,7 @@ CREATE INDEX heartbeat_runs_open ON heartbeat_runs (heartbeat_id, rid) WHERE kin
 
 CREATE TABLE heartbeat_changes (
     id           INTEGER PRIMARY KEY,
-    heartbeat_id INTEGER NOT NULL REFERENCES heartbeats (id) ON DELETE CASCADE,
+    heartbeat_id INTEGER NOT NULL,
     at           INTEGER NOT NULL,
     status       TEXT NOT NULL,
     reason       TEXT NOT NULL DEFAULT ''
@@ -299,9 +310,14 @@ CREATE TABLE service_states (
     reason     TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
+-- Removed ones whose changes are still to go: too many for the write that removes a service.
+CREATE TABLE services_removed (
+    service_id INTEGER PRIMARY KEY
+) STRICT;
+
 CREATE TABLE service_changes (
     id         INTEGER PRIMARY KEY,
-    service_id INTEGER NOT NULL REFERENCES services (id) ON DELETE CASCADE,
+    service_id INTEGER NOT NULL,
     at         INTEGER NOT NULL,
     status     TEXT NOT NULL,
     reason     TEXT NOT NULL DEFAULT ''

@@ -113,7 +113,7 @@ impl App {
             retention: config.retention,
             watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
             watching: watching.clone(),
-            deaf_since: Arc::default(),
+            deaf: Arc::default(),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
         let state = AppState {

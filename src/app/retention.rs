@@ -24,10 +24,10 @@ use crate::issues::ids::{Entry, RecentIds};
 use crate::issues::retention::{
     Cut, Mark, STEP_ROWS, evict, evict_these, find_busy, find_forgotten, forget_hours, forget_issues,
 };
-use crate::probes::points;
+use crate::probes::{self, points};
 use crate::status_page::posts;
 use crate::store::{Error, ReadTx, Store, WriteTx};
-use crate::{incidents, ledger, metrics, releases, vigil};
+use crate::{heartbeats, incidents, ledger, metrics, releases, vigil};
 use shelves::{AGED, OVER_BUDGET, Shelf};
 
 /// What the two tasks work with.
@@ -268,6 +268,7 @@ impl<'a> Run<'a> {
         let (now, incidents) = (self.with.clock.now(), Arc::clone(&self.with.incidents));
         let write = self.with.store.write("retention", move |tx| {
             Ok::<_, LettingGoError>(match shelf {
+                Shelf::Removed => purge_removed(tx)?,
                 Shelf::Points => metrics::purge(tx, before, STEP_ROWS)?,
                 Shelf::SlowMarks => metrics::purge_slow(tx, now, STEP_ROWS)?,
                 Shelf::Hours => forget_hours(tx, before)?,
@@ -300,6 +301,12 @@ impl<'a> Run<'a> {
         self.with.recent.forget(evicted);
         evicted.len()
     }
+}
+
+fn purge_removed(tx: &WriteTx<'_>) -> Result<usize, Error> {
+    Ok(heartbeats::removed::purge(tx, STEP_ROWS)?
+        + probes::removed::purge(tx, STEP_ROWS)?
+        + services::purge_removed(tx, STEP_ROWS)?)
 }
 
 /// Leaves the writer to others for as long as the step since `began` took.

@@ -21,7 +21,7 @@ use crate::issues::retention::STEP_ROWS;
 use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
 use crate::store::{Error, GROWN, Store, WriteTx};
-use crate::vigil;
+use crate::vigil::{self, Blindness};
 
 /// What tasks work with.
 #[derive(Clone)]
@@ -35,9 +35,19 @@ pub(super) struct Work {
     pub(super) outbox: Outbox,
     pub(super) watching: Watching,
     pub(super) watch: Watch,
-    /// Since when the disk has no room for pings.
-    pub(super) deaf_since: Arc<Mutex<Option<Timestamp>>>,
+    pub(super) deaf: Arc<Mutex<Option<Deaf>>>,
 }
+
+/// The disk has no room for pings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deaf {
+    since: Timestamp,
+    /// The spell is on disk.
+    is_written: bool,
+}
+
+/// Of a spell in which the disk was full.
+const REFUSED: &str = "pings were refused";
 
 impl Work {
     fn letting_go(self) -> LettingGo {
@@ -158,17 +168,31 @@ async fn heartbeats_due(work: Work) -> anyhow::Result<Report> {
 
 /// Whether pings are taken. While the disk is full they are not, and afterwards that time is nobody's fault.
 async fn heard_all(work: &Work, now: Timestamp) -> Result<bool, Error> {
-    let deaf = || work.deaf_since.lock().unwrap_or_else(PoisonError::into_inner);
-    if work.watch.own.is_disk_full() {
-        deaf().get_or_insert(now);
-        return Ok(false);
+    let deaf = || work.deaf.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = *deaf();
+    match (work.watch.own.is_disk_full(), known) {
+        (false, None) => Ok(true),
+        (true, Some(Deaf { is_written: true, .. })) => Ok(false),
+        (true, known) => {
+            // A restart must know of it. The reserve was let go of, so there is room.
+            let since = known.map_or(now, |deaf| deaf.since);
+            *deaf() = Some(Deaf { since, is_written: false });
+            let begin = move |tx: &WriteTx<'_>| vigil::begin(tx, Blindness::Full, since, REFUSED);
+            work.store.write("vigil.full", begin).await?;
+            *deaf() = Some(Deaf { since, is_written: true });
+            Ok(false)
+        }
+        (false, Some(Deaf { since, .. })) => {
+            let end = move |tx: &WriteTx<'_>| {
+                // Where its beginning could not be written, all of it is now.
+                vigil::begin(tx, Blindness::Full, since, REFUSED)?;
+                vigil::end(tx, Blindness::Full, now)
+            };
+            work.store.write("vigil.full", end).await?;
+            *deaf() = None;
+            Ok(true)
+        }
     }
-    let Some(began_at) = *deaf() else { return Ok(true) };
-    let detail = "pings were refused".to_owned();
-    let spell = vigil::Spell { reason: vigil::Blindness::Full, began_at, ended_at: Some(now), detail };
-    work.store.write("vigil.full", move |tx| vigil::note(tx, &spell)).await?;
-    *deaf() = None;
-    Ok(true)
 }
 
 async fn deliver(work: Work) -> anyhow::Result<Report> {

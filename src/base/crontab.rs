@@ -1,15 +1,19 @@
 //! Crontab lines as people type them: five fields, a time zone, Vixie's rules.
 //!
 //! tocsin's own schedule is another thing (`engine`). Where a clock is set forward, what would have run in the hour that
-//! is missing runs after it; where it is set back, it runs once (as cronie does).
+//! is missing runs after it; where it is set back, it runs once. Lines whose minute or hour begins with `*` go by the
+//! clock instead: nothing is made up for, and an hour that comes twice counts twice (all as cronie does).
 
 use std::fmt;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use chrono::{
+    Datelike as _, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _, Timelike as _,
+};
 use chrono_tz::Tz;
-use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
+use croner::{Cron, Weekday};
 
 use super::Timestamp;
 
@@ -19,6 +23,16 @@ pub struct Crontab {
     source: String,
     cron: Cron,
     zone: Tz,
+    goes_by: GoesBy,
+}
+
+/// What decides when clocks change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GoesBy {
+    /// Times of the day, each of which comes once: `30 1-5 * * *`.
+    Times,
+    /// The clock, whatever it shows: a minute or hour that begins with `*`.
+    Clock,
 }
 
 /// Why a text is no schedule; names the field, says what it may be.
@@ -37,6 +51,10 @@ pub enum BadCrontab {
 }
 
 pub const CHARS_MAX: usize = 200;
+/// What does not come in a lifetime never comes. The rarest that does, a weekday on 29 February, may take forty years.
+const DAYS_MAX: u64 = 366 * 100;
+/// So far clocks are set forward at most; a whole day that is missing is another thing.
+const GAP_MAX: TimeDelta = TimeDelta::hours(3);
 /// What each field is called, and what it may be.
 const FIELDS: [(&str, &str); 5] = [
     ("minute", "0 to 59"),
@@ -68,9 +86,8 @@ impl Crontab {
             let text = fields[n].to_owned();
             return Err(BadCrontab::Field { field, reason: wrong_with(&text, may_be), text });
         }
-        let cron =
-            parser(both_days(&fields)).parse(source).map_err(|error| blame(&fields, &error.to_string()))?;
-        let crontab = Self { source: fields.join(" "), cron, zone };
+        let cron = parser(&fields).parse(source).map_err(|error| blame(&fields, &error.to_string()))?;
+        let crontab = Self { source: fields.join(" "), cron, zone, goes_by: goes_by(&fields) };
         match crontab.next_after(Timestamp::from_secs(1_767_225_600)) {
             Some(_) => Ok(crontab),
             None => Err(BadCrontab::Never(crontab.source)),
@@ -79,11 +96,67 @@ impl Crontab {
 
     /// The first time after `at`; `None` where none comes in a lifetime.
     pub fn next_after(&self, at: Timestamp) -> Option<Timestamp> {
-        let local = at.to_chrono().with_timezone(&self.zone);
-        let next = self.cron.find_next_occurrence(&local, false).ok()?;
-        let next = Timestamp::from_micros(next.timestamp_micros());
+        let next = match self.goes_by {
+            GoesBy::Times => self.next_time(at)?,
+            GoesBy::Clock => {
+                let local = at.to_chrono().with_timezone(&self.zone);
+                let next = self.cron.find_next_occurrence(&local, false).ok()?;
+                Timestamp::from_micros(next.timestamp_micros())
+            }
+        };
         // A schedule must go on: without this a fault of the library would hold up whoever walks along it.
         (next > at).then_some(next)
+    }
+
+    /// As [`Self::next_after`], of times of the day. The library knows this rule only for a single one.
+    fn next_time(&self, at: Timestamp) -> Option<Timestamp> {
+        let begins = at.to_chrono().with_timezone(&self.zone).naive_local();
+        let last = begins.date().checked_add_days(Days::new(DAYS_MAX))?;
+        let mut date = begins.date();
+        while date < last {
+            if !self.cron.pattern.month_match(date.month()).ok()? {
+                date = (date + chrono::Months::new(1)).with_day(1)?;
+                continue;
+            }
+            if self.comes_on(date)? {
+                let from = if date == begins.date() { (begins.hour(), begins.minute()) } else { (0, 0) };
+                let found =
+                    self.times_of_day(from).filter_map(|(hour, minute)| date.and_hms_opt(hour, minute, 0));
+                if let Some(next) = found.filter_map(|time| self.instant(time)).find(|next| *next > at) {
+                    return Some(next);
+                }
+            }
+            date = date.succ_opt()?;
+        }
+        None
+    }
+
+    fn comes_on(&self, date: NaiveDate) -> Option<bool> {
+        let weekday = Weekday::from_days_from_sunday(date.weekday().num_days_from_sunday());
+        self.cron.pattern.day_match(date.year(), date.month(), date.day(), weekday).ok()
+    }
+
+    fn times_of_day(&self, from: (u32, u32)) -> impl Iterator<Item = (u32, u32)> {
+        let pattern = &self.cron.pattern;
+        let hours = (from.0..24).filter(|hour| pattern.hour_match(*hour).unwrap_or(false));
+        hours
+            .flat_map(|hour| (0..60).map(move |minute| (hour, minute)))
+            .filter(move |time| *time >= from && pattern.minute_match(time.1).unwrap_or(false))
+    }
+
+    /// When a clock shows this: the first time where it does so twice, the end of the gap where it never does.
+    fn instant(&self, time: NaiveDateTime) -> Option<Timestamp> {
+        let gap_end = time + GAP_MAX;
+        let mut shown = time;
+        while shown <= gap_end {
+            match self.zone.from_local_datetime(&shown) {
+                LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => {
+                    return Some(Timestamp::from_micros(at.timestamp_micros()));
+                }
+                LocalResult::None => shown += TimeDelta::minutes(1),
+            }
+        }
+        None
     }
 
     /// The times after `at`, soonest first.
@@ -131,14 +204,22 @@ pub fn parse_zone(name: &str) -> Result<Tz, BadCrontab> {
     Tz::from_str(name.trim()).map_err(|_| BadCrontab::Zone(name.chars().take(50).collect()))
 }
 
-fn parser(both_days: bool) -> CronParser {
-    CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).dom_and_dow(both_days).build()
+/// Either day is enough, but where one of the two begins with `*`, such as `*/2`, both must be right: so Vixie wrote it,
+/// and the library takes only a `*` alone for one.
+fn parser(fields: &[&str]) -> CronParser {
+    let needs_both = begins_with_star(fields, 2) || begins_with_star(fields, 4);
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
+    parser.dom_and_dow(needs_both).build()
 }
 
-/// Of a day of the month and one of the week either is enough, unless one of them begins with a star: then both must
-/// fit. So `0 3 1-7 * */7` is the first Sunday of a month (crontab(5)).
-fn both_days(fields: &[&str]) -> bool {
-    [2, 4].iter().any(|day| fields.get(*day).is_some_and(|field| field.starts_with('*')))
+fn goes_by(fields: &[&str]) -> GoesBy {
+    let is_hourly = fields.first().is_some_and(|word| word.eq_ignore_ascii_case("@hourly"));
+    let by_clock = is_hourly || begins_with_star(fields, 0) || begins_with_star(fields, 1);
+    if by_clock { GoesBy::Clock } else { GoesBy::Times }
+}
+
+fn begins_with_star(fields: &[&str], n: usize) -> bool {
+    fields.get(n).is_some_and(|field| field.starts_with(['*', '?']))
 }
 
 /// The library says what is wrong, not where: each field is tried by itself.
@@ -146,7 +227,7 @@ fn blame(fields: &[&str], whole: &str) -> BadCrontab {
     for (n, (field, may_be)) in FIELDS.into_iter().enumerate() {
         let Some(text) = fields.get(n) else { break };
         let alone: Vec<&str> = (0..FIELDS.len()).map(|m| if m == n { *text } else { "*" }).collect();
-        if parser(false).parse(&alone.join(" ")).is_err() {
+        if parser(&alone).parse(&alone.join(" ")).is_err() {
             return BadCrontab::Field { field, text: (*text).to_owned(), reason: wrong_with(text, may_be) };
         }
     }
@@ -174,98 +255,4 @@ fn wrong_with(text: &str, may_be: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        Timestamp::parse_rfc3339(text).unwrap()
-    }
-
-    fn next(source: &str, zone: &str, after: &str, count: usize) -> Vec<String> {
-        let crontab = Crontab::parse(source, zone).unwrap();
-        crontab.after(at(after)).take(count).map(|t| t.to_rfc3339()[..16].to_owned()).collect()
-    }
-
-    #[test]
-    fn fields_mean_what_vixie_said() {
-        // 2026-11-02 is a Monday; the day of the month or of the week is enough.
-        assert_eq!(next("0 9 * * 1", "UTC", "2026-11-01T00:00:00Z", 1), ["2026-11-02T09:00"]);
-        assert_eq!(
-            next("0 0 13 * FRI", "UTC", "2026-11-01T00:00:00Z", 3),
-            ["2026-11-06T00:00", "2026-11-13T00:00", "2026-11-20T00:00"]
-        );
-        assert_eq!(next("@daily", "UTC", "2026-11-01T00:00:00Z", 1), ["2026-11-02T00:00"]);
-        // Unless one of the two begins with a star: odd days that are Mondays, and first Sundays.
-        assert_eq!(
-            next("0 0 */2 * MON", "UTC", "2026-11-01T00:00:00Z", 3),
-            ["2026-11-09T00:00", "2026-11-23T00:00", "2026-12-07T00:00"]
-        );
-        assert_eq!(
-            next("0 3 1-7 * */7", "UTC", "2026-11-02T00:00:00Z", 2),
-            ["2026-12-06T03:00", "2027-01-03T03:00"]
-        );
-    }
-
-    #[test]
-    fn an_hour_that_is_missing_is_made_up_for_and_one_that_comes_twice_counts_once() {
-        let zone = "America/New_York";
-        assert_eq!(
-            next("30 2 * * *", zone, "2026-03-07T12:00:00Z", 2),
-            ["2026-03-08T07:00", "2026-03-09T06:30"],
-            "after the gap"
-        );
-        assert_eq!(
-            next("30 1 * * *", zone, "2026-10-31T12:00:00Z", 2),
-            ["2026-11-01T05:30", "2026-11-02T06:30"],
-            "once in the overlap"
-        );
-    }
-
-    #[test]
-    fn more_than_five_plain_fields_is_understood() {
-        assert_eq!(next("0 0 L * *", "UTC", "2026-02-01T00:00:00Z", 1), ["2026-02-28T00:00"]);
-        assert_eq!(next("0 0 * * sun#2", "UTC", "2026-11-01T00:00:00Z", 1), ["2026-11-08T00:00"]);
-        for word in ["@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually"] {
-            assert!(Crontab::parse(word, "UTC").is_ok(), "{word}");
-        }
-        assert_eq!(
-            next("*/30 * * * *", "America/New_York", "2026-03-08T06:20:00Z", 3),
-            ["2026-03-08T06:30", "2026-03-08T07:00", "2026-03-08T07:30"],
-            "steps go on after the gap"
-        );
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        for (source, zone, says) in [
-            ("", "UTC", "five fields"),
-            ("* * * *", "UTC", "has 4"),
-            ("0 0 * * * *", "UTC", "has 6"),
-            ("61 * * * *", "UTC", "minute “61”"),
-            ("0 25 * * *", "UTC", "hour “25”"),
-            ("0 0 0 * *", "UTC", "day of the month"),
-            ("0 0 * BAD *", "UTC", "month “BAD”"),
-            ("0 0 * * 8", "UTC", "day of the week “8”"),
-            ("0 0 30 2 *", "UTC", "never"),
-            ("@never", "UTC", "@never"),
-            ("0 5-1 * * *", "UTC", "hour “5-1” is not understood: a range goes upwards, as in 1-5"),
-            ("*/0 * * * *", "UTC", "minute “*/0” is not understood: a step is 1 or more"),
-            ("1,2,,3 * * * *", "UTC", "minute “1,2,,3” is not understood: nothing stands in place 3"),
-            ("0 0 1, * *", "UTC", "day of the month “1,” is not understood: nothing stands in place 2"),
-            ("* * * * *", "Mars/Olympus", "Mars/Olympus"),
-        ] {
-            let error = Crontab::parse(source, zone).unwrap_err().to_string();
-            assert!(error.contains(says), "{source}: {error}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn nothing_that_is_typed_panics(source in ".{0,60}", zone in "UTC|Europe/Berlin|.{0,10}") {
-            if let Ok(crontab) = Crontab::parse(&source, &zone) {
-                let times: Vec<_> = crontab.after(Timestamp::from_secs(1_800_000_000)).take(3).collect();
-                proptest::prop_assert!(times.is_sorted());
-            }
-        }
-    }
-}
+mod tests;

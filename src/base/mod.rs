@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod crontab;
+pub mod cursor;
 pub mod entropy;
 pub mod id;
 pub mod nearest;
@@ -15,6 +16,7 @@ pub mod time;
 
 pub use clock::Clock;
 pub use crontab::Crontab;
+pub use cursor::Cursor;
 pub use entropy::Entropy;
 pub use id::{EventId, ProjectId, Uid};
 pub use owned::Owner;

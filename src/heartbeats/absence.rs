@@ -18,8 +18,27 @@ pub struct Looked {
     pub changes: Vec<Changed>,
     /// When runs were expected that never came; the first [`MISSED_ROWS_MAX`] of a look, all are counted.
     pub missed: Vec<Timestamp>,
-    /// A run under way is given up: its end fell into blind time.
-    pub lost: bool,
+    /// Runs under way are given up.
+    pub given_up: Option<GivenUp>,
+}
+
+/// Why the end of a run is waited for no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// It fell into blind time.
+    Unseen,
+    /// It took too long, which alone is no alarm yet.
+    TooLong,
+}
+
+impl GivenUp {
+    /// Beside the run.
+    pub const fn note(self) -> &'static str {
+        match self {
+            Self::Unseen => "tocsin was blind when its end should have come",
+            Self::TooLong => "it took too long",
+        }
+    }
 }
 
 /// Missed runs that one look writes down one by one.
@@ -128,7 +147,7 @@ fn too_long(
     let Some(deadline) = state.due_at else { return false };
     if let Some(seen_again) = unseen(state, began, deadline, spells) {
         state.last_start_at = None;
-        looked.lost = true;
+        looked.given_up = Some(GivenUp::Unseen);
         return skip(definition, state, seen_again, now, looked);
     }
     if !has_passed(state, began, deadline, spells, now) {
@@ -138,9 +157,16 @@ fn too_long(
     state.good_now = 0;
     let most = whole(definition.run_time_max());
     let reason = format!("runs too long: began {}, at most {most}", at(began, now));
-    let changed = state.turn(now, Status::Down, reason);
+    let is_down = state.bad_now >= i64::from(definition.failures);
+    if !is_down {
+        // It counts once: the next one is judged by itself.
+        state.last_start_at = None;
+        looked.given_up = Some(GivenUp::TooLong);
+    }
+    let changed = state.turn(now, if is_down { Status::Down } else { Status::Up }, reason);
     looked.changes.extend(changed.map(|changed| Changed { bad_since: deadline.max(began), ..changed }));
-    state.expected_at = state.expected_at.or_else(|| definition.schedule.next_after(began));
+    // It did come: what is expected now is the run after it.
+    state.expected_at = definition.next_run(began, began);
     state.set_due(definition);
     true
 }

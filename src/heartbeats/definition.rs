@@ -135,6 +135,9 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// A run that takes longer is not measured.
 pub const RUN_TIME_MAX: Duration = Duration::from_hours(72);
 const IN_A_ROW_MAX: u8 = 20;
+/// A run begins before its time by this at most, the grace, and this share of the time to the run after it.
+const AHEAD_MAX: Duration = Duration::from_mins(5);
+const AHEAD_SHARE: u32 = 10;
 
 impl Default for Definition {
     /// Once a day, an hour of grace: what healthchecks.io gives a new check.
@@ -159,6 +162,21 @@ impl Default for Definition {
 }
 
 impl Definition {
+    /// When the next run is expected after one that began at `began` and was heard from at `at`. Where it began a moment
+    /// before a time of the schedule it was the run of that time: clocks differ.
+    pub fn next_run(&self, began: Timestamp, at: Timestamp) -> Option<Timestamp> {
+        let next = self.schedule.next_after(at)?;
+        let Schedule::Cron(crontab) = &self.schedule else { return Some(next) };
+        let ahead_max = self.grace.min(AHEAD_MAX);
+        if next.since(began) > ahead_max {
+            return Some(next);
+        }
+        match crontab.next_after(next) {
+            Some(after) if next.since(began) <= ahead_max.min(after.since(next) / AHEAD_SHARE) => Some(after),
+            Some(_) | None => Some(next),
+        }
+    }
+
     /// How long a run may take.
     pub fn run_time_max(&self) -> Duration {
         self.too_long.unwrap_or_default().max(self.grace)

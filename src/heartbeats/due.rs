@@ -101,13 +101,13 @@ fn pass_one(
         // Its project is back from the archive.
         heartbeat.state.expected_at = heartbeat.definition.schedule.next_after(now);
     }
-    let Looked { changes, missed, lost } = look(&heartbeat.definition, &mut heartbeat.state, spells, now);
+    let Looked { changes, missed, given_up } = look(&heartbeat.definition, &mut heartbeat.state, spells, now);
     rows::save_state(tx, heartbeat.id, &heartbeat.state)?;
     for expected in missed {
         runs::insert_missed(tx, heartbeat.id, expected)?;
     }
-    if lost {
-        runs::give_up_all(tx, heartbeat.id, "tocsin was blind when its end should have come")?;
+    if let Some(given_up) = given_up {
+        runs::give_up_all(tx, heartbeat.id, given_up.note())?;
     }
     let (mut late, mut down) = (0, 0);
     for changed in &changes {

@@ -16,6 +16,7 @@ pub mod rules;
 pub mod keys;
 pub mod outline;
 pub mod queries;
+pub mod removed;
 pub mod retention;
 pub mod runs;
 pub mod save;

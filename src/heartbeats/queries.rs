@@ -1,10 +1,10 @@
 //! Questions about heartbeats. Each is asked for the projects that the caller may see.
 
 use super::Status;
-use super::rows::{self, COLUMNS, JOINED};
+use super::rows::{self, COLUMNS};
 use crate::accounts::Visible;
 use crate::accounts::projects::{self, ProjectRef};
-use crate::base::{ProjectId, Timestamp, Uid};
+use crate::base::{Cursor, ProjectId, Timestamp, Uid};
 use crate::store::{Error, ReadTx, params};
 
 pub use super::rows::{Heartbeat, find, find_by_slug, find_by_uid};
@@ -57,21 +57,24 @@ pub fn list(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Page, Error> {
-    let (rank, id) = after.and_then(read_cursor).unwrap_or((-1, 0));
+    let after = after.and_then(Cursor::parse);
+    let (rank, name, id) =
+        after.map_or((-1_i64, String::new(), 0), |last| (last.rank.into(), last.name, last.id));
     let ask = i64::try_from(limit).unwrap_or(i64::MAX - 1).saturating_add(1);
     let label = filter.label.as_ref();
     let mut items = tx.all(
         &format!(
-            "SELECT {COLUMNS} FROM {JOINED}
-             WHERE (?1 IS NULL OR heartbeats.project_id IN (SELECT value FROM json_each(?1)))
-               AND (?2 IS NULL OR heartbeats.project_id = ?2)
+            "SELECT {COLUMNS}
+             FROM heartbeat_states AS s INDEXED BY heartbeat_states_in_order
+                 CROSS JOIN heartbeats ON heartbeats.id = s.heartbeat_id
+             WHERE (?1 IS NULL OR s.project_id IN (SELECT value FROM json_each(?1)))
+               AND (?2 IS NULL OR s.project_id = ?2)
                AND (?3 IS NULL OR s.status = ?3)
                AND (?4 IS NULL OR instr(lower(heartbeats.name), lower(?4)) OR instr(heartbeats.slug, lower(?4)))
                AND (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(heartbeats.definition, '$.labels') AS l
                                           WHERE l.key = ?5 AND l.value = ?6))
-               AND (s.rank, heartbeats.name COLLATE NOCASE, heartbeats.id)
-                 > (?7, ifnull((SELECT name FROM heartbeats WHERE id = ?8), '') COLLATE NOCASE, ?8)
-             ORDER BY s.rank, heartbeats.name COLLATE NOCASE, heartbeats.id LIMIT ?9"
+               AND (s.rank, s.name, s.heartbeat_id) > (?7, ?8, ?9)
+             ORDER BY s.rank, s.name, s.heartbeat_id LIMIT ?10"
         ),
         params![
             projects_of(visible),
@@ -81,6 +84,7 @@ pub fn list(
             label.map(|(name, _)| name),
             label.map(|(_, value)| value),
             rank,
+            name,
             id,
             ask,
         ],
@@ -88,19 +92,17 @@ pub fn list(
     )?;
     let more = items.len() > limit;
     items.truncate(limit);
-    let next_cursor =
-        items.last().filter(|_| more).map(|last| format!("{}.{}", last.state.status.rank(), last.id.0));
+    let next_cursor = items.last().filter(|_| more).map(cursor_of);
     Ok(Page { items, next_cursor })
 }
 
 /// Whether a text is a cursor of [`list`].
 pub fn is_cursor(text: &str) -> bool {
-    read_cursor(text).is_some()
+    Cursor::parse(text).is_some()
 }
 
-fn read_cursor(cursor: &str) -> Option<(i64, i64)> {
-    let (rank, id) = cursor.split_once('.')?;
-    Some((rank.parse().ok()?, id.parse().ok()?))
+fn cursor_of(last: &Heartbeat) -> String {
+    Cursor { rank: last.state.status.rank(), name: last.name.clone(), id: last.id.0 }.to_string()
 }
 
 /// How many heartbeats of `visible` projects, and of `project` alone where given, have each status.

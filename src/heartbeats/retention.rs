@@ -36,14 +36,15 @@ pub fn forget_runs(tx: &WriteTx<'_>, runs: &[i64]) -> Result<usize, Error> {
     tx.execute("DELETE FROM heartbeat_runs WHERE id IN (SELECT value FROM json_each(?1))", [runs])
 }
 
-/// Deletes changes older than `before` that are not the last of their heartbeat, oldest first, at most `limit`.
+/// Deletes changes older than `before`, oldest first, at most `limit`. The last one of each heartbeat stays: it says how it
+/// was from then on.
 pub fn purge_changes(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usize, Error> {
     tx.execute(
         "DELETE FROM heartbeat_changes WHERE id IN (
              SELECT c.id FROM heartbeat_changes AS c INDEXED BY heartbeat_changes_by_time
              WHERE c.at < ?1 AND EXISTS (
                  SELECT 1 FROM heartbeat_changes AS n INDEXED BY heartbeat_changes_by_heartbeat
-                 WHERE n.heartbeat_id = c.heartbeat_id AND n.at > c.at)
+                 WHERE n.heartbeat_id = c.heartbeat_id AND n.at > c.at AND n.at < ?1)
              ORDER BY c.at LIMIT ?2)",
         params![before.as_micros(), limit],
     )

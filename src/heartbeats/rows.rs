@@ -145,14 +145,21 @@ fn state(row: &Row<'_>, at: usize) -> rusqlite::Result<State> {
 pub(super) fn insert_state(
     tx: &WriteTx<'_>,
     id: HeartbeatId,
-    project: ProjectId,
+    (project, name): (ProjectId, &str),
     state: &State,
 ) -> Result<(), Error> {
     tx.execute(
-        "INSERT INTO heartbeat_states (heartbeat_id, project_id, status, rank, since) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![id.0, project.0, state.status.as_str(), state.status.rank(), state.since.as_micros()],
+        "INSERT INTO heartbeat_states (heartbeat_id, project_id, name, status, rank, since)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![id.0, project.0, name, state.status.as_str(), state.status.rank(), state.since.as_micros()],
     )?;
     save_state(tx, id, state)
+}
+
+/// The name, by which lists are in order.
+pub(super) fn rename_state(tx: &WriteTx<'_>, id: HeartbeatId, name: &str) -> Result<(), Error> {
+    tx.execute("UPDATE heartbeat_states SET name = ?2 WHERE heartbeat_id = ?1", params![id.0, name])?;
+    Ok(())
 }
 
 pub(super) fn save_state(tx: &WriteTx<'_>, id: HeartbeatId, state: &State) -> Result<(), Error> {

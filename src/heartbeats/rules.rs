@@ -123,7 +123,7 @@ fn succeed(definition: &Definition, state: &mut State, said: Said, open: Option<
     }
     state.last_ping_at = Some(said.at);
     state.last_ok_at = Some(said.at);
-    state.expected_at = definition.schedule.next_after(said.at);
+    state.expected_at = definition.next_run(said.at - took.unwrap_or_default(), said.at);
     state.good_now = if state.bad_now > 0 { 1 } else { state.good_now.saturating_add(1) };
     (state.bad_now, state.missed_now) = (0, 0);
     let is_well = state.status != Status::Down || state.good_now >= i64::from(definition.recoveries);
@@ -138,7 +138,7 @@ fn fail(definition: &Definition, state: &mut State, said: Said, open: Option<Ope
     // A failure ends whatever is under way, whosever end it is.
     state.last_start_at = None;
     state.last_ping_at = Some(said.at);
-    state.expected_at = definition.schedule.next_after(said.at);
+    state.expected_at = definition.next_run(said.at - took.unwrap_or_default(), said.at);
     state.bad_now = state.bad_now.saturating_add(1);
     (state.good_now, state.missed_now) = (0, 0);
     let reason = match said.action.exit_status() {
@@ -170,7 +170,7 @@ fn slower(definition: &Definition, state: &State, took: Option<Duration>) -> Opt
 /// Sooner than half of the time to the next run has passed. After a failure somebody may well have run it again.
 fn early(definition: &Definition, state: &State, at: Timestamp) -> Option<Odd> {
     let last = state.last_ok_at.filter(|last| state.last_ping_at == Some(*last))?;
-    let next = definition.schedule.next_after(last)?;
+    let next = definition.next_run(last, last)?;
     let is_early = next.since(at) > next.since(last) / 2 && definition.too_early != Telling::Off;
     is_early.then_some(Odd::Early { before: at.since(last) })
 }

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::rows::{self, Heartbeat};
 use super::state::Changed;
-use super::{Definition, HEARTBEATS, HEARTBEATS_MAX, HeartbeatId, Owner, Slug, State, Status, signals};
+use super::{
+    Definition, HEARTBEATS, HEARTBEATS_MAX, HeartbeatId, Owner, Slug, State, Status, removed, signals,
+};
 use crate::accounts::{self, By, audit};
 pub use crate::base::owned::Change;
 use crate::base::text::{BadLine, line};
@@ -125,7 +127,7 @@ fn create(tx: &WriteTx<'_>, by: &By, incidents: &Incidents, draft: &Draft) -> Re
         ],
     )?;
     let id = HeartbeatId(id);
-    rows::insert_state(tx, id, draft.project, &State::new(by.now))?;
+    rows::insert_state(tx, id, (draft.project, name), &State::new(by.now))?;
     rows::note_change(tx, id, by.now, Status::New, "")?;
     tx.touch(HEARTBEATS);
     let detail = json!({ "owner": draft.owner, "definition": draft.definition });
@@ -153,6 +155,7 @@ fn update(
             by.now.as_micros(),
         ],
     )?;
+    rows::rename_state(tx, heartbeat.id, &heartbeat.name)?;
     let changed = follow(&mut heartbeat.state, &before, definition, by.now);
     settle(tx, incidents, by.now, &heartbeat, changed.as_ref())?;
     tx.touch(HEARTBEATS);
@@ -167,7 +170,7 @@ fn follow(state: &mut State, before: &Definition, now_is: &Definition, now: Time
     if before.schedule != now_is.schedule
         && let Some(last) = state.last_ping_at
     {
-        state.expected_at = now_is.schedule.next_after(last);
+        state.expected_at = now_is.next_run(last, last);
     }
     let is_in_time = state.expected_at.is_some_and(|expected| expected + now_is.grace > now);
     let was_good = state.last_ok_at.is_some() && state.last_ok_at == state.last_ping_at;
@@ -236,7 +239,7 @@ pub(super) fn unpause(tx: &WriteTx<'_>, id: HeartbeatId) -> Result<(), store::Er
     Ok(())
 }
 
-/// Removes a heartbeat with its runs. `owner` is who asks: a page does not remove what a file made.
+/// Removes a heartbeat; its runs go in steps. `owner` is who asks: a page does not remove what a file made.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::OwnedByFile`].
@@ -253,7 +256,7 @@ pub fn remove(
     }
     let who = by.actor.to_string();
     signals::close(tx, incidents, by.now, &heartbeat, (CloseReason::SubjectRemoved, &who))?;
-    tx.execute("DELETE FROM heartbeats WHERE id = ?1", [id.0])?;
+    removed::leave(tx, id)?;
     tx.touch(HEARTBEATS);
     tx.touch(super::STATES);
     note(tx, by, "heartbeat.remove", (heartbeat.project, &heartbeat.slug), json!(null))

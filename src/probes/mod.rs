@@ -32,6 +32,7 @@ mod pause;
 pub mod pushed;
 pub mod queries;
 pub mod record;
+pub mod removed;
 pub mod ring;
 pub mod save;
 pub mod token;

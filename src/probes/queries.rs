@@ -16,11 +16,10 @@ use crate::base::text::clip;
 use crate::base::{ProjectId, Timestamp};
 use crate::store::{Error, ReadTx, Row, Value, params};
 
-mod cursor;
 mod history;
 mod near;
 
-pub use cursor::Cursor;
+pub use crate::base::Cursor;
 pub use history::{ChangeLine, SampleView, changes, changes_since, samples};
 pub use near::{Related, children, count_unreachable, free_key, lines, parents};
 
@@ -135,7 +134,7 @@ pub fn list(tx: &ReadTx<'_>, filter: &Filter) -> Result<Page, Error> {
     if let Some(after) = &filter.after {
         let rank = clauses.bind(i64::from(after.rank));
         let name = clauses.bind(after.name.clone());
-        let id = clauses.bind(after.id.0);
+        let id = clauses.bind(after.id);
         clauses.and(&format!("(s.rank, s.name, s.probe_id) > ({rank}, {name}, {id})"));
     }
     let more = clauses.bind(i64::from(limit) + 1);
@@ -149,7 +148,7 @@ pub fn list(tx: &ReadTx<'_>, filter: &Filter) -> Result<Page, Error> {
     let next = items.last().filter(|_| has_more).map(|last| Cursor {
         rank: last.status.rank(),
         name: last.name.clone(),
-        id: last.id,
+        id: last.id.0,
     });
     Ok(Page { items, next })
 }

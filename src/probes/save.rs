@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::definition::{Definition, LABELS_MAX};
 use super::pause::seen_by;
 use super::status::Status;
-use super::{Error, Kind, Owner, PROBES, Probe, ProbeId, STATES, Secrets, parents, ring, rows, secrets};
+use super::{
+    Error, Kind, Owner, PROBES, Probe, ProbeId, STATES, Secrets, parents, removed, ring, rows, secrets,
+};
 use crate::accounts::audit::{self, Change as Audited};
 use crate::accounts::{By, projects};
 use crate::base::owned::check_key;
@@ -123,7 +125,7 @@ impl Probes {
             owned_by_page(&probe)?;
         }
         ring::end(tx, &self.incidents, by.now, id, CloseReason::SubjectRemoved)?;
-        tx.execute("DELETE FROM probes WHERE id = ?1", [id.0])?;
+        removed::leave(tx, id)?;
         tx.touch(PROBES);
         tx.touch(STATES);
         note(tx, by, "probe.remove", &probe, Value::Null)

@@ -5,16 +5,10 @@ use std::time::Duration;
 use super::Status;
 use super::queries::ChangeLine;
 use crate::base::Timestamp;
-use crate::vigil::Spell;
+use crate::vigil::{Blind, Piece};
 
 /// A time in which it was one and the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
-    pub from: Timestamp,
-    pub to: Timestamp,
-    /// `None`: tocsin was blind.
-    pub status: Option<Status>,
-}
+pub type Segment = Piece<Status>;
 
 /// How long it was how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +29,7 @@ impl Uptime {
     pub fn of(segments: &[Segment]) -> Self {
         let mut sum = Self::default();
         for segment in segments {
-            *sum.part(segment.status) += segment.to.since(segment.from);
+            *sum.part(segment.seen) += segment.to.since(segment.from);
         }
         sum
     }
@@ -57,42 +51,16 @@ impl Uptime {
     }
 }
 
-/// The time from `from` to `to` in pieces: how it was by its changes, the oldest first, and blind where a spell lies.
+/// The time from `from` to `to` in pieces: how it was by its changes, the oldest first, and blind where that lies over it.
 /// Before the first change nothing is known, and no piece stands for it.
-pub fn segments(changes: &[ChangeLine], spells: &[Spell], from: Timestamp, to: Timestamp) -> Vec<Segment> {
-    let mut pieces = Vec::new();
-    for (at, change) in changes.iter().enumerate() {
-        let end = changes.get(at + 1).map_or(to, |next| next.at).min(to);
-        let begin = change.at.max(from);
-        if begin < end {
-            pieces.push(Segment { from: begin, to: end, status: Some(change.status) });
-        }
-    }
-    for spell in spells {
-        let end = spell.ended_at.unwrap_or(to).min(to);
-        pieces = pieces.into_iter().flat_map(|piece| cut(piece, spell.began_at.max(from), end)).collect();
-    }
-    pieces
-}
-
-/// A piece with a blind part from `from` to `to`; what is blind already stays.
-fn cut(piece: Segment, from: Timestamp, to: Timestamp) -> Vec<Segment> {
-    let (begin, end) = (piece.from.max(from), piece.to.min(to));
-    if begin >= end || piece.status.is_none() {
-        return vec![piece];
-    }
-    let parts = [
-        Segment { to: begin, ..piece.clone() },
-        Segment { from: begin, to: end, status: None },
-        Segment { from: end, ..piece },
-    ];
-    parts.into_iter().filter(|part| part.from < part.to).collect()
+pub fn segments(changes: &[ChangeLine], blind: &Blind, from: Timestamp, to: Timestamp) -> Vec<Segment> {
+    blind.cut(changes.iter().map(|change| (change.at, change.status)), from, to)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vigil::Blindness;
+    use crate::vigil::{Blindness, Spell};
 
     fn change(at: i64, status: Status) -> ChangeLine {
         ChangeLine { at: Timestamp::from_secs(at), status, reason: String::new() }
@@ -108,7 +76,8 @@ mod tests {
     }
 
     fn summed(changes: &[ChangeLine], spells: &[Spell]) -> [u64; 5] {
-        let pieces = segments(changes, spells, Timestamp::from_secs(100), Timestamp::from_secs(200));
+        let pieces =
+            segments(changes, &Blind::of(spells), Timestamp::from_secs(100), Timestamp::from_secs(200));
         let Uptime { up, down, blind, not_charged, unknown } = Uptime::of(&pieces);
         [up, down, blind, not_charged, unknown].map(|it| it.as_secs())
     }

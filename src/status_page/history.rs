@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::base::Timestamp;
-use crate::vigil::Spell;
+use crate::vigil::Blind;
 
 /// How a service was known to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -78,45 +78,42 @@ const TROUBLE_LOOKS_FROM: Duration = Duration::from_secs(1);
 
 /// The last `count` days up to `now`, the oldest first. `turns` in order of time; the first tells since when it is
 /// watched.
-pub fn days(turns: &[Turn], spells: &[Spell], now: Timestamp, count: u32) -> Vec<Day> {
+pub fn days(turns: &[Turn], blind: &Blind, now: Timestamp, count: u32) -> Vec<Day> {
     let today = now.floor_to(DAY);
-    (0..count)
-        .rev()
-        .map(|back| {
-            let begins_at = today - DAY * back;
-            Day { begins_at, times: times(turns, spells, begins_at, (begins_at + DAY).min(now)) }
-        })
-        .collect()
+    let day = |back| Day { begins_at: today - DAY * back, times: Times::default() };
+    let mut days: Vec<Day> = (0..count).rev().map(day).collect();
+    let Some(from) = days.first().map(|day| day.begins_at) else { return days };
+    let watched_from = turns.first().map_or(now, |first| first.at).clamp(from, now);
+    spread(&mut days, (from, watched_from), |times| &mut times.unwatched);
+    // Blind stands above everything: who did not see cannot say.
+    for piece in blind.cut(turns.iter().map(|turn| (turn.at, turn.state)), from, now) {
+        spread(&mut days, (piece.from, piece.to), |times| times.of(piece.seen));
+    }
+    days
 }
 
-/// How long it was how between two times.
-pub fn times(turns: &[Turn], spells: &[Spell], from: Timestamp, to: Timestamp) -> Times {
-    let mut edges: Vec<Timestamp> = vec![from, to];
-    let ends = spells.iter().flat_map(|spell| [Some(spell.began_at), spell.ended_at]).flatten();
-    edges.extend(turns.iter().map(|turn| turn.at).chain(ends).filter(|at| *at > from && *at < to));
-    edges.sort_unstable();
-    let mut total = Times::default();
-    for pair in edges.windows(2) {
-        let (at, span) = (pair[0], pair[1].since(pair[0]));
-        *total.of(turns, spells, at) += span;
+/// Counts the time from `from` to `to` in the days that it lies in.
+fn spread(days: &mut [Day], (from, to): (Timestamp, Timestamp), part: impl Fn(&mut Times) -> &mut Duration) {
+    let begins_at = days.first().map_or(from, |day| day.begins_at);
+    let first = from.since(begins_at).as_secs() / DAY.as_secs();
+    for day in days.iter_mut().skip(usize::try_from(first).unwrap_or(usize::MAX)) {
+        if day.begins_at >= to {
+            break;
+        }
+        *part(&mut day.times) += (day.begins_at + DAY).min(to).since(day.begins_at.max(from));
     }
-    total
 }
 
 impl Times {
-    /// Where the time that begins at `at` is counted. Blind stands above everything: who did not see cannot say.
-    fn of(&mut self, turns: &[Turn], spells: &[Spell], at: Timestamp) -> &mut Duration {
-        let is_blind =
-            spells.iter().any(|spell| spell.began_at <= at && spell.ended_at.is_none_or(|end| at < end));
-        let turn = turns.iter().rev().find(|turn| turn.at <= at);
-        match (turn.map(|turn| turn.state), is_blind) {
-            (None, _) => &mut self.unwatched,
-            (Some(_), true) => &mut self.blind,
-            (Some(State::Up), false) => &mut self.up,
-            (Some(State::Degraded), false) => &mut self.degraded,
-            (Some(State::Down), false) => &mut self.down,
-            (Some(State::Maintenance), false) => &mut self.maintenance,
-            (Some(State::Unknown), false) => &mut self.unknown,
+    /// Where a time is counted in which it was so; `None`: nobody saw.
+    const fn of(&mut self, seen: Option<State>) -> &mut Duration {
+        match seen {
+            None => &mut self.blind,
+            Some(State::Up) => &mut self.up,
+            Some(State::Degraded) => &mut self.degraded,
+            Some(State::Down) => &mut self.down,
+            Some(State::Maintenance) => &mut self.maintenance,
+            Some(State::Unknown) => &mut self.unknown,
         }
     }
 
@@ -189,7 +186,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::vigil::Blindness;
+    use crate::vigil::{Blindness, Spell};
 
     /// 2027-01-15, midnight.
     const T0: Timestamp = Timestamp::from_secs(1_799_971_200);
@@ -210,6 +207,11 @@ mod tests {
             detail: String::new(),
         };
         of.iter().map(spell).collect()
+    }
+
+    /// Of the first day.
+    fn times(turns: &[Turn], spells: &[Spell]) -> Times {
+        days(turns, &Blind::of(spells), at(24), 2)[0].times
     }
 
     /// Hours up, degraded, down, in maintenance, blind, unknown, unwatched.
@@ -241,7 +243,7 @@ mod tests {
             ("what it depends on was down", &[(0, Up), (4, Unknown), (6, Up)], &[], [22, 0, 0, 0, 0, 2, 0]),
         ];
         for (name, of, blind, expected) in cases {
-            assert_eq!(hours(times(&turns(of), &spells(blind), at(0), at(24))), expected, "{name}");
+            assert_eq!(hours(times(&turns(of), &spells(blind))), expected, "{name}");
         }
     }
 
@@ -256,7 +258,7 @@ mod tests {
             (&[(0, Maintenance)], &[], None),
             (&[(0, Up)], &[(0, None)], None),
         ] {
-            let counted = times(&turns(of), &spells(blind), at(0), at(24)).uptime();
+            let counted = times(&turns(of), &spells(blind)).uptime();
             assert_eq!(counted, uptime, "{of:?}");
         }
     }
@@ -287,7 +289,7 @@ mod tests {
 
     #[test]
     fn the_days_end_now() {
-        let found = days(&turns(&[(0, State::Up)]), &[], at(30), 3);
+        let found = days(&turns(&[(0, State::Up)]), &Blind::default(), at(30), 3);
         let hours: Vec<_> = found.iter().map(|day| day.times.up.as_secs() / 3600).collect();
         assert_eq!(hours, [0, 24, 6]);
         assert_eq!(found[2].begins_at, at(24));
@@ -315,7 +317,7 @@ mod tests {
                 .collect();
             let spells = spells(&blind.iter().map(|(from, long)| (*from, long.map(|long| from + long))).collect::<Vec<_>>());
             let (now, count) = (at(2_399), 90);
-            let all = Times::sum(&days(&turns, &spells, now, count));
+            let all = Times::sum(&days(&turns, &Blind::of(&spells), now, count));
             let Times { up, degraded, down, maintenance, blind, unknown, unwatched } = all;
             let total = up + degraded + down + maintenance + blind + unknown + unwatched;
             prop_assert_eq!(total, now.since(now.floor_to(DAY) - DAY * (count - 1)));

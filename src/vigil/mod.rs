@@ -1,7 +1,10 @@
 //! When tocsin itself could not see, so that nobody else is blamed for it.
 //!
 //! A *spell* is a time in which tocsin was down, its machine slept, its uplink was gone, or it was starved of processor
-//! time. Whoever waits for something to happen asks [`extend`] when to give up waiting.
+//! time. Whoever waits for something to happen asks [`extend`] when to give up waiting; who counts how long something was
+//! how asks [`Blind`].
+
+mod blind;
 
 mod canaries;
 
@@ -13,6 +16,8 @@ pub use canaries::{ever_answered, note_answer};
 
 use crate::base::Timestamp;
 use crate::store::{Error, ReadTx, Row, Topic, WriteTx, params};
+
+pub use blind::{Blind, Piece};
 
 /// Moves when a spell began or ended.
 pub const SPELLS: Topic = Topic("vigil");
@@ -50,8 +55,8 @@ impl Spell {
     }
 }
 
-/// Spells that are read for one question: a machine that sleeps every night for a quarter has fewer. A weak one is
-/// starved more often than that: these are counted apart, so that none of them hides a longer spell.
+/// Spells of one reason that are read for one question: a machine that sleeps every night for a quarter has fewer. A weak
+/// one is starved more often than that: no reason hides another.
 const SPELLS_MAX: u32 = 1_000;
 
 impl Blindness {
@@ -135,22 +140,21 @@ pub fn note(tx: &WriteTx<'_>, spell: &Spell) -> Result<(), Error> {
     Ok(())
 }
 
-/// Spells that touch the time from `from` to `to`, in the order in which they began; at most 1,000 in which tocsin was
-/// starved and 1,000 others, the newest.
+/// Spells that touch the time from `from` to `to`, in the order in which they began; at most 1,000 of each reason, the
+/// newest. Those of one reason follow each other, so one of them at most reaches into it from before.
 pub fn between(tx: &ReadTx<'_>, from: Timestamp, to: Timestamp) -> Result<Vec<Spell>, Error> {
-    let newest = |which: &str| {
-        tx.all(
-            &format!(
-                "SELECT reason, began_at, ended_at, detail FROM blind_spells
-                 WHERE {which} AND began_at < ?2 AND (ended_at IS NULL OR ended_at > ?1)
-                 ORDER BY began_at DESC LIMIT ?3"
-            ),
-            params![from.as_micros(), to.as_micros(), SPELLS_MAX],
+    let mut found = Vec::new();
+    for reason in Blindness::ALL {
+        found.extend(tx.all(
+            "SELECT reason, began_at, ended_at, detail FROM blind_spells INDEXED BY blind_spells_by_reason
+             WHERE reason = ?4 AND began_at < ?2 AND (ended_at IS NULL OR ended_at > ?1)
+               AND began_at >= ifnull((SELECT max(began_at) FROM blind_spells INDEXED BY blind_spells_by_reason
+                                       WHERE reason = ?4 AND began_at <= ?1), ?1)
+             ORDER BY began_at DESC LIMIT ?3",
+            params![from.as_micros(), to.as_micros(), SPELLS_MAX, reason.as_str()],
             spell,
-        )
-    };
-    let mut found = newest("reason <> 'starved'")?;
-    found.extend(newest("reason = 'starved'")?);
+        )?);
+    }
     found.sort_by_key(|spell| spell.began_at);
     Ok(found)
 }
@@ -194,19 +198,6 @@ pub fn extend(since: Timestamp, deadline: Timestamp, spells: &[Spell]) -> Option
     Some(extended)
 }
 
-/// How much of the time from `from` to `to` could not be seen; spells that overlap count once.
-pub fn blind_time(from: Timestamp, to: Timestamp, spells: &[Spell]) -> Duration {
-    let mut total = Duration::ZERO;
-    let mut counted_up_to = from;
-    for spell in spells {
-        let began = spell.began_at.max(counted_up_to);
-        let ended = spell.ended_at.unwrap_or(to).min(to);
-        total += ended.since(began);
-        counted_up_to = counted_up_to.max(ended);
-    }
-    total
-}
-
 fn spell(row: &Row<'_>) -> rusqlite::Result<Spell> {
     let reason: String = row.get(0)?;
     Ok(Spell {
@@ -221,6 +212,7 @@ fn spell(row: &Row<'_>) -> rusqlite::Result<Spell> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::plans::plans_of;
     use crate::store::{Options, Store};
 
     fn at(second: i64) -> Timestamp {
@@ -274,9 +266,31 @@ mod tests {
     }
 
     #[test]
-    fn blind_time_counts_overlaps_once_and_stays_within() {
-        let spells = [spell(-10, 10), spell(5, 20), spell(50, None)];
-        assert_eq!(blind_time(at(0), at(60), &spells), Duration::from_secs(30));
-        assert_eq!(blind_time(at(20), at(50), &spells), Duration::ZERO);
+    fn only_spells_of_the_time_that_is_asked_for_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options::default()).unwrap().start().unwrap();
+        let write = move |tx: &WriteTx<'_>| {
+            note(tx, &spell(-1_000, 1_000))?;
+            note(tx, &Spell { reason: Blindness::Uplink, ..spell(-500, 2_000) })?;
+            note(tx, &Spell { reason: Blindness::Uplink, ..spell(-900, -600) })?;
+            begin(tx, Blindness::Full, at(-2_000), "")
+        };
+        store.write_now("test", write).map_err(|error: Error| error).unwrap();
+        let found = store.read_now(|tx| {
+            let plans = plans_of(tx, || between(tx, at(0), at(3_000)).map(drop).unwrap());
+            assert!(!plans.is_empty());
+            for plan in &plans {
+                let search = "SEARCH blind_spells USING INDEX blind_spells_by_reason (reason=? AND began_at>? AND began_at<?)";
+                assert!(plan.has(search), "{plan:?}");
+                assert!(!plan.sorts(), "{plan:?}");
+            }
+            between(tx, at(0), at(3_000))
+        });
+        let found = found.map_err(|error: Error| error).unwrap();
+        let found: Vec<_> = found.iter().map(|spell| (spell.reason, spell.began_at)).collect();
+        let begun_before =
+            [(Blindness::Full, at(-2_000)), (Blindness::Down, at(-1_000)), (Blindness::Uplink, at(-500))];
+        assert_eq!(found, begun_before, "what began before and reaches into it is of it");
+        store.stop();
     }
 }

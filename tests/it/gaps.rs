@@ -75,6 +75,28 @@ async fn a_job_that_could_not_be_heard_while_the_machine_slept_rings_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn that_pings_are_refused_is_on_disk_from_the_first_moment() {
+    let (house, ..) = watched().await;
+    mark_alive(&house).await;
+    let began = house.clock.now();
+    house.state.own.set_disk_full(true);
+    for _ in 0..3 {
+        house.run("heartbeats.due").await;
+        house.clock.advance(MINUTE);
+        mark_alive(&house).await;
+    }
+    let open = "SELECT began_at FROM blind_spells WHERE reason = 'full' AND ended_at IS NULL";
+    assert_eq!(house.number(open).await, began.as_micros(), "a restart must know of it");
+    house.state.own.set_disk_full(false);
+    house.run("heartbeats.due").await;
+    let over = "SELECT ended_at - began_at FROM blind_spells WHERE reason = 'full'";
+    assert_eq!(house.number(over).await, 180_000_000);
+    house.run("heartbeats.due").await;
+    assert_eq!(house.number("SELECT count(*) FROM blind_spells").await, 1);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_an_orderly_stop_blindness_begins_at_the_stop() {
     let (house, ..) = watched().await;
     house.clock.advance(Duration::from_secs(25));

@@ -20,6 +20,8 @@ const QUARTER: Duration = Duration::from_hours(91 * 24);
 /// A kind of thing that can be let go of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shelf {
+    /// What removed probes, heartbeats and services left behind.
+    Removed,
     /// Payloads, whatever their issue.
     Payloads,
     /// Payloads of issues that keep others.
@@ -57,7 +59,8 @@ pub(super) enum Shelf {
 }
 
 /// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
-pub(super) const AGED: [Shelf; 21] = [
+pub(super) const AGED: [Shelf; 22] = [
+    Shelf::Removed,
     Shelf::Payloads,
     Shelf::Dictionaries,
     Shelf::Hours,
@@ -83,7 +86,8 @@ pub(super) const AGED: [Shelf; 21] = [
 
 /// What goes for want of room, and what of it stays for now: first what there is most of, last what there is only
 /// one of, and of everything the newest last. What was how is shown for ninety days; how it is stays whatever happens.
-pub(super) const OVER_BUDGET: [(Shelf, Duration); 31] = [
+pub(super) const OVER_BUDGET: [(Shelf, Duration); 32] = [
+    (Shelf::Removed, Duration::ZERO),
     (Shelf::BusyPayloads, Duration::ZERO),
     (Shelf::Points, DAY),
     (Shelf::ProbePoints, DAY),
@@ -122,6 +126,7 @@ impl Shelf {
     /// How old things of this kind may become.
     pub(super) fn age(self, retention: &Retention) -> Duration {
         match self {
+            Self::Removed => Duration::ZERO,
             Self::Audit => retention.audit_age,
             Self::ProbePoints => retention.age.min(PROBE_POINTS_AGE),
             // What was how, and for how long, is asked for after a year.

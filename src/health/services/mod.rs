@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use keep::Kept;
 pub use members::{MemberView, resolve};
-pub use retention::purge;
+pub use retention::{purge, purge_removed};
 pub use rule::{MemberState, Needs, ServiceStatus, judge, overall};
 pub use snapshot::{Snapshot, SnapshotHolder};
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::rule::Needs;
 use super::{
     Draft, Error, LABELS_MAX, MEMBERS_MAX, NAME_CHARS_MAX, SERVICES, SERVICES_MAX, Service, ServiceId,
-    Services, Settings, TEXT_CHARS_MAX, members, queries,
+    Services, Settings, TEXT_CHARS_MAX, members, queries, retention,
 };
 use crate::accounts::audit::{self, Change as Audited};
 use crate::accounts::{By, Visible, projects};
@@ -69,7 +69,7 @@ impl Services {
         may_change(&known, owner)?;
         let signal = known.id.signal_key();
         self.incidents.close_key(tx, by.now, &signal, CloseReason::SubjectRemoved, &by.actor.to_string())?;
-        tx.execute("DELETE FROM services WHERE id = ?1", [known.id.0])?;
+        retention::leave(tx, known.id)?;
         self.regroup(tx, by, known.members.into_iter().map(|one| one.member))?;
         let (subject, project) = (known.key.as_str(), Some(known.project));
         audit::append(tx, by, &Audited { action: "service.remove", subject, project, detail: json!({}) })?;

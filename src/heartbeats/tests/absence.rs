@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::heartbeats::absence::{MISSED_ROWS_MAX, look};
+use crate::heartbeats::absence::{GivenUp, MISSED_ROWS_MAX, look};
 use crate::heartbeats::rules::{Said, hear};
 use crate::vigil::{Blindness, Spell};
 
@@ -68,6 +68,40 @@ fn a_run_that_does_not_end_is_too_long() {
     let looked = look(&definition, &mut state, &[], NOON + HOUR + 30 * MINUTE);
     assert_eq!(state.status, Status::Down);
     assert!(looked.changes[0].reason.starts_with("runs too long: began "), "{looked:?}");
+    // It came, so it is not missed as well; the next one is waited for.
+    assert_eq!((state.missed, state.bad_now, looked.missed.len()), (0, 1, 0));
+    assert_eq!(state.expected_at, Some(NOON + 2 * HOUR));
+    look(&definition, &mut state, &[], NOON + 2 * HOUR + 9 * MINUTE);
+    assert_eq!((state.missed, state.bad_now), (0, 1));
+    look(&definition, &mut state, &[], NOON + 2 * HOUR + 10 * MINUTE);
+    assert_eq!((state.missed, state.bad_now), (1, 2));
+}
+
+#[test]
+fn a_run_by_hand_that_takes_too_long_is_not_the_one_that_is_expected() {
+    let (definition, mut state) = up(r#"{"every":"1d","grace":"10m"}"#);
+    state.last_start_at = Some(NOON + HOUR);
+    look(&definition, &mut state, &[], NOON + 2 * HOUR);
+    assert_eq!((state.status, state.expected_at), (Status::Down, Some(NOON + HOUR + DAY)), "by its period");
+    let (definition, mut state) = up(r#"{"cron":"0 3 * * *","grace":"10m"}"#);
+    let expected = state.expected_at;
+    state.last_start_at = Some(NOON + HOUR);
+    look(&definition, &mut state, &[], NOON + 2 * HOUR);
+    assert_eq!((state.status, state.expected_at), (Status::Down, expected), "by its time of day");
+}
+
+#[test]
+fn runs_that_take_too_long_make_it_down_only_after_as_many_as_were_asked_for() {
+    let (definition, mut state) = up(r#"{"every":"1h","grace":"10m","too_long":"30m","failures":3}"#);
+    for (hour, status) in [(1, Status::Up), (2, Status::Up), (3, Status::Down)] {
+        let began = NOON + hour * HOUR;
+        let start = Said { at: began, action: Action::Start, has_rid: false, is_post: true, took: None };
+        hear(&definition, &mut state, start, None);
+        look(&definition, &mut state, &[], began + 40 * MINUTE);
+        assert_eq!((state.status, state.bad_now), (status, i64::from(hour)), "run {hour}");
+        assert_eq!((state.missed, state.expected_at), (0, Some(began + HOUR)));
+        assert!(state.reason.starts_with("runs too long: began "), "{}", state.reason);
+    }
 }
 
 #[test]
@@ -143,7 +177,7 @@ fn a_run_whose_end_may_have_been_lost_is_given_up_without_alarm() {
     state.last_start_at = Some(NOON + HOUR);
     let spells = [spell(HOUR + MINUTE, HOUR + 13 * MINUTE)];
     let looked = look(&definition, &mut state, &spells, NOON + HOUR + 30 * MINUTE);
-    assert!(looked.lost && state.last_start_at.is_none());
+    assert_eq!((looked.given_up, state.last_start_at), (Some(GivenUp::Unseen), None));
     assert_eq!((state.status, state.expected_at), (Status::Up, Some(NOON + 2 * HOUR + 13 * MINUTE)));
 }
 

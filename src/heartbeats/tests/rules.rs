@@ -80,6 +80,40 @@ fn deadlines_follow_the_schedule_and_the_run_under_way() {
 }
 
 #[test]
+fn a_ping_a_moment_early_is_of_the_run_that_was_expected() {
+    let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+    let cases = [
+        ("0 3 * * *", "1h", "2026-11-03T02:59:58Z", "2026-11-04T03:00:00Z", "a clock that is ahead"),
+        ("0 3 * * *", "1h", "2026-11-03T02:55:00Z", "2026-11-04T03:00:00Z", "five minutes at most"),
+        ("0 3 * * *", "1h", "2026-11-03T02:54:59Z", "2026-11-03T03:00:00Z", "a run by hand before it"),
+        ("0 3 * * *", "2m", "2026-11-03T02:57:59Z", "2026-11-03T03:00:00Z", "no earlier than it may be late"),
+        ("*/10 * * * *", "1h", "2026-11-03T02:59:00Z", "2026-11-03T03:10:00Z", "a tenth of the pause"),
+        ("*/10 * * * *", "1h", "2026-11-03T02:58:59Z", "2026-11-03T03:00:00Z", "more than a tenth"),
+    ];
+    for (cron, grace, pinged, expected, why) in cases {
+        for action in [Action::Success, Action::Fail] {
+            let mut talk = Talk::new(&format!(r#"{{"cron":"{cron}","grace":"{grace}"}}"#));
+            talk.say(at("2026-11-02T03:00:01Z"), Action::Success);
+            talk.say(at(pinged), action);
+            assert_eq!(talk.state.expected_at, Some(at(expected)), "{why}");
+            talk.say(at(pinged) + Duration::from_millis(500), action);
+            assert!(talk.state.expected_at >= Some(at(expected)), "{why}, twice");
+        }
+    }
+    // One that began long before ends now: it is not the next one.
+    let mut hourly = Talk::new(r#"{"cron":"0 * * * *","grace":"10m"}"#);
+    let took = Some(59 * MINUTE);
+    let long = Said { took, ..said(at("2026-11-03T02:59:30Z"), Action::Success) };
+    hear(&hourly.definition, &mut hourly.state, long, None);
+    assert_eq!(hourly.state.expected_at, Some(at("2026-11-03T03:00:00Z")));
+    // A period is counted from each ping.
+    let mut every = Talk::new(r#"{"every":"1h"}"#);
+    every.say(NOON, Action::Success);
+    every.say(NOON + HOUR - MINUTE, Action::Success);
+    assert_eq!(every.state.expected_at, Some(NOON + 2 * HOUR - MINUTE));
+}
+
+#[test]
 fn runs_are_paired_by_their_rid() {
     let open = OpenRun { id: 1, started_at: NOON };
     for (action, has_rid, open, left, took) in [

@@ -82,6 +82,20 @@ async fn lists_are_paged_filtered_and_scoped() {
         }
     }
     assert_eq!(seen, ["job-5", "job-0", "job-1", "job-2", "job-3", "job-4", "job-6"], "the worst first");
+    let gone = house.make("job-1a", "{}").await;
+    let first = house.read(|tx| queries::list(tx, &Visible::All, &all, None, 4));
+    assert_eq!(first.items.last().map(|last| &*last.slug), Some("job-1a"));
+    let by = By::tocsin(NOON);
+    let remove =
+        move |tx: &WriteTx<'_>, incidents: &Incidents| save::remove(tx, &by, incidents, gone, Owner::Page);
+    house.write(remove).await.unwrap();
+    let next = page(&all, &Visible::All, first.next_cursor.as_deref()).items;
+    let next: Vec<_> = next.iter().map(|heartbeat| &*heartbeat.slug).collect();
+    assert_eq!(
+        next,
+        ["job-2", "job-3", "job-4"],
+        "a list goes on where it ended, whatever was removed meanwhile"
+    );
     let slugs = |filter: Filter| {
         let found = page(&filter, &Visible::Only(vec![SHOP]), None).items;
         found.into_iter().map(|heartbeat| heartbeat.slug).collect::<Vec<_>>()
@@ -127,6 +141,41 @@ async fn old_runs_go_and_the_last_hundred_stay() {
     assert_eq!(house.number("SELECT count(*) FROM heartbeat_runs"), 101);
     let changes = move |tx: &WriteTx<'_>| retention::purge_changes(tx, NOON + DAY, 10);
     assert_eq!(house.store.write("purge", changes).await.unwrap(), 0, "the last is how it is now");
+    house.ping(quiet, NOON + MINUTE, Action::Success).await;
+    house.ping(quiet, NOON + 30 * DAY, Action::Fail).await;
+    let changes = move |tx: &WriteTx<'_>| retention::purge_changes(tx, NOON + 10 * DAY, 10);
+    assert_eq!(house.store.write("purge", changes).await.unwrap(), 1, "how it was made is no more asked for");
+    let turns = house.read(|tx| queries::turns(tx, quiet, NOON + 10 * DAY));
+    let turns: Vec<_> = turns.iter().map(|turn| turn.status).collect();
+    assert_eq!(turns, [Status::Up, Status::Down], "how it was at the border stays");
+    house.store.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_removed_is_gone_at_once_and_its_runs_go_in_steps() {
+    let house = House::open().await;
+    let id = house.make("job", "{}").await;
+    for n in 0..25 {
+        house.ping(id, NOON + n * MINUTE, if n % 2 == 0 { Action::Fail } else { Action::Success }).await;
+    }
+    let by = By::tocsin(NOON);
+    let remove =
+        move |tx: &WriteTx<'_>, incidents: &Incidents| save::remove(tx, &by, incidents, id, Owner::Page);
+    house.write(remove).await.unwrap();
+    let (runs, changes) = ("SELECT count(*) FROM heartbeat_runs", "SELECT count(*) FROM heartbeat_changes");
+    assert_eq!((house.number(runs), house.number(changes)), (25, 26), "not in the write that all wait for");
+    assert!(house.read(|tx| queries::find_by_slug(tx, SHOP, "job")).is_none());
+    assert_eq!(house.read(|tx| queries::list(tx, &Visible::All, &Filter::default(), None, 10)).items, []);
+    assert_eq!(house.send(ping(Target::Known(id), NOON, Action::Success)).await, Taken::Unknown);
+    let anew = house.make("job", "{}").await;
+    assert!(anew > id, "the slug is free, the number is not");
+    house.ping(anew, NOON, Action::Success).await;
+    let step = || house.store.write("purge", |tx| removed::purge(tx, 10));
+    for rows in [20, 20, 11, 1, 0] {
+        let gone = step().await.map_err(|error: Error| error).unwrap();
+        assert_eq!(gone, rows);
+    }
+    assert_eq!((house.number(runs), house.number(changes)), (1, 2), "those of another stay");
     house.store.stop();
 }
 
@@ -166,6 +215,7 @@ async fn what_is_asked_often_is_found_by_an_index() {
             runs::find_open(tx, id, Some([1; 16])).unwrap();
             runs::list(tx, id, None, 10).unwrap();
             queries::turns(tx, id, NOON).unwrap();
+            queries::list(tx, &Visible::All, &Filter::default(), None, 10).unwrap();
             due::find_due(tx, NOON, 10).unwrap();
         }))
     });
@@ -174,6 +224,8 @@ async fn what_is_asked_often_is_found_by_an_index() {
             assert!(!plan.scans(table), "{plan:?}");
         }
     }
+    let listed = &plans[plans.len() - 2];
+    assert!(listed.uses("heartbeat_states_in_order") && !listed.sorts(), "{listed:?}");
     assert!(
         plans.last().unwrap().uses("heartbeat_states_due") && !plans.last().unwrap().sorts(),
         "{plans:?}"

@@ -10,7 +10,7 @@ use crate::status_page::history::{Day, State, Times, Turn, days};
 use crate::status_page::posts::{self, Impact, Post};
 use crate::status_page::{self, EntryView, Page};
 use crate::store::{Error, ReadTx};
-use crate::vigil::{self, Spell};
+use crate::vigil::{self, Blind};
 
 /// As it was read.
 pub struct Inputs {
@@ -18,7 +18,8 @@ pub struct Inputs {
     page: Page,
     base_url: String,
     shown: Vec<Shown>,
-    spells: Vec<Spell>,
+    blind: Blind,
+    is_blind: bool,
     posts: Vec<Post>,
     planned: Vec<Maintenance>,
 }
@@ -117,11 +118,13 @@ impl Inputs {
                 changes: changes(tx, service.id, from)?,
             });
         }
+        let spells = vigil::between(tx, from, now)?;
         Ok(Some(Self {
             now,
             base_url: base_url.trim_end_matches('/').to_owned(),
             shown,
-            spells: vigil::between(tx, from, now)?,
+            blind: Blind::of(&spells),
+            is_blind: spells.iter().any(|spell| spell.ended_at.is_none()),
             posts: posts::list(tx, now - POSTS_SHOWN_FOR)?,
             planned: maintenance::list(tx, now)?,
             page,
@@ -158,7 +161,7 @@ impl Inputs {
             sections: sections.filter(|section| !section.services.is_empty()).collect(),
             posts: self.posts.iter().filter(|post| post.published).cloned().collect(),
             planned: self.planned(),
-            is_blind: self.spells.iter().any(|spell| spell.ended_at.is_none()),
+            is_blind: self.is_blind,
         }
     }
 
@@ -173,7 +176,7 @@ impl Inputs {
             status: shown.status,
             critical: shown.critical,
             latency_ms: shown.latency_ms,
-            days: days(&turns, &self.spells, self.now, DAYS),
+            days: days(&turns, &self.blind, self.now, DAYS),
         })
     }
 

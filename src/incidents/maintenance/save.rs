@@ -35,10 +35,11 @@ impl Incidents {
         match &known {
             Some(known) if known.draft == draft => return Ok((known.uid, Change::Unchanged)),
             Some(known) => may_change(known, draft.owner)?,
-            None => {
-                check_room(tx)?;
-                check_is_to_come(&draft, &plan, now)?;
-            }
+            None => check_is_to_come(&draft, &plan, now)?,
+        }
+        // What is over and is changed may come again.
+        if known.as_ref().is_none_or(|known| known.ended_at.is_some()) {
+            check_room(tx)?;
         }
         let (id, uid, change) = if let Some(known) = known {
             (known.id, known.uid, Change::Updated)

@@ -271,6 +271,22 @@ fn what_is_planned_is_bounded_and_what_is_over_goes() {
 }
 
 #[test]
+fn what_is_over_comes_back_only_where_there_is_room() {
+    Bed::shared().try_out(|tx, incidents| {
+        let (over, _) = incidents.save_maintenance(tx, T0, &once(), BY).unwrap();
+        incidents.call_off_maintenance(tx, T0, over, Called::ForGood).unwrap();
+        for n in 0..LIVE_MAX {
+            save(tx, incidents, T0, &Draft { key: format!("n{n}"), ..once() });
+        }
+        let again = Draft { title: "Once more".to_owned(), ..once() };
+        let refused = incidents.save_maintenance(tx, T0, &again, BY);
+        assert!(matches!(refused, Err(Error::Invalid(text)) if text.contains("50 maintenances")));
+        let known = Draft { title: "Another title".to_owned(), key: "n0".to_owned(), ..once() };
+        save(tx, incidents, T0, &known);
+    });
+}
+
+#[test]
 fn a_schedule_that_is_not_understood_any_more_holds_nobody_up() {
     Bed::shared().try_out(|tx, incidents| {
         save(tx, incidents, T0, &Draft { key: "odd".to_owned(), starts_at: minutes(5), ..once() });

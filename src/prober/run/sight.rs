@@ -12,7 +12,8 @@ use crate::incidents::{CloseReason, Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, Store, WriteTx};
 use crate::vigil::{self, Blindness, Spell};
 
-/// A gap of this length or more was no pause between two marks.
+/// A sleep of this length or more was no pause between two looks; of a time in which it was not running every second
+/// counts, for what others sent meanwhile is lost.
 const GAP_MIN: Duration = Duration::from_secs(30);
 /// From this length on people are told: what happened meanwhile nobody knows.
 pub const TOLD_FROM: Duration = Duration::from_mins(2);
@@ -74,11 +75,11 @@ impl Sight {
             let last = vigil::last_alive(tx)?;
             vigil::mark_alive(tx, now)?;
             // What was going on when it stopped is part of the gap.
-            for reason in [Blindness::Uplink, Blindness::Starved, Blindness::Suspended] {
+            for reason in [Blindness::Uplink, Blindness::Starved, Blindness::Suspended, Blindness::Full] {
                 vigil::end(tx, reason, last.unwrap_or(now))?;
             }
             sees_again(tx, &incidents, now)?;
-            let Some(began_at) = last.filter(|last| now.since(*last) > GAP_MIN) else { return Ok(None) };
+            let Some(began_at) = last.filter(|last| *last < now) else { return Ok(None) };
             let spell = spell(Blindness::Down, began_at, now);
             apply(tx, &incidents, now, &SpellChange::Was(spell.clone()))?;
             Ok(Some(spell))

@@ -5,8 +5,10 @@ use super::bed::{Bed, Web};
 use crate::base::Clock;
 use crate::prober::Sight;
 use crate::probes::{Draft, Status};
-use crate::vigil;
+use crate::store::{Error, ReadTx, WriteTx};
+use crate::vigil::{self, Blindness};
 
+const GAP: Duration = Duration::from_secs(1);
 const OPEN: &str = "SELECT count(*) FROM incidents WHERE state <> 'resolved'";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,15 +58,45 @@ async fn a_gap_is_found_at_the_start_and_told_once() {
     let sight = |clock: &Clock| Sight::new(bed.store.clone(), clock.clone(), bed.probes.incidents.clone());
     assert_eq!(sight(&bed.clock).wake().await.unwrap(), None, "a first start is no gap");
     bed.clock.advance(Duration::from_secs(20));
-    assert_eq!(sight(&bed.clock).wake().await.unwrap(), None, "a restart is none");
+    let restart = sight(&bed.clock).wake().await.unwrap().unwrap();
+    assert_eq!(
+        restart.length(),
+        Duration::from_secs(20),
+        "what came meanwhile is lost, however short it was"
+    );
     bed.clock.advance(Duration::from_mins(1));
     assert!(sight(&bed.clock).wake().await.unwrap().is_some());
+    assert_eq!(sight(&bed.clock).wake().await.unwrap(), None, "no time passed");
     assert_eq!(bed.number("SELECT count(*) FROM incidents").await, 0, "too short to be told");
     bed.clock.advance(Duration::from_mins(12));
     let spell = sight(&bed.clock).wake().await.unwrap().unwrap();
-    assert_eq!(spell.reason, vigil::Blindness::Down);
+    assert_eq!(spell.reason, Blindness::Down);
     let summary = bed.text("SELECT summary FROM incidents").await;
     assert_eq!(summary, "tocsin was blind from 08:01 to 08:13 UTC: it was not running");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_on_a_full_disk_goes_on_where_it_stopped() {
+    let bed = Bed::new().await;
+    let sight = Sight::new(bed.store.clone(), bed.clock.clone(), bed.probes.incidents.clone());
+    sight.wake().await.unwrap();
+    let full_at = bed.clock.now();
+    let full = move |tx: &WriteTx<'_>| vigil::begin(tx, Blindness::Full, full_at, "pings were refused");
+    bed.store.write("test", full).await.map_err(|error: Error| error).unwrap();
+    bed.clock.advance(Duration::from_mins(5));
+    sight.mark().await.unwrap();
+    let stopped = bed.clock.now();
+    bed.clock.advance(Duration::from_secs(8));
+    sight.wake().await.unwrap();
+    let now = bed.clock.now();
+    let spells = bed.store.read(move |tx: &ReadTx<'_>| vigil::between(tx, full_at, now + GAP)).await;
+    let spells = spells.map_err(|error: Error| error).unwrap();
+    let spells: Vec<_> = spells.iter().map(|spell| (spell.reason, spell.began_at, spell.ended_at)).collect();
+    assert_eq!(
+        spells,
+        [(Blindness::Full, full_at, Some(stopped)), (Blindness::Down, stopped, Some(now))],
+        "no moment of it is anybody's fault"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +108,7 @@ async fn a_machine_that_slept_is_noticed() {
     assert_eq!(sight.mark().await.unwrap(), None);
     bed.clock.set(bed.clock.now() + Duration::from_mins(7));
     let spell = sight.mark().await.unwrap().unwrap();
-    assert_eq!(spell.reason, vigil::Blindness::Suspended);
+    assert_eq!(spell.reason, Blindness::Suspended);
     assert_eq!(spell.ended_at.unwrap().since(spell.began_at), Duration::from_mins(7));
     bed.clock.advance(Duration::from_secs(10));
     assert_eq!(sight.mark().await.unwrap(), None);

@@ -163,6 +163,7 @@ async fn a_pause_ends_what_rings_and_what_was_removed_comes_not_back() {
     bed.write(move |probes, tx| probes.remove(tx, &By::tocsin(START), id, Owner::File)).await.unwrap();
     assert_eq!(bed.number(OPEN).await, 0);
     bed.soon("it still stands on the board", async |bed| bed.live(id).is_none()).await;
+    bed.write(|_, tx| Ok(crate::probes::removed::purge(tx, 100)?)).await.unwrap();
     bed.stop().await;
     assert_eq!(bed.number("SELECT count(*) FROM probe_points").await, 0);
 }

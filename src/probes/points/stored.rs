@@ -155,13 +155,14 @@ pub fn purge_hours(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<us
     )
 }
 
-/// As [`purge`], for changes of status. The last one of each probe stays: it says how it is.
+/// As [`purge`], for changes of status. The last one before `before` of each probe stays: it says how the probe was from
+/// then on.
 pub fn purge_changes(tx: &WriteTx<'_>, before: Timestamp, limit: u32) -> Result<usize, Error> {
     tx.execute(
         "DELETE FROM probe_changes WHERE id IN (
              SELECT old.id FROM probe_changes AS old WHERE old.at < ?1
                AND EXISTS (SELECT 1 FROM probe_changes AS newer
-                           WHERE newer.probe_id = old.probe_id AND newer.at > old.at)
+                           WHERE newer.probe_id = old.probe_id AND newer.at > old.at AND newer.at < ?1)
              ORDER BY old.at LIMIT ?2)",
         params![before.as_micros(), limit],
     )

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::queries::{
@@ -187,4 +189,23 @@ fn changes_since_begin_with_how_it_was_then() {
         (since(0), since(15), since(20), since(99)),
         (vec![10, 20, 30], vec![10, 20, 30], vec![20, 30], vec![30])
     );
+}
+
+#[test]
+fn how_a_probe_was_at_the_border_outlives_what_was_before() {
+    let bed = Bed::new();
+    bed.save(&draft("api")).unwrap();
+    let day = Duration::from_hours(24);
+    bed.write(move |_, tx| {
+        record::change_status(tx, ProbeId(1), T0, Status::Unhealthy, "status was 500")?;
+        record::change_status(tx, ProbeId(1), T0 + day, Status::Healthy, "")?;
+        Ok(record::change_status(tx, ProbeId(1), T0 + 410 * day, Status::Unhealthy, "status was 503")?)
+    })
+    .unwrap();
+    let border = T0 + 10 * day;
+    let gone = bed.write(move |_, tx| Ok(points::purge_changes(tx, border, 10)?)).unwrap();
+    assert_eq!(gone, 1, "what was before it was healthy");
+    let left = bed.read(|tx| changes_since(tx, ProbeId(1), border));
+    let left: Vec<_> = left.iter().map(|change| change.status).collect();
+    assert_eq!(left, [Status::Healthy, Status::Unhealthy]);
 }

@@ -1,7 +1,11 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
 use crate::accounts::Visible;
+use crate::probes::judge::Reading;
+use crate::probes::points::Point;
 
 #[test]
 fn a_draft_makes_a_probe_changes_it_and_then_changes_nothing() {
@@ -86,9 +90,35 @@ fn a_file_owns_what_it_names_until_it_lets_go() {
     bed.write(move |probes, tx| probes.resume(tx, &By::tocsin(T0), id)).unwrap();
     assert_eq!(bed.read(|tx| queries::state(tx, id)).unwrap().status, Status::Unknown);
     remove(Owner::File).unwrap();
-    for table in ["probes", "probe_states", "probe_changes"] {
+    for table in ["probes", "probe_states"] {
         assert_eq!(bed.number(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
     }
+}
+
+#[test]
+fn what_a_removed_probe_leaves_behind_goes_in_steps() {
+    let bed = Bed::new();
+    let (id, other) = (bed.save(&draft("api")).unwrap().id(), bed.save(&draft("other")).unwrap().id());
+    let hour = Duration::from_hours(1);
+    let reading = |at| Point { at, reading: Reading::Good, phases: seen::Phases::default() };
+    bed.write(move |probes, tx| {
+        for n in 0..25 {
+            let status = if n % 2 == 0 { Status::Unhealthy } else { Status::Healthy };
+            record::change_status(tx, id, T0 + n * hour, status, "why")?;
+            points::append(tx, id, &[reading(T0 + n * hour)])?;
+        }
+        points::append(tx, other, &[reading(T0)])?;
+        probes.remove(tx, &By::tocsin(T0), id, Owner::Page)
+    })
+    .unwrap();
+    assert_eq!(bed.number("SELECT count(*) FROM probe_changes"), 25, "not in the write that all wait for");
+    assert_eq!(bed.save(&draft("api")).unwrap(), Change::Created(ProbeId(3)), "its key is free");
+    for rows in [30, 30, 15, 1, 0] {
+        assert_eq!(bed.write(|_, tx| Ok(removed::purge(tx, 10)?)).unwrap(), rows);
+    }
+    let left = "SELECT (SELECT count(*) FROM probe_changes) + (SELECT count(*) FROM probe_points)
+                     + (SELECT count(*) FROM probe_hours)";
+    assert_eq!(bed.number(left), 2, "those of another stay");
 }
 
 #[test]

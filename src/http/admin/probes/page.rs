@@ -27,7 +27,7 @@ use crate::probes::board::Live;
 use crate::probes::queries::{self, Related, State};
 use crate::probes::{Owner, Probe};
 use crate::store::ReadTx;
-use crate::vigil;
+use crate::vigil::{self, Blind};
 
 #[derive(Template)]
 #[template(path = "probe.html", config = "src/http/admin/askama.toml")]
@@ -156,6 +156,7 @@ fn load(
         .filter(|spell| spell.ended_at.is_none_or(|ended| ended > probe.created_at))
         .cloned()
         .collect();
+    let blind = Blind::of(&spells);
     let (good, bad) = queries::samples(tx, probe.id)?;
     let mut found = incidents::list_of_key(tx, scope(&visible), &probe.id.signal_key(), INCIDENTS)?;
     let mut slugs = Slugs::default();
@@ -165,8 +166,8 @@ fn load(
         file: from_file::told(tx, probe.owner == Owner::File, "probes", &probe.key)?,
         services: services_of(tx, &visible, &probe.id.signal_key())?,
         may_edit: frame.is_member && (frame.is_owner || !is_for_owners(kind)),
-        figures: figures(&changes, &spells, now),
-        strip: strip(&changes, &spells, now),
+        figures: figures(&changes, &blind, now),
+        strip: strip(&changes, &blind, now),
         events: events(&changes, &since_made, now),
         hours: plot::table(tx, probe.id, now)?,
         compared: compare((good.as_ref(), bad.as_ref()), now),

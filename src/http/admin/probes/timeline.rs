@@ -11,7 +11,7 @@ use crate::http::admin::wording::When;
 use crate::probes::queries::ChangeLine;
 use crate::probes::uptime::{Segment, Uptime, segments};
 use crate::probes::{Kind, Status};
-use crate::vigil::{Blindness, Spell};
+use crate::vigil::{Blind, Blindness, Spell};
 
 /// Uptime over one time.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,9 +64,9 @@ pub(super) fn spells_of(kind: Kind, spells: Vec<Spell>) -> Vec<Spell> {
 }
 
 /// Uptime over a day, a week, a month and a quarter, with blind time apart.
-pub(super) fn figures(changes: &[ChangeLine], spells: &[Spell], now: Timestamp) -> Vec<Figure> {
+pub(super) fn figures(changes: &[ChangeLine], blind: &Blind, now: Timestamp) -> Vec<Figure> {
     let figure = |&(name, length): &(&'static str, Duration)| {
-        let uptime = Uptime::of(&segments(changes, spells, now - length, now));
+        let uptime = Uptime::of(&segments(changes, blind, now - length, now));
         Figure { name, value: percent(uptime.share()), note: note(&uptime) }
     };
     FIGURES.iter().map(figure).collect()
@@ -93,9 +93,9 @@ fn note(uptime: &Uptime) -> String {
 }
 
 /// The last day as a strip in a box of 1,000 by 24.
-pub(super) fn strip(changes: &[ChangeLine], spells: &[Spell], now: Timestamp) -> Strip {
+pub(super) fn strip(changes: &[ChangeLine], blind: &Blind, now: Timestamp) -> Strip {
     let from = now - DAY;
-    let pieces = segments(changes, spells, from, now);
+    let pieces = segments(changes, blind, from, now);
     let uptime = Uptime::of(&pieces);
     let label = format!("The last 24 hours: {} up, {}", percent(uptime.share()), note(&uptime));
     Strip { pieces: pieces.iter().map(|piece| draw(piece, from)).collect(), label }
@@ -103,7 +103,7 @@ pub(super) fn strip(changes: &[ChangeLine], spells: &[Spell], now: Timestamp) ->
 
 /// Trouble stands higher than health, and what was not seen is thin: the shape says it without the colour.
 fn draw(segment: &Segment, from: Timestamp) -> Piece {
-    let (class, height) = match segment.status {
+    let (class, height) = match segment.seen {
         None => ("blind", 24.0),
         Some(Status::Unhealthy) => ("bad", 24.0),
         Some(Status::Degraded) => ("warn", 18.0),
@@ -167,16 +167,17 @@ mod tests {
             ended_at: Some(NOW - Duration::from_hours(3)),
             detail: String::new(),
         };
-        let day = figures(&changes, std::slice::from_ref(&spell), NOW).remove(0);
+        let blind = Blind::of(&[spell]);
+        let day = figures(&changes, &blind, NOW).remove(0);
         assert_eq!((day.value.as_str(), day.note.as_str()), ("95.45%", "1 h down, 2 h not seen"));
-        let strip = strip(&changes, &[spell], NOW);
+        let strip = strip(&changes, &blind, NOW);
         let classes: Vec<_> = strip.pieces.iter().map(|piece| piece.class).collect();
         assert_eq!(classes, ["ok", "bad", "ok", "blind", "ok"]);
     }
 
     #[test]
     fn a_probe_that_was_never_seen_says_so() {
-        let figure = figures(&[], &[], NOW).remove(3);
+        let figure = figures(&[], &Blind::default(), NOW).remove(3);
         assert_eq!((figure.value.as_str(), figure.note.as_str()), ("—", "nothing seen yet"));
     }
 
