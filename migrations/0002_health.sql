@@ -200,7 +200,8 @@ CREATE TABLE ping_keys (
 
 CREATE TABLE heartbeats (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    uid         BLOB NOT NULL UNIQUE,               -- the address that is pinged: a random UUID
+    uid         BLOB NOT NULL UNIQUE,               -- outside id
+    ping_id     BLOB NOT NULL UNIQUE,               -- of its address: a key, random, for those who may change it
     project_id  INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
     slug        TEXT NOT NULL,
     name        TEXT NOT NULL,
@@ -291,7 +292,8 @@ CREATE TABLE services (
     position   INTEGER NOT NULL,
     owner      TEXT NOT NULL CHECK (owner IN ('page', 'file')),
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    version    INTEGER NOT NULL DEFAULT 1           -- grows with each change by somebody
 ) STRICT;
 CREATE INDEX services_by_project ON services (project_id);
 
@@ -334,7 +336,8 @@ CREATE TABLE status_pages (
     description TEXT NOT NULL DEFAULT '',
     settings    TEXT NOT NULL DEFAULT '{}',         -- JSON: links, what is shown
     owner       TEXT NOT NULL CHECK (owner IN ('page', 'file')),
-    updated_at  INTEGER NOT NULL
+    updated_at  INTEGER NOT NULL,
+    version     INTEGER NOT NULL DEFAULT 1          -- grows with each change by somebody
 ) STRICT;
 
 CREATE TABLE status_sections (

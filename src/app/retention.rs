@@ -445,8 +445,8 @@ mod tests {
         let one_of_each = [
             "INSERT INTO probes (id, uid, project_id, key, name, kind, definition, owner, created_at, updated_at)
              VALUES (1, x'01', 1, 'api', 'api', 'tcp', '{}', 'page', 0, ?1)",
-            "INSERT INTO heartbeats (id, uid, project_id, slug, name, definition, owner, created_at, updated_at)
-             VALUES (1, x'01', 1, 'job', 'job', '{}', 'page', 0, ?1)",
+            "INSERT INTO heartbeats (id, uid, ping_id, project_id, slug, name, definition, owner, created_at, updated_at)
+             VALUES (1, x'01', x'01', 1, 'job', 'job', '{}', 'page', 0, ?1)",
             "INSERT INTO services (id, uid, project_id, key, name, needs, critical, position, owner, created_at,
                  updated_at)
              VALUES (1, x'01', 1, 'api', 'api', 'all', 1, 1, 'page', 0, ?1)",

@@ -13,8 +13,12 @@ use crate::store::{Error, ReadTx, Store, params};
 /// How a ping names its heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
-    Uid(Uid),
-    Slug { key: String, slug: Slug },
+    /// By its `ping_id`.
+    Id(Uid),
+    Slug {
+        key: String,
+        slug: Slug,
+    },
 }
 
 /// What an address means.
@@ -84,11 +88,11 @@ impl Addresses {
 
 fn look_up(tx: &ReadTx<'_>, address: &Address) -> Result<Known, Error> {
     match address {
-        Address::Uid(uid) => {
+        Address::Id(id) => {
             let found = tx.first(
                 "SELECT heartbeats.id FROM heartbeats JOIN projects ON projects.id = heartbeats.project_id
-                 WHERE heartbeats.uid = ?1 AND projects.archived_at IS NULL",
-                [uid.as_bytes()],
+                 WHERE heartbeats.ping_id = ?1 AND projects.archived_at IS NULL",
+                [id.as_bytes()],
                 |row| row.get(0).map(HeartbeatId),
             )?;
             Ok(found.map_or(Known::Nothing, Known::Heartbeat))

@@ -27,6 +27,9 @@ pub enum Owner {
 pub struct Heartbeat {
     pub id: HeartbeatId,
     pub uid: Uid,
+    /// Of the address that its job pings: whoever knows it speaks for the job, so it is told only to those who may
+    /// change the heartbeat.
+    pub ping_id: Uid,
     pub project: ProjectId,
     pub slug: String,
     pub name: String,
@@ -46,11 +49,11 @@ pub struct Heartbeat {
 pub(super) const COLUMNS: &str = "
     heartbeats.id, heartbeats.uid, heartbeats.project_id, heartbeats.slug, heartbeats.name, heartbeats.definition,
     heartbeats.owner, heartbeats.paused_at, heartbeats.paused_by, heartbeats.grouped, heartbeats.created_at,
-    heartbeats.updated_at, heartbeats.version,
+    heartbeats.updated_at, heartbeats.version, heartbeats.ping_id,
     s.status, s.since, s.reason, s.last_ping_at, s.last_ok_at, s.last_start_at, s.expected_at, s.due_at, s.pings,
     s.missed, s.missed_now, s.bad_now, s.good_now, s.durations";
 pub(super) const JOINED: &str = "heartbeats JOIN heartbeat_states AS s ON s.heartbeat_id = heartbeats.id";
-const STATE_AT: usize = 13;
+const STATE_AT: usize = 14;
 /// In [`COLUMNS`].
 pub(super) const DEFINITION_AT: usize = 5;
 
@@ -115,6 +118,7 @@ pub(super) fn read_with(row: &Row<'_>, definition: Definition) -> rusqlite::Resu
         created_at: Timestamp::from_micros(row.get(10)?),
         updated_at: Timestamp::from_micros(row.get(11)?),
         version: row.get(12)?,
+        ping_id: Uid::from_bytes(row.get(13)?),
         state: state(row, STATE_AT)?,
     })
 }

@@ -111,11 +111,12 @@ fn create(tx: &WriteTx<'_>, by: &By, incidents: &Incidents, draft: &Draft) -> Re
         return Err(Error::TooMany);
     }
     let name = line("name", draft.name.as_deref().unwrap_or(draft.slug.as_str()), NAME_CHARS_MAX)?;
+    let uid = incidents.entropy.uid(by.now);
     // An address that is pinged must not be guessed: all of it is random.
-    let uid = Uid(uuid::Builder::from_random_bytes(incidents.entropy.bytes()).into_uuid());
+    let ping_id = Uid(uuid::Builder::from_random_bytes(incidents.entropy.bytes()).into_uuid());
     let id = tx.insert(
-        "INSERT INTO heartbeats (uid, project_id, slug, name, definition, owner, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+        "INSERT INTO heartbeats (uid, project_id, slug, name, definition, owner, created_at, updated_at, ping_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)",
         params![
             uid.as_bytes(),
             draft.project.0,
@@ -124,6 +125,7 @@ fn create(tx: &WriteTx<'_>, by: &By, incidents: &Incidents, draft: &Draft) -> Re
             text_of(&draft.definition),
             draft.owner.as_str(),
             by.now.as_micros(),
+            ping_id.as_bytes(),
         ],
     )?;
     let id = HeartbeatId(id);

@@ -82,6 +82,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
     }
 
+    /// Of a change that was made of an older state than the stored one.
+    pub fn stale(what: &str) -> Self {
+        let cure = "ask for it again and make your change anew";
+        Self::new(StatusCode::CONFLICT, format!("Somebody changed this {what} meanwhile: {cure}."))
+    }
+
     /// What is wrong with a form, to be told on the page that it was sent from. What no other form would mend stays a
     /// refusal.
     pub fn to_mend(self) -> Result<String, Self> {
@@ -271,7 +277,8 @@ impl From<incidents::Error> for Problem {
             | incidents::Error::LastWitness
             | incidents::Error::OwnedElsewhere(_)
             | incidents::Error::OwnedByFile
-            | incidents::Error::NameTaken => Self::new(StatusCode::CONFLICT, text),
+            | incidents::Error::NameTaken
+            | incidents::Error::KeyTaken(_) => Self::new(StatusCode::CONFLICT, text),
         }
     }
 }

@@ -100,6 +100,8 @@ pub enum Error {
     OwnedByFile,
     #[error("another channel already has this name")]
     NameTaken,
+    #[error("the key {0} is taken: choose another one")]
+    KeyTaken(String),
     #[error(transparent)]
     Store(#[from] store::Error),
 }

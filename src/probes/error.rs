@@ -14,7 +14,7 @@ pub enum Error {
     NotFound,
     #[error(transparent)]
     BadKey(#[from] BadKey),
-    #[error("there is a probe {0} already: choose another key")]
+    #[error("the key {0} is taken: choose another one")]
     KeyTaken(String),
     #[error(transparent)]
     BadLine(#[from] BadLine),

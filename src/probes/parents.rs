@@ -30,8 +30,28 @@ pub(super) fn find(tx: &ReadTx<'_>, keys: &[String], visible: &Visible) -> Resul
         .collect()
 }
 
+/// What `probe` depends on and the caller may not know of.
+pub(super) fn unseen(
+    tx: &ReadTx<'_>,
+    probe: ProbeId,
+    visible: &Visible,
+) -> Result<BTreeSet<ProbeId>, store::Error> {
+    let all = tx.all(
+        "SELECT probes.id, probes.project_id FROM probe_parents JOIN probes ON probes.id = probe_parents.parent_id
+         WHERE probe_parents.probe_id = ?1 LIMIT ?2",
+        [probe.0, PARENTS_ROWS],
+        |row| Ok((ProbeId(row.get(0)?), ProjectId(row.get(1)?))),
+    )?;
+    Ok(all.into_iter().filter(|(_, project)| !visible.contains(*project)).map(|(id, _)| id).collect())
+}
+
 /// Makes `parents` all that `probe` depends on. Tells whether that changed anything.
-pub(super) fn set(tx: &WriteTx<'_>, probe: ProbeId, parents: &BTreeSet<ProbeId>) -> Result<bool, Error> {
+pub(super) fn set(
+    tx: &WriteTx<'_>,
+    probe: ProbeId,
+    parents: &BTreeSet<ProbeId>,
+    visible: &Visible,
+) -> Result<bool, Error> {
     let before: BTreeSet<ProbeId> = of(tx, probe)?.into_iter().collect();
     if before == *parents {
         return Ok(false);
@@ -43,7 +63,7 @@ pub(super) fn set(tx: &WriteTx<'_>, probe: ProbeId, parents: &BTreeSet<ProbeId>)
             params![probe.0, parent.0],
         )?;
     }
-    check(tx, probe)?;
+    check(tx, probe, visible)?;
     Ok(true)
 }
 
@@ -65,14 +85,14 @@ fn children(tx: &ReadTx<'_>, probe: ProbeId) -> Result<Vec<ProbeId>, store::Erro
 
 type Step = fn(&ReadTx<'_>, ProbeId) -> Result<Vec<ProbeId>, store::Error>;
 
-fn check(tx: &ReadTx<'_>, probe: ProbeId) -> Result<(), Error> {
-    let up = depth(tx, probe, of)?;
-    let down = depth(tx, probe, children)?;
+fn check(tx: &ReadTx<'_>, probe: ProbeId, visible: &Visible) -> Result<(), Error> {
+    let up = depth(tx, probe, visible, of)?;
+    let down = depth(tx, probe, visible, children)?;
     if up + down > DEPTH_MAX { Err(Error::TooDeep) } else { Ok(()) }
 }
 
 /// Steps to the furthest probe in one direction, each probe looked at once per step.
-fn depth(tx: &ReadTx<'_>, probe: ProbeId, step: Step) -> Result<usize, Error> {
+fn depth(tx: &ReadTx<'_>, probe: ProbeId, visible: &Visible, step: Step) -> Result<usize, Error> {
     let mut came_from: BTreeMap<ProbeId, ProbeId> = BTreeMap::new();
     let mut front = BTreeSet::from([probe]);
     for steps in 0..=DEPTH_MAX {
@@ -80,7 +100,7 @@ fn depth(tx: &ReadTx<'_>, probe: ProbeId, step: Step) -> Result<usize, Error> {
         for at in front {
             for found in step(tx, at)? {
                 if found == probe {
-                    return Err(Error::Cycle(circle(tx, probe, at, &came_from)?));
+                    return Err(Error::Cycle(circle(tx, (probe, at), &came_from, visible)?));
                 }
                 came_from.entry(found).or_insert(at);
                 next.insert(found);
@@ -94,12 +114,13 @@ fn depth(tx: &ReadTx<'_>, probe: ProbeId, step: Step) -> Result<usize, Error> {
     Err(Error::TooDeep)
 }
 
-/// The keys from `probe` to itself, `last` being the one that leads back to it.
+/// The keys from `probe` to itself, `last` being the one that leads back to it. What the caller may not know of has no
+/// name.
 fn circle(
     tx: &ReadTx<'_>,
-    probe: ProbeId,
-    last: ProbeId,
+    (probe, last): (ProbeId, ProbeId),
     came_from: &BTreeMap<ProbeId, ProbeId>,
+    visible: &Visible,
 ) -> Result<Vec<String>, store::Error> {
     let (mut ids, mut at) = (vec![probe], last);
     while at != probe && ids.len() <= DEPTH_MAX + 1 {
@@ -108,5 +129,10 @@ fn circle(
     }
     ids.push(probe);
     ids.reverse();
-    ids.iter().map(|id| tx.one("SELECT key FROM probes WHERE id = ?1", [id.0], |row| row.get(0))).collect()
+    let name = |id: &ProbeId| {
+        let sql = "SELECT key, project_id FROM probes WHERE id = ?1";
+        let (key, project) = tx.one(sql, [id.0], |row| Ok((row.get(0)?, ProjectId(row.get(1)?))))?;
+        Ok(if visible.contains(project) { key } else { "another one".to_owned() })
+    };
+    ids.iter().map(name).collect()
 }

@@ -261,13 +261,13 @@ pub fn versions(tx: &ReadTx<'_>) -> Result<HashMap<ProbeId, Version>, Error> {
     Ok(found.into_iter().collect())
 }
 
-/// Keys of probes, such as those on which one depends.
-pub fn keys(tx: &ReadTx<'_>, ids: &[ProbeId]) -> Result<Vec<String>, Error> {
-    ids.iter()
-        .filter_map(|id| {
-            tx.first("SELECT key FROM probes WHERE id = ?1", [id.0], |row| row.get(0)).transpose()
-        })
-        .collect()
+/// The keys of what a probe depends on, as far as the caller may know of it.
+pub fn parent_keys(tx: &ReadTx<'_>, visible: &Visible, probe: &Probe) -> Result<Vec<String>, Error> {
+    let mut keys = Vec::with_capacity(probe.parents.len());
+    for parent in &probe.parents {
+        keys.extend(find_by_id(tx, visible, *parent)?.map(|parent| parent.key));
+    }
+    Ok(keys)
 }
 
 impl Counts {

@@ -37,7 +37,7 @@ pub struct Draft {
     pub definition: Definition,
     /// Those that are not given are kept; those that the target does not name are forgotten.
     pub secrets: Secrets,
-    /// Keys of what it depends on; all of them.
+    /// Keys of what it depends on; all of them, but for those that the caller may not know of: these stay.
     pub parents: Vec<String>,
     pub owner: Owner,
 }
@@ -84,7 +84,13 @@ impl Probes {
         check(draft)?;
         let project = projects::find(tx, draft.project)?.filter(|project| visible.contains(project.id));
         project.filter(|project| project.archived_at.is_none()).ok_or(Error::UnknownProject)?;
-        let parents = parents::find(tx, &draft.parents, &visible)?;
+        let mut parents = parents::find(tx, &draft.parents, &visible)?;
+        if let Some(found) = &found {
+            parents.extend(parents::unseen(tx, found.id, &visible)?);
+        }
+        if parents.len() > parents::PARENTS_MAX {
+            return Err(Error::TooManyParents);
+        }
         let secrets = self.secrets_of(found.as_ref(), draft)?;
         draft.definition.clone().check(&secrets)?;
         let change = match found {
@@ -92,7 +98,7 @@ impl Probes {
             Some(found) => self.update(tx, by, (&found, draft), &secrets)?,
         };
         let id = change.id();
-        let related = parents::set(tx, id, &parents)?;
+        let related = parents::set(tx, id, &parents, &visible)?;
         let change = match change {
             Change::Unchanged(id) if related => {
                 bump(tx, by, id)?;
@@ -165,7 +171,7 @@ impl Probes {
             None => Secrets::default(),
         };
         let target = &draft.definition.target;
-        let moves = found.is_some_and(|found| found.definition.target.place() != target.place());
+        let moves = found.is_some_and(|found| moves(found, draft));
         let mut merged = Secrets::default();
         for name in secrets::names(target) {
             let given = draft.secrets.0.get(&name);
@@ -270,6 +276,21 @@ impl Probes {
         tx.touch(PROBES);
         tx.touch(STATES);
         Ok(change)
+    }
+}
+
+/// Whether a stored secret would be told to somebody for whom it was not stored.
+///
+/// It stays with the host that it was entered for: whoever may change a probe of the page may let it ask another path
+/// there, and is trusted to. What a file says is not theirs to change, so that its secrets go with its target alone: an
+/// address of the same host that shows what it was sent would give them away.
+fn moves(found: &Probe, draft: &Draft) -> bool {
+    let (stored, wanted) = (&found.definition.target, &draft.definition.target);
+    match (found.owner, draft.owner) {
+        (Owner::File, Owner::Page) => stored != wanted,
+        (Owner::File, Owner::File) | (Owner::Page, Owner::Page | Owner::File) => {
+            stored.place() != wanted.place()
+        }
     }
 }
 

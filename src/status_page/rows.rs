@@ -16,6 +16,9 @@ pub struct Page {
     pub settings: Settings,
     pub owner: Owner,
     pub updated_at: Timestamp,
+    /// Grows with each change by somebody.
+    #[serde(skip)]
+    pub version: i64,
     pub sections: Vec<SectionView>,
 }
 
@@ -37,7 +40,7 @@ pub struct EntryView {
 /// The page; `None` where nobody has saved one.
 pub fn find(tx: &ReadTx<'_>) -> Result<Option<Page>, Error> {
     let found = tx.first(
-        "SELECT enabled, title, description, settings, owner, updated_at FROM status_pages WHERE id = 1",
+        "SELECT enabled, title, description, settings, owner, updated_at, version FROM status_pages WHERE id = 1",
         [],
         |row| {
             Ok(Page {
@@ -48,6 +51,7 @@ pub fn find(tx: &ReadTx<'_>) -> Result<Option<Page>, Error> {
                 settings: serde_json::from_str(row.get_ref(3)?.as_str()?).unwrap_or_default(),
                 owner: Owner::parse(row.get_ref(4)?.as_str()?).unwrap_or(Owner::Page),
                 updated_at: Timestamp::from_micros(row.get(5)?),
+                version: row.get(6)?,
                 sections: Vec::new(),
             })
         },

@@ -101,7 +101,7 @@ fn write_page(tx: &WriteTx<'_>, by: &By, draft: &Draft, owner: Owner) -> Result<
          VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT DO UPDATE SET enabled = excluded.enabled, title = excluded.title,
              description = excluded.description, settings = excluded.settings, owner = excluded.owner,
-             updated_at = excluded.updated_at",
+             updated_at = excluded.updated_at, version = version + 1",
         params![
             draft.enabled,
             draft.title.trim(),

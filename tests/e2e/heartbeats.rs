@@ -86,8 +86,9 @@ fn a_client_of_healthchecks_pings_as_it_is() {
     for slug in ["by-id", "by-slug", "trapped"] {
         house.make(slug, json!({}));
     }
-    let id = house.heartbeat("by-id")["id"].as_str().unwrap().to_owned();
-    let said = json_of(python().arg(tests_file("sdk/heartbeats.py")).args([&house.base(), &house.key, &id]));
+    let url = house.heartbeat("by-id")["ping_url"].as_str().unwrap().to_owned();
+    let id = url.rsplit('/').next().unwrap();
+    let said = json_of(python().arg(tests_file("sdk/heartbeats.py")).args([&house.base(), &house.key, id]));
     assert_eq!(said["success"], json!([true, "OK"]), "{said}");
     assert_eq!((&said["unknown"], &said["trapped"]), (&json!("refused"), &json!("raised")), "{said}");
     let run = house.runs(&house.heartbeat("by-id")).remove(0);
@@ -285,7 +286,8 @@ fn a_job_finds_its_tocsin_and_trusts_an_authority_of_ones_own() {
 fn kills_under_a_load_of_pings_lose_nothing_acknowledged_and_count_nothing_twice() {
     let mut house = House::open();
     let made = house.make("busy", json!({"every": "1h"}));
-    let path = format!("/ping/{}/log", made["id"].as_str().unwrap());
+    let pinged = made["ping_url"].as_str().unwrap().rsplit('/').next().unwrap();
+    let path = format!("/ping/{pinged}/log");
     let (number, acknowledged) = (AtomicU64::new(0), Mutex::new(BTreeSet::new()));
     let mut unanswered = 0_u64;
     for _ in 0..KILLS {

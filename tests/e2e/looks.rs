@@ -232,10 +232,11 @@ fn plan(api: &Api, stranger: &Api, project: &str) {
         for (member, value) in definition.as_object().into_iter().flatten() {
             wanted[member] = value.clone();
         }
-        let made = api.write(Method::POST, "/api/v1/heartbeats", &wanted);
-        made["id"].as_str().expect("a heartbeat has an id").to_owned()
+        api.write(Method::POST, "/api/v1/heartbeats", &wanted)
     };
-    let ping = |id: &str, end: &str, body: &str| {
+    let ping = |made: &Value, end: &str, body: &str| {
+        let id = made["ping_url"].as_str().expect("a heartbeat has an address").rsplit('/').next();
+        let id = id.expect("its last part");
         let answer = stranger.send(Method::POST, &format!("/ping/{id}{end}"), &[], body.as_bytes().to_vec());
         assert_eq!(answer.expect("a ping is answered").status, 200);
     };
@@ -257,6 +258,7 @@ fn plan(api: &Api, stranger: &Api, project: &str) {
     ping(&report, "/fail", "Traceback (most recent call last):\n  KeyError: 'total'");
     make("Never heard from", json!({ "every": "5m" }));
     let paused = make("Paused for a while", json!({ "every": "1h" }));
+    let paused = paused["id"].as_str().expect("a heartbeat has an id");
     api.write(Method::POST, &format!("/api/v1/heartbeats/{paused}/pause"), &Value::Null);
     for (key, name, needs, members) in [
         ("backups", "Backups", json!("all"), vec!["nightly-backup"]),

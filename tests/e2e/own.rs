@@ -72,7 +72,7 @@ fn watch(api: &Api, web: &Nginx) {
         api.write(Method::POST, "/api/v1/probes", &probe);
     }
     let job = api.write(Method::POST, "/api/v1/heartbeats", &json!({"project": "shop", "slug": "backup"}));
-    let ping = format!("/ping/{}", job["id"].as_str().unwrap());
+    let ping = format!("/ping/{}", job["ping_url"].as_str().unwrap().rsplit('/').next().unwrap());
     assert_eq!(api.try_get(&ping).unwrap().status, 200);
 }
 

@@ -25,16 +25,25 @@ async fn call(house: &House, token: &str, method: Method, path: &str, body: Valu
     answer
 }
 
+/// A heartbeat's id, and where it is pinged.
+struct Job {
+    id: String,
+    ping: String,
+}
+
 /// A job that runs every ten minutes, and did so just now.
-async fn watched() -> (House, String, String) {
+async fn watched() -> (House, String, Job) {
     let house = House::open().await;
     let token = house.token("read,write,admin").await;
     let job = json!({"project": "default", "slug": "sync", "every": "10m", "grace": "1m"});
     let made = call(&house, &token, Method::POST, "/heartbeats", job).await;
-    let id = json(&made)["id"].as_str().unwrap().to_owned();
-    let pinged = house.send_with(Method::GET, &format!("/ping/{id}"), HeaderMap::new(), Vec::new()).await;
+    let made = json(&made);
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    let url = text("ping_url");
+    let job = Job { id: text("id"), ping: url[url.find("/ping/").unwrap()..].to_owned() };
+    let pinged = house.send_with(Method::GET, &job.ping, HeaderMap::new(), Vec::new()).await;
     assert_eq!(pinged.status, 200);
-    (house, token, id)
+    (house, token, job)
 }
 
 async fn mark_alive(house: &House) {
@@ -111,7 +120,8 @@ async fn after_an_orderly_stop_blindness_begins_at_the_stop() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_changes_a_service_is_seen_without_waiting_for_the_schedule() {
-    let (house, token, id) = watched().await;
+    let (house, token, job) = watched().await;
+    let Job { id, ping } = job;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     for (_, running) in house.state.engine.loops(&stop) {
         tasks.spawn(running);
@@ -137,7 +147,7 @@ async fn what_changes_a_service_is_seen_without_waiting_for_the_schedule() {
     call(&house, &token, Method::POST, &format!("/heartbeats/{id}/pause"), json!({})).await;
     sees("its only member was paused", json!("unknown")).await;
     call(&house, &token, Method::POST, &format!("/heartbeats/{id}/resume"), json!({})).await;
-    house.send_with(Method::GET, &format!("/ping/{id}/fail"), HeaderMap::new(), Vec::new()).await;
+    house.send_with(Method::GET, &format!("{ping}/fail"), HeaderMap::new(), Vec::new()).await;
     sees("its only member failed", json!("unhealthy")).await;
     call(&house, &token, Method::DELETE, "/services/jobs", Value::Null).await;
     sees("it was removed", Value::Null).await;

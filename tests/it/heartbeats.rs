@@ -30,6 +30,12 @@ impl House {
         json(&made)["id"].as_str().unwrap().to_owned()
     }
 
+    /// Where it is pinged.
+    async fn ping_path(&self, token: &str, id: &str) -> String {
+        let url = self.shown(token, id).await["ping_url"].as_str().unwrap().to_owned();
+        url[url.find("/ping/").unwrap()..].to_owned()
+    }
+
     async fn ping_key(&self, token: &str) -> String {
         let shown = self.ask(Method::GET, "/api/v1/projects/default/ping-key", token, Value::Null).await;
         json(&shown)["key"].as_str().unwrap_or_else(|| panic!("{}", shown.text())).to_owned()
@@ -72,29 +78,30 @@ async fn pings_are_answered_as_healthchecks_documents() {
     let house = House::open().await;
     let token = house.token("read,write,admin").await;
     let id = house.heartbeat(&token, json!({"project": "default", "slug": "job"})).await;
+    let ping = house.ping_path(&token, &id).await;
     let key = house.ping_key(&token).await;
     let unknown = "11111111-2222-4333-8444-555555555555";
     for (method, path, status, text) in [
-        (Method::GET, format!("/ping/{id}"), 200, "OK"),
-        (Method::POST, format!("/ping/{id}/"), 200, "OK"),
-        (Method::GET, format!("/ping/{id}/start"), 200, "OK"),
+        (Method::GET, ping.clone(), 200, "OK"),
+        (Method::POST, format!("{ping}/"), 200, "OK"),
+        (Method::GET, format!("{ping}/start"), 200, "OK"),
         (Method::POST, format!("/ping/{key}/job/fail"), 200, "OK"),
         (Method::GET, format!("/ping/{key}/job/log/"), 200, "OK"),
         (Method::GET, format!("/ping/{key}/job/0?rid={unknown}"), 200, "OK"),
-        (Method::GET, format!("/ping/{}", id.to_uppercase()), 200, "OK"),
+        (Method::GET, ping.to_uppercase().replace("/PING/", "/ping/"), 200, "OK"),
         (Method::GET, format!("/ping/{unknown}"), 404, "not found"),
         (Method::GET, format!("/ping/{key}/nothing"), 404, "not found"),
         (Method::GET, "/ping/wrong-key/job".to_owned(), 404, "not found"),
         (Method::GET, "/ping/wrong-key/job?create=1".to_owned(), 404, "not found"),
-        (Method::GET, format!("/ping/{id}/256"), 400, "invalid url format"),
+        (Method::GET, format!("{ping}/256"), 400, "invalid url format"),
         (Method::GET, format!("/ping/{key}/Job"), 400, "invalid url format"),
         (Method::GET, "/ping/".to_owned(), 400, "invalid url format"),
-        (Method::GET, format!("/ping/{id}?rid=7"), 400, "invalid uuid format"),
+        (Method::GET, format!("{ping}?rid=7"), 400, "invalid uuid format"),
         (Method::GET, format!("/ping/{key}/fresh?create=1"), 201, "Created"),
         (Method::GET, format!("/ping/{key}/fresh?create=1"), 200, "OK"),
         (Method::GET, format!("/ping/{key}/fresh"), 200, "OK"),
-        (Method::PUT, format!("/ping/{id}"), 405, "send GET, HEAD or POST"),
-        (Method::DELETE, format!("/ping/{id}"), 405, "send GET, HEAD or POST"),
+        (Method::PUT, ping.clone(), 405, "send GET, HEAD or POST"),
+        (Method::DELETE, ping.clone(), 405, "send GET, HEAD or POST"),
     ] {
         let answer = house.ping(method.clone(), &path, "").await;
         assert_eq!((answer.status, &*answer.text()), (status, text), "{method} {path}");
@@ -104,7 +111,7 @@ async fn pings_are_answered_as_healthchecks_documents() {
         assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{path}");
         assert!(header("content-type").unwrap().starts_with("text/plain"), "{path}");
     }
-    let head = house.ping(Method::HEAD, &format!("/ping/{id}"), "").await;
+    let head = house.ping(Method::HEAD, &ping, "").await;
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(house.shown(&token, "default/fresh").await["owner"], "ping");
     // A new key takes the old one's place at once.
@@ -147,7 +154,7 @@ async fn what_a_job_sends_is_kept_up_to_its_bound_and_without_secrets() {
     let house = House::with(|config| config.heartbeats.body_bytes_max = 100).await;
     let token = house.token("read,write,admin").await;
     let id = house.heartbeat(&token, json!({"project": "default", "slug": "job"})).await;
-    let path = format!("/ping/{id}");
+    let path = house.ping_path(&token, &id).await;
     for body in ["password=hunter2-ping ok".to_owned(), "x".repeat(300_000), "y".repeat(3_000_000)] {
         let answer = house.ping(Method::POST, &path, &body).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -188,6 +195,7 @@ async fn a_heartbeat_is_made_changed_paused_and_removed() {
         assert!(detail.contains(&says.to_lowercase()), "{body}: {detail}");
     }
     let path = format!("/api/v1/heartbeats/{id}");
+    let ping = house.ping_path(&token, &id).await;
     let patch = json!({"every": "1h", "grace": "5m", "labels": null, "name": "Backup"});
     let changed = json(&house.ask(Method::PATCH, &path, &token, patch).await);
     assert_eq!((&changed["schedule"], &changed["name"]), (&json!("every 1h"), &json!("Backup")));
@@ -209,7 +217,7 @@ async fn a_heartbeat_is_made_changed_paused_and_removed() {
     );
     assert_eq!(house.ask(Method::DELETE, &path, &token, Value::Null).await.status, 204);
     assert_eq!(house.ask(Method::GET, &path, &token, Value::Null).await.status, 404);
-    assert_eq!(house.ping(Method::GET, &format!("/ping/{id}"), "").await.status, 404);
+    assert_eq!(house.ping(Method::GET, &ping, "").await.status, 404);
     house.stop().await;
 }
 
@@ -317,7 +325,8 @@ async fn who_guesses_addresses_is_told_to_wait_and_known_ones_are_heard() {
     let house = House::open().await;
     let token = house.token("read,write,admin").await;
     let id = house.heartbeat(&token, json!({"project": "default", "slug": "job", "every": "1h"})).await;
-    let known = async || house.ping(Method::GET, &format!("/ping/{id}"), "").await.status;
+    let ping = house.ping_path(&token, &id).await;
+    let known = async || house.ping(Method::GET, &ping, "").await.status;
     assert_eq!(known().await, 200);
     let guess = async |n: u32| {
         let path = if n.is_multiple_of(2) {
@@ -347,7 +356,7 @@ async fn what_does_not_come_rings_and_the_next_run_ends_it() {
     let token = house.token("read,write,admin").await;
     let new = json!({"project": "default", "slug": "sync", "every": "10m", "grace": "1m", "runbook": "https://wiki/sync"});
     let id = house.heartbeat(&token, new).await;
-    let path = format!("/ping/{id}");
+    let path = house.ping_path(&token, &id).await;
     assert_eq!(house.ping(Method::GET, &path, "").await.status, 200);
     house.wait(10 * MINUTE).await;
     assert_eq!(house.run("heartbeats.due").await, "1 late, 0 down");
@@ -374,7 +383,7 @@ async fn a_disk_that_is_full_makes_no_job_late_and_a_spent_budget_costs_only_bod
     let id = house
         .heartbeat(&token, json!({"project": "default", "slug": "sync", "every": "10m", "grace": "1m"}))
         .await;
-    let path = format!("/ping/{id}");
+    let path = house.ping_path(&token, &id).await;
     house.state.own.set_over_budget(true);
     assert_eq!(house.ping(Method::POST, &path, "a body").await.status, 200);
     house.state.own.set_over_budget(false);

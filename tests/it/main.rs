@@ -23,6 +23,7 @@ mod probe_pages;
 mod probes;
 mod refusals;
 mod retention;
+mod rights;
 mod schema;
 mod services;
 mod support;

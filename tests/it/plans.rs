@@ -320,7 +320,7 @@ async fn each_mistake_of_a_service_stands_beside_its_field() {
     assert!(wrong(&gone, "members").contains("no heartbeat"));
     service(&team, "ai_providers", Owner::Page).await;
     let taken = refused(&team, &team.member, "/services", &PROVIDERS).await;
-    assert!(wrong(&taken, "key").contains("already"));
+    assert!(wrong(&taken, "key").contains("is taken"));
 }
 
 #[actix_web::test]

@@ -176,7 +176,7 @@ async fn every_mistake_is_told_beside_its_field_and_what_was_typed_stays() {
         (&[("slow_after", "fast")], "slow_after", "500ms"),
         (&[("key", "Not A Key")], "key", "a-z"),
         (&[("key", "new")], "key", "another"),
-        (&[("key", "taken")], "key", "already"),
+        (&[("key", "taken")], "key", "is taken: choose another"),
         (&[("project", "nowhere")], "project", "Choose"),
         (&[("depends_on", "nobody")], "depends_on", "no probe nobody"),
         (&[("runbook", "see wiki")], "runbook", "https://"),
@@ -268,7 +268,9 @@ async fn whoever_saves_later_than_somebody_else_is_told() {
     let late = form_with(&[("name", "Too late"), ("seen", &seen), ("probe", "api")]);
     let answer = team.post(&team.owner, "/probes/api/edit", &late).await;
     assert_eq!(answer.status, StatusCode::CONFLICT);
-    assert!(answer.text.contains("Somebody changed this probe meanwhile") && answer.text.contains("Mine"));
+    assert!(answer.text.contains("Somebody changed this probe meanwhile"));
+    assert!(answer.text.contains("value=\"Too late\""), "what was typed stays");
+    assert_eq!(find(&team, "api").await.unwrap().name, "Mine");
 }
 
 #[actix_web::test]

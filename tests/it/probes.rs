@@ -180,6 +180,41 @@ async fn a_page_made_probe_reaches_no_private_network_that_is_not_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_only_a_file_may_name_is_refused_with_its_cure() {
+    let house = House::asking(|config| config.probes.canaries = Vec::new()).await;
+    let token = house.token("read,write,admin").await;
+    call(&house, &token, Method::POST, "/probes", api_probe("https://api.example.com/")).await;
+    let (opened, never) = (
+        "open the network with `probes.private_targets`, or define the probe in a file",
+        "no probe may ask there",
+    );
+    for (host, cure) in [
+        ("127.0.0.1", opened),
+        ("localhost", opened),
+        ("[::1]", opened),
+        ("10.1.2.3", opened),
+        ("192.168.0.7", opened),
+        ("0x7f.1", opened),
+        ("[::ffff:10.0.0.1]", opened),
+        ("169.254.169.254", never),
+        ("[fe80::1]", never),
+    ] {
+        let mut wanted = api_probe(&format!("http://{host}/latest/meta-data/"));
+        wanted["key"] = json!("inside");
+        let patch = json!({"definition": wanted["definition"], "secrets": wanted["secrets"]});
+        for (method, path, sent) in [(Method::POST, "/probes", wanted), (Method::PATCH, "/probes/api", patch)]
+        {
+            let refused = call(&house, &token, method, path, sent).await;
+            let told = support::json(&refused)["detail"].as_str().unwrap_or_default().to_owned();
+            assert_eq!(refused.status, 400, "{path} {host}: {told}");
+            assert!(told.contains(cure), "{path} {host}: {told}");
+        }
+    }
+    assert_eq!(house.number("SELECT count(*) FROM probes WHERE key = 'inside'").await, 0);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_looks_at_this_machine_is_for_owners() {
     let (house, _) = open_house().await;
     let reader = house.token("read").await;

@@ -120,8 +120,8 @@ async fn an_archived_project_is_silent_and_what_it_watches_begins_anew_when_it_i
     let shop = ProjectId(1);
     let job = json!({"project": "default", "slug": "sync", "every": "10m", "grace": "1m"});
     let made = send(&house, Method::POST, "/api/v1/heartbeats", &token, &job).await;
-    let job = body(&made)["id"].as_str().unwrap().to_owned();
-    assert_eq!(house.get(&format!("/ping/{job}"), None).await.status, 200);
+    let url = body(&made)["ping_url"].as_str().unwrap().to_owned();
+    assert_eq!(house.get(&url[url.find("/ping/").unwrap()..], None).await.status, 200);
     becomes(&house, 1, "unhealthy").await;
     becomes(&house, 2, "unhealthy").await;
     let open = "SELECT count(*) FROM incidents WHERE state <> 'resolved'";

@@ -24,7 +24,7 @@ use crate::outbound;
 /// not reached, the command runs all the same, and standard error says so.
 #[derive(Args, Debug)]
 pub(super) struct Run {
-    /// A slug of the ping key's project, a heartbeat's id, or its whole ping address
+    /// A slug of the ping key's project, the last part of a heartbeat's ping address, or all of it
     #[arg(long, value_name = "SLUG|ID|URL")]
     heartbeat: String,
     #[arg(long, value_name = "URL", help = URL_HELP)]

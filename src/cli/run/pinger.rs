@@ -33,7 +33,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
 impl Place {
-    /// The address of `heartbeat`: a whole one, or one below `base` by its id, or by its slug and the ping key.
+    /// The address of `heartbeat`: a whole one, or one below `base` by its last part, or by its slug and the ping key.
     ///
     /// # Errors
     /// What is missing or wrong, with what helps.

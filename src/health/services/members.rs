@@ -4,6 +4,7 @@ use rusqlite::Row;
 use serde::Serialize;
 
 use super::Error;
+use crate::accounts::Visible;
 use crate::base::{ProjectId, Timestamp};
 use crate::heartbeats;
 use crate::incidents::maintenance::Covers;
@@ -133,35 +134,42 @@ impl MemberView {
     }
 }
 
-/// The key of the signals of what is named `api`, `shop/nightly`, `probe:7` or `heartbeat:3` in a project.
+/// The key of the signals of what is named `api`, `shop/nightly`, `probe:7` or `heartbeat:3` in a project. Whoever may
+/// not know of what is named is told as of what is not there.
 ///
 /// # Errors
 /// [`Error::UnknownProbe`], [`Error::UnknownHeartbeat`]; [`Error::OtherProject`].
-pub fn resolve(tx: &ReadTx<'_>, project: ProjectId, name: &str) -> Result<String, Error> {
+pub fn resolve(tx: &ReadTx<'_>, visible: &Visible, project: ProjectId, name: &str) -> Result<String, Error> {
     let name = name.trim();
     let (found, unknown): (_, fn(String) -> Error) = if let Some(id) = name.strip_prefix("probe:") {
-        let sql = "SELECT 'probe:' || id, project_id FROM probes WHERE id = CAST(?1 AS INTEGER)";
-        (find_one(tx, sql, id)?, Error::UnknownProbe)
+        (find_numbered(tx, PROBE_OF, id)?, Error::UnknownProbe)
     } else if let Some(id) = name.strip_prefix("heartbeat:") {
-        let sql = "SELECT 'heartbeat:' || id, project_id FROM heartbeats WHERE id = CAST(?1 AS INTEGER)";
-        (find_one(tx, sql, id)?, Error::UnknownHeartbeat)
+        (find_numbered(tx, HEARTBEAT_OF, id)?, Error::UnknownHeartbeat)
     } else if let Some((slug, heartbeat)) = name.split_once('/') {
         (find_heartbeat(tx, slug, heartbeat)?, Error::UnknownHeartbeat)
     } else {
         let sql = "SELECT 'probe:' || id, project_id FROM probes WHERE key = ?1";
-        (find_one(tx, sql, name)?, Error::UnknownProbe)
+        (tx.first(sql, [name], member)?, Error::UnknownProbe)
     };
     match found {
         Some((member, of)) if of == project => Ok(member),
-        Some(_) => Err(Error::OtherProject(name.to_owned())),
-        None => Err(unknown(name.to_owned())),
+        Some((_, of)) if visible.contains(of) => Err(Error::OtherProject(name.to_owned())),
+        Some(_) | None => Err(unknown(name.to_owned())),
     }
 }
 
 type Found = Option<(String, ProjectId)>;
 
-fn find_one(tx: &ReadTx<'_>, sql: &str, name: &str) -> Result<Found, store::Error> {
-    tx.first(sql, [name], |row| Ok((row.get(0)?, ProjectId(row.get(1)?))))
+const PROBE_OF: &str = "SELECT 'probe:' || id, project_id FROM probes WHERE id = ?1";
+const HEARTBEAT_OF: &str = "SELECT 'heartbeat:' || id, project_id FROM heartbeats WHERE id = ?1";
+
+/// What is no number names nothing: SQL would take `7abc` for 7.
+fn find_numbered(tx: &ReadTx<'_>, sql: &str, id: &str) -> Result<Found, store::Error> {
+    let is_plain = id.bytes().all(|b| b.is_ascii_digit());
+    match id.parse::<i64>() {
+        Ok(id) if is_plain => tx.first(sql, [id], member),
+        Ok(_) | Err(_) => Ok(None),
+    }
 }
 
 fn find_heartbeat(tx: &ReadTx<'_>, slug: &str, heartbeat: &str) -> Result<Found, store::Error> {
@@ -169,6 +177,10 @@ fn find_heartbeat(tx: &ReadTx<'_>, slug: &str, heartbeat: &str) -> Result<Found,
         "SELECT 'heartbeat:' || h.id, h.project_id FROM heartbeats h JOIN projects ON projects.id = h.project_id
          WHERE projects.slug = ?1 AND h.slug = ?2",
         params![slug, heartbeat],
-        |row| Ok((row.get(0)?, ProjectId(row.get(1)?))),
+        member,
     )
+}
+
+fn member(row: &Row<'_>) -> rusqlite::Result<(String, ProjectId)> {
+    Ok((row.get(0)?, ProjectId(row.get(1)?)))
 }

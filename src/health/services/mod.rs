@@ -106,6 +106,8 @@ pub struct Service {
     pub owner: Owner,
     /// When somebody changed what it consists of.
     pub updated_at: Timestamp,
+    /// Grows with each change by somebody.
+    pub version: i64,
     pub status: ServiceStatus,
     /// `None`: not judged yet.
     pub since: Option<Timestamp>,
@@ -123,7 +125,7 @@ pub enum Error {
     UnknownProject,
     #[error("key: {0}")]
     Key(#[from] BadKey),
-    #[error("there is a service {0} already, in another project: choose another key")]
+    #[error("the key {0} is taken: choose another one")]
     KeyTaken(String),
     #[error(transparent)]
     BadLine(#[from] BadLine),

@@ -14,7 +14,8 @@ use crate::store::{Error, ReadTx};
 
 const COLUMNS: &str = "
     SELECT s.id, s.uid, s.key, s.project_id, projects.slug, s.name, s.needs, s.quorum, s.critical, s.settings,
-           s.position, s.owner, ifnull(t.status, 'unknown'), t.since, ifnull(t.reason, ''), s.updated_at
+           s.position, s.owner, ifnull(t.status, 'unknown'), t.since, ifnull(t.reason, ''), s.updated_at,
+           s.version
     FROM services s JOIN projects ON projects.id = s.project_id LEFT JOIN service_states t ON t.service_id = s.id";
 
 /// All services that may be seen, in their order; those of archived projects are left out.
@@ -107,6 +108,7 @@ fn service(row: &Row<'_>) -> rusqlite::Result<Service> {
         since: maybe_time(row, 13)?,
         reason: row.get(14)?,
         updated_at: Timestamp::from_micros(row.get(15)?),
+        version: row.get(16)?,
         members: Vec::new(),
     })
 }

@@ -31,12 +31,12 @@ impl Services {
         project.filter(|project| project.archived_at.is_none()).ok_or(Error::UnknownProject)?;
         let known = queries::find(tx, &Visible::All, &draft.key)?;
         if let Some(known) = &known {
-            may_change(known, draft.owner)?;
             if !visible.contains(known.project) {
                 return Err(Error::KeyTaken(draft.key.clone()));
             }
+            may_change(known, draft.owner)?;
         }
-        let members = resolve_all(tx, draft)?;
+        let members = resolve_all(tx, &visible, draft)?;
         let position = position(tx, draft, known.as_ref())?;
         if known.as_ref().is_some_and(|known| is_same(known, draft, &members, position)) {
             let id = known.map_or(ServiceId(0), |known| known.id);
@@ -145,10 +145,10 @@ fn check_room(tx: &ReadTx<'_>) -> Result<(), Error> {
 }
 
 /// In the order of the draft, each once.
-fn resolve_all(tx: &ReadTx<'_>, draft: &Draft) -> Result<Vec<String>, Error> {
+fn resolve_all(tx: &ReadTx<'_>, visible: &Visible, draft: &Draft) -> Result<Vec<String>, Error> {
     let mut found: Vec<String> = Vec::with_capacity(draft.members.len());
     for name in &draft.members {
-        let member = members::resolve(tx, draft.project, name)?;
+        let member = members::resolve(tx, visible, draft.project, name)?;
         if !found.contains(&member) {
             found.push(member);
         }
@@ -207,7 +207,7 @@ fn update(
     };
     tx.execute(
         "UPDATE services SET project_id = ?2, name = ?3, needs = ?4, quorum = ?5, critical = ?6, settings = ?7,
-                position = ?8, owner = ?9, updated_at = ?10
+                position = ?8, owner = ?9, updated_at = ?10, version = version + 1
          WHERE id = ?1",
         params![
             id.0,

@@ -34,8 +34,9 @@ fn with_store(work: impl FnOnce(&WriteTx<'_>, &Services) + Send + 'static) {
                 add_probe(tx, id, key, project)?;
             }
             tx.execute(
-                "INSERT INTO heartbeats (id, uid, project_id, slug, name, definition, owner, created_at, updated_at)
-                 VALUES (1, randomblob(16), 1, 'nightly', 'Nightly', '{}', 'page', 0, 0)",
+                "INSERT INTO heartbeats (id, uid, ping_id, project_id, slug, name, definition, owner, created_at,
+                     updated_at)
+                 VALUES (1, randomblob(16), randomblob(16), 1, 'nightly', 'Nightly', '{}', 'page', 0, 0)",
                 [],
             )?;
             tx.execute(
@@ -405,5 +406,21 @@ fn only_what_somebody_measures_has_a_latency() {
         // Nobody waited for what was reported.
         tx.execute("UPDATE probes SET kind = 'push'", []).unwrap();
         assert_eq!(latency(tx), None);
+    });
+}
+
+#[test]
+fn what_is_named_by_a_number_is_named_by_all_of_it() {
+    with_store(|tx, _| {
+        let named = |name: &str, visible: &Visible| resolve(tx, visible, SHOP, name);
+        assert_eq!(named("probe:1", &Visible::All).unwrap(), "probe:1");
+        assert_eq!(named("heartbeat:1", &Visible::All).unwrap(), "heartbeat:1");
+        for name in ["probe:1abc", "probe:+1", "probe: 1", "probe:1.0", "probe:", "probe:-1"] {
+            assert!(matches!(named(name, &Visible::All), Err(Error::UnknownProbe(_))), "{name}");
+        }
+        assert!(matches!(named("heartbeat:1x", &Visible::All), Err(Error::UnknownHeartbeat(_))));
+        assert!(matches!(named("blog", &Visible::All), Err(Error::OtherProject(_))));
+        assert!(matches!(named("blog", &Visible::Only(vec![SHOP])), Err(Error::UnknownProbe(_))));
+        assert!(matches!(named("probe:4", &Visible::Only(vec![SHOP])), Err(Error::UnknownProbe(_))));
     });
 }

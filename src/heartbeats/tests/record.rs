@@ -229,8 +229,8 @@ async fn what_pings_make_leaves_room_for_people_and_other_projects() {
         tx.execute("INSERT INTO projects (id, slug, name, created_at) VALUES (2, 'blog', 'Blog', 0)", [])?;
         tx.execute(
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000)
-             INSERT INTO heartbeats (uid, project_id, slug, name, definition, owner, created_at, updated_at)
-             SELECT randomblob(16), 1, 'made-' || n, 'made', '{}', 'sentry', 0, 0 FROM n",
+             INSERT INTO heartbeats (uid, ping_id, project_id, slug, name, definition, owner, created_at, updated_at)
+             SELECT randomblob(16), randomblob(16), 1, 'made-' || n, 'made', '{}', 'sentry', 0, 0 FROM n",
             [],
         )
     };

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::accounts::access::{Permission, Subject};
+use super::refused::{Refused, check_seen};
+use super::rights::{self, Act, Thing};
 use crate::base::ProjectId;
 use crate::heartbeats::save::{self, Draft};
 use crate::heartbeats::{Definition, Heartbeat, Owner, Slug, Written, keys, queries};
@@ -24,14 +25,22 @@ pub struct Wanted {
     pub definition: Written,
 }
 
-/// What is done to one that is there.
-#[derive(Clone, Debug)]
-pub enum Act {
-    /// Members that are given replace what is there; null puts the default back.
-    Change(Map<String, Value>),
+/// What is done to those that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
     Pause,
     Resume,
     Remove,
+}
+
+impl Step {
+    const fn act(self) -> Act {
+        match self {
+            Self::Pause => Act::Pause,
+            Self::Resume => Act::Resume,
+            Self::Remove => Act::Remove,
+        }
+    }
 }
 
 /// Makes a heartbeat.
@@ -44,7 +53,7 @@ pub async fn create(state: &AppState, caller: Caller, wanted: Wanted) -> Result<
     let definition = checked(wanted.definition)?;
     let create = move |tx: &WriteTx<'_>| {
         let project = find_project(tx, &caller.visible(), &wanted.project)?.id;
-        caller.may(Permission::Configure, Subject::Project(project))?;
+        check(&caller, Act::Make, project)?;
         let draft = Draft { project, slug, name, definition, owner: Owner::Page };
         let id = save::create_new(tx, &caller.by(now), &incidents, &draft)?;
         queries::find(tx, id)?.ok_or_else(|| Problem::not_found("heartbeat"))
@@ -52,36 +61,52 @@ pub async fn create(state: &AppState, caller: Caller, wanted: Wanted) -> Result<
     state.store.write("heartbeat.create", create).await
 }
 
-/// Does something to the heartbeat that `named` names by its id, or as `project/slug`; `None` where it is gone then.
+/// Changes the heartbeat that `named` names by its id, or as `project/slug`. `seen`: the version that the change was
+/// made of, where it is known.
 ///
 /// # Errors
-/// Where the caller does not see it or may not change it, or the change is wrong.
+/// Where the caller does not see it or may not change it, the change is wrong, or somebody changed it since.
+pub async fn change(
+    state: &AppState,
+    caller: Caller,
+    (named, seen): (String, Option<i64>),
+    draft: impl FnOnce(&Heartbeat) -> Result<Draft, Problem> + Send + 'static,
+) -> Result<Heartbeat, Refused<save::Error>> {
+    let (now, incidents) = (state.clock.now(), Arc::clone(&state.incidents));
+    let write = move |tx: &WriteTx<'_>| {
+        let known = find_to(tx, &caller, Act::Change, &named)?;
+        check_seen("heartbeat", seen, known.version)?;
+        let (id, _) = save::save(tx, &caller.by(now), &incidents, &draft(&known)?)?;
+        queries::find(tx, id)?.ok_or_else(|| Problem::not_found("heartbeat").into())
+    };
+    state.store.write("heartbeat.change", write).await
+}
+
+/// Does something to every heartbeat that is named, or to none; returns those that are still there.
+///
+/// # Errors
+/// Where the caller does not see one or may not do it, and where a file owns what is to be removed.
 pub async fn act(
     state: &AppState,
     caller: Caller,
-    named: String,
-    act: Act,
-) -> Result<Option<Heartbeat>, Problem> {
+    named: Vec<String>,
+    step: Step,
+) -> Result<Vec<Heartbeat>, Problem> {
     let (now, incidents) = (state.clock.now(), Arc::clone(&state.incidents));
     let write = move |tx: &WriteTx<'_>| {
-        let known = find(tx, &caller, &named)?;
-        let (id, by) = (known.id, caller.by(now));
-        let permission = match act {
-            Act::Pause | Act::Resume => Permission::Triage,
-            Act::Change(_) | Act::Remove => Permission::Configure,
-        };
-        caller.may(permission, Subject::Project(known.project))?;
-        match act {
-            Act::Change(members) => {
-                save::save(tx, &by, &incidents, &changed(&known, members)?)?;
+        let (by, mut left) = (caller.by(now), Vec::new());
+        for name in &named {
+            let id = find_to(tx, &caller, step.act(), name)?.id;
+            match step {
+                Step::Pause => save::pause(tx, &by, &incidents, id)?,
+                Step::Resume => save::resume(tx, &by, &incidents, id)?,
+                Step::Remove => save::remove(tx, &by, &incidents, id, Owner::Page)?,
             }
-            Act::Pause => save::pause(tx, &by, &incidents, id)?,
-            Act::Resume => save::resume(tx, &by, &incidents, id)?,
-            Act::Remove => save::remove(tx, &by, &incidents, id, Owner::Page)?,
+            left.extend(queries::find(tx, id)?);
         }
-        Ok::<_, Problem>(queries::find(tx, id)?)
+        Ok::<_, Problem>(left)
     };
-    state.store.write("heartbeat.change", write).await
+    state.store.write("heartbeat.act", write).await
 }
 
 /// The ping key of a project, and of a new one where `renew`.
@@ -97,7 +122,7 @@ pub async fn ping_key(
     let (now, entropy) = (state.clock.now(), state.entropy.clone());
     let write = move |tx: &WriteTx<'_>| {
         let project: ProjectId = find_project(tx, &caller.visible(), &project)?.id;
-        caller.may(Permission::Configure, Subject::Project(project))?;
+        check(&caller, Act::SeeAddress, project)?;
         let set = if renew { keys::renew } else { keys::ensure };
         Ok::<_, Problem>(set(tx, &caller.by(now), &entropy, project)?)
     };
@@ -107,6 +132,20 @@ pub async fn ping_key(
 /// The heartbeat of this name, if the caller may see it.
 pub fn find(tx: &ReadTx<'_>, caller: &Caller, named: &str) -> Result<Heartbeat, Problem> {
     queries::find_named(tx, &caller.visible(), named)?.ok_or_else(|| Problem::not_found("heartbeat"))
+}
+
+/// As [`find`], for one to which the caller may do this.
+///
+/// # Errors
+/// As [`find`] and [`rights::check`].
+pub fn find_to(tx: &ReadTx<'_>, caller: &Caller, act: Act, named: &str) -> Result<Heartbeat, Problem> {
+    let found = find(tx, caller, named)?;
+    check(caller, act, found.project)?;
+    Ok(found)
+}
+
+fn check(caller: &Caller, act: Act, project: ProjectId) -> Result<(), Problem> {
+    rights::check(caller, act, Thing::Heartbeat, Some(project))
 }
 
 fn names(wanted: &Wanted) -> Result<(Slug, Option<String>), Problem> {
@@ -122,8 +161,8 @@ fn names(wanted: &Wanted) -> Result<(Slug, Option<String>), Problem> {
     Ok((slug, wanted.name.clone()))
 }
 
-/// A definition as it is, with some members changed. A period takes the place of a crontab, and the other way round.
-fn changed(known: &Heartbeat, members: Map<String, Value>) -> Result<Draft, Problem> {
+/// What a heartbeat becomes where these members are changed; null puts the default back. A period takes the place of a crontab, and the other way round.
+pub fn changed(known: &Heartbeat, members: Map<String, Value>) -> Result<Draft, Problem> {
     let mut written = match serde_json::to_value(&known.definition) {
         Ok(Value::Object(written)) => written,
         Ok(_) | Err(_) => Map::new(),

@@ -1,5 +1,8 @@
-//! What callers do, for the pages and the JSON API alike: each checks the permission, acts and leaves a line in the
-//! audit log, in one transaction.
+//! What callers do, for the pages and the JSON API alike: each asks [`rights`] whether the caller may, acts and leaves a
+//! line in the audit log, in one transaction.
+
+mod refused;
+pub mod rights;
 
 pub mod heartbeat;
 pub mod incident;
@@ -11,3 +14,5 @@ pub mod project;
 pub mod service;
 pub mod silence;
 pub mod status_page;
+
+pub use refused::Refused;

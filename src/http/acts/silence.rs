@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::rights::{Act, Thing, check};
 use crate::accounts::Visible;
-use crate::accounts::access::Permission;
 use crate::accounts::audit::{self, Change};
 use crate::base::text::{BadLine, line};
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::http::auth::{Caller, find_project};
 use crate::http::problem::sentence;
-use crate::http::visible::{sees_silence, subject};
+use crate::http::visible::sees_silence;
 use crate::http::{AppState, Problem};
 use crate::incidents::silences::{self, NewSilence, Silence};
 use crate::store::ReadTx;
@@ -103,7 +103,7 @@ pub async fn begin(state: &AppState, caller: Caller, wanted: Wanted) -> Result<S
                 None if visible != Visible::All => return Err(Problem::bad_request(NO_PROJECT)),
                 None => None,
             };
-            caller.may(Permission::Triage, subject(project))?;
+            check(&caller, Act::Make, Thing::Silence, project)?;
             let by = caller.by(now);
             let silence = wanted.lasting.silence(project, wanted.key, &by.actor.to_string(), now);
             let id = incidents.silence(tx, now, &silence)?;
@@ -127,7 +127,7 @@ pub async fn end(state: &AppState, caller: Caller, id: Uid) -> Result<Silence, P
         .write("silence.end", move |tx| {
             let find = |tx| find(tx, &caller.visible(), id);
             let found = find(tx)?;
-            caller.may(Permission::Triage, subject(found.project))?;
+            check(&caller, Act::Change, Thing::Silence, found.project)?;
             incidents.end_silence(tx, now, found.id)?;
             let (by, project, subject) = (caller.by(now), found.project, found.subject());
             let detail = json!({ "reason": found.reason });

@@ -1,26 +1,73 @@
-//! Writing the status page and its posts.
+//! The status page and its posts: who knows what of them, and writing them.
 
-use crate::accounts::access::{Permission, Subject};
-use crate::base::Uid;
+use std::collections::BTreeSet;
+
+use super::refused::{Refused, check_seen};
+use super::rights::{Act, Thing, check};
+use crate::accounts::Visible;
 use crate::base::owned::Owner;
+use crate::base::{Timestamp, Uid};
+use crate::health::services::queries;
 use crate::http::auth::Caller;
 use crate::http::status::RENDER_TASK;
 use crate::http::{AppState, Problem};
 use crate::status_page::posts::{self, NewPost, Post, PostChange};
-use crate::status_page::{self, Draft, Page};
+use crate::status_page::{self, Draft, Error, Page};
+use crate::store::{self, ReadTx};
 
-/// Makes the page what the draft says.
+/// The page as somebody may know of it: services of projects that they may not know of do not stand in it.
+pub fn find(tx: &ReadTx<'_>, visible: &Visible) -> Result<Option<Page>, store::Error> {
+    let Some(mut page) = status_page::find(tx)? else { return Ok(None) };
+    if *visible != Visible::All {
+        let known = keys(tx, visible)?;
+        for section in &mut page.sections {
+            section.entries.retain(|entry| known.contains(&entry.service));
+        }
+        page.sections.retain(|section| !section.entries.is_empty());
+    }
+    Ok(Some(page))
+}
+
+/// The posts that began from `from` on, as somebody may know of them: of those that strangers do not see, only what is
+/// all of services that they may know of.
+pub fn posts(tx: &ReadTx<'_>, visible: &Visible, from: Timestamp) -> Result<Vec<Post>, store::Error> {
+    let mut posts = posts::list(tx, from)?;
+    if *visible != Visible::All {
+        let known = keys(tx, visible)?;
+        posts.retain_mut(|post| {
+            let named = post.services.len();
+            post.services.retain(|key| known.contains(key));
+            let is_theirs = named > 0 && post.services.len() == named;
+            post.incident = post.incident.filter(|_| is_theirs);
+            post.published || is_theirs
+        });
+    }
+    Ok(posts)
+}
+
+fn keys(tx: &ReadTx<'_>, visible: &Visible) -> Result<BTreeSet<String>, store::Error> {
+    Ok(queries::list(tx, visible)?.into_iter().map(|service| service.key).collect())
+}
+
+/// Makes the page what the draft says. `seen`: the version that the change was made of, where it is known; 0 where there
+/// was none.
 ///
 /// # Errors
-/// Where the caller may not manage the installation, something is wrong, or a file owns the page.
-pub async fn save(state: &AppState, caller: Caller, draft: Draft) -> Result<Page, Problem> {
-    caller.may(Permission::ManageInstance, Subject::Instance)?;
+/// Where the caller may not manage the installation, something is wrong, a file owns the page, or somebody changed it
+/// since.
+pub async fn save(
+    state: &AppState,
+    caller: Caller,
+    (draft, seen): (Draft, Option<i64>),
+) -> Result<Page, Refused<Error>> {
+    check(&caller, Act::Change, Thing::StatusPage, None)?;
     let (by, entropy) = (caller.by(state.clock.now()), state.entropy.clone());
     let saved = state
         .store
         .write("status_page.save", move |tx| {
+            check_seen("page", seen, status_page::find(tx)?.map_or(0, |page| page.version))?;
             status_page::save(tx, &by, &entropy, &draft, Owner::Page)?;
-            status_page::find(tx)?.ok_or_else(|| Problem::not_found("status page"))
+            status_page::find(tx)?.ok_or_else(|| Problem::not_found("status page").into())
         })
         .await;
     state.engine.ask(RENDER_TASK);
@@ -32,7 +79,7 @@ pub async fn save(state: &AppState, caller: Caller, draft: Draft) -> Result<Page
 /// # Errors
 /// Where the caller may not manage the installation, or something is wrong.
 pub async fn create_post(state: &AppState, caller: Caller, new: NewPost) -> Result<Post, Problem> {
-    caller.may(Permission::ManageInstance, Subject::Instance)?;
+    check(&caller, Act::Change, Thing::StatusPage, None)?;
     let (by, entropy) = (caller.by(state.clock.now()), state.entropy.clone());
     let created = state
         .store
@@ -55,7 +102,7 @@ pub async fn change_post(
     id: Uid,
     change: PostChange,
 ) -> Result<Post, Problem> {
-    caller.may(Permission::ManageInstance, Subject::Instance)?;
+    check(&caller, Act::Change, Thing::StatusPage, None)?;
     let by = caller.by(state.clock.now());
     let changed = state
         .store
@@ -73,7 +120,7 @@ pub async fn change_post(
 /// # Errors
 /// As [`change_post`].
 pub async fn remove_post(state: &AppState, caller: Caller, id: Uid) -> Result<(), Problem> {
-    caller.may(Permission::ManageInstance, Subject::Instance)?;
+    check(&caller, Act::Change, Thing::StatusPage, None)?;
     let by = caller.by(state.clock.now());
     let removed = state
         .store

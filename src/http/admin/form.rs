@@ -99,6 +99,13 @@ impl Wrongs {
         Self::one("form", format!("Somebody changed this {what} meanwhile. {text}"))
     }
 
+    /// Of a form that was made of an older state, and is shown anew as it was typed.
+    pub(super) fn overtaken(what: &str) -> Self {
+        let text = "Nothing of yours was saved, and here is what you typed: open this page in another tab to see what \
+             it is now, then save to put yours in its place.";
+        Self::one("form", format!("Somebody changed this {what} meanwhile. {text}"))
+    }
+
     /// The first thing that is wrong with a field is told.
     pub fn add(&mut self, field: &'static str, text: impl Into<String>) {
         if self.of(field).is_empty() {
@@ -151,6 +158,12 @@ impl Form {
     pub(super) fn is_stale(&self, version: impl std::fmt::Display) -> bool {
         let seen = self.text("seen");
         !seen.is_empty() && seen != version.to_string()
+    }
+
+    /// The version that this form was made of; a script may leave `seen` out.
+    pub(super) fn seen(&self) -> Option<i64> {
+        // What is no version is none that there is now.
+        Some(self.text("seen")).filter(|seen| !seen.is_empty()).map(|seen| seen.parse().unwrap_or(-1))
     }
 
     pub fn caller(&self) -> Caller {

@@ -14,12 +14,13 @@ use super::run_bars::{Bar, draw};
 use super::schedule_words::{Coming, next_five};
 use super::service_words::{ServiceLink, services_of};
 use super::wording::{When, count, counted};
-use crate::accounts::access::{Decision, Permission, Subject, decide};
+use crate::accounts::access::Decision;
 use crate::base::Timestamp;
 use crate::heartbeats::outline::{self, Outline};
 use crate::heartbeats::queries::{self, Turn};
 use crate::heartbeats::runs::{self, Run};
 use crate::heartbeats::{Definition, Heartbeat, Owner, Schedule, Status, keys};
+use crate::http::acts::rights::{Act, Thing, decide};
 use crate::http::auth::SignedIn;
 use crate::http::visible::{Slugs, scope};
 use crate::http::{AppState, Problem};
@@ -135,11 +136,12 @@ pub(super) async fn show(
             let found = find(tx, &signed_in, &id)?;
             let frame = Frame::load(tx, &signed_in, Place::Heartbeats)?;
             let actor = signed_in.session.actor();
-            let may_change =
-                decide(&actor, Permission::Configure, Subject::Project(found.project)) == Decision::Allowed;
-            let pings =
-                if may_change { Some(pings(tx, &found, base.as_str(), base.is_loopback())?) } else { None };
-            load(tx, (frame, &signed_in), (found, pings), asked.before, now)
+            let may = |act| decide(&actor, act, Thing::Heartbeat, Some(found.project)) == Decision::Allowed;
+            let sees = may(Act::SeeAddress);
+            let pings = if sees { Some(pings(tx, &found, base.as_str(), base.is_loopback())?) } else { None };
+            let may_change = may(Act::Change);
+            let shown = load(tx, (frame, &signed_in), (found, pings), asked.before, now)?;
+            Ok::<_, Problem>(HeartbeatPage { may_change, ..shown })
         })
         .await?;
     page(&rendered)
@@ -173,7 +175,7 @@ fn load(
         silent: silent(&heartbeat),
         is_down: heartbeat.state.status == Status::Down,
         is_paused: heartbeat.state.status == Status::Paused,
-        may_change: pings.is_some(),
+        may_change: false,
         file: told(tx, &heartbeat, &project)?,
         project,
         services: services_of(tx, &visible, &heartbeat.id.signal_key())?,
@@ -228,7 +230,7 @@ fn pings(tx: &ReadTx<'_>, heartbeat: &Heartbeat, base: &str, is_loopback: bool) 
         Schedule::Every(_) => "0 3 * * *".to_owned(),
     };
     Ok(Pings {
-        by_id: format!("{base}/ping/{}", heartbeat.uid),
+        by_id: format!("{base}/ping/{}", heartbeat.ping_id),
         by_name: key.map(|key| format!("{base}/ping/{key}/{}", heartbeat.slug)),
         crontab,
         crontab_zone: Some(zone.name().to_owned()).filter(|name| name != "UTC"),

@@ -10,16 +10,18 @@ use serde::Deserialize;
 use super::configurable::{configurable, project_choices};
 use super::form::{Form, Wrongs};
 use super::frame::{Frame, Place, form_page, page, page_with, see_other};
-use super::heartbeat::{find, told};
+use super::heartbeat::told;
 use super::heartbeat_form::{Content, Draft, read};
 use super::schedule_words::{Preview, PreviewAlone, zones};
-use crate::accounts::access::{Permission, Subject};
 use crate::base::{ProjectId, Severity, Uid};
 use crate::heartbeats::{Heartbeat, HeartbeatId, Owner, keys, save};
+use crate::http::acts::Refused;
+use crate::http::acts::heartbeat::{change, find_to};
+use crate::http::acts::rights::{Act, Thing, check};
 use crate::http::auth::{Caller, SignedIn, find_project};
 use crate::http::visible::Slugs;
 use crate::http::{AppState, Problem};
-use crate::store::{ReadTx, WriteTx};
+use crate::store::ReadTx;
 
 #[derive(Template)]
 #[template(path = "heartbeat_edit.html", config = "src/http/admin/askama.toml")]
@@ -127,12 +129,12 @@ async fn make(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Pr
             // With the first heartbeat comes the key with which others can be named.
             keys::ensure(tx, &by, &entropy, project)?;
             let id = save::create_new(tx, &by, &incidents, &domain_draft(project, content))?;
-            Ok::<_, Refused>(uid_of(tx, id)?)
+            Ok::<_, Refused<save::Error>>(uid_of(tx, id)?)
         })
         .await;
     match made {
         Ok(uid) => Ok(see_other(&format!("/heartbeats/{uid}#ping"))),
-        Err(refused) => refuse_new(&state, form, draft, refused.into_wrongs()?).await,
+        Err(refused) => refuse_new(&state, form, draft, wrongs_of(refused)?).await,
     }
 }
 
@@ -146,53 +148,16 @@ async fn refuse_new(
     form_page(true, &shown)
 }
 
-/// Why a form was not saved: what a person can mend, or not.
-enum Refused {
-    Save(save::Error),
-    Problem(Problem),
-}
-
-impl From<save::Error> for Refused {
-    fn from(error: save::Error) -> Self {
-        Self::Save(error)
-    }
-}
-
-impl From<Problem> for Refused {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<crate::accounts::Error> for Refused {
-    fn from(error: crate::accounts::Error) -> Self {
-        Self::Problem(error.into())
-    }
-}
-
-impl From<crate::store::Error> for Refused {
-    fn from(error: crate::store::Error) -> Self {
-        Self::Problem(error.into())
-    }
-}
-
-impl Refused {
-    fn into_wrongs(self) -> Result<Wrongs, Problem> {
-        let (field, problem) = match self {
-            Self::Save(save::Error::SlugTaken(slug)) => {
-                return Ok(Wrongs::one(
-                    "slug",
-                    format!(
-                        "This project has a heartbeat {slug} already: choose another slug, or change that one."
-                    ),
-                ));
-            }
-            Self::Save(error @ save::Error::Line(_)) => ("name", Problem::from(error)),
-            Self::Save(error) => ("form", Problem::from(error)),
-            Self::Problem(problem) => ("form", problem),
-        };
-        Ok(Wrongs::one(field, problem.to_mend()?))
-    }
+/// What a person can mend of a form that was not saved.
+fn wrongs_of(refused: Refused<save::Error>) -> Result<Wrongs, Problem> {
+    let field = match &refused {
+        Refused::Draft(save::Error::SlugTaken(_)) => {
+            return Ok(Wrongs::one("slug", Problem::from(refused).detail));
+        }
+        Refused::Draft(save::Error::Line(_)) => "name",
+        Refused::Draft(_) | Refused::Stale(_) | Refused::Problem(_) => "form",
+    };
+    Ok(Wrongs::one(field, Problem::from(refused).to_mend()?))
 }
 
 fn domain_draft(project: ProjectId, content: Content) -> save::Draft {
@@ -205,10 +170,10 @@ fn domain_draft(project: ProjectId, content: Content) -> save::Draft {
     }
 }
 
-pub(super) fn project_of(tx: &ReadTx<'_>, caller: &Caller, named: &str) -> Result<ProjectId, Problem> {
-    let project = find_project(tx, &caller.visible(), named)?;
-    caller.may(Permission::Configure, Subject::Project(project.id))?;
-    Ok(project.id)
+fn project_of(tx: &ReadTx<'_>, caller: &Caller, named: &str) -> Result<ProjectId, Problem> {
+    let project = find_project(tx, &caller.visible(), named)?.id;
+    check(caller, Act::Make, Thing::Heartbeat, Some(project))?;
+    Ok(project)
 }
 
 fn uid_of(tx: &ReadTx<'_>, id: HeartbeatId) -> Result<Uid, Problem> {
@@ -236,7 +201,7 @@ async fn edit_page(
     state
         .store
         .read(move |tx| {
-            let found = find_mine(tx, &signed_in, &id)?;
+            let found = find_to(tx, &signed_in.caller(), Act::Change, &id)?;
             let (draft, wrongs) = typed.unwrap_or_else(|| (Draft::of(&found), Wrongs::default()));
             let project = Slugs::default().of(tx, Some(found.project))?.unwrap_or_default();
             let file = told(tx, &found, &project)?;
@@ -261,49 +226,34 @@ async fn edit_page(
         .await
 }
 
-/// A heartbeat that the asker may change.
-fn find_mine(tx: &ReadTx<'_>, signed_in: &SignedIn, id: &str) -> Result<Heartbeat, Problem> {
-    let found = find(tx, signed_in, id)?;
-    signed_in.caller().may(Permission::Configure, Subject::Project(found.project))?;
-    Ok(found)
-}
-
 /// `POST /heartbeats/{id}/edit`
 pub(super) async fn update(
     state: web::Data<AppState>,
     id: web::Path<String>,
     form: Form,
 ) -> Result<HttpResponse, Problem> {
-    let (named, signed_in) = (id.clone(), form.signed_in.clone());
-    let found = state.store.read(move |tx| find_mine(tx, &signed_in, &named)).await?;
+    let (named, caller) = (id.clone(), form.caller());
+    let found = state.store.read(move |tx| find_to(tx, &caller, Act::Change, &named)).await?;
     if found.owner == Owner::File {
         return Err(save::Error::OwnedByFile.into());
     }
-    if form.is_stale(found.version) {
-        let now_is = Some((Draft::of(&found), Wrongs::stale("heartbeat")));
-        return page_with(StatusCode::CONFLICT, &edit_page(&state, form.signed_in, &id, now_is).await?);
-    }
     let draft = Draft::typed(&form.fields);
-    let saved = match read(&draft, Some(&found.slug)) {
-        Ok(content) => store(&state, &form, domain_draft(found.project, content)).await,
+    let content = match read(&draft, Some(&found.slug)) {
+        Ok(content) => content,
         Err(wrongs) => return refuse(&state, form, &id, (draft, wrongs)).await,
     };
-    match saved {
-        Ok(()) => Ok(see_other(&format!("/heartbeats/{}", found.uid))),
+    let wanted = move |known: &Heartbeat| Ok(domain_draft(known.project, content));
+    match change(&state, form.caller(), (id.clone(), form.seen()), wanted).await {
+        Ok(saved) => Ok(see_other(&format!("/heartbeats/{}", saved.uid))),
+        Err(Refused::Stale(_)) => {
+            let overtaken = Some((draft, Wrongs::overtaken("heartbeat")));
+            page_with(StatusCode::CONFLICT, &edit_page(&state, form.signed_in, &id, overtaken).await?)
+        }
         Err(refused) => {
-            let wrongs = refused.into_wrongs()?;
+            let wrongs = wrongs_of(refused)?;
             refuse(&state, form, &id, (draft, wrongs)).await
         }
     }
-}
-
-async fn store(state: &AppState, form: &Form, draft: save::Draft) -> Result<(), Refused> {
-    let (caller, incidents, now) = (form.caller(), Arc::clone(&state.incidents), state.clock.now());
-    let write = move |tx: &WriteTx<'_>| {
-        save::save(tx, &caller.by(now), &incidents, &draft)?;
-        Ok::<_, Refused>(())
-    };
-    state.store.write("heartbeat.change", write).await
 }
 
 async fn refuse(

@@ -1,7 +1,5 @@
 //! The list of heartbeats: which jobs run, which do not, and when the next ones are expected.
 
-use std::sync::Arc;
-
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -17,11 +15,11 @@ use super::run_bars::{IN_LIST, RunBars};
 use super::schedule_words::Coming;
 use super::wording::{When, count, counted};
 use crate::accounts::Visible;
-use crate::accounts::access::{Permission, Subject};
 use crate::accounts::projects;
 use crate::base::Timestamp;
 use crate::heartbeats::queries::{self, Counts, Filter};
-use crate::heartbeats::{Heartbeat, Status, keys, outline, save};
+use crate::heartbeats::{Heartbeat, Status, keys, outline};
+use crate::http::acts::heartbeat::{self as acts, Step};
 use crate::http::auth::{SignedIn, find_project};
 use crate::http::visible::Slugs;
 use crate::http::{AppState, Problem};
@@ -239,25 +237,8 @@ pub(super) async fn act(
     if ids.is_empty() || ids.len() > SELECTED_MAX {
         return Err(Problem::bad_request(format!("Select 1 to {SELECTED_MAX} heartbeats.")));
     }
-    let (caller, incidents, now) = (form.caller(), Arc::clone(&state.incidents), state.clock.now());
-    let named = ids.clone();
-    state
-        .store
-        .write("heartbeat.act", move |tx| {
-            let (visible, by) = (caller.visible(), caller.by(now));
-            for id in &named {
-                let found =
-                    queries::find_named(tx, &visible, id)?.ok_or_else(|| Problem::not_found("heartbeat"))?;
-                caller.may(Permission::Configure, Subject::Project(found.project))?;
-                if is_pause {
-                    save::pause(tx, &by, &incidents, found.id)?;
-                } else {
-                    save::resume(tx, &by, &incidents, found.id)?;
-                }
-            }
-            Ok::<_, Problem>(())
-        })
-        .await?;
+    let step = if is_pause { Step::Pause } else { Step::Resume };
+    acts::act(&state, form.caller(), ids.clone(), step).await?;
     if !request.headers().contains_key("hx-request") {
         return Ok(see_other("/heartbeats"));
     }

@@ -16,16 +16,18 @@ use super::maintenance_form::{Draft, Kept, coming, from_to, read, told};
 use super::moments::{clock, span, until};
 use super::schedule_words::{Coming, Preview, PreviewAlone, words, zones};
 use crate::accounts::Visible;
-use crate::accounts::access::{Decision, Permission, decide};
+use crate::accounts::access::Decision;
 use crate::base::crontab::parse_zone;
 use crate::base::owned::Owner;
 use crate::base::{Timestamp, Uid};
 use crate::heartbeats::Slug;
-use crate::http::acts;
-use crate::http::acts::maintenance::sees;
+use crate::http::acts::maintenance::{Aim, sees};
+use crate::http::acts::rights::{Act, Thing, decide};
+use crate::http::acts::{self, Refused};
 use crate::http::auth::{Caller, SignedIn, find_project};
-use crate::http::visible::{Slugs, subject};
+use crate::http::visible::Slugs;
 use crate::http::{AppState, Problem};
+use crate::incidents::Error;
 use crate::incidents::maintenance::{self, Called, Maintenance};
 use crate::store::ReadTx;
 
@@ -213,7 +215,8 @@ async fn edit_page(
             let project = Slugs::default().of(tx, known.draft.project)?.unwrap_or_default();
             let draft = typed.unwrap_or_else(|| Draft::of(&known, project.clone()));
             let form = form_view(tx, &signed_in, (draft, wrongs), (false, false), now)?;
-            let may = decide(&actor, Permission::Triage, subject(known.draft.project)) == Decision::Allowed;
+            let may =
+                decide(&actor, Act::Change, Thing::Maintenance, known.draft.project) == Decision::Allowed;
             let zone = parse_zone(&known.draft.time_zone).unwrap_or(Tz::UTC);
             let next = known.draft.plan().map(|plan| coming(&plan, zone, now)).unwrap_or_default();
             Ok(EditPage {
@@ -263,7 +266,7 @@ pub(super) async fn create(state: web::Data<AppState>, form: Form) -> Result<Htt
 
 async fn make(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
     let draft = Draft::typed(&form.fields);
-    match save(&state, form.caller(), &draft, None).await? {
+    match save(&state, form.caller(), &draft, (None, Aim::NewUnderFreeKey)).await? {
         Ok(uid) => Ok(see_other(&format!("/maintenance#{uid}"))),
         Err(wrongs) => form_page(true, &new_page(&state, form.signed_in, draft, wrongs).await?),
     }
@@ -277,40 +280,32 @@ pub(super) async fn update(
 ) -> Result<HttpResponse, Problem> {
     let (visible, named, now) = (form.caller().visible(), id.clone(), state.clock.now());
     let known = state.store.read(move |tx| find(tx, &visible, &named, now)).await?;
-    if form.is_stale(known.version) {
-        let now_is = (None, Wrongs::stale("maintenance"));
-        return page_with(StatusCode::CONFLICT, &edit_page(&state, form.signed_in, &id, now_is).await?);
-    }
-    let draft = Draft::typed(&form.fields);
-    match save(&state, form.caller(), &draft, Some(id.clone())).await? {
-        Ok(uid) => Ok(see_other(&format!("/maintenance/{uid}"))),
-        Err(wrongs) => form_page(true, &edit_page(&state, form.signed_in, &id, (Some(draft), wrongs)).await?),
+    let (draft, aim) = (Draft::typed(&form.fields), Aim::Known { seen: form.seen() });
+    match save(&state, form.caller(), &draft, (Some(known), aim)).await {
+        Ok(Ok(uid)) => Ok(see_other(&format!("/maintenance/{uid}"))),
+        Ok(Err(wrongs)) => {
+            form_page(true, &edit_page(&state, form.signed_in, &id, (Some(draft), wrongs)).await?)
+        }
+        Err(Refused::Stale(what)) => {
+            let typed = (Some(draft), Wrongs::overtaken(what));
+            page_with(StatusCode::CONFLICT, &edit_page(&state, form.signed_in, &id, typed).await?)
+        }
+        Err(refused) => Err(refused.into()),
     }
 }
 
-/// Plans what a form says, or changes `id`; the wrongs are what a person can mend.
+/// Plans what a form says, or changes what is known; the wrongs are what a person can mend.
 async fn save(
     state: &AppState,
     caller: Caller,
     draft: &Draft,
-    id: Option<String>,
-) -> Result<Result<Uid, Wrongs>, Problem> {
-    let (now, visible, typed) = (state.clock.now(), caller.visible(), draft.clone());
-    let wanted = state
-        .store
-        .read(move |tx| {
-            let known = id.as_deref().map(|id| find(tx, &visible, id, now)).transpose()?;
-            let key = match &known {
-                Some(known) => known.draft.key.clone(),
-                None => key_of(tx, &typed.title, now)?,
-            };
-            let scheduled = known.filter(|known| known.draft.schedule.is_some());
-            let kept = Kept { starts_at: scheduled.map(|known| known.draft.starts_at) };
-            // Which project it is of, and what it covers there, is seen to where it is saved.
-            Ok::<_, Problem>(read(&typed, (key, None), kept, now))
-        })
-        .await?;
-    let wanted = match wanted {
+    (known, aim): (Option<Maintenance>, Aim),
+) -> Result<Result<Uid, Wrongs>, Refused<Error>> {
+    let key = known.as_ref().map_or_else(|| key_of(&draft.title), |known| known.draft.key.clone());
+    let scheduled = known.filter(|known| known.draft.schedule.is_some());
+    let kept = Kept { starts_at: scheduled.map(|known| known.draft.starts_at) };
+    // Which project it is of, and what it covers there, is seen to where it is saved.
+    let wanted = match read(draft, (key, None), kept, state.clock.now()) {
         Ok(wanted) => wanted,
         Err(wrongs) => return Ok(Err(wrongs)),
     };
@@ -318,25 +313,22 @@ async fn save(
     if project.is_none() && caller.visible() != Visible::All {
         return Ok(Err(Wrongs::one("project", "Choose a project: only owners cover them all.")));
     }
-    match acts::maintenance::save(state, caller, project, wanted).await {
+    match acts::maintenance::save(state, caller, project, (wanted, aim)).await {
         Ok((saved, _)) => Ok(Ok(saved.uid)),
-        Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-            Ok(Err(told(&problem.detail, draft.repeats())))
+        Err(Refused::Stale(what)) => Err(Refused::Stale(what)),
+        Err(refused) => {
+            let told = |detail: String| Err(told(&detail, draft.repeats()));
+            Problem::from(refused).to_mend().map(told).map_err(Refused::from)
         }
-        Err(problem) => Err(problem),
     }
 }
 
-/// A key that no other has, made of the title: files can name it.
-fn key_of(tx: &ReadTx<'_>, title: &str, now: Timestamp) -> Result<String, Problem> {
+/// A key made of the title: files can name it.
+fn key_of(title: &str) -> String {
     const STEM_CHARS_MAX: usize = 50;
     let slug = Slug::derive(title).map_or_else(|| "maintenance".to_owned(), |slug| slug.to_string());
     let stem: String = slug.trim_start_matches(['-', '_']).chars().take(STEM_CHARS_MAX).collect();
-    let stem = if stem.is_empty() { "maintenance".to_owned() } else { stem };
-    let taken: Vec<String> = maintenance::list(tx, now)?.into_iter().map(|known| known.draft.key).collect();
-    let numbered = (2_u32..).map(|number| format!("{stem}-{number}"));
-    let free = std::iter::once(stem.clone()).chain(numbered).find(|key| !taken.contains(key));
-    Ok(free.unwrap_or(stem))
+    if stem.is_empty() { "maintenance".to_owned() } else { stem }
 }
 
 /// `POST /maintenance/{id}/{act}`

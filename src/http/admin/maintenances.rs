@@ -7,12 +7,13 @@ use super::chooser;
 use super::configurable::configurable;
 use super::frame::{Frame, Place, page};
 use super::maintenance::{standing, when};
-use crate::accounts::access::{Decision, Permission, decide};
+use crate::accounts::access::Decision;
 use crate::base::Timestamp;
 use crate::base::owned::Owner;
 use crate::http::acts::maintenance::sees;
+use crate::http::acts::rights::{Act, Thing, decide};
 use crate::http::auth::SignedIn;
-use crate::http::visible::{Slugs, subject};
+use crate::http::visible::Slugs;
 use crate::http::{AppState, Problem};
 use crate::incidents::maintenance::{self, Maintenance};
 
@@ -57,7 +58,7 @@ pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Res
             for known in maintenance::list(tx, now)?.into_iter().filter(|known| sees(&visible, known)) {
                 let project = slugs.of(tx, known.draft.project)?;
                 let may =
-                    decide(&actor, Permission::Triage, subject(known.draft.project)) == Decision::Allowed;
+                    decide(&actor, Act::Change, Thing::Maintenance, known.draft.project) == Decision::Allowed;
                 let covers = match known.draft.subjects.as_slice() {
                     [] => "everything".to_owned(),
                     [one] => chooser::name(tx, &visible, one)?,

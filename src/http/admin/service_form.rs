@@ -8,16 +8,16 @@ use serde_json::json;
 use super::chooser::{self, Among, Choice};
 use super::configurable::{configurable, project_choices};
 use super::form::{Fields, Form, Wrongs};
-use super::frame::{Frame, Place, form_page, page, see_other};
+use super::frame::{Frame, Place, form_page, page, page_with, see_other};
 use super::from_file;
 use super::incident_words::Badge;
 use super::service_words::service_badge;
-use super::services::find;
-use crate::accounts::access::{Permission, Subject};
 use crate::base::Severity;
 use crate::base::owned::{KEY_CHARS_MAX, Owner};
 use crate::health::services::{self, MemberState, Needs, Service, Settings, judge};
-use crate::http::acts::service::{Wanted, save};
+use crate::http::acts::Refused;
+use crate::http::acts::rights::Act;
+use crate::http::acts::service::{Aim, Wanted, find_to, save};
 use crate::http::auth::{SignedIn, find_project};
 use crate::http::problem::sentence;
 use crate::http::{AppState, Problem};
@@ -45,6 +45,8 @@ struct FormView {
     projects: Vec<(String, String)>,
     severities: [&'static str; 4],
     is_new: bool,
+    /// Whoever saves it later than somebody else is told.
+    seen: String,
 }
 
 /// The fields as text.
@@ -91,7 +93,7 @@ const FIELDS: [(&str, &str); 9] = [
     ("the label", "labels"),
     ("runbook", "runbook"),
     ("the environment", "environment"),
-    ("there is a service", "key"),
+    ("the key", "key"),
 ];
 /// Labels of more lines than that are read no further: the domain says how many there may be.
 const LABEL_LINES_MAX: usize = 100;
@@ -265,6 +267,7 @@ async fn edit_page(
                     projects: project_choices(projects),
                     severities: SEVERITIES,
                     is_new: known.is_none(),
+                    seen: known.as_ref().map(|known| known.version.to_string()).unwrap_or_default(),
                     draft,
                     wrongs,
                 },
@@ -297,10 +300,8 @@ pub(super) async fn show(
 
 /// A service that the asker may change.
 async fn find_mine(state: &AppState, signed_in: &SignedIn, key: &str) -> Result<Service, Problem> {
-    let (visible, named) = (signed_in.session.actor().visible(), key.to_owned());
-    let known = state.store.read(move |tx| find(tx, &visible, &named)).await?;
-    signed_in.caller().may(Permission::Configure, Subject::Project(known.project))?;
-    Ok(known)
+    let (caller, named) = (signed_in.caller(), key.to_owned());
+    state.store.read(move |tx| find_to(tx, &caller, Act::Change, &named)).await
 }
 
 /// `POST /services`
@@ -314,15 +315,7 @@ async fn make(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Pr
         Ok(wanted) => wanted,
         Err(wrongs) => return refuse(&state, form, None, (draft, wrongs)).await,
     };
-    let (visible, key) = (form.caller().visible(), wanted.key.clone());
-    let taken =
-        state.store.read(move |tx| Ok::<_, Problem>(services::queries::find(tx, &visible, &key)?)).await?;
-    if taken.is_some() {
-        let text =
-            format!("There is a service {} already: choose another key, or change that one.", wanted.key);
-        return refuse(&state, form, None, (draft, Wrongs::one("key", text))).await;
-    }
-    answer(&state, form, None, (draft, wanted)).await
+    answer(&state, form, (None, Aim::New), (draft, wanted)).await
 }
 
 /// `POST /services/{key}/edit`
@@ -338,7 +331,10 @@ pub(super) async fn update(
     let typed = Draft::typed(&form.fields);
     let draft = Draft { key: known.key.clone(), project: known.project_slug.clone(), ..typed };
     match draft.wanted() {
-        Ok(wanted) => answer(&state, form, Some(known), (draft, wanted)).await,
+        Ok(wanted) => {
+            let aim = Aim::Known { seen: form.seen() };
+            answer(&state, form, (Some(known), aim), (draft, wanted)).await
+        }
         Err(wrongs) => refuse(&state, form, Some(known), (draft, wrongs)).await,
     }
 }
@@ -346,15 +342,28 @@ pub(super) async fn update(
 async fn answer(
     state: &AppState,
     form: Form,
-    known: Option<Service>,
+    (known, aim): (Option<Service>, Aim),
     (draft, wanted): (Draft, Wanted),
 ) -> Result<HttpResponse, Problem> {
-    match save(state, form.caller(), wanted).await {
-        Ok((service, _)) => Ok(see_other(&format!("/services/{}", service.key))),
-        Err(problem) if matches!(problem.status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT) => {
+    let refused = match save(state, form.caller(), (wanted, aim)).await {
+        Ok((service, _)) => return Ok(see_other(&format!("/services/{}", service.key))),
+        Err(refused) => refused,
+    };
+    match (refused, known) {
+        (Refused::Stale(what), Some(known)) => {
+            // The form is shown over what it is now.
+            let now_is = find_mine(state, &form.signed_in, &known.key).await?;
+            let typed = (draft, Wrongs::overtaken(what));
+            page_with(StatusCode::CONFLICT, &edit_page(state, form.signed_in, Some(now_is), typed).await?)
+        }
+        (Refused::Draft(error), known) => {
+            let problem = Problem::from(error);
+            if !matches!(problem.status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT) {
+                return Err(problem);
+            }
             refuse(state, form, known, (draft, told(&problem.detail))).await
         }
-        Err(problem) => Err(problem),
+        (refused, _) => Err(refused.into()),
     }
 }
 
@@ -410,7 +419,7 @@ mod tests {
             ("Needs: a quorum is 1 to the number of members, which is 2.", "quorum", "A quorum is"),
             ("The name is too long: use at most 60 characters.", "name", "The name is too long: use"),
             ("Key: “A b” is no key.", "key", "“A b” is no key."),
-            ("There is a service db already, in another project.", "key", "There is a service db"),
+            ("The key db is taken: choose another one.", "key", "The key db is taken"),
             ("Runbook: an address", "runbook", "An address."),
             ("Something else: is wrong.", "form", "Something else: is wrong."),
         ];

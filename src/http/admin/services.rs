@@ -1,7 +1,5 @@
 //! The services: how each is and why, and what `/api/health` says of it.
 
-use std::sync::Arc;
-
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
@@ -16,13 +14,14 @@ use super::probes::words::status_badge;
 use super::service_words::{headline, needs, service_badge};
 use super::wording::When;
 use crate::accounts::Visible;
-use crate::accounts::access::{Decision, Permission, Subject, decide};
+use crate::accounts::access::Decision;
 use crate::base::Timestamp;
 use crate::base::owned::Owner;
 use crate::health::services::order::Direction;
 use crate::health::services::{Service, ServiceStatus, Snapshot, queries, shape};
 use crate::heartbeats::{self, HeartbeatId};
 use crate::http::acts;
+use crate::http::acts::rights::{Act, Thing, decide};
 use crate::http::auth::SignedIn;
 use crate::http::visible::scope;
 use crate::http::{AppState, Problem};
@@ -108,7 +107,7 @@ pub(super) async fn list(state: web::Data<AppState>, signed_in: SignedIn) -> Res
             let last = services.len().saturating_sub(1);
             let mut lines = Vec::with_capacity(services.len());
             for (at, service) in services.into_iter().enumerate() {
-                let may = decide(&actor, Permission::Configure, Subject::Project(service.project));
+                let may = decide(&actor, Act::Change, Thing::Service, Some(service.project));
                 let line = line(tx, service, may == Decision::Allowed, now)?;
                 lines.push(Line { is_first: at == 0, is_last: at == last, ..line });
             }
@@ -212,7 +211,7 @@ pub(super) async fn show(
             as_now(&mut service, &snapshot);
             let turns = queries::changes(tx, service.id, now - TURNS_FOR)?;
             let incidents = list_of_key(tx, scope(&visible), &service.id.signal_key(), INCIDENTS)?;
-            let may = decide(&actor, Permission::Configure, Subject::Project(service.project));
+            let may = decide(&actor, Act::Change, Thing::Service, Some(service.project));
             Ok::<_, Problem>(ServicePage {
                 frame: Frame::load(tx, &signed_in, Place::Services)?,
                 severity: service.severity().to_string(),
@@ -269,14 +268,6 @@ pub(super) async fn act(
         }
         _ => return Err(Problem::not_found("page")),
     };
-    let (caller, services, now) = (form.caller(), Arc::clone(&state.services), state.clock.now());
-    state
-        .store
-        .write("service.move", move |tx| {
-            let known = find(tx, &caller.visible(), &key)?;
-            caller.may(Permission::Configure, Subject::Project(known.project))?;
-            Ok::<_, Problem>(services.shift(tx, &caller.by(now), &key, direction)?)
-        })
-        .await?;
+    acts::service::shift(&state, form.caller(), key, direction).await?;
     Ok(see_other("/services"))
 }

@@ -6,16 +6,17 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::form::{Fields, Form, Wrongs};
-use super::frame::{Frame, Place, form_page, page, see_other};
+use super::frame::{Frame, Place, form_page, page, page_with, see_other};
 use super::from_file;
 use super::incident_words::Badge;
 use super::service_words::service_badge;
 use super::status_posts::{PostLine, post_lines};
 use crate::accounts::Visible;
-use crate::accounts::access::{Decision, Permission, Subject, decide};
+use crate::accounts::access::Decision;
 use crate::base::owned::Owner;
 use crate::health::services;
-use crate::http::acts::status_page::save;
+use crate::http::acts::rights::{Act, Thing, check, decide};
+use crate::http::acts::{Refused, status_page as acts};
 use crate::http::auth::SignedIn;
 use crate::http::{AppState, Problem};
 use crate::incidents::queries::{self as incidents, PageOf, Scope, StateFilter};
@@ -48,6 +49,8 @@ struct FormView {
     rows: Vec<Row>,
     sections: Vec<String>,
     wrongs: Wrongs,
+    /// Whoever saves it later than somebody else is told.
+    seen: i64,
 }
 
 /// A service, shown or not.
@@ -102,14 +105,14 @@ async fn load(
         .store
         .read(move |tx| {
             let actor = signed_in.session.actor();
-            let known = status_page::find(tx)?;
-            let is_file = known.as_ref().is_some_and(|page| page.owner == Owner::File);
-            let may = decide(&actor, Permission::ManageInstance, Subject::Instance) == Decision::Allowed;
             let visible = actor.visible();
+            let known = acts::find(tx, &visible)?;
+            let is_file = known.as_ref().is_some_and(|page| page.owner == Owner::File);
+            let may = decide(&actor, Act::Change, Thing::StatusPage, None) == Decision::Allowed;
             let services = services::queries::list(tx, &visible)?;
             let stored = known.as_ref().map_or_else(Draft::empty, status_page::Page::draft);
             let (draft, wrongs) = typed.unwrap_or_else(|| (stored.clone(), Wrongs::default()));
-            let posts = post_lines(tx, now)?;
+            let posts = post_lines(tx, &visible, now)?;
             let badges = known.iter().flat_map(status_page::Page::entries).filter_map(|entry| {
                 let service = services.iter().find(|service| service.key == entry.service)?;
                 let path = format!("/badge/{}.svg", entry.badge);
@@ -123,7 +126,10 @@ async fn load(
             Ok(StatusPage {
                 is_on: stored.enabled,
                 badges: badges.collect(),
-                form: form_view(draft, wrongs, &services),
+                form: FormView {
+                    seen: known.as_ref().map_or(0, |page| page.version),
+                    ..form_view(draft, wrongs, &services)
+                },
                 untold: if may { untold(tx, &posts)? } else { Vec::new() },
                 may_change: may && !is_file,
                 file: from_file::told(tx, is_file, "status_page", "")?,
@@ -146,6 +152,7 @@ fn form_view(draft: Draft, wrongs: Wrongs, services: &[services::Service]) -> Fo
         support_url: draft.settings.support_url.unwrap_or_default(),
         is_automatic: draft.settings.publish == Publish::Automatically,
         wrongs,
+        seen: 0,
     }
 }
 
@@ -207,15 +214,18 @@ pub(super) async fn update(state: web::Data<AppState>, form: Form) -> Result<Htt
 }
 
 async fn write(state: web::Data<AppState>, form: Form) -> Result<HttpResponse, Problem> {
-    form.caller().may(Permission::ManageInstance, Subject::Instance)?;
+    check(&form.caller(), Act::Change, Thing::StatusPage, None)?;
     let draft = read(&form.fields);
-    match save(&state, form.caller(), draft.clone()).await {
+    match acts::save(&state, form.caller(), (draft.clone(), form.seen())).await {
         Ok(_) => Ok(see_other("/status-page?saved=1")),
-        Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-            let shown = load(&state, form.signed_in, Some((draft, told(&problem.detail)))).await?;
-            form_page(true, &shown)
+        Err(Refused::Stale(what)) => {
+            let shown = load(&state, form.signed_in, Some((draft, Wrongs::overtaken(what)))).await?;
+            page_with(StatusCode::CONFLICT, &shown)
         }
-        Err(problem) => Err(problem),
+        Err(refused) => {
+            let wrongs = told(&Problem::from(refused).to_mend()?);
+            form_page(true, &load(&state, form.signed_in, Some((draft, wrongs))).await?)
+        }
     }
 }
 

@@ -11,9 +11,10 @@ use super::incident_words::Badge;
 use super::moments::clock;
 use super::status_page::services_of;
 use super::wording::When;
-use crate::accounts::access::{Permission, Subject};
+use crate::accounts::Visible;
 use crate::base::{Timestamp, Uid};
-use crate::http::acts::status_page::{change_post, create_post, remove_post};
+use crate::http::acts::rights::{Act, Thing, check};
+use crate::http::acts::status_page::{self as acts, change_post, create_post, remove_post};
 use crate::http::auth::SignedIn;
 use crate::http::{AppState, Problem};
 use crate::incidents::queries::{self as incidents, Scope};
@@ -96,7 +97,11 @@ const fn badge(stage: Stage) -> Badge {
 }
 
 /// The posts of the last ninety days, and those that are not over.
-pub(super) fn post_lines(tx: &ReadTx<'_>, now: Timestamp) -> Result<Vec<PostLine>, Problem> {
+pub(super) fn post_lines(
+    tx: &ReadTx<'_>,
+    visible: &Visible,
+    now: Timestamp,
+) -> Result<Vec<PostLine>, Problem> {
     let line = |post: Post| PostLine {
         id: post.id.to_string(),
         incident: post.incident.map(|incident| incident.to_string()),
@@ -106,7 +111,7 @@ pub(super) fn post_lines(tx: &ReadTx<'_>, now: Timestamp) -> Result<Vec<PostLine
         said: post.updates.first().map(|update| update.text.clone()).unwrap_or_default(),
         title: post.title,
     };
-    Ok(posts::list(tx, now - LISTED_FOR)?.into_iter().map(line).collect())
+    Ok(acts::posts(tx, visible, now - LISTED_FOR)?.into_iter().map(line).collect())
 }
 
 /// `GET /status-page/posts/new?incident=…`
@@ -115,7 +120,7 @@ pub(super) async fn show_new(
     signed_in: SignedIn,
     asked: web::Query<Asked>,
 ) -> Result<HttpResponse, Problem> {
-    signed_in.caller().may(Permission::ManageInstance, Subject::Instance)?;
+    check(&signed_in.caller(), Act::Change, Thing::StatusPage, None)?;
     let incident = asked.into_inner().incident.and_then(|id| id.parse::<Uid>().ok());
     let typed = match incident {
         Some(id) => {
@@ -135,7 +140,7 @@ pub(super) async fn show(
     signed_in: SignedIn,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    signed_in.caller().may(Permission::ManageInstance, Subject::Instance)?;
+    check(&signed_in.caller(), Act::Change, Thing::StatusPage, None)?;
     let post = find(&state, &id).await?;
     let typed = Typed::of(&post);
     page(&post_page(&state, signed_in, Some(post), (typed, Wrongs::default())).await?)
@@ -225,7 +230,7 @@ pub(super) async fn update(
     id: web::Path<String>,
     form: Form,
 ) -> Result<HttpResponse, Problem> {
-    form.caller().may(Permission::ManageInstance, Subject::Instance)?;
+    check(&form.caller(), Act::Change, Thing::StatusPage, None)?;
     let place = format!("/status-page/posts/{id}");
     let post = find(&state, &id).await?;
     form.once(state, &place, move |state, form| change(state, form, post)).await

@@ -6,12 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::Json;
 use super::list::{Asked, Items, unknown_cursor};
+use crate::accounts::access::Decision;
 use crate::base::{Timestamp, Uid};
 use crate::heartbeats::queries::{self, Filter};
 use crate::heartbeats::rules::RunKind;
 use crate::heartbeats::runs::{self, Run};
 use crate::heartbeats::{Heartbeat, Owner, Schedule, Status, Written};
-use crate::http::acts::heartbeat::{Act, Wanted, act, create, find, ping_key};
+use crate::http::acts::heartbeat::{self as acts, Step, Wanted, changed, create, find, ping_key};
+use crate::http::acts::rights::{Act, Thing, decide};
 use crate::http::auth::{Caller, Reader};
 use crate::http::visible::Slugs;
 use crate::http::{AppState, Problem};
@@ -33,7 +35,8 @@ struct View {
     reason: String,
     schedule: String,
     definition: Written,
-    ping_url: String,
+    /// For those who may change it: whoever knows it speaks for the job.
+    ping_url: Option<String>,
     last_ping_at: Option<Timestamp>,
     last_ok_at: Option<Timestamp>,
     last_start_at: Option<Timestamp>,
@@ -106,7 +109,8 @@ pub(super) async fn list(
             }
             let page = queries::list(tx, &asked.visible(tx)?, &filter, after, limit)?;
             let mut slugs = Slugs::default();
-            let views = page.items.into_iter().map(|heartbeat| view(tx, &mut slugs, heartbeat, &base, None));
+            let of = (base.as_str(), asked.caller());
+            let views = page.items.into_iter().map(|heartbeat| view(tx, &mut slugs, heartbeat, of, None));
             Ok(Items::of(views.collect::<Result<Vec<_>, Problem>>()?, page.next_cursor))
         })
         .await?;
@@ -122,8 +126,8 @@ pub(super) async fn begin(
     let New { project, slug, name, definition } = new;
     let definition =
         serde_json::from_value(Value::Object(definition)).map_err(|error| super::misfit(&error))?;
-    let made = create(&state, caller, Wanted { project, slug, name, definition }).await?;
-    Ok(HttpResponse::Created().json(shown(&state, made).await?))
+    let made = create(&state, caller.clone(), Wanted { project, slug, name, definition }).await?;
+    Ok(HttpResponse::Created().json(shown(&state, caller, made).await?))
 }
 
 /// `GET /heartbeats/{id}`
@@ -145,8 +149,9 @@ pub(super) async fn show_by_slug(
 }
 
 async fn show_named(state: &AppState, reader: Reader, named: String) -> Result<HttpResponse, Problem> {
-    let found = state.store.read(move |tx| find(tx, &reader.0, &named)).await?;
-    Ok(HttpResponse::Ok().json(shown(state, found).await?))
+    let asks = reader.0.clone();
+    let found = state.store.read(move |tx| find(tx, &asks, &named)).await?;
+    Ok(HttpResponse::Ok().json(shown(state, reader.0, found).await?))
 }
 
 /// `PATCH /heartbeats/{id}`
@@ -156,7 +161,7 @@ pub(super) async fn change(
     id: web::Path<String>,
     Json(members): Json<Map<String, Value>>,
 ) -> Result<HttpResponse, Problem> {
-    done(&state, caller, id.into_inner(), Act::Change(members)).await
+    change_named(&state, caller, id.into_inner(), members).await
 }
 
 /// `PATCH /heartbeats/{project}/{slug}`
@@ -166,7 +171,7 @@ pub(super) async fn change_by_slug(
     path: web::Path<(String, String)>,
     Json(members): Json<Map<String, Value>>,
 ) -> Result<HttpResponse, Problem> {
-    done(&state, caller, joined(path), Act::Change(members)).await
+    change_named(&state, caller, joined(path), members).await
 }
 
 /// `DELETE /heartbeats/{id}`
@@ -175,7 +180,7 @@ pub(super) async fn remove(
     caller: Caller,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    done(&state, caller, id.into_inner(), Act::Remove).await
+    done(&state, caller, id.into_inner(), Step::Remove).await
 }
 
 /// `DELETE /heartbeats/{project}/{slug}`
@@ -184,7 +189,7 @@ pub(super) async fn remove_by_slug(
     caller: Caller,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
-    done(&state, caller, joined(path), Act::Remove).await
+    done(&state, caller, joined(path), Step::Remove).await
 }
 
 /// `POST /heartbeats/{id}/pause`
@@ -193,7 +198,7 @@ pub(super) async fn pause(
     caller: Caller,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    done(&state, caller, id.into_inner(), Act::Pause).await
+    done(&state, caller, id.into_inner(), Step::Pause).await
 }
 
 /// `POST /heartbeats/{id}/resume`
@@ -202,7 +207,7 @@ pub(super) async fn resume(
     caller: Caller,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    done(&state, caller, id.into_inner(), Act::Resume).await
+    done(&state, caller, id.into_inner(), Step::Resume).await
 }
 
 /// `GET /heartbeats/{id}/runs`: the newest first.
@@ -250,16 +255,28 @@ fn answer_key(state: &AppState, key: &str) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "key": key, "url": url }))
 }
 
-async fn done(state: &AppState, caller: Caller, named: String, what: Act) -> Result<HttpResponse, Problem> {
-    match act(state, caller, named, what).await? {
-        Some(heartbeat) => Ok(HttpResponse::Ok().json(shown(state, heartbeat).await?)),
+async fn change_named(
+    state: &AppState,
+    caller: Caller,
+    named: String,
+    members: Map<String, Value>,
+) -> Result<HttpResponse, Problem> {
+    let draft = move |known: &Heartbeat| changed(known, members);
+    let heartbeat = acts::change(state, caller.clone(), (named, None), draft).await?;
+    Ok(HttpResponse::Ok().json(shown(state, caller, heartbeat).await?))
+}
+
+async fn done(state: &AppState, caller: Caller, named: String, step: Step) -> Result<HttpResponse, Problem> {
+    match acts::act(state, caller.clone(), vec![named], step).await?.pop() {
+        Some(heartbeat) => Ok(HttpResponse::Ok().json(shown(state, caller, heartbeat).await?)),
         None => Ok(HttpResponse::NoContent().finish()),
     }
 }
 
-async fn shown(state: &AppState, heartbeat: Heartbeat) -> Result<View, Problem> {
+async fn shown(state: &AppState, reader: Caller, heartbeat: Heartbeat) -> Result<View, Problem> {
     let (now, base) = (state.clock.now(), state.base_url.to_string());
-    state.store.read(move |tx| view(tx, &mut Slugs::default(), heartbeat, &base, Some(now))).await
+    let read = move |tx: &ReadTx<'_>| view(tx, &mut Slugs::default(), heartbeat, (&base, &reader), Some(now));
+    state.store.read(read).await
 }
 
 fn joined(path: web::Path<(String, String)>) -> String {
@@ -285,17 +302,20 @@ fn view(
     tx: &ReadTx<'_>,
     slugs: &mut Slugs,
     heartbeat: Heartbeat,
-    base: &str,
+    (base, reader): (&str, &Caller),
     now: Option<Timestamp>,
 ) -> Result<View, Problem> {
+    let sees_address = decide(&reader.actor, Act::SeeAddress, Thing::Heartbeat, Some(heartbeat.project))
+        == Decision::Allowed;
     let next_runs = match (&heartbeat.definition.schedule, now) {
         (Schedule::Cron(crontab), Some(now)) => crontab.after(now).take(NEXT_RUNS).collect(),
         (Schedule::Cron(_) | Schedule::Every(_), _) => Vec::new(),
     };
     let usual = heartbeat.state.usual_duration(1);
     let rings = heartbeat.rings();
-    let Heartbeat { uid, project, slug, name, definition, owner, paused_at, paused_by, state, .. } =
-        heartbeat;
+    let Heartbeat {
+        uid, ping_id, project, slug, name, definition, owner, paused_at, paused_by, state, ..
+    } = heartbeat;
     Ok(View {
         id: uid,
         project: slugs.of(tx, Some(project))?,
@@ -307,7 +327,7 @@ fn view(
         reason: state.reason,
         schedule: definition.schedule.describe(),
         definition: definition.into(),
-        ping_url: format!("{}/ping/{uid}", base.trim_end_matches('/')),
+        ping_url: sees_address.then(|| format!("{}/ping/{ping_id}", base.trim_end_matches('/'))),
         last_ping_at: state.last_ping_at,
         last_ok_at: state.last_ok_at,
         last_start_at: state.last_start_at,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::Visible;
 use crate::http::Problem;
-use crate::http::auth::{Reader, find_project};
+use crate::http::auth::{Caller, Reader, find_project};
 use crate::incidents::queries::PageOf;
 use crate::store::ReadTx;
 
@@ -20,7 +20,7 @@ const LIMIT_MAX: u32 = 100;
 pub(super) struct Asked {
     pub(super) limit: u32,
     pub(super) cursor: Option<String>,
-    visible: Visible,
+    caller: Caller,
     project: Option<String>,
 }
 
@@ -39,23 +39,27 @@ impl FromRequest for Asked {
         let reader = Reader::from_request(request, payload);
         let words = web::Query::<Words>::from_query(request.query_string());
         Box::pin(async move {
-            let visible = reader.await?.visible();
+            let Reader(caller) = reader.await?;
             let words = words.map_err(|error| Problem::bad_request(format!("{error}.")))?.into_inner();
             let limit = limit(words.limit.as_deref())?;
-            Ok(Self { limit, cursor: words.cursor, visible, project: words.project })
+            Ok(Self { limit, cursor: words.cursor, caller, project: words.project })
         })
     }
 }
 
 impl Asked {
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// What the list may hold: what the caller may see, narrowed to `project=`.
     ///
     /// # Errors
     /// Where that project does not exist for the caller.
     pub(super) fn visible(&self, tx: &ReadTx<'_>) -> Result<Visible, Problem> {
         match &self.project {
-            Some(named) => Ok(Visible::Only(vec![find_project(tx, &self.visible, named)?.id])),
-            None => Ok(self.visible.clone()),
+            Some(named) => Ok(Visible::Only(vec![find_project(tx, &self.caller.visible(), named)?.id])),
+            None => Ok(self.caller.visible()),
         }
     }
 
@@ -117,9 +121,11 @@ impl<T> Items<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accounts::Actor;
 
     fn asked(cursor: Option<String>) -> Asked {
-        Asked { limit: 2, cursor, visible: Visible::All, project: None }
+        let caller = Caller { actor: Actor::CommandLine, csrf: None, address: None };
+        Asked { limit: 2, cursor, caller, project: None }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::list::{Asked, Items};
 use super::{Json, OrDefault, status_of, uid};
 use crate::base::owned::Owner;
 use crate::base::{Timestamp, Uid, span};
-use crate::http::acts::maintenance::{self as acts, sees};
+use crate::http::acts::maintenance::{self as acts, Aim, sees};
 use crate::http::auth::Caller;
 use crate::http::visible::Slugs;
 use crate::http::{AppState, Problem};
@@ -122,7 +122,7 @@ pub(super) async fn save(
         time_zone: new.time_zone,
         owner: Owner::Page,
     };
-    let (saved, change) = acts::save(&state, caller, new.project, draft).await?;
+    let (saved, change) = acts::save(&state, caller, new.project, (draft, Aim::NewOrKnown)).await?;
     answer(&state, saved, &mut HttpResponse::build(status_of(change))).await
 }
 

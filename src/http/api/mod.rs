@@ -187,11 +187,8 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let body = body_of(&request, payload).await?;
-            serde_json::from_slice(&body).map(Self).map_err(|error| misfit(&error))
-        })
+        let body = body_of(request, payload);
+        Box::pin(async move { read(&body.await?).map(Self) })
     }
 }
 
@@ -203,20 +200,27 @@ impl<T: DeserializeOwned + Default> FromRequest for OrDefault<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
+        let body = body_of(request, payload);
         Box::pin(async move {
-            let body = body_of(&request, payload).await?;
-            if body.trim_ascii().is_empty() {
-                return Ok(Self(T::default()));
-            }
-            serde_json::from_slice(&body).map(Self).map_err(|error| misfit(&error))
+            let body = body.await?;
+            if body.trim_ascii().is_empty() { Ok(Self(T::default())) } else { read(&body).map(Self) }
         })
     }
 }
 
-async fn body_of(request: &HttpRequest, payload: Payload) -> Result<Whole, Problem> {
-    let bytes_max = state_of(request)?.config.limits.api_body_bytes_max;
-    read_small(request, payload, bytes_max).await
+fn body_of(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Whole, Problem>> + use<> {
+    let (request, payload) = (request.clone(), payload.take());
+    async move {
+        let bytes_max = state_of(&request)?.config.limits.api_body_bytes_max;
+        read_small(&request, payload, bytes_max).await
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| misfit(&error))
 }
 
 /// What became of a thing that is made, or changed where it exists.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
@@ -11,12 +10,14 @@ use super::list::{Asked, Items, unknown_cursor};
 use super::new_probe::NewProbe;
 use super::probe_views::{LineView, ProbeView};
 use super::{Json, OrDefault};
+use crate::accounts::Visible;
 use crate::base::{Secret, Timestamp};
-use crate::http::acts::probe::{may_ask, may_change};
+use crate::http::acts::probe::{self as acts, Aim, Step};
+use crate::http::acts::rights::Act;
 use crate::http::auth::{Caller, Reader, find_project};
 use crate::http::{AppState, Problem};
 use crate::probes::queries::{self, Cursor, Filter, list as list_probes};
-use crate::probes::{Checked, Definition, Draft, Kind, Owner, Probe, Secrets, Status};
+use crate::probes::{Definition, Draft, Kind, Owner, Probe, Secrets, Status};
 use crate::store::{ReadTx, WriteTx};
 
 /// Which probes a list shows.
@@ -101,8 +102,7 @@ pub(super) async fn show(
     reader: Reader,
     key: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let visible = reader.visible();
-    answer(&state, move |tx| find(tx, &visible, &key), StatusCode::OK).await
+    answer(&state, &reader.0, key.into_inner()).await
 }
 
 /// `POST /probes`
@@ -112,27 +112,18 @@ pub(super) async fn create(
     Json(mut new): Json<NewProbe>,
 ) -> Result<HttpResponse, Problem> {
     let definition = new.definition()?;
-    let (probes, by) = (state.prober.probes.clone(), caller.by(state.clock.now()));
-    let reachable = may_ask(&state, &definition.target);
+    let NewProbe { key, name, project, secrets, depends_on, .. } = new;
+    let (saver, visible) = (acts::Saver::new(&state, caller.clone()), caller.visible());
     let write = move |tx: &WriteTx<'_>| {
-        let project = find_project(tx, &caller.visible(), &new.project)?.id;
-        may_change(&caller, project, definition.kind())?;
-        reachable?;
-        let NewProbe { key, name, secrets, depends_on, .. } = new;
+        let project = find_project(tx, &visible, &project)?.id;
         let (secrets, owner) = (Secrets(secrets), Owner::Page);
         let draft = Draft { key, name, project, definition, secrets, parents: depends_on, owner };
-        let id = probes.create(tx, &by, &draft)?;
-        let token = match draft.definition.kind() {
-            Kind::Push => Some(probes.renew_token(tx, &by, id)?),
-            _ => None,
-        };
-        Ok::<_, Problem>((draft.key, token))
+        Ok::<_, Problem>(saver.save(tx, draft, Aim::New)?)
     };
-    let (key, token) = state.store.write("probe.create", write).await?;
-    let mut view =
-        view(&state, move |tx| Ok(queries::find(tx, &crate::accounts::Visible::All, &key)?)).await?;
-    view.push_path = token.map(|token| push_path(&token));
-    Ok(HttpResponse::Created().json(view))
+    let made = state.store.write("probe.create", write).await?;
+    let mut shown = view(&state, caller.visible(), made.key).await?;
+    shown.push_path = made.token.map(|token| push_path(&token));
+    Ok(HttpResponse::Created().json(shown))
 }
 
 /// `PATCH /probes/{key}`
@@ -142,20 +133,15 @@ pub(super) async fn change(
     key: web::Path<String>,
     Json(patch): Json<Patch>,
 ) -> Result<HttpResponse, Problem> {
-    let (probes, by, visible) = (state.prober.probes.clone(), caller.by(state.clock.now()), caller.visible());
-    let (key, found_key) = (key.clone(), key.into_inner());
-    let reachable = patch.definition.as_ref().map_or(Ok(()), |new| may_ask(&state, &new.target));
+    let (saver, asks, named) = (acts::Saver::new(&state, caller.clone()), caller.clone(), key.clone());
     let write = move |tx: &WriteTx<'_>| {
-        let probe = find(tx, &caller.visible(), &key)?.ok_or_else(|| Problem::not_found("probe"))?;
-        may_change(&caller, probe.project, probe.definition.kind())?;
-        let draft = patched(tx, &caller, probe, patch)?;
-        may_change(&caller, draft.project, draft.definition.kind())?;
-        reachable?;
-        probes.save(tx, &by, &draft)?;
+        let probe = acts::find_to(tx, &asks, Act::Change, &named)?;
+        let draft = patched(tx, &asks, probe, patch)?;
+        saver.save(tx, draft, Aim::Known { seen: None })?;
         Ok::<_, Problem>(())
     };
     state.store.write("probe.update", write).await?;
-    answer(&state, move |tx| find(tx, &visible, &found_key), StatusCode::OK).await
+    answer(&state, &caller, key.into_inner()).await
 }
 
 /// `DELETE /probes/{key}`
@@ -164,11 +150,7 @@ pub(super) async fn remove(
     caller: Caller,
     key: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let probes = state.prober.probes.clone();
-    act(&state, caller, key.into_inner(), move |tx, by, probe| {
-        Ok(probes.remove(tx, by, probe.id, Owner::Page)?)
-    })
-    .await?;
+    acts::act(&state, caller, vec![key.into_inner()], Step::Remove).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -182,12 +164,8 @@ pub(super) async fn pause(
     if wanted.until.is_some_and(|until| until <= state.clock.now()) {
         return Err(Problem::bad_request("`until` is over already: name a later time, or leave it out."));
     }
-    let (probes, visible, key) = (state.prober.probes.clone(), caller.visible(), key.into_inner());
-    act(&state, caller, key.clone(), move |tx, by, probe| {
-        Ok(probes.pause(tx, by, probe.id, wanted.until)?)
-    })
-    .await?;
-    answer(&state, move |tx| find(tx, &visible, &key), StatusCode::OK).await
+    acts::act(&state, caller.clone(), vec![key.clone()], Step::Pause(wanted.until)).await?;
+    answer(&state, &caller, key.into_inner()).await
 }
 
 /// `POST /probes/{key}/resume`
@@ -196,9 +174,8 @@ pub(super) async fn resume(
     caller: Caller,
     key: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let (probes, visible, key) = (state.prober.probes.clone(), caller.visible(), key.into_inner());
-    act(&state, caller, key.clone(), move |tx, by, probe| Ok(probes.resume(tx, by, probe.id)?)).await?;
-    answer(&state, move |tx| find(tx, &visible, &key), StatusCode::OK).await
+    acts::act(&state, caller.clone(), vec![key.clone()], Step::Resume).await?;
+    answer(&state, &caller, key.into_inner()).await
 }
 
 /// `POST /probes/{key}/token`: a new address for reports; the one before leads nowhere from now on.
@@ -207,10 +184,7 @@ pub(super) async fn renew_token(
     caller: Caller,
     key: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let probes = state.prober.probes.clone();
-    let token =
-        act(&state, caller, key.into_inner(), move |tx, by, probe| Ok(probes.renew_token(tx, by, probe.id)?))
-            .await?;
+    let (_, token) = acts::renew_token(&state, caller, key.into_inner()).await?;
     Ok(HttpResponse::Created().json(json!({"push_path": push_path(&token)})))
 }
 
@@ -220,16 +194,8 @@ pub(super) async fn try_stored(
     caller: Caller,
     key: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let probes = state.prober.probes.clone();
-    let read = move |tx: &ReadTx<'_>| {
-        let probe = find(tx, &caller.visible(), &key)?.ok_or_else(|| Problem::not_found("probe"))?;
-        may_change(&caller, probe.project, probe.definition.kind())?;
-        let secrets = probes.open(&probe)?;
-        let checked = probe.definition.clone().check(&secrets).map_err(crate::probes::Error::from)?;
-        Ok::<_, Problem>((checked, secrets, probe.owner))
-    };
-    let (checked, secrets, owner) = state.store.read(read).await?;
-    tried(&state, &checked, secrets, owner).await
+    let trial = acts::stored_trial(&state, caller, key.into_inner()).await?;
+    tried(&state, trial).await
 }
 
 /// `POST /probe-trials`: one run of what is not saved yet.
@@ -242,14 +208,10 @@ pub(super) async fn try_draft(
     let read = move |tx: &ReadTx<'_>| {
         let Trial { key, project, definition, secrets } = trial;
         let project = find_project(tx, &caller.visible(), &project)?.id;
-        may_change(&caller, project, definition.kind())?;
         let found = match &key {
-            Some(key) => find(tx, &caller.visible(), key)?,
+            Some(key) => queries::find(tx, &caller.visible(), key)?,
             None => None,
         };
-        if let Some(found) = &found {
-            may_change(&caller, found.project, found.definition.kind())?;
-        }
         let draft = Draft {
             key: key.unwrap_or_default(),
             name: String::new(),
@@ -259,41 +221,19 @@ pub(super) async fn try_draft(
             parents: Vec::new(),
             owner: Owner::Page,
         };
-        let secrets = probes.secrets_of(found.as_ref(), &draft)?;
-        let checked = draft.definition.check(&secrets).map_err(crate::probes::Error::from)?;
-        Ok::<_, Problem>((checked, secrets))
+        Ok::<_, Problem>(acts::draft_trial(&probes, &caller, found.as_ref(), draft)?)
     };
-    let (checked, secrets) = state.store.read(read).await?;
-    tried(&state, &checked, secrets, Owner::Page).await
+    let trial = state.store.read(read).await?;
+    tried(&state, trial).await
 }
 
-async fn tried(
-    state: &AppState,
-    checked: &Checked,
-    secrets: Secrets,
-    owner: Owner,
-) -> Result<HttpResponse, Problem> {
+async fn tried(state: &AppState, trial: acts::Trial) -> Result<HttpResponse, Problem> {
+    let acts::Trial { checked, secrets, owner } = trial;
     if checked.definition.kind() == Kind::Push {
         return Err(Problem::bad_request("Results are reported to this probe: there is nothing to try."));
     }
-    let tried = state.prober.try_now(checked, secrets, owner).await?;
+    let tried = state.prober.try_now(&checked, secrets, owner).await?;
     Ok(HttpResponse::Ok().json(tried.shown()))
-}
-
-/// Finds the probe of a path and does something to it, in one write.
-async fn act<T: Send + 'static>(
-    state: &AppState,
-    caller: Caller,
-    key: String,
-    work: impl FnOnce(&WriteTx<'_>, &crate::accounts::By, &Probe) -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    let by = caller.by(state.clock.now());
-    let write = move |tx: &WriteTx<'_>| {
-        let probe = find(tx, &caller.visible(), &key)?.ok_or_else(|| Problem::not_found("probe"))?;
-        may_change(&caller, probe.project, probe.definition.kind())?;
-        work(tx, &by, &probe)
-    };
-    state.store.write("probe.act", write).await
 }
 
 fn patched(tx: &ReadTx<'_>, caller: &Caller, probe: Probe, patch: Patch) -> Result<Draft, Problem> {
@@ -304,7 +244,7 @@ fn patched(tx: &ReadTx<'_>, caller: &Caller, probe: Probe, patch: Patch) -> Resu
     };
     let parents = match depends_on {
         Some(keys) => keys,
-        None => queries::keys(tx, &probe.parents)?,
+        None => queries::parent_keys(tx, &caller.visible(), &probe)?,
     };
     Ok(Draft {
         key: probe.key,
@@ -317,27 +257,17 @@ fn patched(tx: &ReadTx<'_>, caller: &Caller, probe: Probe, patch: Patch) -> Resu
     })
 }
 
-fn find(tx: &ReadTx<'_>, visible: &crate::accounts::Visible, key: &str) -> Result<Option<Probe>, Problem> {
-    Ok(queries::find(tx, visible, key)?)
+async fn answer(state: &AppState, caller: &Caller, key: String) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(view(state, caller.visible(), key).await?))
 }
 
-async fn answer(
-    state: &AppState,
-    find: impl FnOnce(&ReadTx<'_>) -> Result<Option<Probe>, Problem> + Send + 'static,
-    status: StatusCode,
-) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::build(status).json(view(state, find).await?))
-}
-
-async fn view(
-    state: &AppState,
-    find: impl FnOnce(&ReadTx<'_>) -> Result<Option<Probe>, Problem> + Send + 'static,
-) -> Result<ProbeView, Problem> {
+/// What is told of the probe of this key.
+async fn view(state: &AppState, visible: Visible, key: String) -> Result<ProbeView, Problem> {
     let board = state.prober.board.clone();
     let read = state.store.read(move |tx| {
-        let probe = find(tx)?.ok_or_else(|| Problem::not_found("probe"))?;
+        let probe = acts::find(tx, &visible, &key)?;
         let known = queries::state(tx, probe.id)?.ok_or_else(|| Problem::not_found("probe"))?;
-        let parents = queries::keys(tx, &probe.parents)?;
+        let parents = queries::parent_keys(tx, &visible, &probe)?;
         let live = board.get(probe.id);
         Ok::<_, Problem>(ProbeView::new(probe, &known, parents, live))
     });

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::list::{Asked, Items};
 use super::{Json, status_of};
 use crate::health::services::{MemberView, Needs, Service, Settings, queries};
-use crate::http::acts::service::{self, Wanted};
+use crate::http::acts::service::{self, Aim, Wanted};
 use crate::http::auth::{Caller, Reader};
 use crate::http::{AppState, Problem};
 
@@ -81,7 +81,7 @@ pub(super) async fn save(
 ) -> Result<HttpResponse, Problem> {
     let NewService { key, project, name, needs, critical, members, settings, position } = new;
     let wanted = Wanted { key, project, name, needs, critical, members, settings, position };
-    let (saved, change) = service::save(&state, caller, wanted).await?;
+    let (saved, change) = service::save(&state, caller, (wanted, Aim::NewOrKnown)).await?;
     Ok(HttpResponse::build(status_of(change)).json(ServiceView::new(saved)))
 }
 

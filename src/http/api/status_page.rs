@@ -12,8 +12,8 @@ use crate::base::Timestamp;
 use crate::http::acts::status_page as acts;
 use crate::http::auth::{Caller, Reader};
 use crate::http::{AppState, Problem};
-use crate::status_page::posts::{self, Impact, NewPost, PostChange, Stage};
-use crate::status_page::{self, Draft};
+use crate::status_page::Draft;
+use crate::status_page::posts::{Impact, NewPost, PostChange, Stage};
 
 /// Posts that began longer ago are kept, and no longer listed.
 const LISTED_FOR: Duration = Duration::from_hours(24 * 400);
@@ -55,7 +55,8 @@ pub(super) struct WantedChange {
 /// `GET /status-page`: as it is written, with the ids of its badges.
 pub(super) async fn show(state: web::Data<AppState>, reader: Reader) -> Result<HttpResponse, Problem> {
     reader.0.may(Permission::Read, Subject::Instance)?;
-    let found = state.store.read(|tx| status_page::find(tx).map_err(Problem::from)).await?;
+    let visible = reader.visible();
+    let found = state.store.read(move |tx| acts::find(tx, &visible).map_err(Problem::from)).await?;
     let found = found.ok_or_else(|| Problem::not_found("status page"))?;
     Ok(HttpResponse::Ok().json(found))
 }
@@ -66,7 +67,7 @@ pub(super) async fn save(
     caller: Caller,
     Json(draft): Json<Draft>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(acts::save(&state, caller, draft).await?))
+    Ok(HttpResponse::Ok().json(acts::save(&state, caller, (draft, None)).await?))
 }
 
 /// `GET /status-page/posts`, the newest first.
@@ -77,7 +78,8 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     caller.may(Permission::Read, Subject::Instance)?;
     let from = state.clock.now() - LISTED_FOR;
-    let all = state.store.read(move |tx| posts::list(tx, from).map_err(Problem::from)).await?;
+    let visible = caller.visible();
+    let all = state.store.read(move |tx| acts::posts(tx, &visible, from).map_err(Problem::from)).await?;
     Ok(HttpResponse::Ok().json(Items::part(all, &asked, |post| post.id.to_string())?))
 }
 

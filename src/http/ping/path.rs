@@ -33,7 +33,7 @@ impl Parsed {
     pub fn created(&self) -> Option<&Slug> {
         match &self.address {
             Address::Slug { slug, .. } if self.create => Some(slug),
-            Address::Slug { .. } | Address::Uid(_) => None,
+            Address::Slug { .. } | Address::Id(_) => None,
         }
     }
 }
@@ -64,7 +64,7 @@ pub fn parse(path: &str, query: &str) -> Result<Parsed, BadPing> {
 }
 
 fn uuid(text: &str) -> Result<Address, BadPing> {
-    hyphenated(text).map(|uuid| Address::Uid(Uid(uuid))).ok_or(BadPing::Format)
+    hyphenated(text).map(|uuid| Address::Id(Uid(uuid))).ok_or(BadPing::Format)
 }
 
 /// A UUID in any case, with its dashes.
@@ -106,7 +106,7 @@ mod tests {
     const KEY: &str = "abcDEF_-0123456789abcd";
 
     fn read(path: &str, query: &str) -> Result<(bool, Action), BadPing> {
-        parse(path, query).map(|parsed| (matches!(parsed.address, Address::Uid(_)), parsed.action))
+        parse(path, query).map(|parsed| (matches!(parsed.address, Address::Id(_)), parsed.action))
     }
 
     #[test]

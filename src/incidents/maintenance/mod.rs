@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub use keep::{Kept, is_due};
 pub use plan::{Occurrence, Plan};
-pub use queries::{active, covers, find, list, purge};
+pub use queries::{active, covers, find, find_by_key, list, purge};
 pub use save::Called;
 
 use super::Error;

@@ -38,7 +38,8 @@ pub fn find(tx: &ReadTx<'_>, now: Timestamp, uid: Uid) -> Result<Option<Maintena
     fill(tx, tx.first(&sql, params![now.as_micros(), uid.as_bytes()], maintenance)?)
 }
 
-pub(super) fn find_by_key(tx: &ReadTx<'_>, now: Timestamp, key: &str) -> Result<Option<Maintenance>, Error> {
+/// Planned work by its key, whosever it is.
+pub fn find_by_key(tx: &ReadTx<'_>, now: Timestamp, key: &str) -> Result<Option<Maintenance>, Error> {
     let sql = format!("{COLUMNS} WHERE m.key = ?2");
     fill(tx, tx.first(&sql, params![now.as_micros(), key], maintenance)?)
 }

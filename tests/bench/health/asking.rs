@@ -57,7 +57,17 @@ impl Asking {
     pub(crate) async fn make_heartbeats(&self, count: usize) -> Result<Vec<String>> {
         let bodies = (0..count).map(|n| json!({"project": "bench", "slug": format!("job-{n}")}));
         let made = self.post_all("/api/v1/heartbeats", bodies.collect()).await?;
-        made.iter().map(|one| Ok(one["id"].as_str().context("no id")?.to_owned())).collect()
+        made.iter()
+            .map(|one| {
+                Ok(one["ping_url"]
+                    .as_str()
+                    .context("no address")?
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned())
+            })
+            .collect()
     }
 
     /// What all heartbeats say that they were pinged.

@@ -146,7 +146,8 @@ impl Watch {
         let job = json!({"project": "shop", "slug": "orders", "every": span::format(PERIOD),
                          "grace": span::format(GRACE), "too_early": "off"});
         let job = api.write(Method::POST, "/api/v1/heartbeats", &job);
-        let ping_url = format!("http://{}/ping/{}", api.host(), job["id"].as_str().unwrap());
+        let pinged = job["ping_url"].as_str().unwrap().rsplit('/').next().unwrap();
+        let ping_url = format!("http://{}/ping/{pinged}", api.host());
         let shop = Shop::open(&server.dsn(&project), &ping_url);
         let target = json!({"kind": "http", "url": format!("http://127.0.0.1:{}/health", shop.daemon.port)});
         let policy = json!({"interval": "5s", "retry_interval": "1s", "timeout": "2s"});

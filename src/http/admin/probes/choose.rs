@@ -11,16 +11,17 @@ use super::form::{key_of, told};
 use super::tries::{Tried, ask};
 use super::view::{Choice, project_choices};
 use super::words::{kind_name, kind_says};
-use super::{acts, probes_of};
+use super::{acts, find, probes_of};
 use crate::base::ProjectId;
-use crate::http::acts::probe::{is_for_owners, may_ask, may_change};
+use crate::http::acts::Refused;
+use crate::http::acts::probe::{Aim, Saved, draft_trial, save};
 use crate::http::admin::frame::{Frame, Place, page, page_with};
 use crate::http::admin::{Form, Wrongs, see_other};
 use crate::http::auth::SignedIn;
 use crate::http::problem::sentence;
 use crate::http::{AppState, Problem};
-use crate::probes::presets::{self, Built, Inputs, Preset};
-use crate::probes::{Draft, Error, Kind, Owner, queries};
+use crate::probes::presets::{self, Inputs, Preset};
+use crate::probes::{Definition, Draft, Kind, Owner, Secrets};
 
 #[derive(Template)]
 #[template(path = "probe_choose.html", config = "src/http/admin/askama.toml")]
@@ -68,7 +69,7 @@ pub(super) async fn show(state: &AppState, signed_in: &SignedIn) -> Result<HttpR
         place: format!("/probes/new?kind={}", kind.as_str()),
         name: kind_name(kind),
         says: kind_says(kind),
-        is_shut: is_for_owners(kind) && !frame.is_owner,
+        is_shut: kind.reads_this_machine() && !frame.is_owner,
     };
     let presets = presets::all().map(|preset| Card {
         place: format!("/probes/new?preset={}", preset.id),
@@ -159,9 +160,10 @@ pub(super) async fn take(
         }
     };
     let kind = built.definition.kind();
-    may_change(&form.caller(), project, kind)?;
+    let draft = drafted(built.definition, built.secrets, (project, &typed.name));
     if tries {
-        let tried = try_built(state, built).await?;
+        let trial = draft_trial(&probes_of(state), &form.caller(), None, draft)?;
+        let tried = ask(state, trial).await?;
         if request.headers().contains_key("hx-request") {
             return page(&tried);
         }
@@ -172,12 +174,13 @@ pub(super) async fn take(
         typed.warnings = built.warnings;
         return preset_page(state, &form.signed_in, preset, typed).await;
     }
-    match save(state, form, built, project, &typed.name).await {
-        Ok(key) => Ok(see_other(&format!("/probes/{key}"))),
-        Err(error) => {
+    match save(state, form.caller(), draft, Aim::NewUnderFreeKey).await {
+        Ok(saved) => Ok(see_other(&format!("/probes/{}", saved.key))),
+        Err(Refused::Draft(error)) => {
             typed.wrongs = told(kind, error)?;
             preset_page(state, &form.signed_in, preset, typed).await
         }
+        Err(refused) => Err(refused.into()),
     }
 }
 
@@ -191,51 +194,16 @@ fn typed(preset: &'static Preset, form: &Form) -> Typed {
     }
 }
 
-async fn try_built(state: &AppState, built: Built) -> Result<Tried, Problem> {
-    let checked = built.definition.check(&built.secrets);
-    let checked = checked.map_err(|invalid| Problem::from(Error::from(invalid)))?;
-    ask(state, &checked, built.secrets, Owner::Page).await
-}
-
-/// Saves it under a key that is free.
-async fn save(
-    state: &AppState,
-    form: &Form,
-    built: Built,
-    project: ProjectId,
-    name: &str,
-) -> Result<String, Error> {
-    may_ask(state, &built.definition.target)?;
-    let (caller, probes, now) = (form.caller(), probes_of(state), state.clock.now());
-    let (name, wanted) = (name.to_owned(), key_of(name));
-    state
-        .store
-        .write("probe.create", move |tx| {
-            let key = queries::free_key(tx, &wanted)?;
-            let draft = Draft {
-                key: key.clone(),
-                name,
-                project,
-                definition: built.definition,
-                secrets: built.secrets,
-                parents: Vec::new(),
-                owner: Owner::Page,
-            };
-            probes.create(tx, &caller.by(now), &draft)?;
-            Ok(key)
-        })
-        .await
+fn drafted(definition: Definition, secrets: Secrets, (project, name): (ProjectId, &str)) -> Draft {
+    let (parents, owner) = (Vec::new(), Owner::Page);
+    Draft { key: key_of(name), name: name.to_owned(), project, definition, secrets, parents, owner }
 }
 
 /// The page after a probe was made: for one that is reported to, with the address, which is shown once.
-pub(super) async fn made(
-    state: &AppState,
-    form: &Form,
-    kind: Kind,
-    key: &str,
-) -> Result<HttpResponse, Problem> {
-    if acts::is_pushed(kind) {
-        return acts::show_token(state, form, key).await;
-    }
-    Ok(see_other(&format!("/probes/{key}")))
+pub(super) async fn made(state: &AppState, form: &Form, saved: Saved) -> Result<HttpResponse, Problem> {
+    let Saved { key, token } = saved;
+    let Some(token) = token else { return Ok(see_other(&format!("/probes/{key}"))) };
+    let visible = form.caller().visible();
+    let probe = state.store.read(move |tx| find(tx, &visible, &key)).await?;
+    acts::show_token(state, form, (probe, &token)).await
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::choose::{self, made};
 use super::fields::Typed;
-use super::form::{field_of, policy, read, told};
+use super::form::{policy, read, told};
 use super::kinds::{Input, inputs};
 use super::tries::{Tried, ask};
 use super::view::{Said, SecretLine, View, build, form_page, kept, said, secret_lines};
@@ -17,7 +17,9 @@ use super::words::detects;
 use super::{acts, find, probes_of};
 use crate::accounts::Visible;
 use crate::base::ProjectId;
-use crate::http::acts::probe::{may_ask, may_change};
+use crate::http::acts::Refused;
+use crate::http::acts::probe::{Aim, Saved, draft_trial, find_to, save};
+use crate::http::acts::rights::Act;
 use crate::http::admin::frame::{page, page_with};
 use crate::http::admin::from_file;
 use crate::http::admin::{Form, Wrongs};
@@ -25,7 +27,7 @@ use crate::http::auth::{SignedIn, find_project};
 use crate::http::problem::sentence;
 use crate::http::{AppState, Problem};
 use crate::probes::secrets::take_from_url;
-use crate::probes::{Change, Definition, Draft, Error, Kind, Owner, Probe, presets, queries};
+use crate::probes::{Definition, Draft, Error, Kind, Owner, Probe, presets, queries};
 use crate::store::ReadTx;
 
 #[derive(Template)]
@@ -105,7 +107,7 @@ async fn show_copy(state: &AppState, signed_in: SignedIn, key: String) -> Result
 
 fn with_parents(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<(Probe, Vec<String>), Problem> {
     let probe = find(tx, visible, key)?;
-    let parents = queries::keys(tx, &probe.parents)?;
+    let parents = queries::parent_keys(tx, visible, &probe)?;
     Ok((probe, parents))
 }
 
@@ -115,27 +117,18 @@ pub(in crate::http::admin) async fn show(
     signed_in: SignedIn,
     key: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let visible = signed_in.session.actor().visible();
-    let key = key.into_inner();
+    let (caller, key) = (signed_in.caller(), key.into_inner());
     let ((probe, parents), file) = state
         .store
         .read(move |tx| {
-            let found = with_parents(tx, &visible, &key)?;
+            find_to(tx, &caller, Act::Change, &key)?;
+            let found = with_parents(tx, &caller.visible(), &key)?;
             let file = from_file::told(tx, found.0.owner == Owner::File, "probes", &found.0.key)?;
             Ok::<_, Problem>((found, file))
         })
         .await?;
-    acts::may_change(&signed_in.caller(), &probe)?;
     let view = View { file, ..View::of(&state, &probe, &parents)? };
     form_page(&state, &signed_in, view).await
-}
-
-fn may_edit(signed_in: &SignedIn, probe: &Probe) -> Result<(), Problem> {
-    acts::may_change(&signed_in.caller(), probe)?;
-    match probe.owner {
-        Owner::Page => Ok(()),
-        Owner::File => Err(Error::OwnedByFile(probe.key.clone()).into()),
-    }
 }
 
 /// `POST /probes/new/check`: how a condition reads; the field `condition` of a form of `kind`.
@@ -222,9 +215,15 @@ pub(in crate::http::admin) async fn update(
     key: web::Path<String>,
     form: Form,
 ) -> Result<HttpResponse, Problem> {
-    let (visible, named) = (form.caller().visible(), key.into_inner());
-    let found = state.store.read(move |tx| with_parents(tx, &visible, &named)).await?;
-    may_edit(&form.signed_in, &found.0)?;
+    let (caller, named) = (form.caller(), key.into_inner());
+    let read = move |tx: &ReadTx<'_>| {
+        find_to(tx, &caller, Act::Change, &named)?;
+        with_parents(tx, &caller.visible(), &named)
+    };
+    let found = state.store.read(read).await?;
+    if found.0.owner == Owner::File {
+        return Err(Error::OwnedByFile(found.0.key).into());
+    }
     take(&state, &request, &form, Some(found)).await
 }
 
@@ -238,12 +237,6 @@ async fn take(
         Some((probe, _)) => probe.definition.kind(),
         None => kind_of(form)?,
     };
-    if let Some((probe, parents)) =
-        found.as_ref().filter(|(probe, _)| form.text("act") != "try" && form.is_stale(probe.version))
-    {
-        let view = View { wrongs: Wrongs::stale("probe"), ..View::of(state, probe, parents)? };
-        return page_with(StatusCode::CONFLICT, &build(state, &form.signed_in, view).await?);
-    }
     let kept = found.as_ref().map_or(Ok(BTreeSet::new()), |(probe, _)| kept(state, probe))?;
     let mut typed = Typed::of_form(kind, &form.fields, kept);
     take_password(kind, &mut typed);
@@ -262,8 +255,12 @@ async fn take(
     };
     let is_part = request.headers().contains_key("hx-request");
     match done {
-        Done::Saved(key) if probe.is_none() => made(state, form, kind, &key).await,
-        Done::Saved(key) => Ok(crate::http::admin::see_other(&format!("/probes/{key}"))),
+        Done::Saved(saved) if probe.is_none() => made(state, form, saved).await,
+        Done::Saved(saved) => Ok(crate::http::admin::see_other(&format!("/probes/{}", saved.key))),
+        Done::Overtaken(seen) => {
+            let overtaken = View { seen, ..view(Wrongs::overtaken("probe"), None, typed) };
+            page_with(StatusCode::CONFLICT, &build(state, &form.signed_in, overtaken).await?)
+        }
         Done::Tried(tried) if is_part => page(&*tried),
         Done::Refused(wrongs) if is_part => page(&SaidPart { said: refusal(&wrongs) }),
         Done::Tried(tried) => {
@@ -295,59 +292,58 @@ fn take_password(kind: Kind, typed: &mut Typed) {
 
 /// What came of a form.
 enum Done {
-    Saved(String),
+    Saved(Saved),
     Tried(Box<Tried>),
     Refused(Wrongs),
+    /// Somebody changed the probe since the form was shown; its version now.
+    Overtaken(i64),
 }
 
 async fn act(state: &AppState, form: &Form, probe: Option<&Probe>, draft: Draft) -> Result<Done, Problem> {
     let kind = draft.definition.kind();
-    may_change(&form.caller(), draft.project, kind)?;
-    if form.text("act") == "try" {
-        return attempt(state, probe, draft).await;
-    }
-    if let Err(refused) = may_ask(state, &draft.definition.target) {
-        return told(kind, refused).map(Done::Refused);
-    }
-    let (caller, probes, now) = (form.caller(), probes_of(state), state.clock.now());
-    let (is_new, had_key) = (probe.is_none(), !form.text("key").is_empty());
-    let mut draft = draft;
-    if let Some(probe) = probe {
-        draft.key.clone_from(&probe.key);
-    }
-    let saved = state
-        .store
-        .write("probe.save", move |tx| {
-            let by = caller.by(now);
-            if !is_new {
-                return probes.save(tx, &by, &draft).map(|_: Change| draft.key);
-            }
-            if !had_key {
-                draft.key = queries::free_key(tx, &draft.key)?;
-            }
-            probes.create(tx, &by, &draft).map(|_| draft.key)
-        })
-        .await;
-    match saved {
-        Ok(key) => Ok(Done::Saved(key)),
-        Err(error) => told(kind, error).map(Done::Refused),
+    let done = if form.text("act") == "try" {
+        attempt(state, form, probe, draft).await
+    } else {
+        store(state, form, probe, draft).await.map(Done::Saved)
+    };
+    match (done, probe) {
+        (Ok(done), _) => Ok(done),
+        (Err(Refused::Draft(error)), _) => told(kind, error).map(Done::Refused),
+        (Err(Refused::Stale(_)), Some(probe)) => {
+            let (visible, key) = (form.caller().visible(), probe.key.clone());
+            let now_is = state.store.read(move |tx| find(tx, &visible, &key)).await?;
+            Ok(Done::Overtaken(now_is.version))
+        }
+        (Err(refused), _) => Err(refused.into()),
     }
 }
 
-async fn attempt(state: &AppState, probe: Option<&Probe>, draft: Draft) -> Result<Done, Problem> {
-    let kind = draft.definition.kind();
-    if acts::is_pushed(kind) {
+async fn store(
+    state: &AppState,
+    form: &Form,
+    probe: Option<&Probe>,
+    mut draft: Draft,
+) -> Result<Saved, Refused<Error>> {
+    let aim = match probe {
+        Some(probe) => {
+            draft.key.clone_from(&probe.key);
+            Aim::Known { seen: form.seen() }
+        }
+        None if form.text("key").is_empty() => Aim::NewUnderFreeKey,
+        None => Aim::New,
+    };
+    save(state, form.caller(), draft, aim).await
+}
+
+async fn attempt(
+    state: &AppState,
+    form: &Form,
+    probe: Option<&Probe>,
+    draft: Draft,
+) -> Result<Done, Refused<Error>> {
+    if acts::is_pushed(draft.definition.kind()) {
         return Ok(Done::Refused(Wrongs::one("form", "Nothing is asked here: it is reported to.")));
     }
-    let secrets = match probes_of(state).secrets_of(probe, &draft) {
-        Ok(secrets) => secrets,
-        Err(error) => return told(kind, error).map(Done::Refused),
-    };
-    match draft.definition.check(&secrets) {
-        Ok(checked) => Ok(Done::Tried(Box::new(ask(state, &checked, secrets, Owner::Page).await?))),
-        Err(invalid) => {
-            let text = sentence(&invalid.to_string());
-            Ok(Done::Refused(Wrongs::one(field_of(kind, &invalid), text)))
-        }
-    }
+    let trial = draft_trial(&probes_of(state), &form.caller(), probe, draft)?;
+    Ok(Done::Tried(Box::new(ask(state, trial).await?)))
 }

@@ -18,17 +18,11 @@ mod timeline;
 mod view;
 pub(super) mod words;
 
-use crate::accounts::Visible;
-use crate::http::{AppState, Problem};
-use crate::probes::{Probe, Probes, queries};
-use crate::store::ReadTx;
+use crate::http::AppState;
+use crate::http::acts::probe::find;
+use crate::probes::Probes;
 
 /// What makes and changes probes.
 fn probes_of(state: &AppState) -> Probes {
     state.prober.probes.clone()
-}
-
-/// The probe of this key, if the caller may know of it.
-fn find(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<Probe, Problem> {
-    queries::find(tx, visible, key)?.ok_or_else(|| Problem::not_found("probe"))
 }

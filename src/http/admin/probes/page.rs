@@ -10,8 +10,9 @@ use super::timeline::{Event, Figure, QUARTER, Strip, events, figures, spells_of,
 use super::tries::{PhaseBar, bars};
 use super::words::{definition, detects, due, kind_name, latency, phases, status_badge, status_says};
 use super::{acts, find};
+use crate::accounts::access::Decision;
 use crate::base::Timestamp;
-use crate::http::acts::probe::is_for_owners;
+use crate::http::acts::rights::{Act, Thing, decide};
 use crate::http::admin::frame::{Frame, Place, page};
 use crate::http::admin::from_file;
 use crate::http::admin::incident_words::Badge;
@@ -165,7 +166,8 @@ fn load(
     let page = ProbePage {
         file: from_file::told(tx, probe.owner == Owner::File, "probes", &probe.key)?,
         services: services_of(tx, &visible, &probe.id.signal_key())?,
-        may_edit: frame.is_member && (frame.is_owner || !is_for_owners(kind)),
+        may_edit: decide(&signed_in.session.actor(), Act::Change, Thing::Probe(kind), Some(probe.project))
+            == Decision::Allowed,
         figures: figures(&changes, &blind, now),
         strip: strip(&changes, &blind, now),
         events: events(&changes, &since_made, now),

@@ -5,9 +5,8 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::acts::may_change;
 use super::words::{latency, phases, status_badge};
-use super::{find, probes_of};
+use crate::http::acts::probe::{Trial, stored_trial};
 use crate::http::admin::frame::page;
 use crate::http::admin::incident_words::Badge;
 use crate::http::admin::{Form, see_other};
@@ -15,7 +14,7 @@ use crate::http::{AppState, Problem};
 use crate::prober;
 use crate::probes::board::Outcome;
 use crate::probes::judge::Reading;
-use crate::probes::{Checked, Kind, Owner, Secrets, Status};
+use crate::probes::{Kind, Status};
 
 /// The answer to one question, as the form and the page of a probe show it.
 #[derive(Template)]
@@ -44,17 +43,13 @@ pub(in crate::http::admin) struct PhaseBar {
     pub(in crate::http::admin) class: &'static str,
 }
 
-/// Asks once. Whoever calls asked for permission, and knows that the secrets may go where the target leads.
+/// Asks once.
 ///
 /// # Errors
 /// Where too many ask at once.
-pub(super) async fn ask(
-    state: &AppState,
-    checked: &Checked,
-    secrets: Secrets,
-    owner: Owner,
-) -> Result<Tried, Problem> {
-    Ok(state.prober.try_now(checked, secrets, owner).await?.into())
+pub(super) async fn ask(state: &AppState, trial: Trial) -> Result<Tried, Problem> {
+    let Trial { checked, secrets, owner } = trial;
+    Ok(state.prober.try_now(&checked, secrets, owner).await?.into())
 }
 
 impl From<prober::Tried> for Tried {
@@ -113,18 +108,14 @@ pub(in crate::http::admin) async fn again(
     key: web::Path<String>,
     form: Form,
 ) -> Result<HttpResponse, Problem> {
-    let (caller, key) = (form.caller(), key.into_inner());
+    let key = key.into_inner();
     let place = format!("/probes/{key}");
-    let probe = state.store.read(move |tx| find(tx, &caller.visible(), &key)).await?;
-    may_change(&form.caller(), &probe)?;
+    let trial = stored_trial(&state, form.caller(), key).await?;
     if !request.headers().contains_key("hx-request") {
         return Ok(see_other(&place));
     }
-    if probe.definition.kind() == Kind::Push {
+    if trial.checked.definition.kind() == Kind::Push {
         return Err(Problem::bad_request("Nothing is asked here: it is reported to."));
     }
-    let secrets = probes_of(&state).open(&probe)?;
-    let checked = probe.definition.clone().check(&secrets);
-    let checked = checked.map_err(|invalid| Problem::from(crate::probes::Error::from(invalid)))?;
-    page(&ask(&state, &checked, secrets, probe.owner).await?)
+    page(&ask(&state, trial).await?)
 }
