@@ -21,8 +21,6 @@ pub enum CloseReason {
     Recovered,
     /// The occurrence was not seen again for the quiet time.
     Quiet,
-    /// It was over when it was told, so that nobody is told of its end.
-    Told,
     SubjectResolved,
     SubjectIgnored,
     /// What was watched was removed, or belongs to another project now.
@@ -49,7 +47,6 @@ impl CloseReason {
         match self {
             Self::Recovered => "recovered",
             Self::Quiet => "quiet",
-            Self::Told => "told",
             Self::SubjectResolved => "subject_resolved",
             Self::SubjectIgnored => "subject_ignored",
             Self::SubjectRemoved => "subject_removed",
@@ -225,11 +222,9 @@ impl Incidents {
         let detail = json!({"reason": ending.reason.as_str()});
         note(tx, now, incident.id, &Event { kind: EventKind::Resolved, actor: ending.actor, detail })?;
         cancel_rings(tx, incident.id, "the incident was over before it was sent")?;
-        if ending.reason != CloseReason::Told {
-            let content = json!({"reason": ending.reason.as_str(), "by": ending.actor});
-            let mut message = NewDelivery::of(incident, Purpose::Recovered, content);
-            self.post_to_thread(tx, now, &mut message, &[])?;
-        }
+        let content = json!({"reason": ending.reason.as_str(), "by": ending.actor});
+        let mut message = NewDelivery::of(incident, Purpose::Recovered, content);
+        self.post_to_thread(tx, now, &mut message, &[])?;
         tx.touch(INCIDENTS);
         Ok(())
     }

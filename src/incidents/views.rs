@@ -37,7 +37,7 @@ pub struct IncidentView {
     pub recovered_at: Option<Timestamp>,
     pub resolved_at: Option<Timestamp>,
     /// `recovered`, `quiet`, `subject_resolved`, `subject_ignored`, `subject_removed`, `subject_paused`,
-    /// `subject_grouped`, `subject_archived`, `told` or `by_hand`.
+    /// `subject_grouped`, `subject_archived` or `by_hand`.
     pub resolve_reason: Option<String>,
     /// When it rings next if nobody acknowledges.
     pub next_ring_at: Option<Timestamp>,

@@ -127,11 +127,12 @@ async fn every_exit_status_is_told_from_every_other() {
     let house = House::open().await;
     let token = house.token("read,write,admin").await;
     let id = house.heartbeat(&token, json!({"project": "default", "slug": "job"})).await;
+    let path = house.ping_path(&token, &id).await;
     let rid = "0190c2f4-8c1e-7d3a-9b5e-3f2a1c4d5e6f";
     for status in 0..=255 {
         let method = [Method::GET, Method::POST, Method::HEAD][status % 3].clone();
-        assert_eq!(house.ping(method.clone(), &format!("/ping/{id}/start?rid={rid}"), "").await.status, 200);
-        let ended = house.ping(method, &format!("/ping/{id}/{status}?rid={}", rid.to_uppercase()), "").await;
+        assert_eq!(house.ping(method.clone(), &format!("{path}/start?rid={rid}"), "").await.status, 200);
+        let ended = house.ping(method, &format!("{path}/{status}?rid={}", rid.to_uppercase()), "").await;
         assert_eq!(ended.status, 200, "{status}");
         let shown = house.shown(&token, &id).await;
         let (word, reason) = match status {
@@ -143,7 +144,7 @@ async fn every_exit_status_is_told_from_every_other() {
         assert_eq!((&run["exit_status"], &run["duration_ms"]), (&json!(status), &json!(0)), "{run}");
     }
     for wrong in ["256", "1000", "99999999999999999999", "-1", "+1", "1.5", "0x1", "%31%20", "START"] {
-        let refused = house.ping(Method::GET, &format!("/ping/{id}/{wrong}"), "").await;
+        let refused = house.ping(Method::GET, &format!("{path}/{wrong}"), "").await;
         assert_eq!((refused.status, &*refused.text()), (400, "invalid url format"), "{wrong}");
     }
     house.stop().await;

@@ -292,6 +292,8 @@ mod tests {
         fn a_member_that_gets_well_never_makes_it_worse(letters in "[hdurnm]{1,8}", n in 0_usize..8, least in 1_u32..9) {
             let before = members(&letters);
             let n = n % before.len();
+            // The end of planned work takes an excuse away.
+            prop_assume!(before[n].status != Member::Maintenance);
             let mut after = before.clone();
             after[n].status = Member::Healthy;
             let down = |of: &[MemberState], needs| judge(needs, of).status == ServiceStatus::Unhealthy;

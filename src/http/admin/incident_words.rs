@@ -88,7 +88,6 @@ fn end_reason(reason: Option<&str>) -> &'static str {
         Some("subject_ignored") => "its issue was ignored",
         Some("subject_removed") => "what was watched was removed",
         Some("subject_paused") => "its probe or heartbeat was paused",
-        Some("told") => "it was over when it was told",
         Some("subject_grouped") => "its service rings for it now",
         Some("subject_archived") => "its project was archived",
         Some("by_hand") => "somebody closed it",

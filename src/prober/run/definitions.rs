@@ -120,9 +120,10 @@ impl Loop {
         for id in gone {
             self.forget(id);
         }
-        self.loads.told.retain(|id, version| loaded.versions.get(id) == Some(version));
+        let definition = |id: &ProbeId| loaded.versions.get(id).map(|version| version.definition);
+        self.loads.told.retain(|id, told| definition(id) == Some(*told));
         for (id, error) in loaded.unreadable {
-            let version = loaded.versions.get(&id).copied().unwrap_or_default();
+            let version = definition(&id).unwrap_or_default();
             self.give_up((id, version), queries::unreadable(&error));
         }
         let is_start = !std::mem::replace(&mut self.loads.has_begun, true);

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::keeper::SpellChange;
 use crate::base::{Clock, Severity, Timestamp};
 use crate::incidents::decide::{Decision, IgnoreReason};
-use crate::incidents::{CloseReason, Incidents, Signal, SignalKind, Source};
+use crate::incidents::{Incidents, Signal, SignalKind, Source};
 use crate::store::{Error, Store, WriteTx};
 use crate::vigil::{self, Blindness, Spell};
 
@@ -193,8 +193,6 @@ pub(super) fn apply(
     let (from, to) = told(spell.began_at, ended_at);
     let summary = format!("tocsin was blind from {from} to {to} UTC: {}", spell.reason.says());
     incidents.raise(tx, now, &signal(KEY, SignalKind::Occurrence, summary, (spell.began_at, now)))?;
-    // There is nothing to be done about it.
-    incidents.close_key(tx, now, KEY, CloseReason::Told, "tocsin")?;
     Ok(())
 }
 

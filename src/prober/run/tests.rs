@@ -132,12 +132,12 @@ async fn the_reason_is_that_of_the_trouble_as_it_is_by_now() {
         let sample = bed.text("SELECT sample ->> 'reason' FROM probe_samples WHERE kind = 'bad'").await;
         assert_eq!(sample, reason, "the last bad answer");
         for told in ["SELECT summary FROM witnesses", "SELECT summary FROM incidents"] {
-            assert_eq!(bed.text(told).await, format!("far is down: {reason}"));
+            assert_eq!(bed.text(told).await, format!("The far is down: {reason}"));
         }
     }
     // Mails go on under the subject that they began with.
     let subject = bed.text("SELECT opened_as FROM incidents").await;
-    assert_eq!(subject, "far is down: status was 503, wanted < 300");
+    assert_eq!(subject, "The far is down: status was 503, wanted < 300");
     assert_eq!(
         bed.number("SELECT count(*) FROM deliveries").await,
         0,

@@ -121,9 +121,9 @@ impl Subject {
                     Ok(())
                 }
             }
-            (seen, _) => {
-                self.one(test, &seen, facts).map_err(|why| why.map(|reason| facts.explained(self.field, reason)))
-            }
+            (seen, _) => self
+                .one(test, &seen, facts)
+                .map_err(|why| why.map(|reason| facts.explained(self.field, reason))),
         }
     }
 
@@ -266,15 +266,6 @@ impl Subject {
 }
 
 impl Expr {
-    /// Why what it asks for is not known.
-    fn untold(&self, facts: &Facts) -> Option<String> {
-        match self {
-            Self::Test { subject, .. } => facts.untold(subject.field),
-            Self::Not(inner) => inner.untold(facts),
-            Self::All(parts) | Self::Any(parts) => parts.iter().find_map(|part| part.untold(facts)),
-        }
-    }
-
     fn says(&self) -> String {
         match self {
             Self::Test { subject, test: Test::IsTrue } => subject.says(),
