@@ -48,6 +48,14 @@ impl Owner {
         }
     }
 
+    /// Whether what this one says may be changed by `other`: a file takes over what the page made, and gives nothing back.
+    pub const fn yields_to(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::File, Self::Page) => false,
+            (Self::File, Self::File) | (Self::Page, Self::Page | Self::File) => true,
+        }
+    }
+
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Page, Self::File].into_iter().find(|owner| owner.as_str() == word)
     }

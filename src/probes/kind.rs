@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::condition::{Field, FieldKind, Fields, Unit};
+use super::condition::{Field, FieldKind, Fields, Names, Unit};
 
 /// How a probe looks at its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,8 +54,12 @@ const CERT_SUBJECT: Field = field("cert.subject", FieldKind::Text, "Whom the ser
 
 const HTTP: &[Field] = &[
     field("status", NUMBER, "The status code."),
-    field("body", FieldKind::Tree, "What was answered; where it is JSON, whatever lies below."),
-    field("header", FieldKind::Tree, "The headers, by their names in lower case."),
+    field(
+        "body",
+        FieldKind::Tree(Names::AsTyped),
+        "What was answered; where it is JSON, whatever lies below.",
+    ),
+    field("header", FieldKind::Tree(Names::InLowerCase), "The headers, by their names."),
     field("size", BYTES, "Bytes of the body, as far as it was read."),
     TIME_TOTAL,
     TIME_DNS,
@@ -97,7 +101,7 @@ const TLS: &[Field] = &[
 ];
 
 const DNS: &[Field] = &[
-    field("records", FieldKind::Tree, "The records as a list of texts."),
+    field("records", FieldKind::Tree(Names::AsTyped), "The records as a list of texts."),
     field("rcode", FieldKind::Text, "Such as NOERROR or NXDOMAIN."),
     field("ttl", SECONDS, "The shortest time that a record may be kept."),
     TIME_TOTAL,
@@ -105,7 +109,7 @@ const DNS: &[Field] = &[
 
 const SMTP: &[Field] = &[
     field("banner", FieldKind::Text, "The first line of the server."),
-    field("extensions", FieldKind::Tree, "What the server offers, as a list of texts."),
+    field("extensions", FieldKind::Tree(Names::AsTyped), "What the server offers, as a list of texts."),
     field("encrypted", FieldKind::Flag, "Whether the conversation was encrypted in the end."),
     field("signed_in", FieldKind::Flag, "Whether the name and password were taken."),
     TIME_TOTAL,
@@ -123,7 +127,11 @@ const S3: &[Field] = &[
 ];
 
 const POSTGRES: &[Field] = &[
-    field("result", FieldKind::Tree, "The first row of the query, by the names of its columns."),
+    field(
+        "result",
+        FieldKind::Tree(Names::AsTyped),
+        "The first row of the query, by the names of its columns.",
+    ),
     field("rows", NUMBER, "Rows that the query returned, counted to 1,000."),
     field("table.exists", FieldKind::Flag, "Whether the table is there."),
     field("table.rows", NUMBER, "Rows of the table; of a large one, what the server estimates."),
@@ -140,7 +148,7 @@ const REDIS: &[Field] = &[
     field("memory.used", PERCENT, "Of the memory that it may take; nothing where it has no bound."),
     field("clients", NUMBER, "Connections of clients."),
     field("role", FieldKind::Text, "master or slave."),
-    field("info", FieldKind::Tree, "What INFO says, by its names."),
+    field("info", FieldKind::Tree(Names::AsTyped), "What INFO says, by its names."),
     field("key.exists", FieldKind::Flag, "Whether the key is there."),
     field("key.length", NUMBER, "Its characters, items, members or fields; 0 where it is not there."),
     field("key.type", FieldKind::Text, "Such as string, list or hash."),
@@ -184,7 +192,7 @@ const PUSH: &[Field] = &[
     field("status", FieldKind::Text, "The word that was reported: up, degraded or down."),
     field("message", FieldKind::Text, "What was said to it."),
     field("value", NUMBER, "The number that was reported."),
-    field("body", FieldKind::Tree, "The whole report, where it is JSON."),
+    field("body", FieldKind::Tree(Names::AsTyped), "The whole report, where it is JSON."),
     field("age", SECONDS, "How long ago the last report came."),
 ];
 
@@ -294,7 +302,7 @@ mod tests {
                     FieldKind::Number(Unit::Plain) => "count",
                     FieldKind::Text => "text",
                     FieldKind::Flag => "yes or no",
-                    FieldKind::Tree => "tree",
+                    FieldKind::Tree(_) => "tree",
                 };
                 writeln!(out, "| `{}` | {unit}. {} |", field.name, field.says).unwrap();
             }
@@ -364,7 +372,7 @@ mod tests {
                     FieldKind::Number(Unit::Plain) => format!("{} < 5", field.name),
                     FieldKind::Text => format!("{} contains 'x'", field.name),
                     FieldKind::Flag => field.name.to_owned(),
-                    FieldKind::Tree => format!("{}.x == 1 and length({}) > 0", field.name, field.name),
+                    FieldKind::Tree(_) => format!("{}.x == 1 and length({}) > 0", field.name, field.name),
                 };
                 Condition::parse(&condition, &kind.fields()).unwrap();
             }

@@ -134,8 +134,5 @@ impl Draft {
 
 /// Who may change what `owner` says.
 fn may_change(owner: Owner, by: Owner) -> Result<(), Error> {
-    match (owner, by) {
-        (Owner::File, Owner::Page) => Err(Error::OwnedByFile),
-        (Owner::File, Owner::File) | (Owner::Page, Owner::Page | Owner::File) => Ok(()),
-    }
+    if owner.yields_to(by) { Ok(()) } else { Err(Error::OwnedByFile) }
 }

@@ -133,10 +133,7 @@ fn check_settings(settings: &Settings) -> Result<(), Error> {
 }
 
 fn may_change(known: &Service, by: Owner) -> Result<(), Error> {
-    match (known.owner, by) {
-        (Owner::File, Owner::Page) => Err(Error::OwnedByFile(known.key.clone())),
-        (Owner::File, Owner::File) | (Owner::Page, Owner::Page | Owner::File) => Ok(()),
-    }
+    if known.owner.yields_to(by) { Ok(()) } else { Err(Error::OwnedByFile(known.key.clone())) }
 }
 
 fn check_room(tx: &ReadTx<'_>) -> Result<(), Error> {

@@ -58,6 +58,10 @@ pub async fn save(
             (Aim::New | Aim::NewOrKnown, None) => {}
             (Aim::New, Some(known)) => return Err(Error::KeyTaken(known.key).into()),
             (Aim::Known { .. }, None) => return Err(Problem::not_found("service").into()),
+            // To another project it goes by a change that names it, not by a key that two thought of.
+            (Aim::NewOrKnown, Some(known)) if known.project != project => {
+                return Err(Error::KeyTaken(known.key).into());
+            }
             (Aim::NewOrKnown, Some(known)) => may_change(&caller, &known)?,
             (Aim::Known { seen }, Some(known)) => {
                 may_change(&caller, &known)?;

@@ -114,10 +114,7 @@ fn sorted(subjects: &[String]) -> Vec<String> {
 }
 
 fn may_change(known: &Maintenance, by: Owner) -> Result<(), Error> {
-    match (known.draft.owner, by) {
-        (Owner::File, Owner::Page) => Err(Error::OwnedByFile),
-        (Owner::File, Owner::File) | (Owner::Page, Owner::Page | Owner::File) => Ok(()),
-    }
+    if known.draft.owner.yields_to(by) { Ok(()) } else { Err(Error::OwnedByFile) }
 }
 
 /// A file goes on saying what is over; a person who plans the past mistook the date.

@@ -1,14 +1,15 @@
 //! Whether a condition holds, and the reason where it does not.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::facts::{Facts, Found, Tree, plain};
 use super::value::Value;
 use super::{Comparison, Expr, Step, Subject, Test, View};
-use crate::base::Timestamp;
 use crate::base::text::clip;
+use crate::base::{Timestamp, span};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -24,6 +25,8 @@ impl Finding {
 }
 
 const REASON_CHARS_MAX: usize = 300;
+/// A point in time that lies further ahead is of a clock or a zone that is wrong: nothing is known of its age.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
 
 /// Why something does not hold, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,6 +181,13 @@ impl Subject {
             _ => None,
         };
         let since = since.ok_or_else(|| format!("{} is no point in time", self.path()))?;
+        if since > now + CLOCKS_DIFFER {
+            let ahead = span::format(Duration::from_secs(since.since(now).as_secs()));
+            return Err(format!(
+                "{} lies {ahead} in the future: look at the clock and the zone there",
+                self.path()
+            ));
+        }
         #[expect(clippy::cast_precision_loss, reason = "exact to a microsecond for 285 years")]
         Ok(Seen::Value(Value::seconds((now.as_micros() - since.as_micros()) as f64 / 1e6)))
     }

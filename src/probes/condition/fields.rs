@@ -22,7 +22,15 @@ pub enum FieldKind {
     Text,
     Flag,
     /// A text, and whatever lies below it where it is JSON: what was answered, its headers.
-    Tree,
+    Tree(Names),
+}
+
+/// How the names right below a tree are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    AsTyped,
+    /// Whatever case they are typed in (of headers, RFC 9110 §5.1).
+    InLowerCase,
 }
 
 impl Fields {

@@ -30,7 +30,7 @@ use std::fmt;
 
 pub use check::Finding;
 pub use facts::{Facts, Tree};
-pub use fields::{Field, FieldKind, Fields};
+pub use fields::{Field, FieldKind, Fields, Names};
 pub use value::{Unit, Value};
 
 /// A condition as typed, and as understood.

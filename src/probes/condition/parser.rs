@@ -1,6 +1,6 @@
 //! From text to a condition that a kind of probe can answer.
 
-use super::fields::{Field, FieldKind, Fields};
+use super::fields::{Field, FieldKind, Fields, Names};
 use super::token::{Kind, Part, Token, tokens};
 use super::value::{Unit, Value};
 use super::{CHARS_MAX, Comparison, Expr, Fault, Step, Subject, Test, View};
@@ -115,7 +115,7 @@ impl Parser {
             Test::In(self.list(&subject, kind)?)
         } else if self.take_word("exists") {
             Test::Exists
-        } else if is_negated || !matches!(kind, FieldKind::Flag | FieldKind::Tree) {
+        } else if is_negated || !matches!(kind, FieldKind::Flag | FieldKind::Tree(_)) {
             return self
                 .fault("a comparison is missing here, like < 300, == \"ok\", contains \"ok\", exists");
         } else {
@@ -199,9 +199,11 @@ impl Parser {
         let Some((field, length)) = self.fields.find(&names) else {
             return Err(fault_at(at, self.unknown(&names.join("."))));
         };
-        let rest = steps.split_off(length);
-        if !rest.is_empty() && field.kind != FieldKind::Tree {
-            return Err(fault_at(at, format!("nothing lies below {}", field.name)));
+        let mut rest = steps.split_off(length);
+        match (field.kind, rest.first_mut()) {
+            (FieldKind::Tree(Names::InLowerCase), Some(Step::Key(name))) => name.make_ascii_lowercase(),
+            (FieldKind::Tree(_), _) | (_, None) => {}
+            _ => return Err(fault_at(at, format!("nothing lies below {}", field.name))),
         }
         Ok((field, rest))
     }
@@ -300,7 +302,7 @@ impl Step {
 
 /// What a function makes of a field, or why it cannot.
 fn kind_of(view: View, field: &Field, steps: &[Step]) -> Result<FieldKind, String> {
-    let is_text = matches!(field.kind, FieldKind::Tree | FieldKind::Text);
+    let is_text = matches!(field.kind, FieldKind::Tree(_) | FieldKind::Text);
     let has_each = steps.contains(&Step::Each);
     match view {
         View::Length if is_text => Ok(FieldKind::Number(Unit::Plain)),
@@ -322,10 +324,10 @@ fn check_unit(subject: &Subject, kind: FieldKind, value: &Value) -> Result<(), S
         (FieldKind::Text, Value::Number(..) | Value::Flag(_)) => {
             Err(format!("{name} is a text, in quotation marks"))
         }
-        (FieldKind::Tree, Value::Number(_, unit)) if *unit != Unit::Plain => {
+        (FieldKind::Tree(_), Value::Number(_, unit)) if *unit != Unit::Plain => {
             Err("numbers in a body have no unit: write the number as the body has it".to_owned())
         }
-        (FieldKind::Text | FieldKind::Tree, _) => Ok(()),
+        (FieldKind::Text | FieldKind::Tree(_), _) => Ok(()),
     }
 }
 

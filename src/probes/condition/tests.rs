@@ -11,14 +11,15 @@ const FIELDS: Fields = Fields(&[
     Field { name: "disk.used", kind: FieldKind::Number(Unit::Percent), says: "" },
     Field { name: "banner", kind: FieldKind::Text, says: "" },
     Field { name: "tls", kind: FieldKind::Flag, says: "" },
-    Field { name: "body", kind: FieldKind::Tree, says: "" },
-    Field { name: "header", kind: FieldKind::Tree, says: "" },
+    Field { name: "body", kind: FieldKind::Tree(Names::AsTyped), says: "" },
+    Field { name: "header", kind: FieldKind::Tree(Names::InLowerCase), says: "" },
 ]);
 
 const BODY: &str = r#"{
   "status": "ok", "queue": {"depth": 120, "limit": "200"}, "up": true, "none": null, "odd key": 1,
   "providers": [{"name": "a", "up": true, "ms": 12}, {"name": "b", "up": false, "ms": 30}],
-  "updated_at": "2026-03-01T11:50:00Z", "updated": 1772365800, "updated_ms": 1772365800000, "tags": ["x", "y"], "empty": []
+  "updated_at": "2026-03-01T11:50:00Z", "updated": 1772365800, "updated_ms": 1772365800000, "tags": ["x", "y"], "empty": [],
+  "ahead": "2026-03-01T13:00:00Z"
 }"#;
 
 /// 2026-03-01T12:00:00Z.
@@ -90,6 +91,7 @@ fn conditions_that_hold() {
         "age(body.updated_ms) == 600s",
         "body.providers[*] exists",
         "header.x-cache == 'HIT' and header.age < 60",
+        "header.X-Cache == 'HIT' and header[\"AGE\"] exists",
         "body.up == 'true'",
         "body.up != 'false'",
         "not any(body.empty[*].up)",
@@ -148,6 +150,11 @@ fn conditions_that_fail_say_what_was_there() {
         ("not all(body.empty[*].up)", "body.empty[*].up was not there"),
         ("not length(body.up) > 2", "body.up has no length"),
         ("not age(body.status) > 5m", "body.status is no point in time"),
+        ("age(body.ahead) < 5m", "body.ahead lies 1h in the future: look at the clock and the zone there"),
+        (
+            "not age(body.ahead) > 5m",
+            "body.ahead lies 1h in the future: look at the clock and the zone there",
+        ),
     ] {
         assert_eq!(finding(condition, BODY), Finding::Fails(reason.to_owned()), "{condition}");
     }
