@@ -121,7 +121,7 @@ const SMTP: &[Field] = &[
 
 const S3: &[Field] = &[
     field("status", NUMBER, "The status code."),
-    field("objects", NUMBER, "Objects below the prefix, counted to 1,000."),
+    field("objects", NUMBER, "Objects below the prefix, counted to 20,000."),
     field("newest_object.age", SECONDS, "How long ago the newest of them was written."),
     TIME_TOTAL,
 ];

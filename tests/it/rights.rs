@@ -532,8 +532,8 @@ async fn the_status_page_is_shown_as_far_as_its_services_may_be_known() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_two_projects_think_of_moves_no_service() {
     let (house, all, _) = two_projects().await;
-    made(&house, &all, "/services", json!({"key": "cache", "project": "blog"})).await;
-    let second = json!({"key": "cache", "project": "default", "name": "Another"});
+    made(&house, &all, "/services", json!({"key": "cache", "project": "blog", "members": []})).await;
+    let second = json!({"key": "cache", "project": "default", "name": "Another", "members": []});
     let refused = call(&house, &all, Method::POST, "/services", second).await;
     assert_eq!(refused.status, 409, "{}", refused.text());
     let shown = body(&call(&house, &all, Method::GET, "/services/cache", Value::Null).await);
