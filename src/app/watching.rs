@@ -162,9 +162,9 @@ async fn status_page(with: Watching) -> anyhow::Result<Report> {
     let mut followed = Followed::default();
     if let Some(read) = &inputs {
         let (shown, publish) = (read.followed(), read.publish());
-        let asked = shown.clone();
-        if with.store.read_reserved(move |tx| status_page::is_due(tx, &asked)).await? {
-            let (now, entropy) = (with.clock.now(), with.entropy.clone());
+        let (asked, now) = (shown.clone(), with.clock.now());
+        if with.store.read_reserved(move |tx| status_page::is_due(tx, now, &asked)).await? {
+            let entropy = with.entropy.clone();
             let follow = move |tx: &WriteTx<'_>| status_page::follow(tx, now, &entropy, &shown, publish);
             followed = with.store.write("status_page.follow", follow).await?;
             inputs = read_status_page(&with).await?;

@@ -1,7 +1,9 @@
 //! How a post goes on while its incident does: with the services that it names. The incident may be about others as well,
 //! and go on when these are well.
 
-use super::posts::{self, Impact, Stage, Wider};
+use std::time::Duration;
+
+use super::posts::{self, Impact, Scope, Stage};
 use super::{Error, Shown, words};
 use crate::base::Timestamp;
 use crate::store::columns::word;
@@ -12,8 +14,8 @@ use crate::store::{self, ReadTx, WriteTx, params};
 pub(super) enum Step {
     /// Its services are well, or are bad again.
     Say { post: i64, stage: Stage, text: &'static str },
-    /// Services became bad that it does not name.
-    Widen { post: i64, stage: Stage, text: String, wider: Wider },
+    /// Services became bad that it does not name, or others of its services are bad than its title says.
+    Turn { post: i64, stage: Stage, text: String, scope: Scope },
     /// None of its services is shown any more.
     Withdraw { post: i64 },
 }
@@ -27,22 +29,30 @@ struct Going {
     services: Vec<String>,
     /// Nobody wrote on it after us.
     is_ours: bool,
+    /// The last update.
+    said_at: Timestamp,
     /// What fires in its incident.
     keys: Vec<String>,
 }
 
 /// Posts of incidents that go on; the page lists as many.
 const POSTS_MAX: i64 = 400;
+/// Services that come and go make no news of each time.
+const TURN_PAUSE: Duration = Duration::from_mins(5);
 
-pub(super) fn find_steps(tx: &ReadTx<'_>, shown: &[Shown]) -> Result<Vec<Step>, store::Error> {
-    Ok(find_going(tx)?.iter().filter_map(|going| going.step(shown)).collect())
+pub(super) fn find_steps(
+    tx: &ReadTx<'_>,
+    now: Timestamp,
+    shown: &[Shown],
+) -> Result<Vec<Step>, store::Error> {
+    Ok(find_going(tx)?.iter().filter_map(|going| going.step(now, shown)).collect())
 }
 
 pub(super) fn take(tx: &WriteTx<'_>, now: Timestamp, step: &Step, author: &str) -> Result<(), Error> {
     match step {
         Step::Say { post, stage, text } => posts::say(tx, now, *post, (*stage, text), author)?,
-        Step::Widen { post, stage, text, wider } => {
-            posts::widen(tx, *post, wider)?;
+        Step::Turn { post, stage, text, scope } => {
+            posts::turn(tx, *post, scope)?;
             posts::say(tx, now, *post, (*stage, text), author)?;
         }
         Step::Withdraw { post } => {
@@ -54,7 +64,7 @@ pub(super) fn take(tx: &WriteTx<'_>, now: Timestamp, step: &Step, author: &str) 
 }
 
 impl Going {
-    fn step(&self, shown: &[Shown]) -> Option<Step> {
+    fn step(&self, now: Timestamp, shown: &[Shown]) -> Option<Step> {
         let is_over = self.stage == Stage::Resolved;
         // Who said that it is over knows better.
         if (is_over && !self.is_ours) || self.services.is_empty() {
@@ -74,8 +84,24 @@ impl Going {
         if named.is_empty() {
             return Some(Step::Withdraw { post });
         }
-        let (stage, text) = (Stage::Resolved, "It works again.");
-        named.iter().all(|one| one.is_well).then_some(Step::Say { post, stage, text })
+        if named.iter().all(|one| one.is_well) {
+            return Some(Step::Say { post, stage: Stage::Resolved, text: "It works again." });
+        }
+        (now.since(self.said_at) >= TURN_PAUSE).then(|| self.turn(&named)).flatten()
+    }
+
+    /// Some are well again, or others are bad by now. A title that somebody wrote stays, and of what is not seen nothing
+    /// is said.
+    fn turn(&self, named: &[&Shown]) -> Option<Step> {
+        let ill: Vec<&Shown> = named.iter().copied().filter(|one| one.impact != Impact::None).collect();
+        let title = words::title(&ill);
+        if ill.is_empty() || title == self.title || !words::is_ours(&self.title, named) {
+            return None;
+        }
+        let text = format!("{title}.{}{}", words::beside(&ill), words::well(named));
+        let impact = ill.iter().map(|one| one.impact).max().unwrap_or(self.impact);
+        let scope = Scope { services: self.services.clone(), title, impact };
+        Some(Step::Turn { post: self.post, stage: self.stage, text, scope })
     }
 
     /// Whether strangers notice of a service what its incident is about.
@@ -98,11 +124,11 @@ impl Going {
         let stage = if is_over { Stage::Investigating } else { self.stage };
         let text = format!("{}.{} We are looking into it.", words::title(added), words::beside(added));
         let services = self.services.iter().cloned().chain(added.iter().map(|one| one.service.clone()));
-        Step::Widen {
+        Step::Turn {
             post: self.post,
             stage,
             text,
-            wider: Wider { services: services.collect(), title, impact },
+            scope: Scope { services: services.collect(), title, impact },
         }
     }
 }
@@ -113,7 +139,8 @@ fn find_going(tx: &ReadTx<'_>) -> Result<Vec<Going>, store::Error> {
                 ifnull((SELECT u.author = ?1 FROM status_updates u WHERE u.post_id = p.id
                         ORDER BY u.at DESC, u.id DESC LIMIT 1), 0),
                 (SELECT json_group_array(w.key) FROM witnesses w
-                 WHERE w.incident_id = i.id AND w.live = 1 AND w.state = 'firing')
+                 WHERE w.incident_id = i.id AND w.live = 1 AND w.state = 'firing'),
+                ifnull((SELECT max(u.at) FROM status_updates u WHERE u.post_id = p.id), p.began_at)
          FROM status_posts p JOIN incidents i ON i.uid = p.incident
          WHERE i.state <> 'resolved' AND p.removed_at IS NULL ORDER BY p.id DESC LIMIT ?2",
         params![super::follow::AUTHOR, POSTS_MAX],
@@ -129,6 +156,7 @@ fn find_going(tx: &ReadTx<'_>) -> Result<Vec<Going>, store::Error> {
                 services: list(4)?,
                 is_ours: row.get(5)?,
                 keys: list(6)?,
+                said_at: Timestamp::from_micros(row.get(7)?),
             })
         },
     )

@@ -52,7 +52,7 @@ pub fn follow(
         posts::say(tx, now, post, (stage, text), AUTHOR)?;
         followed.told += 1;
     }
-    for step in course::find_steps(tx, shown)? {
+    for step in course::find_steps(tx, now, shown)? {
         course::take(tx, now, &step, AUTHOR)?;
         followed.told += 1;
     }
@@ -60,10 +60,10 @@ pub fn follow(
 }
 
 /// Whether [`follow`] would find something to do.
-pub fn is_due(tx: &ReadTx<'_>, shown: &[Shown]) -> Result<bool, store::Error> {
+pub fn is_due(tx: &ReadTx<'_>, now: Timestamp, shown: &[Shown]) -> Result<bool, store::Error> {
     Ok(!find_behind(tx)?.is_empty()
         || !find_untold(tx, shown)?.is_empty()
-        || !course::find_steps(tx, shown)?.is_empty())
+        || !course::find_steps(tx, now, shown)?.is_empty())
 }
 
 /// An incident of which strangers were not told.
@@ -78,19 +78,16 @@ impl Untold {
     fn post(&self, publish: Publish) -> NewPost {
         let impact = self.services.iter().map(|one| one.impact).max().unwrap_or(Impact::Minor);
         let services: Vec<&Shown> = self.services.iter().collect();
-        let text = match impact {
-            Impact::None | Impact::Minor => "It works, but not as well as it should.",
-            Impact::Major | Impact::Critical => "It does not work at the moment.",
-        };
+        let title = words::title(&services);
         NewPost {
             incident: Some(self.incident),
-            title: words::title(&services),
+            title: title.clone(),
             impact,
             services: self.services.iter().map(|one| one.service.clone()).collect(),
             began_at: self.began_at,
             published: publish == Publish::Automatically,
             stage: Stage::Investigating,
-            text: format!("{text}{} We are looking into it.", words::beside(&services)),
+            text: format!("{title}.{} We are looking into it.", words::beside(&services)),
         }
     }
 }

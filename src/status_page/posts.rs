@@ -73,9 +73,9 @@ pub struct NewPost {
     pub text: String,
 }
 
-/// What a post says that names more services than before.
+/// What a post is about by now.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Wider {
+pub(super) struct Scope {
     /// All of them.
     pub(super) services: Vec<String>,
     pub(super) title: String,
@@ -185,12 +185,12 @@ pub fn remove(tx: &WriteTx<'_>, by: &By, uid: Uid) -> Result<(), Error> {
     note(tx, by, "status_post.remove", &post.title)
 }
 
-/// Names more services.
-pub(super) fn widen(tx: &WriteTx<'_>, post: i64, wider: &Wider) -> Result<(), store::Error> {
-    let services = serde_json::json!(wider.services).to_string();
+/// Changes what a post is about.
+pub(super) fn turn(tx: &WriteTx<'_>, post: i64, scope: &Scope) -> Result<(), store::Error> {
+    let services = serde_json::json!(scope.services).to_string();
     tx.execute(
         "UPDATE status_posts SET services = ?2, title = ?3, impact = ?4 WHERE id = ?1",
-        params![post, services, wider.title, wider.impact.as_str()],
+        params![post, services, scope.title, scope.impact.as_str()],
     )?;
     Ok(())
 }

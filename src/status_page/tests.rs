@@ -107,9 +107,9 @@ fn an_incident_of_a_service_that_is_shown_is_told_once_and_to_its_end() {
         let incident = incidents.raise(tx, minutes(1), &signal).unwrap().incident.unwrap();
         let run = |now, shown: &[Shown], publish| follow(tx, now, entropy, shown, publish).unwrap();
         assert_eq!(run(minutes(1), &shown(Impact::None), Publish::Automatically), Followed::default());
-        assert!(is_due(tx, &shown(Impact::Major)).unwrap());
+        assert!(is_due(tx, minutes(1), &shown(Impact::Major)).unwrap());
         assert_eq!(run(minutes(1), &shown(Impact::Major), Publish::Automatically).begun, 1);
-        assert!(!is_due(tx, &shown(Impact::Major)).unwrap(), "once");
+        assert!(!is_due(tx, minutes(1), &shown(Impact::Major)).unwrap(), "once");
         let post = posts::list(tx, T0).unwrap().remove(0);
         assert_eq!((post.title.as_str(), post.published), ("Payments is not available", true));
         assert_eq!((post.began_at, post.stage), (T0, Stage::Investigating));
@@ -247,7 +247,7 @@ fn a_post_goes_with_the_services_that_it_names() {
         assert_eq!(post().began_at, minutes(1), "when the service was lost");
         raise("probe:2", minutes(2));
         let both = two(Impact::Major, Impact::Critical);
-        assert!(is_due(tx, &both).unwrap());
+        assert!(is_due(tx, minutes(2), &both).unwrap());
         assert_eq!(run(minutes(2), &both), Followed { begun: 0, told: 1 });
         assert_eq!(run(minutes(2), &both), Followed::default(), "once");
         let wider = post();
@@ -324,7 +324,7 @@ fn a_title_names_what_is_down_and_the_text_what_is_degraded() {
         assert_eq!(post().title, "Checkout is not available");
         assert_eq!(
             post().updates[0].text,
-            "It does not work at the moment. Search is degraded. We are looking into it."
+            "Checkout is not available. Search is degraded. We are looking into it."
         );
     });
     with_store(|tx, entropy| {
@@ -341,5 +341,34 @@ fn a_title_names_what_is_down_and_the_text_what_is_degraded() {
         assert_eq!(post().title, "Checkout is not available");
         assert_eq!(post().updates[0].text, "Search is degraded. We are looking into it.");
         assert_eq!(post().services, ["checkout", "search"]);
+    });
+}
+
+#[test]
+fn a_post_follows_what_is_bad_by_now_and_not_each_time_it_changes() {
+    with_store(|tx, entropy| {
+        let incidents = Incidents { policy: Policy::default(), entropy: entropy.clone() };
+        for key in ["probe:1", "probe:2"] {
+            incidents.raise(tx, minutes(1), &Signal { observed_at: minutes(1), ..firing(key) }).unwrap();
+        }
+        let run = |now, shown: &[Shown]| follow(tx, now, entropy, shown, Publish::Automatically).unwrap();
+        let post = || posts::list(tx, T0).unwrap().remove(0);
+        run(minutes(1), &two(Impact::Major, Impact::Critical));
+        assert_eq!(post().title, "Search and Checkout are not available");
+        assert_eq!(post().updates[0].text, "Search and Checkout are not available. We are looking into it.");
+        let one = two(Impact::None, Impact::Critical);
+        assert_eq!(run(minutes(5), &one), Followed::default(), "it may come and go");
+        assert!(is_due(tx, minutes(6), &one).unwrap());
+        assert_eq!(run(minutes(6), &one).told, 1);
+        assert_eq!((post().title.as_str(), post().impact), ("Checkout is not available", Impact::Critical));
+        assert_eq!(post().updates[0].text, "Checkout is not available. Search works.");
+        assert_eq!(run(minutes(20), &one), Followed::default(), "once");
+        run(minutes(21), &two(Impact::Minor, Impact::None));
+        assert_eq!(post().title, "Search is degraded");
+        assert_eq!(post().services, ["search", "checkout"]);
+        // Nobody sees it any more: nothing is known that could be said.
+        let mut unseen = two(Impact::None, Impact::None);
+        unseen[0].is_well = false;
+        assert_eq!(run(minutes(40), &unseen), Followed::default());
     });
 }

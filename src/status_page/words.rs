@@ -16,6 +16,17 @@ pub(super) fn beside(services: &[&Shown]) -> String {
     if down.is_empty() || rest.is_empty() { String::new() } else { format!(" {}.", named(&rest, DEGRADED)) }
 }
 
+/// ` Search works.`, of those that are well; else nothing.
+pub(super) fn well(services: &[&Shown]) -> String {
+    let well: Vec<&str> = services.iter().filter(|one| one.is_well).map(|one| one.title.as_str()).collect();
+    match well.as_slice() {
+        [] => String::new(),
+        [one] => format!(" {one} works."),
+        [one, other] => format!(" {one} and {other} work."),
+        several => format!(" {} others work.", several.len()),
+    }
+}
+
 /// Whether [`title`] may have said it of some of `services`, however they were then.
 pub(super) fn is_ours(title: &str, services: &[&Shown]) -> bool {
     let says = |some: &[&Shown]| [DOWN, DEGRADED].iter().any(|how| named(some, how) == title);
