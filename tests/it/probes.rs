@@ -136,6 +136,38 @@ async fn a_probe_is_made_asked_changed_paused_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_names_only_what_is_to_be_different() {
+    let (house, token) = open_house().await;
+    let definition = json!({
+        "target": {"kind": "http", "url": "https://example.org/", "redirects": 2},
+        "conditions": ["status < 300"], "slow_after": "1s", "policy": {"interval": "5m"},
+    });
+    let new = json!({"key": "api", "name": "API", "project": "default", "definition": definition});
+    assert_eq!(call(&house, &token, Method::POST, "/probes", new).await.status, 201);
+    let change = async |definition: Value| {
+        let sent = json!({"definition": definition});
+        call(&house, &token, Method::PATCH, "/probes/api", sent).await
+    };
+    let slow = change(json!({"slow_after": "100ms", "target": {"redirects": null}})).await;
+    assert_eq!(slow.status, 200, "{}", slow.text());
+    let now = &support::json(&slow)["definition"];
+    assert_eq!((&now["slow_after"], &now["policy"]["interval"]), (&json!("100ms"), &json!("5m")));
+    assert_eq!(now["target"]["url"], "https://example.org/");
+    let other =
+        change(json!({"target": {"kind": "tcp", "host": "example.org", "port": 443}, "conditions": []}))
+            .await;
+    assert_eq!(support::json(&other)["definition"]["target"]["port"], 443, "{}", other.text());
+    let wrong = change(json!({"sloww_after": "1s"})).await;
+    assert_eq!(wrong.status, 400);
+    assert!(
+        support::json(&wrong)["detail"].as_str().unwrap().contains("unknown field `sloww_after`"),
+        "{}",
+        wrong.text()
+    );
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_refused_with_its_place() {
     let (house, token) = open_house().await;
     let refused = async |change: fn(&mut Value)| {

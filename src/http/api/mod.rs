@@ -12,6 +12,7 @@ mod heartbeats;
 mod incidents;
 mod issues;
 mod maintenances;
+mod merge;
 mod new_probe;
 mod openapi;
 mod outcomes;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::list::{Asked, Items, unknown_cursor};
+use super::merge::merged;
 use super::new_probe::NewProbe;
 use super::probe_views::{LineView, ProbeView};
 use super::{Json, OrDefault};
@@ -37,7 +38,8 @@ pub(super) struct Words {
 pub(super) struct Patch {
     name: Option<String>,
     project: Option<String>,
-    definition: Option<Definition>,
+    /// What is to be different of it.
+    definition: Option<Map<String, Value>>,
     #[serde(default)]
     secrets: BTreeMap<String, Secret>,
     depends_on: Option<Vec<String>>,
@@ -250,11 +252,25 @@ fn patched(tx: &ReadTx<'_>, caller: &Caller, probe: Probe, patch: Patch) -> Resu
         key: probe.key,
         name: name.unwrap_or(probe.name),
         project,
-        definition: definition.unwrap_or(probe.definition),
+        definition: match definition {
+            Some(change) => changed(&probe.definition, change)?,
+            None => probe.definition,
+        },
         secrets: Secrets(secrets),
         parents,
         owner: Owner::Page,
     })
+}
+
+/// A target of another kind replaces the stored one: the two have hardly a key in common.
+fn changed(stored: &Definition, change: Map<String, Value>) -> Result<Definition, Problem> {
+    let mut known = serde_json::to_value(stored).unwrap_or_default();
+    let kind = change.get("target").and_then(|target| target.get("kind"));
+    if kind.is_some_and(|kind| *kind != known["target"]["kind"]) {
+        known["target"] = Value::Null;
+    }
+    serde_json::from_value(merged(known, change))
+        .map_err(|error| Problem::bad_request(format!("The definition does not fit: {error}.")))
 }
 
 async fn answer(state: &AppState, caller: &Caller, key: String) -> Result<HttpResponse, Problem> {

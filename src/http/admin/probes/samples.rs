@@ -121,10 +121,13 @@ fn told(stored: Option<&Stored>) -> Vec<((bool, String), String)> {
         phases.map(|(name, micros)| ((true, name.to_owned()), latency(Duration::from_micros(micros)))),
     );
     let is_time = |name: &str| name.starts_with("time.") || name.rsplit('.').next() == Some("age");
-    let facts = stored.facts.iter().filter(|(name, _)| !name.starts_with("time."));
+    let lines = &stored.sample.lines;
+    // A line of the same name says more: how a number was found.
+    let is_line = |name: &str| lines.iter().any(|(line, _)| line == name);
+    let facts = stored.facts.iter().filter(|(name, _)| !name.starts_with("time.") && !is_line(name));
     told.extend(facts.map(|(name, value)| ((is_time(name), name.clone()), value.clone())));
     told.extend(
-        stored.sample.lines.iter().map(|(name, value)| ((name == "date", name.clone()), value.clone())),
+        lines.iter().map(|(name, value)| ((name == "date" || is_time(name), name.clone()), value.clone())),
     );
     told
 }
@@ -149,9 +152,9 @@ mod tests {
             at: Timestamp::from_secs(1_000),
             sample: json!({
                 "reason": "", "phases_us": {"dns": 1200, "tls": null, "total": 20_000},
-                "facts": {"status": status, "time.total": "20ms"},
+                "facts": {"status": status, "time.total": "20ms", "table.rows": "12"},
                 "sample": {"address": "192.0.2.7", "head": format!("HTTP/1.1 {status}"),
-                           "lines": [["server", "nginx"]], "body": body},
+                           "lines": [["server", "nginx"], ["table.rows", "12, counted"]], "body": body},
             }),
         }
     }
@@ -174,6 +177,7 @@ mod tests {
                 ("took in all", "20 ms", false),
                 ("status", "200", true),
                 ("server", "nginx", false),
+                ("table.rows", "12, counted", false),
             ]
         );
         let differs = |answer: &Option<Answer>| -> Vec<bool> {
