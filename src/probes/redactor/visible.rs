@@ -7,7 +7,7 @@ pub(super) fn visible(text: &str) -> String {
     written_out(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// As [`visible`], on one line.
+/// As `visible`, on one line.
 pub fn visible_line(text: &str) -> String {
     written_out(text, |_| false)
 }
