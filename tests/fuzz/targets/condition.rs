@@ -39,7 +39,7 @@ fn seen(kind: Kind, answer: &str) -> Facts {
             FieldKind::Number(unit) => facts.set(field.name, Value::Number(number, unit)),
             FieldKind::Text => facts.set(field.name, Value::Text(answer.to_owned())),
             FieldKind::Flag => facts.set(field.name, Value::Flag(answer.len() % 2 == 0)),
-            FieldKind::Tree => facts.set_tree(field.name, Tree::of_text(answer.to_owned())),
+            FieldKind::Tree(_) => facts.set_tree(field.name, Tree::of_text(answer.to_owned())),
         }
     }
     facts
