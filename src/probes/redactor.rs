@@ -60,7 +60,8 @@ impl Redactor {
 
     /// Tocsin's own words, in which a secret of the probe may stand.
     pub fn own_words(&self, text: &str, chars_max: usize) -> String {
-        cut(text, chars_max, |text| self.hidden(text), self.doubtful_bytes())
+        // They may repeat what the target said.
+        cut(text, chars_max, |text| visible_line(&self.hidden(text)), self.doubtful_bytes())
     }
 
     /// A text of the target as it stands.
@@ -187,6 +188,10 @@ mod tests {
     fn secrets_that_share_a_part_leave_nothing() {
         let redactor = of(&["sesame", "open sesame", "same street"]);
         assert_eq!(redactor.own_words("an open sesame street (sesame)", 100), "an [secret] ([secret])");
+        assert_eq!(
+            redactor.own_words("expected `,` but got `\0\u{202e}`", 100),
+            "expected `,` but got `\\u{0}\\u{202e}`"
+        );
     }
 
     #[test]
