@@ -15,7 +15,7 @@ use crate::manifest::reader::{self, unknown_words};
 use crate::manifest::tree::Entry;
 use crate::prober::Reach;
 use crate::probes::condition::Condition;
-use crate::probes::judge::Policy;
+use crate::probes::judge::SaidPolicy;
 use crate::probes::presets::{self, Inputs, Preset};
 use crate::probes::save::PROBES_MAX;
 use crate::probes::{
@@ -218,33 +218,13 @@ fn target(mut fields: Map<String, Value>) -> Result<Target, String> {
     })
 }
 
-/// What a target is asked by, where little is said.
-fn usual(fields: &Fields, target: Target) -> Definition {
-    let mut usual = Definition::of(target);
-    // A short interval bounds what is not said.
-    if let Some(interval) = fields.interval {
-        usual.policy.retry_interval = usual.policy.retry_interval.min(interval);
-        usual.policy.timeout = usual.policy.timeout.min(interval);
-    }
-    usual.policy.of = usual.policy.of.max(fields.confirm.bad.unwrap_or(0));
-    usual.preset.clone_from(&fields.preset);
-    usual
-}
-
 /// What is said, over what is usual.
 fn definition(fields: &Fields, usual: Definition) -> Definition {
-    let Confirm { bad, of, good, retry } = fields.confirm;
-    let policy = usual.policy;
+    let Confirm { bad, of, good, retry: retry_interval } = fields.confirm;
+    let (interval, timeout) = (fields.interval, fields.timeout);
     Definition {
         conditions: if fields.conditions.is_empty() { usual.conditions } else { fields.conditions.clone() },
-        policy: Policy {
-            interval: fields.interval.unwrap_or(policy.interval),
-            retry_interval: retry.unwrap_or(policy.retry_interval),
-            timeout: fields.timeout.unwrap_or(policy.timeout),
-            bad: bad.unwrap_or(policy.bad),
-            of: of.unwrap_or(policy.of),
-            good: good.unwrap_or(policy.good),
-        },
+        policy: SaidPolicy { interval, retry_interval, timeout, bad, of, good }.over(usual.policy),
         slow_after: fields.slow_after.or(usual.slow_after),
         severity: fields.severity.unwrap_or(usual.severity),
         rings: fields.rings.or(usual.rings),
@@ -252,7 +232,7 @@ fn definition(fields: &Fields, usual: Definition) -> Definition {
         environment: fields.environment.clone().or(usual.environment),
         labels: if fields.labels.is_empty() { usual.labels } else { fields.labels.clone() },
         target: usual.target,
-        preset: usual.preset,
+        preset: usual.preset.or_else(|| fields.preset.clone()),
     }
 }
 
@@ -263,7 +243,7 @@ impl Draft for Wanted {
             .iter()
             .filter_map(|(name, reference)| Some((name.clone(), work.secrets.get(reference)?.clone())));
         let (usual, secrets) = match &self.source {
-            Source::Target(target) => (usual(&self.fields, target.clone()), Secrets(named.collect())),
+            Source::Target(target) => (Definition::of(target.clone()), Secrets(named.collect())),
             Source::Preset(preset, inputs) => {
                 let secrets = named.map(|(name, secret)| (name, secret.expose().to_owned()));
                 let inputs = Inputs(inputs.clone().into_iter().chain(secrets).collect());

@@ -317,6 +317,25 @@ fn a_preset_makes_a_probe_of_its_key_and_what_is_said_beside_it_holds() {
 }
 
 #[test]
+fn what_a_file_leaves_out_of_a_probe_is_no_longer_than_its_interval() {
+    let house = House::open();
+    let secret =
+        probes::presets::find("stripe").unwrap().inputs.iter().find(|input| input.is_secret).unwrap();
+    house.apply(&format!(
+        "[projects.shop]\nname = \"Shop\"\n[probes.plain]\nproject = \"shop\"\nkind = \"http\"\n\
+         url = \"https://a.example\"\ninterval = \"5s\"\nconfirm = {{ bad = 4 }}\n[probes.preset]\nproject = \"shop\"\n\
+         preset = \"stripe\"\ninterval = \"5s\"\nconfirm = {{ bad = 4 }}\nsecrets = {{ {} = \"env:OTHER\" }}",
+        secret.name
+    ));
+    for key in ["plain", "preset"] {
+        let found = house.store.read_now(move |tx| probes::queries::find(tx, &accounts::Visible::All, key));
+        let policy = found.unwrap().unwrap().definition.policy;
+        assert_eq!((policy.retry_interval, policy.timeout), (policy.interval, policy.interval), "{key}");
+        assert_eq!((policy.bad, policy.of), (4, 4), "{key}");
+    }
+}
+
+#[test]
 fn the_status_page_is_one_thing_and_is_handed_back() {
     let house = House::open();
     let page = "[status_page]\nenabled = true\ntitle = \"Shop\"\n[[status_page.sections]]\ntitle = \"All\"\n\
