@@ -34,6 +34,7 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "maintenance.remove",
         What::HandedOver => "maintenance.release",
     },
+    judged_with: &[("covers", &["project"]), ("ends_at", &["starts_at"])],
     read,
     stored,
     remove,

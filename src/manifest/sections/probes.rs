@@ -15,7 +15,7 @@ use crate::manifest::reader::{self, unknown_words};
 use crate::manifest::tree::Entry;
 use crate::prober::Reach;
 use crate::probes::condition::Condition;
-use crate::probes::judge::SaidPolicy;
+use crate::probes::judge::{Refused, SaidPolicy};
 use crate::probes::presets::{self, Inputs, Preset};
 use crate::probes::save::PROBES_MAX;
 use crate::probes::{
@@ -36,6 +36,11 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "probe.remove",
         What::HandedOver => "probe.release",
     },
+    judged_with: &[
+        ("timeout", &["interval"]),
+        ("confirm", &["interval"]),
+        ("slow_after", &["interval", "timeout"]),
+    ],
     read,
     stored,
     remove,
@@ -252,7 +257,7 @@ impl Draft for Wanted {
             }
         };
         let definition = definition(&self.fields, usual);
-        Reach::Private.check(&definition.target).map_err(probes::Error::from)?;
+        let target = definition.target.clone();
         let draft = probes::Draft {
             key: self.key.clone(),
             name: self.fields.name.clone().unwrap_or_else(|| self.key.clone()),
@@ -262,8 +267,15 @@ impl Draft for Wanted {
             parents: self.fields.depends_on.clone(),
             owner: Owner::File,
         };
-        probes_of(work.means).save(work.tx, work.by, &draft)?;
-        Ok(())
+        let saved = probes_of(work.means).save(work.tx, work.by, &draft);
+        saved.map_err(|error| match &error {
+            probes::Error::UnknownParent(key) => {
+                Fault::of_item("depends_on", &draft.parents, key, error.to_string())
+            }
+            _ => error.into(),
+        })?;
+        // Last: without a target nothing else of it could be judged.
+        Ok(Reach::Private.check(&target).map_err(probes::Error::from)?)
     }
 
     fn after(&self) -> &[String] {
@@ -370,7 +382,13 @@ impl From<probes::Error> for Fault {
                 let text = format!("{text}: name it as secrets = {{ {name} = \"file:PATH\" }}");
                 return Self::at("secrets", text);
             }
-            probes::Error::Invalid(Invalid::Policy(_)) => "interval",
+            probes::Error::Invalid(Invalid::Policy(refused)) => match refused {
+                Refused::Interval => "interval",
+                Refused::RetryInterval => "confirm.retry",
+                Refused::Timeout => "timeout",
+                Refused::Confirmation => "confirm",
+                Refused::Recovery => "confirm.good",
+            },
             probes::Error::Invalid(Invalid::Condition { .. } | Invalid::TooManyConditions) => "conditions",
             probes::Error::Invalid(Invalid::Field { field, .. }) => field,
             probes::Error::BadLabels => "labels",
