@@ -12,7 +12,7 @@ use super::save::PROBES_MAX;
 use super::status::Status;
 use super::{Owner, Probe, ProbeId};
 use crate::accounts::Visible;
-use crate::base::text::clip;
+use crate::base::text::{clip, fold};
 use crate::base::{ProjectId, Timestamp};
 use crate::store::{Error, ReadTx, Row, Value, params};
 
@@ -348,10 +348,10 @@ impl Clauses {
             clauses.and(&format!("probes.kind = {kind}"));
         }
         if let Some(text) = &filter.text {
-            let part = clauses.bind(text.to_lowercase());
+            let part = clauses.bind(fold(text));
             clauses.and(&format!(
-                "(instr(lower(s.name), {part}) OR instr(probes.key, {part})
-                  OR instr(lower(coalesce(probes.definition ->> '$.target.url', probes.definition ->> '$.target.host',
+                "(instr(fold(s.name), {part}) OR instr(probes.key, {part})
+                  OR instr(fold(coalesce(probes.definition ->> '$.target.url', probes.definition ->> '$.target.host',
                                           probes.definition ->> '$.target.name', '')), {part}))"
             ));
         }

@@ -11,6 +11,7 @@ use super::probes::words::status_badge;
 use super::service_words::service_badge;
 use crate::accounts::Visible;
 use crate::base::ProjectId;
+use crate::base::text::fold;
 use crate::health::services;
 use crate::heartbeats::{self, HeartbeatId};
 use crate::http::auth::{SignedIn, find_project};
@@ -108,7 +109,7 @@ fn offer_services(
 ) -> Result<(Vec<Choice>, bool), Problem> {
     let matches = |service: &services::Service| {
         let is_named = |text: &str| {
-            service.name.to_lowercase().contains(&text.to_lowercase()) || service.key.contains(text)
+            fold(&service.name).contains(&fold(text)) || service.key.contains(&fold(text))
         };
         among.project.is_none_or(|project| project == service.project) && text.is_none_or(is_named)
     };
