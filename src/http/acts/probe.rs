@@ -165,7 +165,7 @@ pub async fn act(state: &AppState, caller: Caller, keys: Vec<String>, step: Step
 pub async fn renew_token(state: &AppState, caller: Caller, key: String) -> Result<(Probe, Secret), Problem> {
     let (probes, by) = (state.prober.probes.clone(), caller.by(state.clock.now()));
     let write = move |tx: &WriteTx<'_>| {
-        let probe = find_to(tx, &caller, Act::Change, &key)?;
+        let probe = find_to(tx, &caller, Act::RenewAddress, &key)?;
         let token = probes.renew_token(tx, &by, probe.id)?;
         Ok::<_, Problem>((probe, token))
     };

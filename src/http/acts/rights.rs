@@ -24,6 +24,8 @@ pub enum Act {
     Try,
     /// See the address that a job pings or reports to. Whoever knows it speaks for the job: it is a key.
     SeeAddress,
+    /// Make a new one; who knows the one before speaks for the job no more.
+    RenewAddress,
 }
 
 /// To what.
@@ -44,14 +46,13 @@ impl Thing {
             (Self::StatusPage, _) => &[Permission::ManageInstance],
             (Self::Maintenance | Self::Silence, _) | (_, Act::Pause | Act::Resume) => &[Permission::Triage],
             // What runs here, and which files there are, is not everybody's to see.
-            (Self::Probe(kind), Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress)
-                if kind.reads_this_machine() =>
-            {
-                &[Permission::Configure, Permission::ManageInstance]
-            }
+            (
+                Self::Probe(kind),
+                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress | Act::RenewAddress,
+            ) if kind.reads_this_machine() => &[Permission::Configure, Permission::ManageInstance],
             (
                 Self::Probe(_) | Self::Heartbeat | Self::Service,
-                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress,
+                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress | Act::RenewAddress,
             ) => &[Permission::Configure],
         }
     }
@@ -112,6 +113,10 @@ mod tests {
             (&writes, Act::Make, Thing::Maintenance, true),
             (&writes, Act::Make, Thing::Silence, true),
             (&writes, Act::Change, Thing::Service, false),
+            (&writes, Act::RenewAddress, heartbeat, false),
+            (&viewer, Act::RenewAddress, Thing::Probe(Kind::Push), false),
+            (&member, Act::RenewAddress, Thing::Probe(Kind::Push), true),
+            (&member, Act::RenewAddress, heartbeat, true),
             (&admins, Act::SeeAddress, heartbeat, true),
             (&admins, Act::Change, http, true),
             (&admins, Act::Try, disk, false),

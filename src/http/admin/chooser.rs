@@ -108,9 +108,8 @@ fn offer_services(
     text: Option<&str>,
 ) -> Result<(Vec<Choice>, bool), Problem> {
     let matches = |service: &services::Service| {
-        let is_named = |text: &str| {
-            fold(&service.name).contains(&fold(text)) || service.key.contains(&fold(text))
-        };
+        let is_named =
+            |text: &str| fold(&service.name).contains(&fold(text)) || service.key.contains(&fold(text));
         among.project.is_none_or(|project| project == service.project) && text.is_none_or(is_named)
     };
     let found = services::queries::list(tx, &among.visible)?;

@@ -70,9 +70,8 @@ fn a_search_finds_letters_of_every_script_however_they_are_written() {
     let bed = Bed::new();
     bed.save(&Draft { name: "Ünïcode Ärger".to_owned(), ..draft("one") }).unwrap();
     bed.save(&Draft { name: "İstanbul".to_owned(), ..draft("two") }).unwrap();
-    let search = |text: &str| {
-        keys(&bed, &Filter { text: Some(text.to_owned()), ..Filter::all(Visible::All) })
-    };
+    let search =
+        |text: &str| keys(&bed, &Filter { text: Some(text.to_owned()), ..Filter::all(Visible::All) });
     assert_eq!(search("ünÏCODE ärg"), ["one"]);
     assert_eq!(search("İST"), ["two"]);
     assert_eq!(search("%"), Vec::<String>::new(), "no letter stands for others");
