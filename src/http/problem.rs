@@ -247,9 +247,10 @@ impl From<probes::Error> for Problem {
             probes::Error::Incidents(error) => error.into(),
             probes::Error::Sealing => Self::new(StatusCode::CONFLICT, text),
             probes::Error::NotFound | probes::Error::UnknownProject => Self::new(StatusCode::NOT_FOUND, text),
-            probes::Error::KeyTaken(_) | probes::Error::OwnedByFile(_) | probes::Error::TooMany => {
-                Self::new(StatusCode::CONFLICT, text)
-            }
+            probes::Error::KeyTaken(_)
+            | probes::Error::OwnedByFile(_)
+            | probes::Error::Newer(_)
+            | probes::Error::TooMany => Self::new(StatusCode::CONFLICT, text),
             probes::Error::BadKey(_)
             | probes::Error::BadLine(_)
             | probes::Error::Invalid(_)

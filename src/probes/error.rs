@@ -40,6 +40,10 @@ pub enum Error {
     SecretTooLong(String),
     #[error("the probe {0} comes from a file: change it there and apply the file")]
     OwnedByFile(String),
+    #[error(
+        "the probe {0} was written by a newer version of tocsin, which this one cannot read: upgrade again to change or ask it; it can be paused and removed as it is"
+    )]
+    Newer(String),
     #[error("there are {PROBES_MAX} probes already, which is the most there can be: remove some first")]
     TooMany,
     #[error("results are reported only to a probe of kind push")]

@@ -73,13 +73,13 @@ impl Probes {
     /// The first thing that is wrong, by its field; [`Error::OwnedByFile`] for a change on the page of what a file owns;
     /// [`Error::KeyTaken`] where the caller may not know of the probe of this key; [`Error::TooMany`].
     pub fn save(&self, tx: &WriteTx<'_>, by: &By, draft: &Draft) -> Result<Change, Error> {
-        let found = rows::find_by_key(tx, &draft.key)?;
         let visible = by.actor.visible();
+        let found = rows::find_known(tx, &visible, &draft.key)?;
         if let Some(found) = found.as_ref().filter(|found| !visible.contains(found.project)) {
             return Err(Error::KeyTaken(found.key.clone()));
         }
         if draft.owner == Owner::Page {
-            found.as_ref().map_or(Ok(()), owned_by_page)?;
+            found.as_ref().map_or(Ok(()), |found| owned_by_page(&found.key, found.owner))?;
         }
         check(draft)?;
         let project = projects::find(tx, draft.project)?.filter(|project| visible.contains(project.id));
@@ -114,7 +114,7 @@ impl Probes {
     /// # Errors
     /// As [`Probes::save`]; [`Error::KeyTaken`].
     pub fn create(&self, tx: &WriteTx<'_>, by: &By, draft: &Draft) -> Result<ProbeId, Error> {
-        if rows::find_by_key(tx, &draft.key)?.is_some() {
+        if rows::find_known(tx, &by.actor.visible(), &draft.key)?.is_some() {
             return Err(Error::KeyTaken(draft.key.clone()));
         }
         self.save(tx, by, draft).map(Change::id)
@@ -128,13 +128,13 @@ impl Probes {
     pub fn remove(&self, tx: &WriteTx<'_>, by: &By, id: ProbeId, owner: Owner) -> Result<(), Error> {
         let probe = seen_by(tx, by, id)?;
         if owner == Owner::Page {
-            owned_by_page(&probe)?;
+            owned_by_page(&probe.key, probe.owner)?;
         }
         ring::end(tx, &self.incidents, by.now, id, CloseReason::SubjectRemoved)?;
         removed::leave(tx, id)?;
         tx.touch(PROBES);
         tx.touch(STATES);
-        note(tx, by, "probe.remove", &probe, Value::Null)
+        note(tx, by, "probe.remove", (&probe.key, probe.project), Value::Null)
     }
 
     /// The secrets of a probe.
@@ -271,7 +271,7 @@ impl Probes {
         };
         let probe = rows::find(tx, change.id())?.ok_or(Error::NotFound)?;
         let detail = json!({"name": probe.name, "kind": probe.definition.kind(), "owner": draft.owner});
-        note(tx, by, action, &probe, detail)?;
+        note(tx, by, action, (&probe.key, probe.project), detail)?;
         ring::level(tx, &self.incidents, by.now, probe.id)?;
         tx.touch(PROBES);
         tx.touch(STATES);
@@ -299,10 +299,10 @@ pub(super) fn note(
     tx: &WriteTx<'_>,
     by: &By,
     action: &'static str,
-    probe: &Probe,
+    (key, project): (&str, ProjectId),
     detail: Value,
 ) -> Result<(), Error> {
-    let change = Audited { action, subject: &probe.key, project: Some(probe.project), detail };
+    let change = Audited { action, subject: key, project: Some(project), detail };
     Ok(audit::append(tx, by, &change)?)
 }
 
@@ -314,10 +314,10 @@ fn bump(tx: &WriteTx<'_>, by: &By, id: ProbeId) -> Result<(), store::Error> {
     Ok(())
 }
 
-fn owned_by_page(probe: &Probe) -> Result<(), Error> {
-    match probe.owner {
+fn owned_by_page(key: &str, owner: Owner) -> Result<(), Error> {
+    match owner {
         Owner::Page => Ok(()),
-        Owner::File => Err(Error::OwnedByFile(probe.key.clone())),
+        Owner::File => Err(Error::OwnedByFile(key.to_owned())),
     }
 }
 

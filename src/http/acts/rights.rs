@@ -32,6 +32,8 @@ pub enum Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thing {
     Probe(Kind),
+    /// A probe of a kind that only a newer version knows: it may look at this machine, too.
+    StrangeProbe,
     Heartbeat,
     Service,
     Maintenance,
@@ -40,10 +42,19 @@ pub enum Thing {
 }
 
 impl Thing {
+    /// `kind` as it is known; `None`: to a newer version alone.
+    pub fn of_probe(kind: Option<Kind>) -> Self {
+        kind.map_or(Self::StrangeProbe, Self::Probe)
+    }
+
     /// All that is needed.
     const fn needs(self, act: Act) -> &'static [Permission] {
         match (self, act) {
             (Self::StatusPage, _) => &[Permission::ManageInstance],
+            (
+                Self::StrangeProbe,
+                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress | Act::RenewAddress,
+            ) => &[Permission::Configure, Permission::ManageInstance],
             (Self::Maintenance | Self::Silence, _) | (_, Act::Pause | Act::Resume) => &[Permission::Triage],
             // What runs here, and which files there are, is not everybody's to see.
             (
@@ -125,6 +136,9 @@ mod tests {
             (&member, Act::Remove, disk, false),
             (&member, Act::SeeAddress, heartbeat, true),
             (&member, Act::Change, Thing::StatusPage, false),
+            (&member, Act::Remove, Thing::StrangeProbe, false),
+            (&writes, Act::Pause, Thing::StrangeProbe, true),
+            (&user(Role::Owner), Act::Remove, Thing::StrangeProbe, true),
             (&user(Role::Owner), Act::Try, disk, true),
             (&user(Role::Owner), Act::Change, Thing::StatusPage, true),
         ];

@@ -129,11 +129,11 @@ pub(super) fn name(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<Stri
 /// What a key names; what is gone, or not to be seen, is shown by its key, so that it is not lost by looking at it.
 fn find(tx: &ReadTx<'_>, among: &Among, key: &str) -> Result<Choice, Problem> {
     let found = if let Some(id) = ProbeId::of_signal_key(key) {
-        let probe = probes::queries::find_by_id(tx, &among.visible, id)?;
+        let probe = probes::outline::find_by_id(tx, &among.visible, id)?;
         let status = probes::queries::state(tx, id)?.map_or(Status::Unknown, |state| state.status);
         probe.map(|probe| Choice {
             key: key.to_owned(),
-            kind: probe.definition.target.kind().as_str().to_owned(),
+            kind: probe.kind_word,
             badge: status_badge(status),
             status,
             name: probe.name,
