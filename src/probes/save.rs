@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::definition::{Definition, LABELS_MAX};
+use super::definition::Definition;
 use super::pause::seen_by;
 use super::status::Status;
 use super::{
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::accounts::audit::{self, Change as Audited};
 use crate::accounts::{By, projects};
+use crate::base::annotations::{WORD_CHARS_MAX, are_labels, is_runbook};
 use crate::base::owned::check_key;
 use crate::base::seal::Sealer;
 use crate::base::text::line;
@@ -55,8 +56,6 @@ pub const PROBES_MAX: u32 = 10_000;
 /// A private key is about 2 KiB; a token less.
 pub const SECRET_BYTES_MAX: usize = 8 * 1024;
 const NAME_CHARS_MAX: usize = 100;
-const LABEL_CHARS_MAX: usize = 100;
-const RUNBOOK_CHARS_MAX: usize = 500;
 
 impl Change {
     pub const fn id(self) -> ProbeId {
@@ -344,18 +343,13 @@ fn check(draft: &Draft) -> Result<(), Error> {
     check_key(&draft.key)?;
     line("name", &draft.name, NAME_CHARS_MAX)?;
     let Definition { labels, runbook, environment, .. } = &draft.definition;
-    let fits = |text: &str| line("label", text, LABEL_CHARS_MAX).is_ok();
-    if labels.len() > LABELS_MAX || !labels.iter().all(|(name, value)| fits(name) && fits(value)) {
+    if !are_labels(labels) {
         return Err(Error::BadLabels);
     }
     if let Some(environment) = environment {
-        line("environment", environment, LABEL_CHARS_MAX)?;
+        line("environment", environment, WORD_CHARS_MAX)?;
     }
-    let leads = |runbook: &String| {
-        (runbook.starts_with("https://") || runbook.starts_with("http://"))
-            && line("runbook", runbook, RUNBOOK_CHARS_MAX).is_ok()
-    };
-    if !runbook.as_ref().is_none_or(leads) {
+    if runbook.as_ref().is_some_and(|runbook| !is_runbook(runbook)) {
         return Err(Error::BadRunbook);
     }
     Ok(())
