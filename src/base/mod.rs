@@ -1,5 +1,6 @@
 //! The ground every module stands on: time, ids, secrets, bounded text. Knows nothing of tocsin.
 
+pub mod annotations;
 pub mod clock;
 pub mod crontab;
 pub mod cursor;

@@ -106,7 +106,6 @@ pub enum Invalid {
 }
 
 const CONDITIONS_MAX: usize = 20;
-pub const LABELS_MAX: usize = 20;
 
 impl Definition {
     /// A definition of `target` with everything else as it is by default.

@@ -184,6 +184,41 @@ async fn on_a_full_disk_intake_rests_and_reading_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_a_read_only_disk_nothing_is_taken_it_is_told_and_reading_goes_on() {
+    let house = House::open().await;
+    let token = house.token("read").await;
+    let words = first_words(&house.state).await.unwrap();
+    let path = format!("/api/v1/errors?sentry_key={}", words.public_key);
+    let error = json!({ "error_type": "E", "message": "m" });
+    assert_eq!(house.post(&path, &error).await.status, 201);
+    let set_read_only = async |on: bool| {
+        // Of the writer's connection: it refuses as it does where the disk is read-only.
+        let set = move |tx: &tocsin::store::WriteTx<'_>| {
+            Ok::<_, Error>(tx.connection().pragma_update(None, "query_only", on)?)
+        };
+        house.state.store.write("test.read_only", set).await.unwrap();
+    };
+    set_read_only(true).await;
+    let refused = house.post(&path, &error).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(
+        refused.retry_after.is_some() && refused.text().contains("takes no writes"),
+        "{}",
+        refused.text()
+    );
+    // The look cannot write what it sees, and tells it from memory.
+    house.state.engine.run_now("self.watch").await.unwrap().ok();
+    let health = json(&house.get("/health", Some(&token)).await);
+    assert_eq!(health["status"], "unhealthy");
+    assert!(health.to_string().contains("mount it writable again"), "{health}");
+    let issues = json(&house.get("/api/v1/issues", Some(&token)).await);
+    assert_eq!(issues["items"].as_array().unwrap().len(), 1, "what is stored can be read");
+    set_read_only(false).await;
+    assert_eq!(house.post(&path, &error).await.status, 201);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_what_came_and_what_runs() {
     let house = House::open().await;
     let words = first_words(&house.state).await.unwrap();

@@ -1,4 +1,4 @@
-//! The list of probes: what it shows and finds, and that it stays small and quick.
+//! The list of probes: what it shows and finds, that it stays small and quick, and what stands in it that is not understood.
 
 use std::time::{Duration, Instant};
 
@@ -125,4 +125,54 @@ async fn five_thousand_probes_are_a_small_page_at_once() {
     let next = between(&page, "<a class=\"btn\" href=\"/probes?after=", "\"").to_owned();
     let second = team.get(&team.member, &format!("/probes?after={next}")).await.text;
     assert!(second.contains("First page") && second.matches("data-shown").count() == 50);
+}
+
+#[actix_web::test]
+async fn what_a_newer_version_wrote_has_a_page_that_says_so_and_can_be_paused_and_deleted() {
+    let team = Team::gather().await;
+    for (key, kind) in [("later", "quantum"), ("fuller", "http")] {
+        save(&team, draft(key)).await;
+        let definition =
+            format!(r#"{{"target":{{"kind":"{kind}","url":"https://a.example/","mood":"calm"}}}}"#);
+        let write = move |tx: &WriteTx<'_>| {
+            tx.execute(
+                "UPDATE probes SET kind = ?2, definition = ?3 WHERE key = ?1",
+                [key, kind, &definition],
+            )
+        };
+        team.house.state.store.write("newer", write).await.unwrap();
+        let place = format!("/probes/{key}");
+        let page = team.get(&team.owner, &place).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        for said in [
+            &format!("Probe {key}"),
+            "A newer version of tocsin wrote this probe",
+            "Upgrade",
+            kind,
+            "/remove",
+        ] {
+            assert!(page.text.contains(said), "{said}: {}", page.text);
+        }
+        let viewed = team.get(&team.viewer, &place).await;
+        assert!(viewed.status == StatusCode::OK && !viewed.text.contains("/pause"), "{}", viewed.text);
+        for rest in ["edit", "plot"] {
+            let refused = team.get(&team.owner, &format!("{place}/{rest}")).await;
+            assert!(
+                refused.status == StatusCode::CONFLICT && refused.text.contains("upgrade again"),
+                "{}",
+                refused.text
+            );
+        }
+        assert_eq!(team.post(&team.member, &format!("{place}/pause"), &[]).await.location, place);
+        assert!(team.get(&team.owner, &place).await.text.contains("Paused by"));
+        assert_eq!(team.post(&team.member, &format!("{place}/resume"), &[]).await.location, place);
+        // What it looks at is not known: it may be this machine.
+        let by_member = team.post(&team.member, &format!("{place}/remove"), &[]).await;
+        let strange = kind == "quantum";
+        assert_eq!(by_member.status == StatusCode::FORBIDDEN, strange, "{}", by_member.text);
+        if strange {
+            assert_eq!(team.post(&team.owner, &format!("{place}/remove"), &[]).await.location, "/probes");
+        }
+        assert_eq!(team.get(&team.owner, &place).await.status, StatusCode::NOT_FOUND);
+    }
 }

@@ -272,13 +272,11 @@ fn field_of(invalid: &Invalid) -> &'static str {
         Invalid::TooLong => "too_long",
         Invalid::InARow(field) => field,
         Invalid::Runbook => "runbook",
-        Invalid::TooManyLabels => "labels",
-        Invalid::Line(
-            BadLine::Empty { what } | BadLine::TooLong { what, .. } | BadLine::Hidden { what, .. },
-        ) => match *what {
-            "environment" => "environment",
-            _ => "labels",
-        },
+        Invalid::Labels => "labels",
+        // Of the lines that a definition holds.
+        Invalid::Line(BadLine::Empty { .. } | BadLine::TooLong { .. } | BadLine::Hidden { .. }) => {
+            "environment"
+        }
     }
 }
 

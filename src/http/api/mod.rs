@@ -160,8 +160,9 @@ fn of_heartbeats() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
         ),
         ("/heartbeats/{id}/pause", vec![("post", web::post().to(heartbeats::pause))]),
         ("/heartbeats/{id}/resume", vec![("post", web::post().to(heartbeats::resume))]),
+        ("/heartbeats/{id}/renew-address", vec![("post", web::post().to(heartbeats::renew_address))]),
         ("/heartbeats/{id}/runs", vec![("get", web::get().to(heartbeats::list_runs))]),
-        // Behind the three above, whose last part no slug of these is reached by.
+        // Behind the four above, whose last part no slug of these is reached by.
         (
             "/heartbeats/{project}/{slug}",
             vec![

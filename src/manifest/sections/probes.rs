@@ -19,7 +19,7 @@ use crate::probes::judge::{Refused, SaidPolicy};
 use crate::probes::presets::{self, Inputs, Preset};
 use crate::probes::save::PROBES_MAX;
 use crate::probes::{
-    self, Definition, Invalid, Kind, Owner, Probe, ProbeId, Probes, Secrets, Target, queries,
+    self, Definition, Invalid, Kind, Owner, Probe, ProbeId, Probes, Secrets, Target, outline, queries,
 };
 use crate::store::ReadTx;
 
@@ -364,7 +364,7 @@ fn row(probe: &Probe, keys: &BTreeMap<ProbeId, &str>) -> Map<String, Value> {
 }
 
 fn remove(work: &Work<'_>, thing: &Stored) -> Result<What, Fault> {
-    if let Some(probe) = queries::find(work.tx, &work.by.actor.visible(), &thing.key)? {
+    if let Some(probe) = outline::find(work.tx, &work.by.actor.visible(), &thing.key)? {
         probes_of(work.means).remove(work.tx, work.by, probe.id, Owner::File)?;
     }
     Ok(What::Removed)

@@ -144,6 +144,7 @@ pub(super) fn told(kind: Kind, error: Error) -> Result<Wrongs, Problem> {
         Error::TooMany | Error::Sealing => "form",
         Error::NotFound
         | Error::OwnedByFile(_)
+        | Error::Newer(_)
         | Error::NotPushed
         | Error::Accounts(_)
         | Error::Incidents(_)

@@ -11,6 +11,7 @@ mod choose;
 mod fields;
 mod form;
 mod kinds;
+mod newer;
 mod plot;
 pub(super) mod samples;
 mod spark;
