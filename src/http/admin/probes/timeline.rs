@@ -32,6 +32,8 @@ pub(super) struct Strip {
 pub(super) struct Piece {
     pub(super) class: &'static str,
     pub(super) path: String,
+    /// The same in words, on hovering: `20 Sep 03:10, not seen for 12 min`.
+    pub(super) title: String,
 }
 
 /// A line of the timeline.
@@ -98,11 +100,11 @@ pub(super) fn strip(changes: &[ChangeLine], blind: &Blind, now: Timestamp) -> St
     let pieces = segments(changes, blind, from, now);
     let uptime = Uptime::of(&pieces);
     let label = format!("The last 24 hours: {} up, {}", percent(uptime.share()), note(&uptime));
-    Strip { pieces: pieces.iter().map(|piece| draw(piece, from)).collect(), label }
+    Strip { pieces: pieces.iter().map(|piece| draw(piece, from, now)).collect(), label }
 }
 
 /// Trouble stands higher than health, and what was not seen is thin: the shape says it without the colour.
-fn draw(segment: &Segment, from: Timestamp) -> Piece {
+fn draw(segment: &Segment, from: Timestamp, now: Timestamp) -> Piece {
     let (class, height) = match segment.seen {
         None => ("blind", 24.0),
         Some(Status::Unhealthy) => ("bad", 24.0),
@@ -118,7 +120,9 @@ fn draw(segment: &Segment, from: Timestamp) -> Piece {
     let mut path = String::new();
     // Writing to a String cannot fail.
     write!(path, "M{x:.1} {:.0}h{width:.1}v{height:.0}h-{width:.1}z", 24.0 - height).unwrap_or_default();
-    Piece { class, path }
+    let word = segment.seen.map_or("not seen", |status| status_badge(status).word);
+    let title = format!("{}, {word} for {}", clock(segment.from, now), between(segment.from, segment.to));
+    Piece { class, path, title }
 }
 
 /// The newest changes and spells, each with how long it stayed so.
