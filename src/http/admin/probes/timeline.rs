@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::words::status_badge;
 use crate::base::Timestamp;
+use crate::base::figures::percent;
 use crate::http::admin::incident_words::Badge;
 use crate::http::admin::moments::{between, clock, span};
 use crate::http::admin::wording::When;
@@ -69,18 +70,13 @@ pub(super) fn spells_of(kind: Kind, spells: Vec<Spell>) -> Vec<Spell> {
 pub(super) fn figures(changes: &[ChangeLine], blind: &Blind, now: Timestamp) -> Vec<Figure> {
     let figure = |&(name, length): &(&'static str, Duration)| {
         let uptime = Uptime::of(&segments(changes, blind, now - length, now));
-        Figure { name, value: percent(uptime.share()), note: note(&uptime) }
+        Figure { name, value: share(uptime.share()), note: note(&uptime) }
     };
     FIGURES.iter().map(figure).collect()
 }
 
-/// Never rounded up to a whole that it is not.
-fn percent(share: Option<f64>) -> String {
-    match share {
-        None => "—".to_owned(),
-        Some(1.0) => "100%".to_owned(),
-        Some(share) => format!("{:.2}%", (share * 10_000.0).floor() / 100.0),
-    }
+fn share(share: Option<f64>) -> String {
+    share.map_or_else(|| "—".to_owned(), percent)
 }
 
 fn note(uptime: &Uptime) -> String {
@@ -99,7 +95,7 @@ pub(super) fn strip(changes: &[ChangeLine], blind: &Blind, now: Timestamp) -> St
     let from = now - DAY;
     let pieces = segments(changes, blind, from, now);
     let uptime = Uptime::of(&pieces);
-    let label = format!("The last 24 hours: {} up, {}", percent(uptime.share()), note(&uptime));
+    let label = format!("The last 24 hours: {} up, {}", share(uptime.share()), note(&uptime));
     Strip { pieces: pieces.iter().map(|piece| draw(piece, from, now)).collect(), label }
 }
 
@@ -162,7 +158,6 @@ mod tests {
 
     #[test]
     fn uptime_is_never_rounded_up_and_blind_time_stands_apart() {
-        assert_eq!(percent(Some(0.999_99)), "99.99%");
         let changes =
             [change(100, Status::Healthy), change(10, Status::Unhealthy), change(9, Status::Healthy)];
         let spell = Spell {
