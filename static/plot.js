@@ -57,7 +57,8 @@
     const pen = tile.getContext("2d");
     pen.fillStyle = style("--unknown-soft");
     pen.fillRect(0, 0, side, side);
-    pen.strokeStyle = style("--line-strong");
+    pen.globalAlpha = .6;
+    pen.strokeStyle = style("--unknown");
     pen.lineWidth = devicePixelRatio;
     // Beyond the corners, so that tiles join.
     for (const at of [-side, 0, side]) {

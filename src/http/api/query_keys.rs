@@ -55,8 +55,7 @@ fn told(key: &str, known: &[String]) -> String {
         return format!("`{shown}` is not asked for here: leave out everything from the `?` on.");
     }
     let hint = nearest(key, known.iter().map(String::as_str))
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_else(|| ".".to_owned());
+        .map_or_else(|| ".".to_owned(), |near| format!("; did you mean `{near}`?"));
     let known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
     format!("`{shown}` is not asked for here{hint} Known: {}.", known.join(", "))
 }

@@ -190,7 +190,7 @@ fn by_hour(hours: &[Hour], unseen: &Unseen) -> Vec<Hour> {
     let unseen = steps.map(|number| Timestamp::EPOCH + HOUR * u32::try_from(number).unwrap_or(u32::MAX));
     let mut all: BTreeMap<Timestamp, Hour> =
         unseen.map(|at| (at, Hour { at, blind: 1, ..Hour::default() })).collect();
-    all.extend(hours.iter().map(|hour| (hour.at, hour.clone())));
+    all.extend(hours.iter().map(|hour| (hour.at, *hour)));
     all.into_values().collect()
 }
 

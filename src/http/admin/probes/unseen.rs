@@ -66,7 +66,7 @@ mod tests {
         let unseen = Unseen::of([(at(100), at(200)), (at(300), at(340))]);
         let held: Vec<_> = [99, 100, 199, 200, 320, 400].map(|secs| unseen.holds(at(secs))).into();
         assert_eq!(held, [false, true, true, false, true, false]);
-        assert_eq!(unseen.within(at(150), at(310)), Duration::from_secs(60));
+        assert_eq!(unseen.within(at(150), at(310)), Duration::from_mins(1));
         assert_eq!(unseen.within(at(210), at(290)), Duration::ZERO);
         assert_eq!(unseen.steps(at(0), 60).collect::<Vec<_>>(), [2, 5], "rounded at both ends");
     }
