@@ -1,4 +1,5 @@
-//! The list of probes: what it shows and finds, that it stays small and quick, and what stands in it that is not understood.
+//! The list of probes and the plot of one: what they show and find, that they stay small and quick, and what stands in
+//! the list that is not understood.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use tocsin::probes::points::{self, Point};
 use tocsin::probes::seen::Phases;
 use tocsin::probes::{Definition, Draft, Error, Status};
 use tocsin::store::WriteTx;
+use tocsin::vigil::{self, Blindness, Spell};
 
 use crate::pages::{NOON, get};
 use crate::people::{Team, between};
@@ -174,5 +176,39 @@ async fn what_a_newer_version_wrote_has_a_page_that_says_so_and_can_be_paused_an
             assert_eq!(team.post(&team.owner, &format!("{place}/remove"), &[]).await.location, "/probes");
         }
         assert_eq!(team.get(&team.owner, &place).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[actix_web::test]
+async fn time_in_which_nobody_could_look_is_drawn_and_told_as_its_own() {
+    let team = Team::gather().await;
+    let id = save(&team, draft("api")).await;
+    becomes(&team, id, Status::Healthy, "").await;
+    let began = team.house.state.clock.now();
+    let slept = Duration::from_mins(90);
+    let write = move |tx: &WriteTx<'_>| {
+        let (reason, detail) = (Blindness::Down, String::new());
+        vigil::note(tx, &Spell { reason, began_at: began, ended_at: Some(began + slept), detail })
+    };
+    team.house.state.store.write("test", write).await.map_err(|error: tocsin::store::Error| error).unwrap();
+    team.house.state.clock.advance(slept + Duration::from_mins(30));
+    let plot = team.get(&team.viewer, "/probes/api/plot?span=day").await;
+    let plot: serde_json::Value = serde_json::from_str(&plot.text).unwrap();
+    let of = |name: &str| plot[name].as_array().unwrap().iter().filter(|mark| **mark == true).count();
+    assert_eq!((of("blind"), of("bad")), (30, 0), "90 minutes of three each: {plot}");
+    let page = team.get(&team.viewer, "/probes/api").await.text;
+    assert!(page.contains("not seen, and not counted as down"), "{page}");
+    assert!(page.contains(", not seen for 1 h 30 min</title>"), "{page}");
+    assert!(page.contains("<th class=\"num\">Not seen</th>"), "{page}");
+}
+
+#[actix_web::test]
+async fn a_list_says_what_there_is_before_it_asks_what_is_looked_for() {
+    let team = Team::gather().await;
+    save(&team, draft("api")).await;
+    for place in ["/probes", "/heartbeats", "/issues", "/audit", "/probes/new"] {
+        let page = team.get(&team.owner, place).await.text;
+        let (heading, search) = (page.find("<h1"), page.find("class=\"search\""));
+        assert!(heading.is_some() && heading < search, "{place}: {page}");
     }
 }

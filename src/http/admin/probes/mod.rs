@@ -16,6 +16,7 @@ mod plot;
 pub(super) mod samples;
 mod spark;
 mod timeline;
+mod unseen;
 mod view;
 pub(super) mod words;
 

@@ -147,7 +147,7 @@ pub(in crate::http::admin) async fn plot(
     let (now, key, span) = (state.clock.now(), key.into_inner(), asked.span);
     let read = move |tx: &ReadTx<'_>| {
         let probe = find(tx, &signed_in.session.actor().visible(), &key)?;
-        Ok::<_, Problem>(plot::read(tx, probe.id, span, now)?)
+        Ok::<_, Problem>(plot::read(tx, &probe, span, now)?)
     };
     Ok(HttpResponse::Ok().json(state.store.read(read).await?))
 }
@@ -182,7 +182,7 @@ fn load(
         figures: figures(&changes, &blind, now),
         strip: strip(&changes, &blind, now),
         events: events(&changes, &since_made, now),
-        hours: plot::table(tx, probe.id, now)?,
+        hours: plot::table(tx, probe, now)?,
         compared: compare((good.as_ref(), bad.as_ref()), now),
         incidents: found.into_iter().map(|incident| line(incident, now)).collect(),
         parents: queries::parents(tx, &visible, probe.id)?.into_iter().map(related).collect(),
