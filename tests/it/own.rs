@@ -191,14 +191,11 @@ async fn on_a_read_only_disk_nothing_is_taken_it_is_told_and_reading_goes_on() {
     let path = format!("/api/v1/errors?sentry_key={}", words.public_key);
     let error = json!({ "error_type": "E", "message": "m" });
     assert_eq!(house.post(&path, &error).await.status, 201);
-    let set_read_only = async |on: bool| {
-        // Of the writer's connection: it refuses as it does where the disk is read-only.
-        let set = move |tx: &tocsin::store::WriteTx<'_>| {
-            Ok::<_, Error>(tx.connection().pragma_update(None, "query_only", on)?)
-        };
-        house.state.store.write("test.read_only", set).await.unwrap();
+    // Of the writer's connection: from here on it refuses to begin, as it does where the disk is read-only.
+    let refuse = |tx: &tocsin::store::WriteTx<'_>| {
+        Ok::<_, Error>(tx.connection().pragma_update(None, "query_only", true)?)
     };
-    set_read_only(true).await;
+    house.state.store.write("test.read_only", refuse).await.unwrap();
     let refused = house.post(&path, &error).await;
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(
@@ -213,8 +210,6 @@ async fn on_a_read_only_disk_nothing_is_taken_it_is_told_and_reading_goes_on() {
     assert!(health.to_string().contains("mount it writable again"), "{health}");
     let issues = json(&house.get("/api/v1/issues", Some(&token)).await);
     assert_eq!(issues["items"].as_array().unwrap().len(), 1, "what is stored can be read");
-    set_read_only(false).await;
-    assert_eq!(house.post(&path, &error).await.status, 201);
     house.stop().await;
 }
 

@@ -334,7 +334,7 @@ mod tests {
             failures: "0".to_owned(),
             recoveries: "many".to_owned(),
             runbook: "javascript:alert(1)".to_owned(),
-            environment: "x".repeat(61),
+            environment: "x".repeat(101),
             labels: "team".to_owned(),
             ..Draft::default()
         };
@@ -348,7 +348,7 @@ mod tests {
             ("failures", "Between 1 and 20"),
             ("recoveries", "whole number"),
             ("runbook", "http"),
-            ("environment", "60"),
+            ("environment", "100"),
             ("labels", "name=value"),
         ] {
             assert!(wrongs.of(field).contains(says), "{field}: {}", wrongs.of(field));
