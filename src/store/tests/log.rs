@@ -18,7 +18,10 @@ fn a_long_reader_costs_few_attempts_and_when_it_ends_the_log_shrinks() {
     write(&store, 0);
     let reader = rusqlite::Connection::open(folder.path().join("tocsin.db")).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM store_meta").unwrap();
-    for n in 1..=WRITES {
+    // Behind this one the log was cared for after the first, which the reader could not hold up.
+    write(&store, 1);
+    let cut_before = store.stats().snapshot().truncations;
+    for n in 2..=WRITES {
         write(&store, n);
     }
     let held_up = store.stats().snapshot();
@@ -27,7 +30,7 @@ fn a_long_reader_costs_few_attempts_and_when_it_ends_the_log_shrinks() {
     assert!(held_up.checkpoints_held > 0, "{held_up:?}");
     // An attempt for as much as a pass of the checkpointer copies, not one per commit.
     assert!(held_up.checkpoints_held <= held_up.wal_pages / SMALL.start, "{held_up:?}");
-    assert_eq!(held_up.truncations, 0);
+    assert_eq!(held_up.truncations, cut_before);
 
     reader.execute_batch("COMMIT").unwrap();
     let shrunk = (WRITES + 1..10 * WRITES).find(|n| {
