@@ -1,0 +1,28 @@
+//! What providers call: who signed it, what it is, where it should go, and what became of it there.
+//!
+//! A *source* is somebody who calls; a *request* is what was accepted, once; a *delivery* is one request to one
+//! *destination*, with its *attempts*. Pure rules and tables; `courier` takes calls in and sends them on.
+
+pub mod filter;
+pub mod scheme;
+
+pub mod destination;
+pub mod source;
+pub mod status;
+
+pub use destination::{Destination, DestinationId};
+pub use source::{Source, SourceId};
+pub use status::DeliveryStatus;
+
+use crate::store::Topic;
+
+/// A source or a destination was made, changed, held or removed.
+pub const WEBHOOKS: Topic = Topic("webhooks");
+/// Something is to be delivered, or became of it: for the loop that sends, and for pages that show it live.
+pub const WEBHOOK_DELIVERIES: Topic = Topic("webhook_deliveries");
+
+/// Of all projects together.
+pub const SOURCES_MAX: u32 = 1_000;
+pub const DESTINATIONS_MAX: u32 = 2_000;
+/// Of one source.
+pub const DESTINATIONS_OF_SOURCE_MAX: usize = 20;
