@@ -28,3 +28,4 @@ pub mod status_page;
 pub mod store;
 pub mod telemetry;
 pub mod vigil;
+pub mod webhooks;
