@@ -55,7 +55,7 @@ pub struct Definition {
     /// Sent beside what the provider sent; a value may name a secret as `{{name}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    #[serde(default, skip_serializing_if = "takes_all")]
     pub filter: Filter,
     /// Events of one order key go one after the other; the next waits until the one before it is completed or dead.
     #[serde(default)]
@@ -99,6 +99,10 @@ pub struct Retry {
     /// After this, counted from when it was due first, it is a dead letter.
     #[serde(with = "span")]
     pub give_up_after: Duration,
+}
+
+fn takes_all(filter: &Filter) -> bool {
+    filter.types().is_empty() && filter.conditions().is_empty()
 }
 
 const fn timeout() -> Duration {
