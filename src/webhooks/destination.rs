@@ -138,6 +138,18 @@ pub const BREAKER: BreakerPolicy = BreakerPolicy {
     probe_timeout: Duration::from_mins(3),
 };
 
+impl DestinationId {
+    /// What its signals are called: `breaker`, `held`, `dead`, `backlog`, `failing` or `slow`.
+    pub fn signal_key(self, what: &str) -> String {
+        format!("webhook_{what}:{}", self.0)
+    }
+
+    /// All of them.
+    pub fn signal_keys(self) -> [String; 6] {
+        ["breaker", "held", "dead", "backlog", "failing", "slow"].map(|what| self.signal_key(what))
+    }
+}
+
 impl Destination {
     /// With what its secrets are sealed.
     pub fn context(uid: Uid) -> String {
