@@ -15,6 +15,7 @@ use crate::accounts::{By, Cache, Email, projects, users};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy};
 use crate::config::{self, BaseUrl, Config};
+use crate::courier::intake::WebhookRecord;
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
 use crate::heartbeats::{Addresses, PingRecord};
@@ -32,12 +33,13 @@ use crate::issues::incoming::Tools;
 use crate::issues::record::{EventRecord, Keeping};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::{self, MetricRecord};
-use crate::notify::outbox::{Flights, Outbox};
+use crate::notify::outbox::{Flights, LinkMaker, Outbox};
 use crate::prober;
 use crate::resilience::Limiter;
 use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
 use crate::vigil;
+use crate::webhooks::{Doors, Webhooks};
 
 /// Every part, built and ready to listen.
 pub struct App {
@@ -68,6 +70,8 @@ const EVENTS_WAITING_MAX: usize = 4096;
 const POINTS_WAITING_MAX: usize = 4 * metrics::POINTS_MAX;
 /// Pings that may wait: what comes in a third of a second at the most that was asked for.
 const PINGS_WAITING_MAX: usize = 4096;
+/// Calls of providers that may wait: most of a second of the heaviest load that was asked for.
+const HOOKS_WAITING_MAX: usize = 4096;
 /// Keys whose quota is counted apart; each takes a kilobyte when it is busy.
 const KEYS_LIMITED_MAX: usize = 10_000;
 
@@ -85,7 +89,7 @@ impl App {
     pub async fn build(around: Surroundings<'_>) -> Result<Self, BuildError> {
         let Surroundings { folder, config, clock, entropy, sealing_key } = around;
         let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
-        let Opened { store, events, points, pings, recent, tools } =
+        let Opened { store, events, points, pings, hooks, recent, tools } =
             open_store(folder, &config, &incidents, &entropy)?;
         first_start(&store, &config, &clock, &entropy).await?;
         let sealer = Sealer::new(&sealing_key);
@@ -95,14 +99,10 @@ impl App {
         let (watching, asking) =
             Watching::build((&store, &clock, &incidents, &sealer), &config, &registry).await?;
         let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
-        let outbox = Outbox {
-            store: store.clone(),
-            incidents: Incidents::clone(&incidents),
-            worker: worker(&config, &clock, &entropy)?,
-            sealer: sealer.clone(),
-            links: link_maker(&base_url, &sealing_key)?,
-            flights: Flights::new(entropy.uid(clock.now())),
-        };
+        let doors = doors(&store, &incidents, &sealer);
+        let links = link_maker(&base_url, &sealing_key)?;
+        let outbox = outbox((&store, &clock, &incidents, &sealer), &config, links)?;
+        let lanes = (&events, &points, &pings, &hooks);
         let work = tasks::Work {
             outbox: outbox.clone(),
             store: store.clone(),
@@ -110,8 +110,9 @@ impl App {
             incidents: Arc::clone(&incidents),
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
+            doors: Arc::clone(&doors),
             retention: config.retention,
-            watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
+            watch: watch(&store, &clock, &incidents, lanes, (&observed, &own), folder),
             watching: watching.clone(),
             deaf: Arc::default(),
         };
@@ -123,10 +124,12 @@ impl App {
             clock,
             entropy,
             addresses: Arc::new(Addresses::new(&store)),
+            doors,
             store,
             events,
             points,
             pings,
+            hooks,
             recent,
             incidents,
             cache: Arc::new(Cache::default()),
@@ -204,6 +207,9 @@ impl App {
             if let Err(error) = state.refusals.flush_now(&state.store, state.clock.now()) {
                 tracing::warn!(%error, "the last refusals could not be written into the ledger");
             }
+            if let Err(error) = state.doors.refusals.flush_now(&state.store) {
+                tracing::warn!(%error, "the last webhooks that were turned away could not be written");
+            }
             // From here on tocsin is blind.
             let now = state.clock.now();
             if let Err(error) = state.store.write_now("vigil.stop", move |tx| vigil::mark_alive(tx, now)) {
@@ -214,11 +220,36 @@ impl App {
     }
 }
 
+/// What sends messages.
+fn outbox(
+    (store, clock, incidents, sealer): (&Store, &Clock, &Incidents, &Sealer),
+    config: &Config,
+    links: LinkMaker,
+) -> Result<Outbox, BuildError> {
+    let entropy = &incidents.entropy;
+    Ok(Outbox {
+        store: store.clone(),
+        incidents: incidents.clone(),
+        worker: worker(config, clock, entropy)?,
+        sealer: sealer.clone(),
+        links,
+        flights: Flights::new(entropy.uid(clock.now())),
+    })
+}
+
+/// What the calls of providers meet.
+fn doors(store: &Store, incidents: &Arc<Incidents>, sealer: &Sealer) -> Arc<Doors> {
+    let webhooks = Webhooks { incidents: Arc::clone(incidents), sealer: sealer.clone() };
+    Arc::new(Doors::new(store, webhooks))
+}
+
+type Lanes<'a> = (&'a Lane<EventRecord>, &'a Arc<PointLane>, &'a Lane<PingRecord>, &'a Lane<WebhookRecord>);
+
 fn watch(
     store: &Store,
     clock: &Clock,
     incidents: &Arc<Incidents>,
-    (events, points, pings): (&Lane<EventRecord>, &Arc<PointLane>, &Lane<PingRecord>),
+    (events, points, pings, hooks): Lanes<'_>,
     (observed, own): (&Observed, &Arc<OwnHealth>),
     folder: &Path,
 ) -> Watch {
@@ -229,6 +260,7 @@ fn watch(
         events: events.clone(),
         points: Arc::clone(points),
         pings: pings.clone(),
+        hooks: hooks.clone(),
         observed: observed.clone(),
         own: Arc::clone(own),
         folder: folder.to_owned(),
@@ -253,6 +285,7 @@ struct Opened {
     events: Lane<EventRecord>,
     points: Arc<PointLane>,
     pings: Lane<PingRecord>,
+    hooks: Lane<WebhookRecord>,
     recent: RecentIds,
     /// Shared with the lane, which makes the dictionaries.
     tools: Tools,
@@ -276,7 +309,8 @@ fn open_store(
     let points = opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord::new(Arc::clone(incidents)));
     let points = Arc::new(PointLane::new(points, POINTS_WAITING_MAX));
     let pings = opened.lane("pings", PINGS_WAITING_MAX, PingRecord::new(Arc::clone(incidents)));
-    Ok(Opened { store: opened.start()?, events, points, pings, recent, tools })
+    let hooks = opened.lane("webhooks", HOOKS_WAITING_MAX, WebhookRecord::new(Arc::clone(incidents)));
+    Ok(Opened { store: opened.start()?, events, points, pings, hooks, recent, tools })
 }
 
 fn keeping(config: &config::Issues) -> Keeping {

@@ -9,6 +9,7 @@ use super::Error;
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0001_spine.sql")),
     M::up(include_str!("../../migrations/0002_health.sql")),
+    M::up(include_str!("../../migrations/0003_webhooks.sql")),
 ];
 
 /// The oldest program that may work on this schema, as the schema version it knows. Raised only by a release

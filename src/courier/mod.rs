@@ -1,0 +1,7 @@
+//! Brings webhooks to where they belong: takes what providers call in, and sends it on until it has arrived.
+//!
+//! `intake` is the lane that every accepted call goes through: the request, its deliveries, and what it says of deploys
+//! and mails, in one commit. `run` is the loop that claims what is due, sends it and records what came of it.
+
+pub mod arrival;
+pub mod intake;
