@@ -10,6 +10,18 @@ pub mod destination;
 pub mod source;
 pub mod status;
 
+pub mod delivery;
+pub mod points;
+pub mod verdict;
+
+pub mod alarms;
+pub mod breaker_state;
+pub mod claim;
+pub mod order;
+pub mod recover;
+pub mod replay_one;
+
+pub use delivery::DeliveryId;
 pub use destination::{Destination, DestinationId};
 pub use source::{Source, SourceId};
 pub use status::DeliveryStatus;
