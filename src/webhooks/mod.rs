@@ -4,6 +4,9 @@
 //! *destination*, with its *attempts*. Pure rules and tables; `courier` takes calls in and sends them on.
 
 pub mod filter;
+pub mod form;
+pub mod pointer;
+pub mod providers;
 pub mod scheme;
 
 pub mod destination;

@@ -94,6 +94,16 @@ const DEFINITIONS: [&str; 8] = [
     r#"{"target":{"kind":"s3","endpoint":"https://s3.example:9000","bucket":"b","access_key":"A","secret_key":"{{key}}"}}"#,
     "postgres://us%65r:pa:ss@[::1]:5432/db?options=-c%20a",
 ];
+/// Webhooks; before each the number of its provider in their list.
+const WEBHOOKS: [(u8, &str); 7] = [
+    (0, "https://a/x\nstripe-signature:t=1800000000,v1=00,v0=\n\n{\"id\":\"evt_1\",\"type\":\"a.b\"}"),
+    (1, "https://a/x\nx-hub-signature-256:sha256=00\nx-github-event:deployment_status\n\n{\"action\":\"created\",\"deployment_status\":{\"state\":\"success\"},\"deployment\":{\"sha\":\"a\"}}"),
+    (2, "https://u:p@a:443/x?bodySHA256=00&y=It's+z\nx-twilio-signature:AAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\nA=1&B=%2B&A=2"),
+    (3, "https://a/x\nx-slack-signature:v0=00\nx-slack-request-timestamp:1800000000\n\n{\"type\":\"url_verification\",\"challenge\":\"c\"}"),
+    (5, "https://a/x\nwebhook-id:m\nwebhook-timestamp:1800000000\nwebhook-signature:v1a,AA== v1,AA==\n\n{}"),
+    (15, "https://a/x\ncontent-type:application/x-www-form-urlencoded\n\nwebhook_id=1"),
+    (17, "https://a/x\nauthorization:Basic dG9jc2luOmE=\n\n{\"MessageID\":\"m\",\"RecordType\":\"Bounce\",\"ID\":4}"),
+];
 /// Larger inputs make a fuzzer slow and teach it little.
 const SEED_BYTES_MAX: usize = 64 * 1024;
 
@@ -129,6 +139,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     for (at, condition) in CONDITIONS.iter().enumerate() {
         write(Path::new(folder), "condition", &at.to_string(), &[b"\0".as_slice(), condition.as_bytes()].concat())?;
+    }
+    for (at, (provider, call)) in WEBHOOKS.iter().enumerate() {
+        write(Path::new(folder), "webhook_verify", &at.to_string(), &[&[*provider], call.as_bytes()].concat())?;
     }
     for (at, (record, answer)) in ANSWERS.iter().enumerate() {
         write(Path::new(folder), "dns", &at.to_string(), &[[record * 2 + 1, 0, 7, 1].as_slice(), answer].concat())?;

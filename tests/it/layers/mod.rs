@@ -34,7 +34,7 @@ const ROWS: &[&[&str]] = &[
         "flags",
         "queues",
     ],
-    &["notify", "sentry", "prober", "courier", "health", "status_page"],
+    &["notify", "sentry", "prober", "health", "status_page"],
     &["engine", "manifest"],
     &["http"],
     &["lifecycle"],
@@ -44,8 +44,7 @@ const ROWS: &[&[&str]] = &[
 ];
 
 /// Rows 4 and 5 keep places for domains that are to come; ARCHITECTURE.md names only what is there.
-const TO_COME: &[&str] =
-    &["traces", "logs", "replays", "gateway", "limits", "cache", "flags", "queues"];
+const TO_COME: &[&str] = &["traces", "logs", "replays", "gateway", "limits", "cache", "flags", "queues"];
 
 /// What may stand at the top level of the repository.
 const TOP_LEVEL: &[&str] = &[
