@@ -124,6 +124,8 @@ CREATE INDEX webhook_deliveries_by_destination ON webhook_deliveries (destinatio
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (destination_id, due_at, id) WHERE due_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_in_order ON webhook_deliveries (destination_id, order_key, id)
     WHERE order_key IS NOT NULL AND status IN ('pending', 'processing', 'failed');
+CREATE INDEX webhook_deliveries_unfinished ON webhook_deliveries (source_id, status, request_id)
+    WHERE status IN ('pending', 'failed', 'dead_letter');
 CREATE INDEX webhook_deliveries_leased ON webhook_deliveries (destination_id, id) WHERE status = 'processing';
 CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (project_id, id)
     WHERE status = 'dead_letter' AND settled_at IS NULL;

@@ -15,6 +15,7 @@ use crate::accounts::{By, Cache, Email, projects, users};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy};
 use crate::config::{self, BaseUrl, Config};
+use crate::courier::intake::WebhookRecord;
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
 use crate::heartbeats::{Addresses, PingRecord};
@@ -38,6 +39,8 @@ use crate::resilience::Limiter;
 use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
 use crate::vigil;
+use crate::webhooks::refused::Refusals as UnbelievedCalls;
+use crate::webhooks::{Doors, Webhooks};
 
 /// Every part, built and ready to listen.
 pub struct App {
@@ -68,6 +71,8 @@ const EVENTS_WAITING_MAX: usize = 4096;
 const POINTS_WAITING_MAX: usize = 4 * metrics::POINTS_MAX;
 /// Pings that may wait: what comes in a third of a second at the most that was asked for.
 const PINGS_WAITING_MAX: usize = 4096;
+/// Calls of providers that may wait: most of a second of the heaviest load that was asked for.
+const HOOKS_WAITING_MAX: usize = 4096;
 /// Keys whose quota is counted apart; each takes a kilobyte when it is busy.
 const KEYS_LIMITED_MAX: usize = 10_000;
 
@@ -85,7 +90,7 @@ impl App {
     pub async fn build(around: Surroundings<'_>) -> Result<Self, BuildError> {
         let Surroundings { folder, config, clock, entropy, sealing_key } = around;
         let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
-        let Opened { store, events, points, pings, recent, tools } =
+        let Opened { store, events, points, pings, hooks, recent, tools } =
             open_store(folder, &config, &incidents, &entropy)?;
         first_start(&store, &config, &clock, &entropy).await?;
         let sealer = Sealer::new(&sealing_key);
@@ -95,6 +100,8 @@ impl App {
         let (watching, asking) =
             Watching::build((&store, &clock, &incidents, &sealer), &config, &registry).await?;
         let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
+        let unbelieved = Arc::<UnbelievedCalls>::default();
+        let webhooks = Webhooks { incidents: Arc::clone(&incidents), sealer: sealer.clone() };
         let outbox = Outbox {
             store: store.clone(),
             incidents: Incidents::clone(&incidents),
@@ -110,6 +117,7 @@ impl App {
             incidents: Arc::clone(&incidents),
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
+            unbelieved: Arc::clone(&unbelieved),
             retention: config.retention,
             watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
             watching: watching.clone(),
@@ -123,10 +131,13 @@ impl App {
             clock,
             entropy,
             addresses: Arc::new(Addresses::new(&store)),
+            doors: Arc::new(Doors::new(&store, webhooks)),
+            unbelieved,
             store,
             events,
             points,
             pings,
+            hooks,
             recent,
             incidents,
             cache: Arc::new(Cache::default()),
@@ -204,6 +215,9 @@ impl App {
             if let Err(error) = state.refusals.flush_now(&state.store, state.clock.now()) {
                 tracing::warn!(%error, "the last refusals could not be written into the ledger");
             }
+            if let Err(error) = state.unbelieved.flush_now(&state.store) {
+                tracing::warn!(%error, "the last webhooks that were turned away could not be written");
+            }
             // From here on tocsin is blind.
             let now = state.clock.now();
             if let Err(error) = state.store.write_now("vigil.stop", move |tx| vigil::mark_alive(tx, now)) {
@@ -253,6 +267,7 @@ struct Opened {
     events: Lane<EventRecord>,
     points: Arc<PointLane>,
     pings: Lane<PingRecord>,
+    hooks: Lane<WebhookRecord>,
     recent: RecentIds,
     /// Shared with the lane, which makes the dictionaries.
     tools: Tools,
@@ -276,7 +291,8 @@ fn open_store(
     let points = opened.lane("metrics", POINTS_WAITING_MAX, MetricRecord::new(Arc::clone(incidents)));
     let points = Arc::new(PointLane::new(points, POINTS_WAITING_MAX));
     let pings = opened.lane("pings", PINGS_WAITING_MAX, PingRecord::new(Arc::clone(incidents)));
-    Ok(Opened { store: opened.start()?, events, points, pings, recent, tools })
+    let hooks = opened.lane("webhooks", HOOKS_WAITING_MAX, WebhookRecord::new(Arc::clone(incidents)));
+    Ok(Opened { store: opened.start()?, events, points, pings, hooks, recent, tools })
 }
 
 fn keeping(config: &config::Issues) -> Keeping {

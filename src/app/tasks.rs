@@ -22,6 +22,7 @@ use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
 use crate::store::{Error, GROWN, Store, WriteTx};
 use crate::vigil::{self, Blindness};
+use crate::webhooks::refused::Refusals as UnbelievedCalls;
 
 /// What tasks work with.
 #[derive(Clone)]
@@ -31,6 +32,7 @@ pub(super) struct Work {
     pub(super) incidents: Arc<Incidents>,
     pub(super) recent: RecentIds,
     pub(super) refusals: Arc<Refusals>,
+    pub(super) unbelieved: Arc<UnbelievedCalls>,
     pub(super) retention: Retention,
     pub(super) outbox: Outbox,
     pub(super) watching: Watching,
@@ -105,6 +107,13 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             every(10),
             Wake::ScheduleOnly,
             |work| Box::pin(refusals(work)),
+        ),
+        task(
+            "webhooks.refusals",
+            "Writes which calls of webhooks were turned away",
+            every(10),
+            Wake::ScheduleOnly,
+            |work| Box::pin(unbelieved(work)),
         ),
         task("issues.merge_ids", "Sorts event ids into their index", every(5), Wake::ScheduleOnly, |work| {
             Box::pin(merge_ids(work))
@@ -271,6 +280,11 @@ async fn tests(work: Work) -> anyhow::Result<Report> {
 async fn refusals(work: Work) -> anyhow::Result<Report> {
     let written = work.refusals.flush(&work.store, work.clock.now()).await?;
     Ok(if written == 0 { Report::Idle } else { Report::Did(format!("{written} refusals written")) })
+}
+
+async fn unbelieved(work: Work) -> anyhow::Result<Report> {
+    let written = work.unbelieved.flush(&work.store).await?;
+    Ok(if written == 0 { Report::Idle } else { Report::Did(format!("{written} calls turned away")) })
 }
 
 async fn merge_ids(work: Work) -> anyhow::Result<Report> {

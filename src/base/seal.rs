@@ -28,19 +28,26 @@ impl Sealer {
 
     /// Seals `secret` for one place: `context` (such as `channel:7`) must be the same when it is opened.
     pub fn seal(&self, entropy: &Entropy, secret: &Secret, context: &str) -> Result<Vec<u8>, SealError> {
+        self.seal_bytes(entropy, secret.expose().as_bytes(), context)
+    }
+
+    pub fn open(&self, sealed: &[u8], context: &str) -> Result<Secret, SealError> {
+        String::from_utf8(self.open_bytes(sealed, context)?).map(Secret::new).map_err(|_| SealError::Damaged)
+    }
+
+    /// As [`Sealer::seal`], for what is no text.
+    pub fn seal_bytes(&self, entropy: &Entropy, plain: &[u8], context: &str) -> Result<Vec<u8>, SealError> {
         let nonce = entropy.bytes::<NONCE_BYTES>();
-        let payload = Payload { msg: secret.expose().as_bytes(), aad: context.as_bytes() };
+        let payload = Payload { msg: plain, aad: context.as_bytes() };
         let sealed =
             self.cipher.encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| SealError::Refused)?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
-    pub fn open(&self, sealed: &[u8], context: &str) -> Result<Secret, SealError> {
+    pub fn open_bytes(&self, sealed: &[u8], context: &str) -> Result<Vec<u8>, SealError> {
         let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(SealError::Damaged)?;
         let payload = Payload { msg: ciphertext, aad: context.as_bytes() };
-        let plain =
-            self.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| SealError::Damaged)?;
-        String::from_utf8(plain).map(Secret::new).map_err(|_| SealError::Damaged)
+        self.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| SealError::Damaged)
     }
 }
 

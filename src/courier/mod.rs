@@ -2,3 +2,6 @@
 //!
 //! `intake` is the lane that every accepted call goes through: the request, its deliveries, and what it says of deploys
 //! and mails, in one commit. `run` is the loop that claims what is due, sends it and records what came of it.
+
+pub mod arrival;
+pub mod intake;

@@ -101,6 +101,18 @@ impl<'p> Reading<'p> {
         Self::patient(request, state, pieces, limits, PATIENCE)
     }
 
+    /// The body as it comes, whatever its encoding is: of what was signed no byte may differ.
+    pub fn raw(
+        request: &HttpRequest,
+        state: &AppState,
+        pieces: Pieces<'p>,
+        bytes_max: usize,
+    ) -> Result<Self, Unread> {
+        let limits = BodyLimits { compressed_bytes: bytes_max, decompressed_bytes: bytes_max };
+        let held = hold(request, state, limits)?;
+        Self::with("", pieces, limits, PATIENCE, held)
+    }
+
     fn patient(
         request: &HttpRequest,
         state: &AppState,
@@ -108,14 +120,9 @@ impl<'p> Reading<'p> {
         limits: BodyLimits,
         patience: Patience,
     ) -> Result<Self, Unread> {
-        let stated =
-            request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if stated.is_some_and(|bytes: u64| bytes > limits.compressed_bytes as u64) {
-            return Err(BodyError::CompressedTooLarge(limits.compressed_bytes).into());
-        }
+        let held = hold(request, state, limits)?;
         let encoding =
             request.headers().get(CONTENT_ENCODING).map_or("", |value| value.to_str().unwrap_or("?"));
-        let held = state.store.memory().half().take(0).ok_or(Unread::Crowded)?;
         Self::with(encoding, pieces, limits, patience, held)
     }
 
@@ -164,6 +171,15 @@ impl<'p> Reading<'p> {
         let charged = self.body.held_bytes().saturating_sub(FREE_BYTES);
         if self.held.grow_to(charged) { Ok(true) } else { Err(Unread::Crowded) }
     }
+}
+
+/// Room for a body, unless its head says that it is too large.
+fn hold(request: &HttpRequest, state: &AppState, limits: BodyLimits) -> Result<Held, Unread> {
+    let stated = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if stated.is_some_and(|bytes: u64| bytes > limits.compressed_bytes as u64) {
+        return Err(BodyError::CompressedTooLarge(limits.compressed_bytes).into());
+    }
+    state.store.memory().half().take(0).ok_or(Unread::Crowded)
 }
 
 #[cfg(test)]

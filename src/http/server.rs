@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::{self, Door, Drain};
 use super::ingest::{check_in, direct, envelope, sentry};
-use super::{AppState, admin, api, own, ping, problem, push, request, services, status};
+use super::{AppState, admin, api, hooks, own, ping, problem, push, request, services, status};
 
 /// Longer than the 60 s for which proxies keep idle connections: else one of theirs dies under a request now and then.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -104,6 +104,8 @@ fn machines(config: &mut web::ServiceConfig) {
         let resource = of_sdks(path).route(web::post().to(check_in::with_key));
         config.service(resource.route(web::get().to(check_in::with_key)));
     }
+    let source = web::resource("/hooks/{key}").default_service(web::to(hooks::wrong_method));
+    config.service(source.route(web::post().to(hooks::take)));
     config.service(web::resource("/ping/{tail:.*}").route(web::to(ping::take)));
     for path in ["/api/push/{token}", "/push/{token}"] {
         let resource = web::resource(path).default_service(web::to(push::wrong_method));

@@ -14,6 +14,7 @@ use crate::accounts::{Cache, PublicKey, TokenHash};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Entropy, Timestamp};
 use crate::config::{BaseUrl, Config};
+use crate::courier::intake::{Intake, WebhookRecord};
 use crate::engine::Engine;
 use crate::health::own::{self, Live, OwnHealth, TaskFacts};
 use crate::health::services::{Services, SnapshotHolder};
@@ -29,6 +30,9 @@ use crate::prober::Prober;
 use crate::resilience::Limiter;
 use crate::store::{Error, Lane, Store};
 use crate::telemetry::Registry;
+use crate::webhooks::Doors;
+use crate::webhooks::accept::Accepted;
+use crate::webhooks::refused::Refusals as UnbelievedCalls;
 
 /// The background task that looks at tocsin itself.
 pub const WATCH_TASK: &str = "self.watch";
@@ -45,6 +49,10 @@ pub struct AppState {
     pub points: Arc<PointLane>,
     pub pings: Lane<PingRecord>,
     pub addresses: Arc<Addresses>,
+    pub hooks: Lane<WebhookRecord>,
+    pub doors: Arc<Doors>,
+    /// Calls to sources of webhooks that were turned away.
+    pub unbelieved: Arc<UnbelievedCalls>,
     pub recent: RecentIds,
     pub incidents: Arc<Incidents>,
     pub cache: Arc<Cache>,
@@ -73,7 +81,7 @@ pub struct AppState {
     pub prober: Prober,
     /// Reports to probes, by their token.
     pub push_limits: Limiter<TokenHash>,
-    /// Wrong addresses of pings and reports, by who sent them.
+    /// Wrong addresses of pings, reports and webhooks, by who sent them.
     pub strangers: Strangers,
 }
 
@@ -101,6 +109,12 @@ impl AppState {
             other => other?,
         }
         self.pings.submit(ping).await.inspect_err(|error| self.look_soon(error))
+    }
+
+    /// As [`AppState::take_event`], for the call of a provider, which sends it again where it is not taken.
+    pub async fn take_webhook(&self, call: Intake) -> Result<Accepted, Error> {
+        self.may_store()?;
+        self.hooks.submit(call).await.inspect_err(|error| self.look_soon(error))
     }
 
     /// Whether there is room for what clients send.

@@ -7,5 +7,5 @@ mod slow;
 mod tests;
 
 pub use point::{POINTS_MAX, Point, PointError, parse_points};
-pub use record::{METRICS, MetricRecord, purge};
+pub use record::{METRICS, MetricRecord, add, purge};
 pub use slow::{expire_slow, purge_slow};

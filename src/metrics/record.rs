@@ -95,6 +95,16 @@ impl Record for MetricRecord {
     }
 }
 
+/// Records one point that another domain has for us, in its own transaction.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn add(tx: &WriteTx<'_>, point: &Point) -> Result<(), Error> {
+    insert(tx, point)?;
+    tx.touch(METRICS);
+    Ok(())
+}
+
 fn insert(tx: &WriteTx<'_>, point: &Point) -> Result<i64, Error> {
     tx.insert(
         "INSERT INTO metric_points (project_id, type, value, unit, metadata, at, received_at)

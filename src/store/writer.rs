@@ -165,8 +165,9 @@ impl Writer {
             }
         };
         self.is_sound &= self.inbox.settle(&outcome);
-        Batch::answer(batch.answers, &outcome);
+        // Before the answers: whoever is told that its change is made finds everybody else told, too.
         self.changes.announce(&touched);
+        Batch::answer(batch.answers, &outcome);
         self.stats.failing.store(outcome.is_err(), Ordering::Relaxed);
         Stats::add(&self.stats.commits, u64::from(outcome.is_ok()));
         Stats::add(&self.stats.jobs, batch.jobs);

@@ -55,7 +55,7 @@ pub struct Definition {
     /// Sent beside what the provider sent; a value may name a secret as `{{name}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    #[serde(default, skip_serializing_if = "takes_all")]
     pub filter: Filter,
     /// Events of one order key go one after the other; the next waits until the one before it is completed or dead.
     #[serde(default)]
@@ -101,6 +101,10 @@ pub struct Retry {
     pub give_up_after: Duration,
 }
 
+fn takes_all(filter: &Filter) -> bool {
+    filter.types().is_empty() && filter.conditions().is_empty()
+}
+
 const fn timeout() -> Duration {
     Duration::from_secs(15)
 }
@@ -133,6 +137,18 @@ pub const BREAKER: BreakerPolicy = BreakerPolicy {
     open_for_max: Duration::from_mins(10),
     probe_timeout: Duration::from_mins(3),
 };
+
+impl DestinationId {
+    /// What its signals are called: `breaker`, `held`, `dead`, `backlog`, `failing` or `slow`.
+    pub fn signal_key(self, what: &str) -> String {
+        format!("webhook_{what}:{}", self.0)
+    }
+
+    /// All of them.
+    pub fn signal_keys(self) -> [String; 6] {
+        ["breaker", "held", "dead", "backlog", "failing", "slow"].map(|what| self.signal_key(what))
+    }
+}
 
 impl Destination {
     /// With what its secrets are sealed.

@@ -10,8 +10,15 @@ pub mod providers;
 pub mod scheme;
 
 pub mod destination;
+pub mod payload;
+pub mod secrets;
 pub mod source;
 pub mod status;
+
+pub mod accept;
+pub mod door;
+pub mod refused;
+pub mod tally;
 
 pub mod delivery;
 pub mod points;
@@ -24,8 +31,24 @@ pub mod order;
 pub mod recover;
 pub mod replay_one;
 
+mod check;
+mod error;
+mod rows;
+
+pub mod queries;
+pub mod removed;
+pub mod save;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::Invalid;
 pub use delivery::DeliveryId;
 pub use destination::{Destination, DestinationId};
+pub use door::{Door, Doors};
+pub use error::Error;
+pub use payload::Payload;
+pub use save::{DestinationDraft, SourceDraft, Webhooks};
 pub use source::{Source, SourceId};
 pub use status::DeliveryStatus;
 

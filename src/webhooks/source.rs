@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::scheme::Scheme;
-use crate::base::{Owner, ProjectId, Severity, Timestamp, Uid, span};
+use super::check::Invalid;
+use super::pointer::Pointer;
+use super::providers::{self, Part, Rules, Way};
+use super::scheme::{BadSecret, Header, Scheme};
+use crate::base::{Owner, ProjectId, Secret, Severity, Timestamp, Uid, span};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -44,7 +47,7 @@ pub struct Definition {
     /// The address that the provider calls, where it is not this server's own: some schemes sign it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Where the event's id stands: a header's name, or a JSON pointer. Of several that are there, all together.
+    /// Where the event's id stands: a header's name, or a JSON pointer. Of several, all together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub event_id: Vec<String>,
     /// Where the event's type stands, as for its id.
@@ -86,6 +89,73 @@ pub struct Answer {
 
 const fn high() -> Severity {
     Severity::High
+}
+
+impl Definition {
+    /// How its calls are verified: as it says itself, or as its provider does. `None`: this program knows no such
+    /// provider, so that nobody can be believed.
+    pub fn scheme(&self) -> Option<Scheme> {
+        let of_provider = || providers::find(&self.provider).map(|provider| provider.scheme.clone());
+        self.scheme.clone().or_else(of_provider)
+    }
+
+    /// How a call is told from others: as it says itself, else as its provider does. What orders them is used only where
+    /// a destination asks for order.
+    ///
+    /// # Errors
+    /// The first place that is none.
+    pub fn rules(&self) -> Result<Rules, Invalid> {
+        let provider = providers::find(&self.provider);
+        let mut rules = provider.map(|provider| provider.rules.clone()).unwrap_or_default();
+        if !self.event_id.is_empty() {
+            let parts: Result<_, _> = self.event_id.iter().map(|place| part("event_id", place)).collect();
+            rules.event_id.insert(0, Way(parts?));
+        }
+        if let Some(place) = &self.event_type {
+            rules.event_type.insert(0, Way(vec![part("event_type", place)?]));
+        }
+        let suggested = || provider.and_then(|provider| provider.order_key.clone());
+        rules.order_key = match &self.order_key {
+            Some(place) => {
+                Some(Pointer::parse(place).map_err(|bad| Invalid::new("order_key", bad.to_string()))?)
+            }
+            None => rules.order_key.or_else(suggested),
+        };
+        Ok(rules)
+    }
+
+    /// Whether nobody is believed without a secret.
+    pub fn needs_secret(&self) -> bool {
+        self.scheme().is_none_or(|scheme| scheme.needs_secret())
+    }
+
+    /// Whether what signs a call is the secret itself: whoever is called is told it.
+    pub fn sends_its_secret(&self) -> bool {
+        matches!(self.scheme(), Some(Scheme::Token(_)))
+    }
+
+    /// # Errors
+    /// Why its scheme cannot use `secret`.
+    pub fn check_secret(&self, secret: &Secret) -> Result<(), BadSecret> {
+        self.scheme().map_or(Ok(()), |scheme| scheme.check_secret(secret))
+    }
+}
+
+/// A header's name, or a JSON pointer.
+fn part(field: &'static str, place: &str) -> Result<Part, Invalid> {
+    if place.starts_with('/') {
+        return Pointer::parse(place).map(Part::Pointer).map_err(|bad| Invalid::new(field, bad.to_string()));
+    }
+    Header::parse(place).map(Part::Header).map_err(|bad| {
+        Invalid::new(field, format!("{bad}; what stands in a JSON body is named like /data/id"))
+    })
+}
+
+impl SourceId {
+    /// What its signals are called: nothing came for too long, too much is refused.
+    pub fn signal_keys(self) -> [String; 2] {
+        ["silent", "refused"].map(|what| format!("webhook_{what}:{}", self.0))
+    }
 }
 
 impl Source {
