@@ -20,6 +20,20 @@ pub mod door;
 pub mod refused;
 pub mod tally;
 
+pub mod delivery;
+pub mod points;
+pub mod verdict;
+
+pub mod alarms;
+pub mod breaker_state;
+pub mod claim;
+pub mod order;
+pub mod outcome;
+pub mod parcel;
+pub mod recover;
+pub mod replay_one;
+pub mod target;
+
 mod check;
 mod error;
 mod rows;
@@ -29,9 +43,12 @@ pub mod removed;
 pub mod save;
 
 #[cfg(test)]
+pub(crate) mod laid;
+#[cfg(test)]
 mod tests;
 
 pub use check::Invalid;
+pub use delivery::DeliveryId;
 pub use destination::{Destination, DestinationId};
 pub use door::{Door, Doors};
 pub use error::Error;
