@@ -109,6 +109,7 @@ CREATE TABLE webhook_deliveries (
     due_at          INTEGER,
     began_at        INTEGER NOT NULL,               -- its deadline counts from here; a replay begins anew
     attempts        INTEGER NOT NULL DEFAULT 0,
+    began_after     INTEGER NOT NULL DEFAULT 0,     -- attempts before it was begun anew: waits count from there
     last_attempt_at INTEGER,
     completed_at    INTEGER,
     last_status     INTEGER,                        -- of the last answer

@@ -15,6 +15,7 @@ pub mod severity;
 pub mod span;
 pub mod text;
 pub mod time;
+pub mod trace;
 
 pub use clock::Clock;
 pub use crontab::Crontab;
@@ -25,3 +26,4 @@ pub use owned::Owner;
 pub use secret::Secret;
 pub use severity::Severity;
 pub use time::Timestamp;
+pub use trace::{TraceId, TraceKey};

@@ -172,6 +172,13 @@ impl Breaker {
         }
     }
 
+    /// The one careful call was not made, or nobody will hear of it: another may go.
+    pub fn lose_probe(&mut self, now: Timestamp) {
+        if let State::HalfOpen { .. } = self.state {
+            self.enter(State::Open { until: now });
+        }
+    }
+
     fn remember(&mut self, now: Timestamp, outcome: CallOutcome, policy: &BreakerPolicy) {
         let Some(rule) = policy.rate else { return };
         let horizon = now - rule.window;
@@ -294,6 +301,20 @@ mod tests {
         assert_eq!(breaker.record(lost, CallOutcome::Success, at(101), &POLICY), None);
         assert_eq!(breaker.state_name(at(101)), "half_open");
         assert!(breaker.record(second, CallOutcome::Success, at(102), &POLICY).is_some());
+    }
+
+    #[test]
+    fn a_probe_that_was_not_made_leaves_its_place_to_another() {
+        let mut breaker = Breaker::default();
+        breaker.lose_probe(at(0));
+        assert_eq!(breaker, Breaker::default());
+        tripped(&mut breaker);
+        let lost = breaker.permit(at(40), &POLICY).unwrap();
+        breaker.lose_probe(at(41));
+        let probe = breaker.permit(at(41), &POLICY).unwrap();
+        assert!(probe.is_probe);
+        assert_eq!(breaker.record(lost, CallOutcome::Failure, at(42), &POLICY), None);
+        assert!(breaker.record(probe, CallOutcome::Success, at(42), &POLICY).is_some());
     }
 
     #[test]

@@ -92,12 +92,20 @@ impl SlidingWindow {
 
     /// Decides about `cost` at `now`, and counts it where it is admitted.
     pub fn admit(&mut self, now: Timestamp, cost: u32) -> Admission {
+        let admission = self.ask(now, cost);
+        if let Admission::Admitted { .. } = admission {
+            self.record(self.latest, cost);
+        }
+        admission
+    }
+
+    /// What [`SlidingWindow::admit`] would say; nothing is counted.
+    pub fn ask(&mut self, now: Timestamp, cost: u32) -> Admission {
         let now = self.advance(now);
         let remaining = self.remaining();
         if cost > remaining {
             return Admission::Refused { retry_after: self.wait(now, cost) };
         }
-        self.record(now, cost);
         Admission::Admitted { remaining: remaining - cost }
     }
 

@@ -20,6 +20,17 @@ pub mod door;
 pub mod refused;
 pub mod tally;
 
+pub mod delivery;
+pub mod points;
+pub mod verdict;
+
+pub mod alarms;
+pub mod breaker_state;
+pub mod claim;
+pub mod order;
+pub mod recover;
+pub mod replay_one;
+
 mod check;
 mod error;
 mod rows;
@@ -32,6 +43,7 @@ pub mod save;
 mod tests;
 
 pub use check::Invalid;
+pub use delivery::DeliveryId;
 pub use destination::{Destination, DestinationId};
 pub use door::{Door, Doors};
 pub use error::Error;
