@@ -33,13 +33,12 @@ use crate::issues::incoming::Tools;
 use crate::issues::record::{EventRecord, Keeping};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::{self, MetricRecord};
-use crate::notify::outbox::{Flights, Outbox};
+use crate::notify::outbox::{Flights, LinkMaker, Outbox};
 use crate::prober;
 use crate::resilience::Limiter;
 use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
 use crate::vigil;
-use crate::webhooks::refused::Refusals as UnbelievedCalls;
 use crate::webhooks::{Doors, Webhooks};
 
 /// Every part, built and ready to listen.
@@ -100,16 +99,10 @@ impl App {
         let (watching, asking) =
             Watching::build((&store, &clock, &incidents, &sealer), &config, &registry).await?;
         let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
-        let unbelieved = Arc::<UnbelievedCalls>::default();
-        let webhooks = Webhooks { incidents: Arc::clone(&incidents), sealer: sealer.clone() };
-        let outbox = Outbox {
-            store: store.clone(),
-            incidents: Incidents::clone(&incidents),
-            worker: worker(&config, &clock, &entropy)?,
-            sealer: sealer.clone(),
-            links: link_maker(&base_url, &sealing_key)?,
-            flights: Flights::new(entropy.uid(clock.now())),
-        };
+        let doors = doors(&store, &incidents, &sealer);
+        let links = link_maker(&base_url, &sealing_key)?;
+        let outbox = outbox((&store, &clock, &incidents, &sealer), &config, links)?;
+        let lanes = (&events, &points, &pings, &hooks);
         let work = tasks::Work {
             outbox: outbox.clone(),
             store: store.clone(),
@@ -117,9 +110,9 @@ impl App {
             incidents: Arc::clone(&incidents),
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
-            unbelieved: Arc::clone(&unbelieved),
+            doors: Arc::clone(&doors),
             retention: config.retention,
-            watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
+            watch: watch(&store, &clock, &incidents, lanes, (&observed, &own), folder),
             watching: watching.clone(),
             deaf: Arc::default(),
         };
@@ -131,8 +124,7 @@ impl App {
             clock,
             entropy,
             addresses: Arc::new(Addresses::new(&store)),
-            doors: Arc::new(Doors::new(&store, webhooks)),
-            unbelieved,
+            doors,
             store,
             events,
             points,
@@ -215,7 +207,7 @@ impl App {
             if let Err(error) = state.refusals.flush_now(&state.store, state.clock.now()) {
                 tracing::warn!(%error, "the last refusals could not be written into the ledger");
             }
-            if let Err(error) = state.unbelieved.flush_now(&state.store) {
+            if let Err(error) = state.doors.refusals.flush_now(&state.store) {
                 tracing::warn!(%error, "the last webhooks that were turned away could not be written");
             }
             // From here on tocsin is blind.
@@ -228,11 +220,36 @@ impl App {
     }
 }
 
+/// What sends messages.
+fn outbox(
+    (store, clock, incidents, sealer): (&Store, &Clock, &Incidents, &Sealer),
+    config: &Config,
+    links: LinkMaker,
+) -> Result<Outbox, BuildError> {
+    let entropy = &incidents.entropy;
+    Ok(Outbox {
+        store: store.clone(),
+        incidents: incidents.clone(),
+        worker: worker(config, clock, entropy)?,
+        sealer: sealer.clone(),
+        links,
+        flights: Flights::new(entropy.uid(clock.now())),
+    })
+}
+
+/// What the calls of providers meet.
+fn doors(store: &Store, incidents: &Arc<Incidents>, sealer: &Sealer) -> Arc<Doors> {
+    let webhooks = Webhooks { incidents: Arc::clone(incidents), sealer: sealer.clone() };
+    Arc::new(Doors::new(store, webhooks))
+}
+
+type Lanes<'a> = (&'a Lane<EventRecord>, &'a Arc<PointLane>, &'a Lane<PingRecord>, &'a Lane<WebhookRecord>);
+
 fn watch(
     store: &Store,
     clock: &Clock,
     incidents: &Arc<Incidents>,
-    (events, points, pings): (&Lane<EventRecord>, &Arc<PointLane>, &Lane<PingRecord>),
+    (events, points, pings, hooks): Lanes<'_>,
     (observed, own): (&Observed, &Arc<OwnHealth>),
     folder: &Path,
 ) -> Watch {
@@ -243,6 +260,7 @@ fn watch(
         events: events.clone(),
         points: Arc::clone(points),
         pings: pings.clone(),
+        hooks: hooks.clone(),
         observed: observed.clone(),
         own: Arc::clone(own),
         folder: folder.to_owned(),
