@@ -1,6 +1,7 @@
 //! Builds every part in the order of what it needs. The only place that knows them all.
 
 mod channels;
+mod delivering;
 mod outgoing;
 mod parts;
 mod probing;

@@ -5,26 +5,47 @@ use std::path::Path;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::parts::BuildError;
-use crate::base::{Clock, Entropy};
+use super::parts::{BuildError, base_url};
+use crate::base::seal::Sealer;
+use crate::base::{Clock, Entropy, TraceKey, Uid};
 use crate::config::{BaseUrl, Config};
+use crate::incidents::Incidents;
 use crate::notify::channel::Transport;
-use crate::notify::outbox::LinkMaker;
+use crate::notify::outbox::{Flights, LinkMaker, Outbox};
 use crate::notify::verdict::DeliveryPolicy;
 use crate::notify::worker::Worker;
 use crate::outbound;
+use crate::store::Store;
 
 /// What sends: mail and everything else each with the certificate authorities of the operator's own for it, beside the
 /// public ones.
 pub(super) fn worker(config: &Config, clock: &Clock, entropy: &Entropy) -> Result<Worker, BuildError> {
     let Authorities { mail, others } = Authorities::read(config)?;
-    let options = outbound::Options { authorities: others };
+    let options = outbound::Options { authorities: others, ..outbound::Options::default() };
     let http = outbound::Client::new(&options).map_err(|error| BuildError::Outgoing(error.to_string()))?;
     Ok(Worker {
         transport: Transport { http, authorities: mail },
         policy: DeliveryPolicy::default(),
         clock: clock.clone(),
         entropy: entropy.clone(),
+    })
+}
+
+/// What carries messages to their channels.
+pub(super) fn outbox(
+    (store, incidents): (&Store, &Incidents),
+    config: &Config,
+    (clock, entropy): (&Clock, &Entropy),
+    (sealer, sealing_key): (&Sealer, &[u8; 32]),
+    boot: Uid,
+) -> Result<Outbox, BuildError> {
+    Ok(Outbox {
+        store: store.clone(),
+        incidents: incidents.clone(),
+        worker: worker(config, clock, entropy)?,
+        sealer: sealer.clone(),
+        links: link_maker(&base_url(config), sealing_key)?,
+        flights: Flights::new(boot),
     })
 }
 
@@ -68,6 +89,11 @@ pub(super) fn link_maker(base_url: &BaseUrl, sealing_key: &[u8; 32]) -> Result<L
     let parsed = outbound::Url::parse(base_url.as_str());
     let base_url = parsed.map_err(|error| BuildError::Outgoing(error.to_string()))?;
     Ok(LinkMaker { base_url, key: derive_key(sealing_key, b"acknowledge links") })
+}
+
+/// What makes the ids of the traces that lead back to deliveries.
+pub(super) fn trace_key(sealing_key: &[u8; 32]) -> TraceKey {
+    TraceKey::new(derive_key(sealing_key, b"webhook traces"))
 }
 
 /// One key in a file serves several purposes without any of them knowing the others' (HMAC-SHA256 as a KDF).

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web;
 
-use super::outgoing::{link_maker, worker};
+use super::delivering::{self, OUTCOMES_WAITING_MAX};
+use super::outgoing;
 use super::start::default_door;
 use super::watch::Watch;
 use super::watching::Watching;
@@ -13,8 +14,9 @@ use super::{channels, tasks};
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{By, Cache, Email, projects, users};
 use crate::base::seal::Sealer;
-use crate::base::{Clock, Entropy};
+use crate::base::{Clock, Entropy, Uid};
 use crate::config::{self, BaseUrl, Config};
+use crate::courier;
 use crate::courier::intake::WebhookRecord;
 use crate::engine::Engine;
 use crate::health::own::OwnHealth;
@@ -33,12 +35,12 @@ use crate::issues::incoming::Tools;
 use crate::issues::record::{EventRecord, Keeping};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::{self, MetricRecord};
-use crate::notify::outbox::{Flights, LinkMaker, Outbox};
 use crate::prober;
 use crate::resilience::Limiter;
 use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
 use crate::vigil;
+use crate::webhooks::outcome::OutcomeRecord;
 use crate::webhooks::{Doors, Webhooks};
 
 /// Every part, built and ready to listen.
@@ -46,6 +48,7 @@ pub struct App {
     pub state: web::Data<AppState>,
     /// Taken by whoever starts it.
     asking: Mutex<Option<prober::Loop>>,
+    delivering: Mutex<Option<courier::Loop>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -89,19 +92,21 @@ impl App {
     pub async fn build(around: Surroundings<'_>) -> Result<Self, BuildError> {
         let Surroundings { folder, config, clock, entropy, sealing_key } = around;
         let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
-        let Opened { store, events, points, pings, hooks, recent, tools } =
-            open_store(folder, &config, &incidents, &entropy)?;
-        first_start(&store, &config, &clock, &entropy).await?;
         let sealer = Sealer::new(&sealing_key);
-        let following = channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now());
-        following.await.map_err(BuildError::Channels)?;
+        let webhooks = Webhooks { incidents: Arc::clone(&incidents), sealer: sealer.clone() };
+        let boot = entropy.uid(clock.now());
+        let Opened { store, events, points, pings, hooks, outcomes, recent, tools } =
+            open_store(folder, &config, (&incidents, &entropy), (&webhooks, boot))?;
+        first_start(&store, &config, &clock, (&incidents, &sealer)).await?;
         let ((registry, observed), base_url) = (observe()?, base_url(&config));
         let (watching, asking) =
             Watching::build((&store, &clock, &incidents, &sealer), &config, &registry).await?;
         let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
-        let doors = doors(&store, &incidents, &sealer);
-        let links = link_maker(&base_url, &sealing_key)?;
-        let outbox = outbox((&store, &clock, &incidents, &sealer), &config, links)?;
+        let doors = Arc::new(Doors::new(&store, webhooks.clone()));
+        let (moment, seal) = ((&clock, &entropy), (&sealer, &sealing_key));
+        let outbox = outgoing::outbox((&store, &incidents), &config, moment, seal, boot)?;
+        let with = (webhooks, outcomes, boot);
+        let delivering = delivering::courier((&store, &clock, &entropy), &config, with, &sealing_key)?;
         let lanes = (&events, &points, &pings, &hooks);
         let work = tasks::Work {
             outbox: outbox.clone(),
@@ -153,7 +158,7 @@ impl App {
             strangers: Strangers::default(),
             config: Arc::new(config),
         };
-        Ok(Self { state: web::Data::new(state), asking: Mutex::new(Some(asking)) })
+        Ok(Self { state: web::Data::new(state), asking: once(asking), delivering: once(delivering) })
     }
 
     /// Starts the background tasks and serves HTTP at `door` until the soft stop.
@@ -162,6 +167,7 @@ impl App {
             lifecycle.spawn(name, running);
         }
         self.start_asking(lifecycle);
+        self.start_delivering(lifecycle);
         let (flights, soft) = (self.state.outbox.flights.clone(), lifecycle.soft());
         lifecycle.spawn("messages under way", async move {
             soft.cancelled().await;
@@ -175,6 +181,14 @@ impl App {
         let asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(asking) = asking {
             lifecycle.spawn("probes", asking.run(lifecycle.soft()));
+        }
+    }
+
+    /// Starts the loop that sends webhooks on, once. Part of [`App::start`].
+    pub fn start_delivering(&self, lifecycle: &Lifecycle) {
+        let delivering = self.delivering.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(delivering) = delivering {
+            lifecycle.spawn("webhooks", delivering.run(lifecycle.soft()));
         }
     }
 
@@ -220,29 +234,6 @@ impl App {
     }
 }
 
-/// What sends messages.
-fn outbox(
-    (store, clock, incidents, sealer): (&Store, &Clock, &Incidents, &Sealer),
-    config: &Config,
-    links: LinkMaker,
-) -> Result<Outbox, BuildError> {
-    let entropy = &incidents.entropy;
-    Ok(Outbox {
-        store: store.clone(),
-        incidents: incidents.clone(),
-        worker: worker(config, clock, entropy)?,
-        sealer: sealer.clone(),
-        links,
-        flights: Flights::new(entropy.uid(clock.now())),
-    })
-}
-
-/// What the calls of providers meet.
-fn doors(store: &Store, incidents: &Arc<Incidents>, sealer: &Sealer) -> Arc<Doors> {
-    let webhooks = Webhooks { incidents: Arc::clone(incidents), sealer: sealer.clone() };
-    Arc::new(Doors::new(store, webhooks))
-}
-
 type Lanes<'a> = (&'a Lane<EventRecord>, &'a Arc<PointLane>, &'a Lane<PingRecord>, &'a Lane<WebhookRecord>);
 
 fn watch(
@@ -286,6 +277,7 @@ struct Opened {
     points: Arc<PointLane>,
     pings: Lane<PingRecord>,
     hooks: Lane<WebhookRecord>,
+    outcomes: Lane<OutcomeRecord>,
     recent: RecentIds,
     /// Shared with the lane, which makes the dictionaries.
     tools: Tools,
@@ -294,8 +286,8 @@ struct Opened {
 fn open_store(
     folder: &Path,
     config: &Config,
-    incidents: &Arc<Incidents>,
-    entropy: &Entropy,
+    (incidents, entropy): (&Arc<Incidents>, &Entropy),
+    (webhooks, boot): (&Webhooks, Uid),
 ) -> Result<Opened, store::Error> {
     let waiting_bytes_max = config.limits.waiting_bytes_max;
     let options = Options { prepare: vec![issues::sql::register], waiting_bytes_max, ..Options::default() };
@@ -310,20 +302,29 @@ fn open_store(
     let points = Arc::new(PointLane::new(points, POINTS_WAITING_MAX));
     let pings = opened.lane("pings", PINGS_WAITING_MAX, PingRecord::new(Arc::clone(incidents)));
     let hooks = opened.lane("webhooks", HOOKS_WAITING_MAX, WebhookRecord::new(Arc::clone(incidents)));
-    Ok(Opened { store: opened.start()?, events, points, pings, hooks, recent, tools })
+    let outcomes = OutcomeRecord::new(webhooks.clone(), boot);
+    let outcomes = opened.lane("webhook outcomes", OUTCOMES_WAITING_MAX, outcomes);
+    Ok(Opened { store: opened.start()?, events, points, pings, hooks, outcomes, recent, tools })
 }
 
 fn keeping(config: &config::Issues) -> Keeping {
     Keeping { sample_floor: config.sample_floor, new_per_hour: config.new_per_hour_max }
 }
 
-/// A first start makes the project `default`, and the first owner where the environment names one.
+/// Something that one caller takes.
+const fn once<T>(thing: T) -> Mutex<Option<T>> {
+    Mutex::new(Some(thing))
+}
+
+/// Channels are as the configuration says. A first start makes the project `default`, and the first owner where the
+/// environment names one.
 async fn first_start(
     store: &Store,
     config: &Config,
     clock: &Clock,
-    entropy: &Entropy,
+    (incidents, sealer): (&Incidents, &Sealer),
 ) -> Result<(), BuildError> {
+    let entropy = &incidents.entropy;
     let by = By::tocsin(clock.now());
     let entropy_of_key = entropy.clone();
     store
@@ -334,6 +335,8 @@ async fn first_start(
             Ok::<_, store::Error>(())
         })
         .await?;
+    let following = channels::follow_configuration(store, incidents, config, sealer, clock.now());
+    following.await.map_err(BuildError::Channels)?;
     let Some(owner) = config.server.first_owner.clone() else { return Ok(()) };
     if store.read(users::exist).await.map_err(store::Error::from)? {
         return Ok(());

@@ -6,7 +6,7 @@ use toml::Value;
 
 use super::{
     alerts, heartbeats, http, incidents, ingest, issues, limits, log, outbound, probes, retention, server,
-    slack, smtp,
+    slack, smtp, webhooks,
 };
 
 /// One thing that can be configured.
@@ -54,6 +54,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         issues::KEYS,
         probes::KEYS,
         heartbeats::KEYS,
+        webhooks::KEYS,
         incidents::KEYS,
         retention::KEYS,
         limits::KEYS,

@@ -23,6 +23,7 @@ mod retention;
 mod server;
 mod slack;
 mod smtp;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,6 +47,7 @@ pub use retention::Retention;
 pub use server::{BaseUrl, FirstOwner, Mode, Server};
 pub use slack::Slack;
 pub use smtp::{Smtp, SmtpTls};
+pub use webhooks::Webhooks;
 
 use layers::Values;
 
@@ -78,6 +80,7 @@ pub struct Config {
     pub issues: Issues,
     pub probes: Probes,
     pub heartbeats: Heartbeats,
+    pub webhooks: Webhooks,
     pub incidents: Incidents,
     pub retention: Retention,
     pub limits: Limits,
@@ -171,6 +174,7 @@ impl Config {
         let issues = issues::check(values, problems);
         let probes = probes::check(values, problems);
         let heartbeats = heartbeats::check(values, problems);
+        let webhooks = webhooks::check(values, problems);
         let incidents = incidents::check(values, problems);
         let retention = retention::check(values, problems);
         let limits = limits::check(values, problems);
@@ -186,6 +190,7 @@ impl Config {
             issues: issues?,
             probes: probes?,
             heartbeats: heartbeats?,
+            webhooks: webhooks?,
             incidents: incidents?,
             retention: retention?,
             limits: limits?,

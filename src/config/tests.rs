@@ -94,6 +94,7 @@ fn every_key_is_documented_unique_and_names_its_unit() {
     let units = [
         "_s",
         "_minutes",
+        "_hours",
         "days",
         "_bytes_max",
         "_max",

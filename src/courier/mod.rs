@@ -5,3 +5,13 @@
 
 pub mod arrival;
 pub mod intake;
+
+mod headers;
+mod request;
+mod send;
+
+pub mod run;
+
+pub use headers::{ATTEMPT, DELIVERY_ID};
+pub use run::{Loop, Parts, Settings};
+pub use send::Sender;

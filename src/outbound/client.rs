@@ -16,7 +16,7 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle connections are kept this long: alarms come in bursts.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Idle connections kept per host.
+/// Idle connections kept per host, unless whoever calls much says more.
 const IDLE_MAX: usize = 2;
 
 /// The HTTP client. Cheap to clone; clones share connections.
@@ -34,6 +34,8 @@ pub struct Client {
 pub struct Options {
     /// PEM text of certificate authorities trusted beside the Mozilla roots.
     pub authorities: Option<Vec<u8>>,
+    /// Idle connections kept per host; 2 where nothing is said.
+    pub idle_max: Option<usize>,
 }
 
 /// One call. `headers` are sent as they are; `User-Agent`, and the length where the body is empty, are added.
@@ -74,7 +76,7 @@ impl Client {
                 .user_agent(concat!("tocsin/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT_TIMEOUT)
                 .pool_idle_timeout(IDLE_TIMEOUT)
-                .pool_max_idle_per_host(IDLE_MAX)
+                .pool_max_idle_per_host(options.idle_max.unwrap_or(IDLE_MAX))
                 .build()
                 .map_err(|error| TlsError::Setup(rustls::Error::General(error.to_string())))
         };

@@ -44,7 +44,7 @@ impl Subject {
         }
     }
 
-    fn signal(&self, now: Timestamp, key: String, source: incidents::Source, detail: Value) -> Signal {
+    fn signal(&self, now: Timestamp, key: String, source: incidents::Source, detail: &Value) -> Signal {
         let mut facts = json!({ "webhook": detail, "subject": self.name });
         for (name, value) in [("runbook", &self.runbook), ("environment", &self.environment)] {
             if let Some(value) = value {
@@ -72,17 +72,17 @@ impl Subject {
 
 /// The key of the alarm that a destination rests.
 pub fn breaker_key(destination: DestinationId) -> String {
-    format!("webhook_breaker:{}", destination.0)
+    destination.signal_key("breaker")
 }
 
 /// The key of the alarm that nothing is sent to a destination because its app said so.
 pub fn held_key(destination: DestinationId) -> String {
-    format!("webhook_held:{}", destination.0)
+    destination.signal_key("held")
 }
 
 /// The key of the alarm that deliveries died.
 pub fn dead_key(destination: DestinationId) -> String {
-    format!("webhook_dead:{}", destination.0)
+    destination.signal_key("dead")
 }
 
 /// The breaker opened: deliveries wait.
@@ -94,7 +94,7 @@ pub(super) fn opened(
 ) -> Result<(), incidents::Error> {
     let key = breaker_key(subject.destination);
     let summary = format!("{} rests, deliveries wait: {}", subject.name, clip(error, ERROR_CHARS_MAX));
-    let signal = subject.signal(now, key, incidents::Source::Breaker, subject.detail(error));
+    let signal = subject.signal(now, key, incidents::Source::Breaker, &subject.detail(error));
     incidents.raise(tx, now, &Signal { severity: Severity::Medium, summary, ..signal })?;
     Ok(())
 }
@@ -107,7 +107,7 @@ pub(super) fn closed(
     subject: &Subject,
 ) -> Result<(), incidents::Error> {
     let key = breaker_key(subject.destination);
-    let signal = subject.signal(now, key, incidents::Source::Breaker, json!({}));
+    let signal = subject.signal(now, key, incidents::Source::Breaker, &json!({}));
     incidents.raise(tx, now, &Signal { kind: SignalKind::Ok, ..signal })?;
     Ok(())
 }
@@ -120,22 +120,14 @@ pub(super) fn held(
     subject: &Subject,
 ) -> Result<(), incidents::Error> {
     let error = "the app answered 410 Gone";
-    let signal =
-        subject.signal(now, held_key(subject.destination), incidents::Source::Webhook, subject.detail(error));
+    let signal = subject.signal(
+        now,
+        held_key(subject.destination),
+        incidents::Source::Webhook,
+        &subject.detail(error),
+    );
     let summary = format!("{} is held: {error}; resume it once its address is right", subject.name);
     incidents.raise(tx, now, &Signal { summary, ..signal })?;
-    Ok(())
-}
-
-/// A held destination was resumed, or removed: its alarm is over.
-pub fn resumed(
-    tx: &WriteTx<'_>,
-    incidents: &Incidents,
-    now: Timestamp,
-    destination: DestinationId,
-    by: &str,
-) -> Result<(), incidents::Error> {
-    incidents.close_key(tx, now, &held_key(destination), CloseReason::SubjectResolved, by)?;
     Ok(())
 }
 
@@ -160,7 +152,7 @@ pub(super) fn died(
         }
         all => format!("{all} webhooks to {} died: {}", subject.name, clip(error, ERROR_CHARS_MAX)),
     };
-    let signal = subject.signal(now, key, incidents::Source::Webhook, subject.detail(error));
+    let signal = subject.signal(now, key, incidents::Source::Webhook, &subject.detail(error));
     let key = signal.key.clone();
     incidents.raise(tx, now, &Signal { kind: SignalKind::Occurrence, summary, ..signal })?;
     if more > 0 {

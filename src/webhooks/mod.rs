@@ -28,8 +28,11 @@ pub mod alarms;
 pub mod breaker_state;
 pub mod claim;
 pub mod order;
+pub mod outcome;
+pub mod parcel;
 pub mod recover;
 pub mod replay_one;
+pub mod target;
 
 mod check;
 mod error;
@@ -39,6 +42,8 @@ pub mod queries;
 pub mod removed;
 pub mod save;
 
+#[cfg(test)]
+pub(crate) mod laid;
 #[cfg(test)]
 mod tests;
 

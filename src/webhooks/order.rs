@@ -48,3 +48,6 @@ pub(super) fn pass_on(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

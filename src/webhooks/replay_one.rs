@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{DeliveryId, DeliveryStatus, DestinationId, WEBHOOK_DELIVERIES, alarms, order};
 use crate::accounts::{By, audit};
-use crate::base::{ProjectId, Uid};
+use crate::base::{ProjectId, Timestamp, Uid};
 use crate::incidents::Incidents;
 use crate::store::columns::{uid, word};
 use crate::store::{self, ReadTx, WriteTx, params};
@@ -77,7 +77,7 @@ pub fn replay(tx: &WriteTx<'_>, incidents: &Incidents, by: &By, id: DeliveryId) 
          SET status = 'pending', due_at = ?2, began_at = ?3, began_after = attempts, completed_at = NULL,
              settled_at = NULL, settled_by = NULL
          WHERE id = ?1",
-        params![id.0, due.map(|due| due.as_micros()), by.now.as_micros()],
+        params![id.0, due.map(Timestamp::as_micros), by.now.as_micros()],
     )?;
     note(tx, by, &delivery, "webhook_delivery.replay")?;
     if delivery.status == DeliveryStatus::DeadLetter {

@@ -14,6 +14,7 @@ mod rows;
 mod runs;
 mod server;
 mod small;
+mod webhooks;
 mod wire;
 
 use std::net::SocketAddr;
@@ -66,6 +67,7 @@ enum Row {
     Probes,
     Pings,
     Health,
+    Webhooks,
     Binary,
 }
 
@@ -75,6 +77,7 @@ const FULL: Extent = Extent {
     offered_run: Duration::from_secs(16),
     filled_events: 1_000_000,
     old_events: 400_000,
+    backlog: 100_000,
     watching: Watching {
         probes: 5_000,
         interval: Duration::from_secs(30),
@@ -88,6 +91,7 @@ const QUICK: Extent = Extent {
     offered_run: Duration::from_secs(3),
     filled_events: 20_000,
     old_events: 100_000,
+    backlog: 5_000,
     watching: Watching {
         probes: 500,
         interval: Duration::from_secs(5),
@@ -138,6 +142,7 @@ async fn measure(rows: &[Row], extent: Extent) -> Report {
             Row::Probes => ("probes", health::rows::probes(&mut report, extent).await),
             Row::Pings => ("pings", health::rows::pings(&mut report, extent).await),
             Row::Health => ("health", health::rows::health(&mut report, extent).await),
+            Row::Webhooks => ("webhooks", webhooks::webhooks(&mut report, extent).await),
             Row::Binary => ("binary", rows::binary(&mut report)),
         };
         if let Err(error) = measured {

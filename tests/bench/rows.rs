@@ -26,6 +26,8 @@ pub(crate) struct Extent {
     pub(crate) filled_events: u32,
     /// Stored before retention lets go of them: more than it can in a run.
     pub(crate) old_events: u32,
+    /// Webhooks that wait when the product starts.
+    pub(crate) backlog: u32,
     pub(crate) watching: Watching,
 }
 

@@ -80,7 +80,8 @@ impl Pinger {
         entropy: &Entropy,
         clock: Clock,
     ) -> Result<Self, String> {
-        let http = Client::new(&Options { authorities }).map_err(|error| error.to_string())?;
+        let http =
+            Client::new(&Options { authorities, idle_max: None }).map_err(|error| error.to_string())?;
         let rid = Uid(uuid::Builder::from_random_bytes(entropy.bytes()).into_uuid());
         Ok(Self { http, clock, place, rid, body_bytes_max: TAIL_BYTES_MAX })
     }
