@@ -105,9 +105,8 @@ impl App {
         let doors = Arc::new(Doors::new(&store, webhooks.clone()));
         let (moment, seal) = ((&clock, &entropy), (&sealer, &sealing_key));
         let outbox = outgoing::outbox((&store, &incidents), &config, moment, seal, boot)?;
-        let with = (webhooks, outcomes, boot);
+        let (with, lanes) = ((webhooks, outcomes, boot), (&events, &points, &pings, &hooks));
         let delivering = delivering::courier((&store, &clock, &entropy), &config, with, &sealing_key)?;
-        let lanes = (&events, &points, &pings, &hooks);
         let work = tasks::Work {
             outbox: outbox.clone(),
             store: store.clone(),

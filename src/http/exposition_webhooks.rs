@@ -9,15 +9,12 @@ pub(super) fn webhooks(out: &Exposition, gauges: &Gauges) -> Result<(), Registry
 }
 
 fn sources<'s>(out: &Exposition, sources: &'s [SourceGauge]) -> Result<(), RegistryError> {
-    let outcomes: [(&str, fn(&SourceGauge) -> u64); 3] = [
-        ("accepted", |source| source.accepted),
-        ("duplicate", |source| source.duplicates),
-        ("refused", |source| source.refused),
-    ];
-    let rows: Vec<_> = sources
-        .iter()
-        .flat_map(|source| outcomes.map(|(name, count)| ([source.key.as_str(), name], number(count(source)))))
-        .collect();
+    let outcomes = |source: &'s SourceGauge| {
+        let SourceGauge { accepted, duplicates, refused, .. } = source;
+        [("accepted", *accepted), ("duplicate", *duplicates), ("refused", *refused)]
+            .map(|(outcome, count)| ([source.key.as_str(), outcome], number(count)))
+    };
+    let rows: Vec<_> = sources.iter().flat_map(outcomes).collect();
     out.counters(
         "tocsin_webhook_requests_total",
         "What came to a source of webhooks.",

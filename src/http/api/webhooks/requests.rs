@@ -1,10 +1,12 @@
 //! `/api/v1/webhooks/requests`: what was accepted, and one of it with everything that is known.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::views::{DeliveryView, PayloadView, RequestLineView, RequestView};
+use super::views::{Brought, DeliveryView, PayloadView, RequestLineView, RequestView};
 use super::{given, since, status};
+use crate::base::seal::Sealer;
 use crate::http::acts::rights::Act;
 use crate::http::acts::webhook::{self as acts, find_source};
 use crate::http::api::list::{Asked, Items};
@@ -83,24 +85,24 @@ pub(super) async fn show(
         let request = found.ok_or_else(|| Problem::not_found("request"))?;
         let payload = if wants_payload {
             acts::check(&caller, Act::SeePayload, request.project)?;
-            let opened = queries::open_payload(tx, &sealer, &request)?.transpose();
-            let opened = opened.map_err(|error| {
-                Problem::new(actix_web::http::StatusCode::CONFLICT, sentence(&error.to_string()))
-            })?;
-            Some(opened.map(PayloadView::new))
+            brought(tx, &sealer, &request)?
         } else {
-            None
+            Brought::NotAsked
         };
         whole(tx, request, payload)
     };
     Ok(HttpResponse::Ok().json(state.store.read(read).await?))
 }
 
-fn whole(
-    tx: &ReadTx<'_>,
-    request: Request,
-    payload: Option<Option<PayloadView>>,
-) -> Result<RequestView, Problem> {
+fn brought(tx: &ReadTx<'_>, sealer: &Sealer, request: &Request) -> Result<Brought, Problem> {
+    match queries::open_payload(tx, sealer, request)? {
+        None => Ok(Brought::Gone),
+        Some(Ok(payload)) => Ok(Brought::Kept(PayloadView::new(payload))),
+        Some(Err(unreadable)) => Err(Problem::new(StatusCode::CONFLICT, sentence(&unreadable.to_string()))),
+    }
+}
+
+fn whole(tx: &ReadTx<'_>, request: Request, payload: Brought) -> Result<RequestView, Problem> {
     let mut names = Names::default();
     let deliveries = queries::deliveries(tx, request.id)?.into_iter().map(|delivery| {
         let attempts = queries::attempts(tx, delivery.id)?;

@@ -112,9 +112,8 @@ pub(super) struct RequestView {
     /// The requests by which the event was taken before, and died.
     after: Vec<Uid>,
     deliveries: Vec<DeliveryView>,
-    /// Only where it was asked for; null: it is no longer kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Option<PayloadView>>,
+    #[serde(skip_serializing_if = "Brought::is_not_asked")]
+    payload: Brought,
 }
 
 /// How it was believed.
@@ -154,6 +153,16 @@ pub(super) struct DeskView {
     event_id: String,
     event_type: String,
     received_at: Timestamp,
+}
+
+/// What is told of what a request brought.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Brought {
+    NotAsked,
+    /// It is no longer kept: null.
+    Gone,
+    Kept(PayloadView),
 }
 
 /// What a request brought.
@@ -275,7 +284,7 @@ impl RequestView {
         (source, project): (Option<String>, Option<String>),
         after: Vec<Uid>,
         deliveries: Vec<DeliveryView>,
-        payload: Option<Option<PayloadView>>,
+        payload: Brought,
     ) -> Self {
         Self {
             id: request.uid,
@@ -331,6 +340,12 @@ impl DeskView {
             event_type: line.event_type,
             received_at: line.received_at,
         }
+    }
+}
+
+impl Brought {
+    const fn is_not_asked(&self) -> bool {
+        matches!(self, Self::NotAsked)
     }
 }
 
