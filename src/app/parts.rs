@@ -104,9 +104,8 @@ impl App {
         let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
         let doors = Arc::new(Doors::new(&store, webhooks.clone()));
         let outbox = outgoing::outbox((&store, &clock, &incidents), &config, (&sealer, &sealing_key), boot)?;
-        let with = (webhooks, outcomes, boot);
+        let (with, lanes) = ((webhooks, outcomes, boot), (&events, &points, &pings, &hooks));
         let delivering = delivering::courier((&store, &clock, &entropy), &config, with, &sealing_key)?;
-        let lanes = (&events, &points, &pings, &hooks);
         let work = tasks::Work {
             outbox: outbox.clone(),
             store: store.clone(),
