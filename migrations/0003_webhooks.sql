@@ -131,7 +131,7 @@ CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (project_id, id)
     WHERE status = 'dead_letter' AND settled_at IS NULL;
 CREATE INDEX webhook_deliveries_dead_there ON webhook_deliveries (destination_id, id)
     WHERE status = 'dead_letter' AND settled_at IS NULL;
-CREATE INDEX webhook_deliveries_by_replay ON webhook_deliveries (replay_id, id) WHERE replay_id IS NOT NULL;
+CREATE INDEX webhook_deliveries_by_replay ON webhook_deliveries (replay_id, status) WHERE replay_id IS NOT NULL;
 
 CREATE TABLE webhook_attempts (
     id          INTEGER PRIMARY KEY,
@@ -194,13 +194,16 @@ CREATE TABLE webhook_replays (
     total      INTEGER NOT NULL,                    -- as counted when it began
     released   INTEGER NOT NULL DEFAULT 0,
     skipped    INTEGER NOT NULL DEFAULT 0,          -- what they brought is gone
-    cursor     INTEGER NOT NULL DEFAULT 0,
+    cursor     INTEGER NOT NULL DEFAULT 0,          -- the last delivery that was looked at
+    up_to      INTEGER NOT NULL,                    -- the last that is: what died later is not of it
+    paced_at   INTEGER NOT NULL,                    -- up to here its pace is used up
     created_at INTEGER NOT NULL,
     created_by TEXT NOT NULL,
     ended_at   INTEGER
 ) STRICT;
 CREATE INDEX webhook_replays_by_project ON webhook_replays (project_id, id);
 CREATE INDEX webhook_replays_running ON webhook_replays (id) WHERE state = 'running';
+CREATE INDEX webhook_replays_ended ON webhook_replays (ended_at) WHERE ended_at IS NOT NULL;
 
 -- Removed ones whose requests, deliveries and attempts are still to go: too many for the write that removes a source.
 CREATE TABLE webhooks_removed (
@@ -224,3 +227,16 @@ SELECT webhook_deliveries.id,
        lower(hex(webhook_deliveries.uid)) AS job_id,
        strftime('%Y-%m-%d %H:%M:%f', webhook_requests.received_at / 1000000.0, 'unixepoch') AS created_at
 FROM webhook_deliveries JOIN webhook_requests ON webhook_requests.id = webhook_deliveries.request_id;
+
+-- owner: issues
+-- Which delivery of a webhook an error came of: its event carried the trace that the delivery was sent with. The newest
+-- of an issue stay.
+CREATE TABLE issue_deliveries (
+    issue_id    INTEGER NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    number      INTEGER NOT NULL,                   -- counts per issue
+    delivery_id INTEGER NOT NULL,
+    event_id    BLOB NOT NULL,                      -- the newest that came of it
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (issue_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX issue_deliveries_by_delivery ON issue_deliveries (delivery_id, issue_id);

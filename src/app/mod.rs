@@ -10,6 +10,7 @@ mod retention;
 mod send_test;
 mod start;
 mod tasks;
+mod tending;
 mod watch;
 mod watching;
 

@@ -8,6 +8,7 @@ use actix_web::web;
 use super::delivering::{self, OUTCOMES_WAITING_MAX};
 use super::outgoing;
 use super::start::default_door;
+use super::tending::Tending;
 use super::watch::Watch;
 use super::watching::Watching;
 use super::{channels, tasks};
@@ -117,6 +118,7 @@ impl App {
             retention: config.retention,
             watch: watch(&store, &clock, &incidents, lanes, (&observed, &own), folder),
             watching: watching.clone(),
+            tending: Tending::new((&store, &clock, &incidents), config.webhooks),
             deaf: Arc::default(),
         };
         let tasks = tasks::table(&work).map_err(|error| BuildError::Schedule(error.to_string()))?;
@@ -140,7 +142,7 @@ impl App {
             sign_in: Arc::new(SignInGate::default()),
             doubles: Doubles::default(),
             hashing: tokio::sync::Semaphore::new(1),
-            tools,
+            tools: Tools { traces: Some(outgoing::trace_key(&sealing_key)), ..tools },
             refusals,
             own,
             services: watching.services,

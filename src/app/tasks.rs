@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::retention::{LettingGo, SEARCH_TIME};
+use super::tending::Tending;
 use super::watch::Watch;
 use super::watching::Watching;
 use crate::accounts::{links, sessions};
@@ -36,6 +37,7 @@ pub(super) struct Work {
     pub(super) retention: Retention,
     pub(super) outbox: Outbox,
     pub(super) watching: Watching,
+    pub(super) tending: Tending,
     pub(super) watch: Watch,
     pub(super) deaf: Arc<Mutex<Option<Deaf>>>,
 }
@@ -132,6 +134,7 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
         ),
     ];
     tasks.extend(work.watching.tasks());
+    tasks.extend(work.tending.clone().tasks()?);
     Ok(tasks)
 }
 

@@ -43,6 +43,7 @@ pub struct EventHead<'a> {
     pub fingerprint: Vec<Cow<'a, str>>,
     pub sdk: Sdk<'a>,
     pub extra: Extra<'a>,
+    pub contexts: Contexts<'a>,
     pub warnings: Vec<Warning>,
 }
 
@@ -247,6 +248,19 @@ pub struct Request<'a> {
 pub struct Sdk<'a> {
     pub name: Option<Cow<'a, str>>,
     pub version: Option<Cow<'a, str>>,
+}
+
+/// Of all contexts what intake asks for.
+#[derive(Debug, Default)]
+pub struct Contexts<'a> {
+    pub trace: TraceContext<'a>,
+}
+
+/// The trace that an error belongs to.
+#[derive(Debug, Default)]
+pub struct TraceContext<'a> {
+    /// As the client wrote it; 32 hex digits, by the rule.
+    pub trace_id: Option<Cow<'a, str>>,
 }
 
 /// What an application says about an error in its own words, under `extra`.

@@ -5,7 +5,7 @@ use super::frame::crash_frame;
 use super::sketch::user_hash;
 use super::{Class, EventHead, Grouping, Level, Payload, classify, title};
 use crate::base::text::clip;
-use crate::base::{EventId, ProjectId, Severity, Timestamp};
+use crate::base::{EventId, ProjectId, Severity, Timestamp, TraceId, TraceKey};
 use crate::ledger::Outcome;
 use crate::scrub::{ScrubError, Scrubber, Warning};
 
@@ -29,6 +29,8 @@ pub struct Incoming {
     pub culprit: String,
     /// Where a person should look first.
     pub frame: Option<TopFrame>,
+    /// The number of the delivery of a webhook that it came of: its trace is one that tocsin began.
+    pub delivery: Option<i64>,
     pub grouping: Grouping,
     pub payload: Payload,
     /// Lines for the ledger that came in the same request: one submission, one commit, and counted once with the event
@@ -73,6 +75,8 @@ const OTHER_TYPES: [&str; 7] =
 pub struct Tools {
     pub scrubber: Scrubber,
     pub dictionaries: Dictionaries,
+    /// Knows the traces that tocsin began; `None`: none are looked for.
+    pub traces: Option<TraceKey>,
 }
 
 /// Why an event could not be taken at all.
@@ -87,6 +91,13 @@ pub enum PrepareError {
     TooLarge(String),
     #[error("the payload could not be compressed: {0}")]
     Compress(#[source] std::io::Error),
+}
+
+impl Tools {
+    fn delivery_of(&self, head: &EventHead<'_>) -> Option<i64> {
+        let (traces, trace) = (self.traces.as_ref()?, head.contexts.trace.trace_id.as_deref()?);
+        traces.find(TraceId::parse(trace)?)
+    }
 }
 
 impl Incoming {
@@ -134,6 +145,7 @@ impl Incoming {
             title: title::title(head),
             culprit: title::culprit(head),
             frame: top_frame(head),
+            delivery: tools.delivery_of(head),
             grouping,
             payload: Payload::of(&scrubbed, dictionary).map_err(PrepareError::Compress)?,
             beside: Vec::new(),

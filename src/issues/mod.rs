@@ -6,6 +6,7 @@
 
 mod births;
 pub mod classify;
+pub mod deliveries;
 pub mod dictionaries;
 pub mod error_rate;
 pub mod evaluate;

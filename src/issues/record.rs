@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::births;
+use super::deliveries;
 use super::dictionaries::{self, Dictionaries, LEARN_AT};
 use super::evaluate::{self, Seen};
 use super::ids::{self, Entry, Place, RecentIds};
@@ -168,6 +169,7 @@ impl EventRecord {
             rows::regress(tx, &issue, first.received_at)?;
         }
         let change = Change { issue, stats, events: group.events.clone(), kinship };
+        deliveries::note(tx, change.issue.id, &group.events)?;
         rows::add_to_hour(tx, first.project, change.issue.id, first.received_at, change.count())?;
         Ok((change, recorded))
     }

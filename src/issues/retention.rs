@@ -161,13 +161,26 @@ pub fn find_forgotten(tx: &ReadTx<'_>, before: Timestamp) -> Result<Vec<i64>, Er
     )
 }
 
-/// Removes those of `issues` that still have no payload and no event since `before`.
+/// Removes those of `issues` that still have no payload and no event since `before`; before them, a step of which
+/// deliveries they came of, where there are any. Answers how many rows.
 pub fn forget_issues(tx: &WriteTx<'_>, before: Timestamp, issues: &[i64]) -> Result<usize, Error> {
+    let issues = serde_json::to_string(issues).unwrap_or_default();
+    let deliveries = tx.execute(
+        "DELETE FROM issue_deliveries WHERE (issue_id, number) IN (
+             SELECT issue_deliveries.issue_id, number
+             FROM json_each(?1) AS asked CROSS JOIN issue_stats ON issue_stats.issue_id = asked.value
+                 CROSS JOIN issue_deliveries ON issue_deliveries.issue_id = asked.value
+             WHERE last_seen < ?2 AND stored = 0 LIMIT ?3)",
+        params![issues, before.as_micros(), STEP_ROWS],
+    )?;
+    if deliveries > 0 {
+        return Ok(deliveries);
+    }
     tx.execute(
         "DELETE FROM issues WHERE id IN (
              SELECT issue_id FROM issue_stats
              WHERE issue_id IN (SELECT value FROM json_each(?1)) AND last_seen < ?2 AND stored = 0)",
-        params![serde_json::to_string(issues).unwrap_or_default(), before.as_micros()],
+        params![issues, before.as_micros()],
     )
 }
 

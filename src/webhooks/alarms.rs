@@ -45,28 +45,76 @@ impl Subject {
     }
 
     fn signal(&self, now: Timestamp, key: String, source: incidents::Source, detail: &Value) -> Signal {
-        let mut facts = json!({ "webhook": detail, "subject": self.name });
-        for (name, value) in [("runbook", &self.runbook), ("environment", &self.environment)] {
-            if let Some(value) = value {
-                facts[name] = Value::from(value.as_str());
-            }
-        }
-        Signal {
-            project: Some(self.project),
-            service: self.service.clone(),
-            key,
-            source,
+        self.about().signal(now, key, source, detail)
+    }
+
+    fn about(&self) -> About<'_> {
+        About {
+            name: &self.name,
+            project: self.project,
             severity: self.severity,
-            summary: self.name.clone(),
-            detail: facts,
-            first_bad_at: now,
-            observed_at: now,
-            kind: SignalKind::Firing,
+            service: self.service.as_deref(),
+            runbook: self.runbook.as_deref(),
+            environment: self.environment.as_deref(),
         }
     }
 
     fn detail(&self, error: &str) -> Value {
         json!({ "destination": self.key, "source": self.source_name, "error": error })
+    }
+}
+
+/// Whom a signal is about, and what its source says to all of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About<'a> {
+    pub(super) name: &'a str,
+    pub(super) project: ProjectId,
+    pub(super) severity: Severity,
+    pub(super) service: Option<&'a str>,
+    pub(super) runbook: Option<&'a str>,
+    pub(super) environment: Option<&'a str>,
+}
+
+impl<'a> About<'a> {
+    /// The source itself, or its destination of this name.
+    pub(super) fn of(source: &'a Source, name: &'a str) -> Self {
+        let said = &source.definition;
+        Self {
+            name,
+            project: source.project,
+            severity: said.severity,
+            service: said.labels.get("service").map(String::as_str),
+            runbook: said.runbook.as_deref(),
+            environment: said.environment.as_deref(),
+        }
+    }
+
+    /// One that fires; whoever raises it says what it is in one line.
+    pub(super) fn signal(
+        &self,
+        now: Timestamp,
+        key: String,
+        source: incidents::Source,
+        detail: &Value,
+    ) -> Signal {
+        let mut facts = json!({ "webhook": detail, "subject": self.name });
+        for (name, value) in [("runbook", self.runbook), ("environment", self.environment)] {
+            if let Some(value) = value {
+                facts[name] = Value::from(value);
+            }
+        }
+        Signal {
+            project: Some(self.project),
+            service: self.service.map(str::to_owned),
+            key,
+            source,
+            severity: self.severity,
+            summary: self.name.to_owned(),
+            detail: facts,
+            first_bad_at: now,
+            observed_at: now,
+            kind: SignalKind::Firing,
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! A delivery: one request on its way to one destination, and the attempts at it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::DestinationId;
 use crate::base::{Timestamp, Uid};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DeliveryId(pub i64);
 

@@ -32,7 +32,9 @@ pub mod outcome;
 pub mod parcel;
 pub mod recover;
 pub mod replay_one;
+pub mod replays;
 pub mod target;
+pub mod watch;
 
 mod check;
 mod error;
@@ -40,6 +42,7 @@ mod rows;
 
 pub mod queries;
 pub mod removed;
+pub mod retention;
 pub mod save;
 
 #[cfg(test)]
@@ -63,6 +66,8 @@ use crate::store::Topic;
 pub const WEBHOOKS: Topic = Topic("webhooks");
 /// Something is to be delivered, or became of it: for the loop that sends, and for pages that show it live.
 pub const WEBHOOK_DELIVERIES: Topic = Topic("webhook_deliveries");
+/// A replay of many was begun, came further, or ended.
+pub const WEBHOOK_REPLAYS: Topic = Topic("webhook_replays");
 
 /// Of all projects together.
 pub const SOURCES_MAX: u32 = 1_000;

@@ -80,7 +80,7 @@ fn purge_source(tx: &WriteTx<'_>, id: i64, limit: u32) -> Result<usize, Error> {
 }
 
 /// Deletes a request with its payload and deliveries.
-fn forget_request(tx: &WriteTx<'_>, id: i64) -> Result<usize, Error> {
+pub(super) fn forget_request(tx: &WriteTx<'_>, id: i64) -> Result<usize, Error> {
     let deliveries = ids(
         tx,
         "SELECT id FROM webhook_deliveries INDEXED BY webhook_deliveries_by_request

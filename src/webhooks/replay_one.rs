@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::replays::ReplayId;
 use super::{DeliveryId, DeliveryStatus, DestinationId, WEBHOOK_DELIVERIES, alarms, order};
 use crate::accounts::{By, audit};
 use crate::base::{ProjectId, Timestamp, Uid};
@@ -46,7 +47,8 @@ impl From<Error> for store::Error {
     }
 }
 
-struct Stored {
+/// A delivery as somebody found it.
+pub(super) struct Stored {
     uid: Uid,
     request: i64,
     destination: DestinationId,
@@ -59,6 +61,20 @@ struct Stored {
 /// Sends a delivery anew, whether it is dead, completed, or waits for its next attempt: due now, or when its turn comes,
 /// with its whole deadline before it.
 pub fn replay(tx: &WriteTx<'_>, incidents: &Incidents, by: &By, id: DeliveryId) -> Result<(), Error> {
+    let delivery = begin_anew(tx, incidents, (by.now, &by.actor.to_string()), id, None)?;
+    note(tx, by, &delivery, "webhook_delivery.replay")?;
+    tx.touch(WEBHOOK_DELIVERIES);
+    Ok(())
+}
+
+/// What [`replay`] does but for the audit log, for `actor` and perhaps as one of many.
+pub(super) fn begin_anew(
+    tx: &WriteTx<'_>,
+    incidents: &Incidents,
+    (now, actor): (Timestamp, &str),
+    id: DeliveryId,
+    many: Option<ReplayId>,
+) -> Result<Stored, Error> {
     let delivery = find(tx, id)?;
     match delivery.status {
         DeliveryStatus::Pending => return Err(Error::Waits),
@@ -71,20 +87,18 @@ pub fn replay(tx: &WriteTx<'_>, incidents: &Incidents, by: &By, id: DeliveryId) 
     if !exists(tx, "SELECT 1 FROM webhook_payloads WHERE request_id = ?1", delivery.request)? {
         return Err(Error::PayloadGone);
     }
-    let due = order::turn(tx, delivery.destination, delivery.order_key.as_deref(), Some(id), by.now)?;
+    let due = order::turn(tx, delivery.destination, delivery.order_key.as_deref(), Some(id), now)?;
     tx.execute(
         "UPDATE webhook_deliveries
          SET status = 'pending', due_at = ?2, began_at = ?3, began_after = attempts, completed_at = NULL,
-             settled_at = NULL, settled_by = NULL
+             settled_at = NULL, settled_by = NULL, replay_id = coalesce(?4, replay_id)
          WHERE id = ?1",
-        params![id.0, due.map(Timestamp::as_micros), by.now.as_micros()],
+        params![id.0, due.map(Timestamp::as_micros), now.as_micros(), many.map(|many| many.0)],
     )?;
-    note(tx, by, &delivery, "webhook_delivery.replay")?;
     if delivery.status == DeliveryStatus::DeadLetter {
-        alarms::dealt_with(tx, incidents, by.now, delivery.destination, &by.actor.to_string())?;
+        alarms::dealt_with(tx, incidents, now, delivery.destination, actor)?;
     }
-    tx.touch(WEBHOOK_DELIVERIES);
-    Ok(())
+    Ok(delivery)
 }
 
 /// Says that a dead letter is dealt with: nothing is sent, and it stands among the dead no more.

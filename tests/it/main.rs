@@ -4,6 +4,7 @@ mod alarms;
 mod api;
 mod asking;
 mod beats;
+mod causes;
 mod doors;
 mod forms;
 mod from_files;

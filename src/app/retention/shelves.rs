@@ -56,6 +56,11 @@ pub(super) enum Shelf {
     ProbeChanges,
     /// When tocsin was blind.
     Spells,
+    /// What webhooks brought that were delivered.
+    WebhookPayloads,
+    /// Requests that are done, with their deliveries and attempts.
+    WebhookLog,
+    WebhookPoints,
 }
 
 /// What goes for its age, in this order: dictionaries after payloads, an issue only after its payloads and hours.
@@ -86,9 +91,11 @@ pub(super) const AGED: [Shelf; 22] = [
 
 /// What goes for want of room, and what of it stays for now: first what there is most of, last what there is only
 /// one of, and of everything the newest last. What was how is shown for ninety days; how it is stays whatever happens.
-pub(super) const OVER_BUDGET: [(Shelf, Duration); 32] = [
+pub(super) const OVER_BUDGET: [(Shelf, Duration); 38] = [
     (Shelf::Removed, Duration::ZERO),
+    (Shelf::WebhookPayloads, HOUR),
     (Shelf::BusyPayloads, Duration::ZERO),
+    (Shelf::WebhookLog, DAY),
     (Shelf::Points, DAY),
     (Shelf::ProbePoints, DAY),
     (Shelf::Runs, WEEK),
@@ -102,6 +109,9 @@ pub(super) const OVER_BUDGET: [(Shelf, Duration); 32] = [
     (Shelf::ServiceChanges, QUARTER),
     (Shelf::StatusPosts, QUARTER),
     (Shelf::Spells, QUARTER),
+    (Shelf::WebhookPoints, WEEK),
+    (Shelf::WebhookPayloads, Duration::ZERO),
+    (Shelf::WebhookLog, Duration::ZERO),
     (Shelf::Points, HOUR),
     (Shelf::ProbePoints, HOUR),
     (Shelf::Runs, HOUR),
@@ -114,6 +124,7 @@ pub(super) const OVER_BUDGET: [(Shelf, Duration); 32] = [
     (Shelf::Payloads, Duration::ZERO),
     (Shelf::Issues, DAY),
     (Shelf::Points, Duration::ZERO),
+    (Shelf::WebhookPoints, DAY),
     (Shelf::ProbeChanges, DAY),
     (Shelf::HeartbeatChanges, DAY),
     (Shelf::ServiceChanges, DAY),
@@ -146,7 +157,11 @@ impl Shelf {
             | Self::Deploys
             | Self::Incidents
             | Self::Silences
-            | Self::Ledger => retention.age,
+            | Self::Ledger
+            // The task `webhooks.clean` goes by ages of their own.
+            | Self::WebhookPayloads
+            | Self::WebhookLog
+            | Self::WebhookPoints => retention.age,
         }
     }
 }

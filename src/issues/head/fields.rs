@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde::de::MapAccess;
 
 use super::{
-    EventHead, Exception, Extra, FINGERPRINT_PARTS_MAX, Frame, Level, Mechanism, Message, Request, Sdk,
-    Stacktrace, TAGS_MAX, Thread, User,
+    Contexts, EventHead, Exception, Extra, FINGERPRINT_PARTS_MAX, Frame, Level, Mechanism, Message, Request,
+    Sdk, Stacktrace, TAGS_MAX, Thread, TraceContext, User,
 };
 use crate::base::{EventId, Timestamp};
 use crate::issues::lenient::{Field, FromFields, Scalar, Warnings, push_keeping_ends};
@@ -44,6 +44,7 @@ impl<'a> FromFields<'a> for EventHead<'a> {
             "fingerprint" => self.fingerprint = field.texts("fingerprint", FINGERPRINT_PARTS_MAX)?,
             "sdk" => self.sdk = field.object()?.unwrap_or_default(),
             "extra" => self.extra = field.object()?.unwrap_or_default(),
+            "contexts" => self.contexts = field.object()?.unwrap_or_default(),
             _ => field.skip()?,
         }
         Ok(())
@@ -248,6 +249,30 @@ impl<'a> FromFields<'a> for Sdk<'a> {
         match key {
             "name" => self.name = field.text("sdk.name")?,
             "version" => self.version = field.text("sdk.version")?,
+            _ => field.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> FromFields<'a> for Contexts<'a> {
+    const PATH: &'static str = "contexts";
+
+    fn take<A: MapAccess<'a>>(&mut self, key: &str, field: Field<'_, '_, A>) -> Result<(), A::Error> {
+        match key {
+            "trace" => self.trace = field.object()?.unwrap_or_default(),
+            _ => field.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> FromFields<'a> for TraceContext<'a> {
+    const PATH: &'static str = "contexts.trace";
+
+    fn take<A: MapAccess<'a>>(&mut self, key: &str, field: Field<'_, '_, A>) -> Result<(), A::Error> {
+        match key {
+            "trace_id" => self.trace_id = field.text("contexts.trace.trace_id")?,
             _ => field.skip()?,
         }
         Ok(())

@@ -12,9 +12,13 @@ use crate::incidents::{Incidents, Policy};
 use crate::store::{Options, ReadTx, Store, WriteTx};
 
 mod accepting;
+mod cleaning;
 mod doors;
+mod laying;
 mod lists;
+mod replaying;
 mod saving;
+mod watching;
 
 const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SHOP: ProjectId = ProjectId(1);
