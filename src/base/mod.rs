@@ -4,6 +4,7 @@ pub mod clock;
 pub mod crontab;
 pub mod cursor;
 pub mod entropy;
+pub mod hex;
 pub mod id;
 pub mod nearest;
 pub mod owned;

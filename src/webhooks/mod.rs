@@ -8,6 +8,7 @@ pub mod form;
 pub mod pointer;
 pub mod providers;
 pub mod scheme;
+pub mod values;
 
 pub mod destination;
 pub mod payload;
@@ -36,6 +37,7 @@ pub mod target;
 
 mod check;
 mod error;
+mod list;
 mod rows;
 
 pub mod queries;
