@@ -41,7 +41,6 @@ use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
 use crate::vigil;
 use crate::webhooks::outcome::OutcomeRecord;
-use crate::webhooks::refused::Refusals as UnbelievedCalls;
 use crate::webhooks::{Doors, Webhooks};
 
 /// Every part, built and ready to listen.
@@ -98,14 +97,11 @@ impl App {
         let boot = entropy.uid(clock.now());
         let Opened { store, events, points, pings, hooks, outcomes, recent, tools } =
             open_store(folder, &config, (&incidents, &entropy), (&webhooks, boot))?;
-        first_start(&store, &config, &clock, &entropy).await?;
-        let following = channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now());
-        following.await.map_err(BuildError::Channels)?;
+        first_start(&store, &config, &clock, (&incidents, &sealer)).await?;
         let ((registry, observed), base_url) = (observe()?, base_url(&config));
         let (watching, asking) =
             Watching::build((&store, &clock, &incidents, &sealer), &config, &registry).await?;
         let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
-        let unbelieved = Arc::<UnbelievedCalls>::default();
         let (moment, seal) = ((&clock, &entropy), (&sealer, &sealing_key));
         let outbox = outgoing::outbox((&store, &incidents), &config, moment, seal, boot)?;
         let with = (webhooks.clone(), outcomes, boot);
@@ -117,7 +113,7 @@ impl App {
             incidents: Arc::clone(&incidents),
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
-            unbelieved: Arc::clone(&unbelieved),
+            unbelieved: Arc::default(),
             retention: config.retention,
             watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
             watching: watching.clone(),
@@ -132,7 +128,7 @@ impl App {
             entropy,
             addresses: Arc::new(Addresses::new(&store)),
             doors: Arc::new(Doors::new(&store, webhooks)),
-            unbelieved,
+            unbelieved: work.unbelieved,
             store,
             events,
             points,
@@ -161,8 +157,7 @@ impl App {
             strangers: Strangers::default(),
             config: Arc::new(config),
         };
-        let (asking, delivering) = (Mutex::new(Some(asking)), Mutex::new(Some(delivering)));
-        Ok(Self { state: web::Data::new(state), asking, delivering })
+        Ok(Self { state: web::Data::new(state), asking: once(asking), delivering: once(delivering) })
     }
 
     /// Starts the background tasks and serves HTTP at `door` until the soft stop.
@@ -312,13 +307,20 @@ fn keeping(config: &config::Issues) -> Keeping {
     Keeping { sample_floor: config.sample_floor, new_per_hour: config.new_per_hour_max }
 }
 
-/// A first start makes the project `default`, and the first owner where the environment names one.
+/// Something that one caller takes.
+const fn once<T>(thing: T) -> Mutex<Option<T>> {
+    Mutex::new(Some(thing))
+}
+
+/// Channels are as the configuration says. A first start makes the project `default`, and the first owner where the
+/// environment names one.
 async fn first_start(
     store: &Store,
     config: &Config,
     clock: &Clock,
-    entropy: &Entropy,
+    (incidents, sealer): (&Incidents, &Sealer),
 ) -> Result<(), BuildError> {
+    let entropy = &incidents.entropy;
     let by = By::tocsin(clock.now());
     let entropy_of_key = entropy.clone();
     store
@@ -329,6 +331,8 @@ async fn first_start(
             Ok::<_, store::Error>(())
         })
         .await?;
+    let following = channels::follow_configuration(store, incidents, config, sealer, clock.now());
+    following.await.map_err(BuildError::Channels)?;
     let Some(owner) = config.server.first_owner.clone() else { return Ok(()) };
     if store.read(users::exist).await.map_err(store::Error::from)? {
         return Ok(());
