@@ -104,8 +104,10 @@ impl App {
         let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
         let (moment, seal) = ((&clock, &entropy), (&sealer, &sealing_key));
         let outbox = outgoing::outbox((&store, &incidents), &config, moment, seal, boot)?;
-        let with = (webhooks.clone(), outcomes, boot);
+        let doors = Arc::new(Doors::new(&store, webhooks.clone()));
+        let with = (webhooks, outcomes, boot);
         let delivering = delivering::courier((&store, &clock, &entropy), &config, with, &sealing_key)?;
+        let lanes = (&events, &points, &pings, &hooks);
         let work = tasks::Work {
             outbox: outbox.clone(),
             store: store.clone(),
@@ -113,9 +115,9 @@ impl App {
             incidents: Arc::clone(&incidents),
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
-            unbelieved: Arc::default(),
+            doors: Arc::clone(&doors),
             retention: config.retention,
-            watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
+            watch: watch(&store, &clock, &incidents, lanes, (&observed, &own), folder),
             watching: watching.clone(),
             deaf: Arc::default(),
         };
@@ -127,8 +129,7 @@ impl App {
             clock,
             entropy,
             addresses: Arc::new(Addresses::new(&store)),
-            doors: Arc::new(Doors::new(&store, webhooks)),
-            unbelieved: work.unbelieved,
+            doors,
             store,
             events,
             points,
@@ -220,7 +221,7 @@ impl App {
             if let Err(error) = state.refusals.flush_now(&state.store, state.clock.now()) {
                 tracing::warn!(%error, "the last refusals could not be written into the ledger");
             }
-            if let Err(error) = state.unbelieved.flush_now(&state.store) {
+            if let Err(error) = state.doors.refusals.flush_now(&state.store) {
                 tracing::warn!(%error, "the last webhooks that were turned away could not be written");
             }
             // From here on tocsin is blind.
@@ -233,11 +234,13 @@ impl App {
     }
 }
 
+type Lanes<'a> = (&'a Lane<EventRecord>, &'a Arc<PointLane>, &'a Lane<PingRecord>, &'a Lane<WebhookRecord>);
+
 fn watch(
     store: &Store,
     clock: &Clock,
     incidents: &Arc<Incidents>,
-    (events, points, pings): (&Lane<EventRecord>, &Arc<PointLane>, &Lane<PingRecord>),
+    (events, points, pings, hooks): Lanes<'_>,
     (observed, own): (&Observed, &Arc<OwnHealth>),
     folder: &Path,
 ) -> Watch {
@@ -248,6 +251,7 @@ fn watch(
         events: events.clone(),
         points: Arc::clone(points),
         pings: pings.clone(),
+        hooks: hooks.clone(),
         observed: observed.clone(),
         own: Arc::clone(own),
         folder: folder.to_owned(),
