@@ -104,8 +104,7 @@ impl App {
         let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
         let (moment, seal) = ((&clock, &entropy), (&sealer, &sealing_key));
         let outbox = outgoing::outbox((&store, &incidents), &config, moment, seal, boot)?;
-        let doors = Arc::new(Doors::new(&store, webhooks.clone()));
-        let with = (webhooks, outcomes, boot);
+        let (doors, with) = (Arc::new(Doors::new(&store, webhooks.clone())), (webhooks, outcomes, boot));
         let delivering = delivering::courier((&store, &clock, &entropy), &config, with, &sealing_key)?;
         let lanes = (&events, &points, &pings, &hooks);
         let work = tasks::Work {

@@ -237,6 +237,9 @@ fn bounded(text: String) -> String {
 }
 
 fn hashed(pieces: &[&[u8]]) -> String {
-    let hash = pieces.iter().fold(Sha256::new(), |hash, piece| hash.chain_update(piece));
+    let mut hash = Sha256::new();
+    for piece in pieces {
+        hash.update(piece);
+    }
     format!("sha256-{}", hex(&hash.finalize()))
 }

@@ -200,7 +200,10 @@ fn signature(name: &str) -> SignatureHeader {
 
 impl Covers {
     fn content(signed: &[&[u8]]) -> Self {
-        let hash = signed.iter().fold(Sha256::new(), |hash, piece| hash.chain_update(piece));
+        let mut hash = Sha256::new();
+        for piece in signed {
+            hash.update(piece);
+        }
         Self::Content(hash.finalize().into())
     }
 }
