@@ -86,7 +86,8 @@ CREATE TABLE webhook_payloads (
     payload    BLOB NOT NULL
 ) STRICT;
 
--- So that nothing is taken twice. Outlives the requests.
+-- So that nothing is taken twice. Outlives the requests. An event whose signature covers neither its id nor a time has a
+-- second row: `content:` and a hash of what was signed, so that nobody can send it again under another id.
 CREATE TABLE processed_webhook_events (
     id           INTEGER PRIMARY KEY,
     source_id    INTEGER NOT NULL,

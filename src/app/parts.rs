@@ -103,9 +103,9 @@ impl App {
         let (watching, asking) =
             Watching::build((&store, &clock, &incidents, &sealer), &config, &registry).await?;
         let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
-        let doors = Arc::new(Doors::new(&store, webhooks.clone()));
+        let (doors, with) = (Arc::new(Doors::new(&store, webhooks.clone())), (webhooks, outcomes, boot));
         let outbox = outgoing::outbox((&store, &clock, &incidents), &config, (&sealer, &sealing_key), boot)?;
-        let (with, lanes) = ((webhooks, outcomes, boot), (&events, &points, &pings, &hooks));
+        let lanes = (&events, &points, &pings, &hooks);
         let delivering = delivering::courier((&store, &clock, &entropy), &config, with, &sealing_key)?;
         let work = tasks::Work {
             outbox: outbox.clone(),

@@ -6,6 +6,7 @@ pub mod crontab;
 pub mod cursor;
 pub mod entropy;
 pub mod figures;
+pub mod hex;
 pub mod id;
 pub mod nearest;
 pub mod owned;

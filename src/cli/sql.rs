@@ -1,4 +1,3 @@
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::AsJson;
 use super::session::{DONE, Session};
+use crate::base::hex::hex;
 use crate::base::text::clip;
 use crate::store::{limit_time, open_read_only};
 
@@ -106,14 +106,6 @@ fn json_of(value: ValueRef<'_>) -> Value {
         ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
         ValueRef::Blob(bytes) => hex(bytes).into(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        // Writing to a String cannot fail.
-        write!(out, "{byte:02x}").ok();
-        out
-    })
 }
 
 fn cell(value: &Value) -> String {

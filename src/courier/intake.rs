@@ -44,8 +44,9 @@ impl Record for WebhookRecord {
     type Staged = ();
 
     fn bytes(item: &Intake) -> usize {
-        let Arrival { event_id, event_type, content_type, payload, .. } = &item.arrival;
-        size_of::<Intake>() + event_id.len() + event_type.len() + content_type.len() + payload.len()
+        let Arrival { event_id, content, event_type, content_type, payload, .. } = &item.arrival;
+        let content = content.as_ref().map_or(0, String::len);
+        size_of::<Intake>() + event_id.len() + content + event_type.len() + content_type.len() + payload.len()
     }
 
     fn record(&self, tx: &WriteTx<'_>, items: &[Intake], (): &mut ()) -> Result<Vec<Accepted>, Error> {

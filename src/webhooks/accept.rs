@@ -25,6 +25,8 @@ pub struct Arrival {
     pub received_at: Timestamp,
     /// By which it is known again.
     pub event_id: String,
+    /// By which it is known again whatever its id is: of what was signed, where that holds neither a time nor the id.
+    pub content: Option<String>,
     pub event_type: String,
     pub order_key: Option<String>,
     pub content_type: String,
@@ -88,7 +90,7 @@ impl Batch {
                 let to = arrival.to.iter().filter(|towards| there.contains(&towards.destination));
                 let to: Vec<Towards> = to.copied().collect();
                 let request = insert_request(tx, arrival, None)?;
-                insert_processed(tx, arrival, request)?;
+                remember(tx, arrival, request)?;
                 deliver(tx, entropy, arrival, request, &to)?;
                 Accepted::New
             }
@@ -102,7 +104,7 @@ impl Batch {
                 } else {
                     settle(tx, incidents, before, arrival.received_at, &to)?;
                     let request = insert_request(tx, arrival, Some(before))?;
-                    move_processed(tx, arrival, request)?;
+                    remember(tx, arrival, request)?;
                     deliver(tx, entropy, arrival, request, &to)?;
                     Accepted::Again
                 }
@@ -156,31 +158,38 @@ impl Batch {
     }
 }
 
-/// The request by which the event was taken last.
+/// The request by which the event was taken last. What it says counts before the id that it says it under: nobody signed
+/// that.
 fn find_processed(tx: &ReadTx<'_>, arrival: &Arrival) -> Result<Option<RequestId>, Error> {
-    tx.first(
-        "SELECT request_id FROM processed_webhook_events WHERE source_id = ?1 AND event_id = ?2",
-        params![arrival.source.0, arrival.event_id],
-        |row| row.get(0).map(RequestId),
-    )
+    for name in names(arrival).rev() {
+        let found = tx.first(
+            "SELECT request_id FROM processed_webhook_events WHERE source_id = ?1 AND event_id = ?2",
+            params![arrival.source.0, name],
+            |row| row.get(0).map(RequestId),
+        )?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
-fn insert_processed(tx: &WriteTx<'_>, arrival: &Arrival, request: RequestId) -> Result<(), Error> {
-    tx.execute(
-        "INSERT INTO processed_webhook_events (source_id, event_id, request_id, processed_at)
-         VALUES (?1, ?2, ?3, ?4)",
-        params![arrival.source.0, arrival.event_id, request.0, arrival.received_at.as_micros()],
-    )?;
+/// The request is the last by which the event was taken.
+fn remember(tx: &WriteTx<'_>, arrival: &Arrival, request: RequestId) -> Result<(), Error> {
+    for name in names(arrival) {
+        tx.execute(
+            "INSERT INTO processed_webhook_events (source_id, event_id, request_id, processed_at)
+             VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (source_id, event_id) DO UPDATE SET request_id = ?3, processed_at = ?4",
+            params![arrival.source.0, name, request.0, arrival.received_at.as_micros()],
+        )?;
+    }
     Ok(())
 }
 
-fn move_processed(tx: &WriteTx<'_>, arrival: &Arrival, request: RequestId) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE processed_webhook_events SET request_id = ?3, processed_at = ?4
-         WHERE source_id = ?1 AND event_id = ?2",
-        params![arrival.source.0, arrival.event_id, request.0, arrival.received_at.as_micros()],
-    )?;
-    Ok(())
+/// By which an event is known: its id, and its content.
+fn names(arrival: &Arrival) -> impl DoubleEndedIterator<Item = &str> {
+    std::iter::once(arrival.event_id.as_str()).chain(arrival.content.as_deref())
 }
 
 /// Where a request ended dead and nobody has dealt with it; nowhere while something is still to come of it.

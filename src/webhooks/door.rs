@@ -13,6 +13,7 @@ use super::rows::{self, DESTINATIONS, SOURCES};
 use super::save::Webhooks;
 use super::scheme::Scheme;
 use super::source::Definition;
+use super::values::Wanted;
 use super::{DESTINATIONS_MAX, DestinationId, SOURCES_MAX, SourceId, WEBHOOKS};
 use crate::base::{ProjectId, Secret, Timestamp, Uid};
 use crate::store::{Error, ReadTx, Store};
@@ -32,6 +33,8 @@ pub struct Door {
     /// The newest first. Without one nobody is believed, unless the scheme asks for none.
     pub secrets: Vec<Secret>,
     pub exits: Vec<Exit>,
+    /// What all of these ask of a JSON body.
+    pub wanted: Wanted,
 }
 
 /// A destination as an event meets it.
@@ -181,8 +184,11 @@ fn load(tx: &ReadTx<'_>, webhooks: &Webhooks) -> Result<HashMap<String, Arc<Door
                 Vec::new()
             }
         };
+        let exits = exits.remove(&source.id).unwrap_or_default();
+        let filtered = exits.iter().flat_map(|exit| exit.filter.pointers());
         let door = Door {
-            exits: exits.remove(&source.id).unwrap_or_default(),
+            wanted: Wanted::of(rules.pointers().chain(provider.pointers()).chain(filtered)),
+            exits,
             id: source.id,
             uid: source.uid,
             project: source.project,

@@ -5,7 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::pointer::{Pointer, plain};
+use super::pointer::Pointer;
+use super::providers::Content;
+use super::values::Found;
 use crate::base::text::{clip, is_hidden};
 
 /// An event is taken when its type is one of these and every condition holds. Empty: everything is taken.
@@ -84,6 +86,8 @@ pub enum BadFilter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     Takes,
+    /// It names conditions, and the body is no JSON: it is delivered, for the app to judge.
+    Unreadable,
     /// The destination names types, and this is none of them.
     OtherType,
     /// It names types, and nothing says of which one this is.
@@ -116,15 +120,24 @@ impl Filter {
         &self.conditions
     }
 
-    /// Whether an event is taken; a `body` that is no JSON is null.
-    pub fn takes(&self, event_type: Option<&str>, body: &Value) -> Decision {
+    /// What its conditions ask of a body.
+    pub fn pointers(&self) -> impl Iterator<Item = &Pointer> {
+        self.conditions.iter().map(|condition| &condition.pointer)
+    }
+
+    /// Whether an event is taken. Of a body that is no JSON nobody knows whether conditions hold: rather once too often
+    /// than never.
+    pub fn takes(&self, event_type: Option<&str>, content: &Content<'_>) -> Decision {
         if !self.types.is_empty() {
             let Some(event_type) = event_type else { return Decision::NoType };
             if !self.types.iter().any(|glob| glob.fits(event_type)) {
                 return Decision::OtherType;
             }
         }
-        match self.conditions.iter().find(|condition| !condition.holds(body)) {
+        if !self.conditions.is_empty() && !content.is_json() {
+            return Decision::Unreadable;
+        }
+        match self.conditions.iter().find(|condition| !condition.holds(content)) {
             None => Decision::Takes,
             Some(failed) => {
                 Decision::Fails { condition: clip(&failed.to_string(), SAYS_CHARS_MAX).into_owned() }
@@ -135,13 +148,14 @@ impl Filter {
 
 impl Decision {
     pub const fn takes(&self) -> bool {
-        matches!(self, Self::Takes)
+        matches!(self, Self::Takes | Self::Unreadable)
     }
 
     /// One word, for rows and counters.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Takes => "takes",
+            Self::Unreadable => "unreadable",
             Self::OtherType => "other_type",
             Self::NoType => "no_type",
             Self::Fails { .. } => "condition",
@@ -153,6 +167,9 @@ impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Takes => f.write_str("the destination takes it"),
+            Self::Unreadable => f.write_str(
+                "the body is no JSON, so that its conditions say nothing: the destination gets it",
+            ),
             Self::OtherType => f.write_str("the destination takes other types only"),
             Self::NoType => f.write_str("the destination takes some types only, and this event names none"),
             Self::Fails { condition } => write!(f, "the destination takes only events where {condition}"),
@@ -186,12 +203,16 @@ impl TypeGlob {
 }
 
 impl Condition {
-    fn holds(&self, body: &Value) -> bool {
-        let value = self.pointer.find(body).filter(|value| !value.is_null());
+    fn holds(&self, content: &Content<'_>) -> bool {
+        let found = content.found(&self.pointer);
+        let is_there = found.is_some();
         // An empty text is a value here, unlike where ids are looked for.
-        let text = value.and_then(|value| value.as_str().map(str::to_owned).or_else(|| plain(value)));
+        let text = found.and_then(|found| match found {
+            Found::Plain(text) => Some(text),
+            Found::Nested => None,
+        });
         match (&self.test, text) {
-            (Test::Exists, _) => value.is_some(),
+            (Test::Exists, _) => is_there,
             (Test::Equals(wanted), text) => text.as_ref() == Some(wanted),
             (Test::NotEquals(unwanted), text) => text.as_ref() != Some(unwanted),
             (Test::OneOf(wanted), text) => text.is_some_and(|text| wanted.contains(&text)),
@@ -201,8 +222,14 @@ impl Condition {
 
     fn read(written: WrittenCondition) -> Result<Self, &'static str> {
         let text = |value: &Value| {
-            let text = value.as_str().map(str::to_owned).or_else(|| plain(value));
-            let text = text.ok_or("value is a text, a number or true or false")?;
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                Value::Bool(flag) => flag.to_string(),
+                Value::Null | Value::Array(_) | Value::Object(_) => {
+                    return Err("value is a text, a number or true or false");
+                }
+            };
             if text.chars().count() > CHARS_MAX {
                 Err("a value holds at most 255 characters")
             } else {
@@ -289,14 +316,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::webhooks::scheme::Call;
+    use crate::webhooks::values::Wanted;
 
     fn filter(written: Value) -> Filter {
         serde_json::from_value(written).unwrap()
     }
 
+    fn takes(filter: &Filter, event_type: Option<&str>, body: &str) -> Decision {
+        let wanted = Wanted::of(filter.pointers());
+        let call = Call { method: "POST", url: "", headers: &[], body: body.as_bytes() };
+        filter.takes(event_type, &Content::of(&call, &wanted))
+    }
+
     #[test]
     fn a_filter_without_anything_takes_everything() {
-        assert_eq!(Filter::default().takes(None, &Value::Null), Decision::Takes);
+        assert_eq!(takes(&Filter::default(), None, "no JSON"), Decision::Takes);
         assert_eq!(filter(json!({})), Filter::default());
     }
 
@@ -317,14 +352,15 @@ mod tests {
             assert_eq!(TypeGlob::parse(glob).unwrap().fits(event_type), fits, "{glob} {event_type}");
         }
         let invoices = filter(json!({"types": ["invoice.*", "charge.refunded"]}));
-        assert_eq!(invoices.takes(Some("charge.refunded"), &Value::Null), Decision::Takes);
-        assert_eq!(invoices.takes(Some("charge.failed"), &Value::Null), Decision::OtherType);
-        assert_eq!(invoices.takes(None, &Value::Null), Decision::NoType);
+        assert_eq!(takes(&invoices, Some("charge.refunded"), ""), Decision::Takes);
+        assert_eq!(takes(&invoices, Some("charge.failed"), ""), Decision::OtherType);
+        assert_eq!(takes(&invoices, None, ""), Decision::NoType);
     }
 
     #[test]
     fn conditions_look_at_single_values() {
-        let body = json!({"live": true, "n": 1, "s": "abc", "none": null, "list": [], "empty": ""});
+        let body =
+            json!({"live": true, "n": 1, "s": "abc", "none": null, "list": [], "empty": ""}).to_string();
         for (pointer, op, value, holds) in [
             ("/live", "equals", json!(true), true),
             ("/live", "equals", json!("true"), true),
@@ -344,16 +380,28 @@ mod tests {
         ] {
             let written = json!({"conditions": [{"pointer": pointer, "op": op, "value": value}]});
             let filter = filter(written.clone());
-            assert_eq!(filter.takes(None, &body).takes(), holds, "{written}");
+            assert_eq!(takes(&filter, None, &body).takes(), holds, "{written}");
             let again: Filter = serde_json::from_value(serde_json::to_value(&filter).unwrap()).unwrap();
             assert_eq!(again, filter);
         }
     }
 
     #[test]
+    fn what_cannot_be_read_is_delivered_and_not_dropped() {
+        let filter = filter(
+            json!({"types": ["a"], "conditions": [{"pointer": "/live", "op": "equals", "value": true}]}),
+        );
+        for body in ["", "a=1", "{\"live\":", "\u{feff}{}"] {
+            let decision = takes(&filter, Some("a"), body);
+            assert_eq!((decision.as_str(), decision.takes()), ("unreadable", true), "{body}");
+            assert_eq!(takes(&filter, Some("b"), body), Decision::OtherType, "{body}");
+        }
+    }
+
+    #[test]
     fn a_decision_says_what_does_not_hold() {
         let filter = filter(json!({"conditions": [{"pointer": "/livemode", "op": "equals", "value": true}]}));
-        let decision = filter.takes(None, &json!({"livemode": false}));
+        let decision = takes(&filter, None, r#"{"livemode":false}"#);
         assert_eq!(decision.to_string(), "the destination takes only events where /livemode is \"true\"");
         assert_eq!(decision.as_str(), "condition");
     }

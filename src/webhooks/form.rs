@@ -2,6 +2,9 @@
 
 use percent_encoding::percent_decode;
 
+/// More are no form that a provider sends; each takes some memory of its own.
+pub const PAIRS_MAX: usize = 1000;
+
 /// The pairs of a form in their order, decoded: `+` is a space, a broken `%` stands for itself. Empty pairs are left out.
 pub fn pairs(form: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
     form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
@@ -9,6 +12,11 @@ pub fn pairs(form: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
         let name = halves.next().unwrap_or_default();
         (decode(name), decode(halves.next().unwrap_or_default()))
     })
+}
+
+/// How many pairs a form may have, before any of them is decoded.
+pub fn count(form: &[u8]) -> usize {
+    form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).count()
 }
 
 fn decode(text: &[u8]) -> Vec<u8> {

@@ -8,6 +8,7 @@ pub mod form;
 pub mod pointer;
 pub mod providers;
 pub mod scheme;
+pub mod values;
 
 pub mod destination;
 pub mod payload;
@@ -38,6 +39,7 @@ pub mod watch;
 
 mod check;
 mod error;
+mod list;
 mod rows;
 
 pub mod queries;

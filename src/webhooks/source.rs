@@ -114,13 +114,13 @@ impl Definition {
         if let Some(place) = &self.event_type {
             rules.event_type.insert(0, Way(vec![part("event_type", place)?]));
         }
-        let suggested = || provider.and_then(|provider| provider.order_key.clone());
-        rules.order_key = match &self.order_key {
-            Some(place) => {
-                Some(Pointer::parse(place).map_err(|bad| Invalid::new("order_key", bad.to_string()))?)
-            }
-            None => rules.order_key.or_else(suggested),
-        };
+        if let Some(place) = &self.order_key {
+            let place = Pointer::parse(place).map_err(|bad| Invalid::new("order_key", bad.to_string()))?;
+            rules.order_key = vec![place];
+        } else if rules.order_key.is_empty() {
+            rules.order_key =
+                provider.map(|provider| provider.order_key_suggested.clone()).unwrap_or_default();
+        }
         Ok(rules)
     }
 

@@ -442,20 +442,70 @@ async fn deploys_and_mails_are_told_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_shown_of_a_refused_call_holds_no_secret() {
     let hooks = Hooks::open().await;
-    hooks.source("gitlab", json!({}), &["glpat-right"]).await;
-    let wrong = hooks.sign("gitlab", "glpat-wrong", b"{\"card\":\"4242424242424242\"}");
+    hooks.source("vapi", json!({}), &["vapi-right"]).await;
+    let wrong = hooks.sign("vapi", "vapi-wrong", b"{\"card\":\"4242424242424242\"}");
     let wrong = wrong.with("authorization", "Bearer abc").with("x-api-key", "k3y").with("x-event", "push");
     assert_eq!(hooks.send(&wrong).await.status, 401);
-    let shown = hooks.refusals("gitlab").await.remove(0);
+    let shown = hooks.refusals("vapi").await.remove(0);
     let value = |name: &str| {
         let found = shown.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     };
     assert_eq!((shown.reason.as_str(), value("x-event")), ("token_wrong", Some("push")));
-    for name in ["x-gitlab-token", "authorization", "x-api-key"] {
+    for name in ["x-vapi-secret", "authorization", "x-api-key"] {
         assert_eq!(value(name), Some("[Filtered]"), "{name}");
     }
     assert!(!format!("{shown:?}").contains("4242"));
     assert_eq!((shown.address.as_str(), shown.count), ("127.0.0.1", 1));
+    hooks.house.stop().await;
+}
+
+/// Signed without a time and an id, a call that somebody kept would be believed for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_was_kept_is_known_under_another_id() {
+    let hooks = Hooks::open().await;
+    hooks.source("github", json!({}), &["a long random secret"]).await;
+    let sent = hooks.sign("github", "a long random secret", EVENT).with("x-github-event", "issues");
+    let named = |id: &str| sent.with("x-github-delivery", id);
+    assert_eq!(json(&hooks.send(&named("d-1")).await), json!({"received": true}));
+    for again in [named("d-1"), named("d-2"), sent.clone()] {
+        assert_eq!(json(&hooks.send(&again).await), json!({"duplicate": true}));
+    }
+    // One body may be two events that only a header tells apart.
+    let other = named("d-3").with("x-github-event", "label");
+    assert_eq!(json(&hooks.send(&other).await), json!({"received": true}));
+    assert_eq!(hooks.count("webhook_requests").await, 2);
+    hooks.house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_condition_can_read_is_delivered() {
+    let hooks = Hooks::open().await;
+    hooks.source("github", json!({}), &["a long random secret"]).await;
+    let id = webhooks::SourceId(1);
+    let live = json!([{"pointer": "/live", "op": "equals", "value": true}]);
+    let picky = json!({"url": "http://127.0.0.1:9/picky", "filter": {"conditions": live}});
+    hooks.destination("picky", id, picky).await;
+    for (body, deliveries) in [(r#"{"live":false}"#, 1), ("no JSON", 3), (r#"{"live":true}"#, 5)] {
+        let sent = hooks.sign("github", "a long random secret", body.as_bytes());
+        assert_eq!(hooks.send(&sent).await.status, 200, "{body}");
+        assert_eq!(hooks.count("webhook_deliveries").await, deliveries, "{body}");
+    }
+    hooks.house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_another_scheme_is_not_kept() {
+    let hooks = Hooks::open().await;
+    hooks.source("github", json!({}), &["a long random secret"]).await;
+    let sent = hooks.sign("github", "a long random secret", EVENT).with("x-github-delivery", "d-1");
+    let sent = ["x-vapi-secret", "x-gitlab-token", "x-api-key", "x-postmark-token"]
+        .into_iter()
+        .fold(sent, |sent, name| sent.with(name, "s3cret-of-another"));
+    assert_eq!(hooks.send(&sent).await.status, 200);
+    let (_, payload) = hooks.newest().await;
+    let kept: Vec<&str> = payload.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(kept.contains(&"x-github-delivery") && kept.contains(&"x-hub-signature-256"), "{kept:?}");
+    assert!(!format!("{:?}", payload.headers).contains("another"), "{kept:?}");
     hooks.house.stop().await;
 }

@@ -2,42 +2,63 @@
 // Input and verdict are those of verify_webhook.py.
 const { fields, octokit, read } = require("./webhook_libraries.cjs");
 
+class Refused extends Error {}
+
 const said = (accepted) => {
-  if (!accepted) throw new Error("the library says no");
+  if (!accepted) throw new Refused("the library says no");
 };
 
+// Each loads its library, then answers how it verifies and the error by which it refuses.
 const verifiers = {
-  github: async (secret, url, headers, body) =>
-    said(await (await octokit()).verify(secret, body, headers["x-hub-signature-256"])),
-  stripe: (secret, url, headers, body) =>
-    require("stripe").webhooks.constructEvent(body, headers["stripe-signature"], secret),
-  standard: (secret, url, headers, body) => new (require("standardwebhooks").Webhook)(secret).verify(body, headers),
-  svix: (secret, url, headers, body) => new (require("svix").Webhook)(secret).verify(body, headers),
-  twilio: (secret, url, headers, body) => {
+  github: async () => {
+    const { verify } = await octokit();
+    return [async (secret, url, headers, body) => said(await verify(secret, body, headers["x-hub-signature-256"] || "-")), Refused];
+  },
+  stripe: () => {
+    const { webhooks, errors } = require("stripe");
+    return [
+      (secret, url, headers, body) => webhooks.constructEvent(body, headers["stripe-signature"], secret),
+      errors.StripeSignatureVerificationError,
+    ];
+  },
+  standard: () => {
+    const { Webhook, WebhookVerificationError } = require("standardwebhooks");
+    return [(secret, url, headers, body) => new Webhook(secret).verify(body, headers), WebhookVerificationError];
+  },
+  svix: () => {
+    const { Webhook, WebhookVerificationError } = require("svix");
+    return [(secret, url, headers, body) => new Webhook(secret).verify(body, headers), WebhookVerificationError];
+  },
+  twilio: () => {
     const { validateRequest, validateRequestWithBody } = require("twilio");
-    const signature = headers["x-twilio-signature"];
-    said(
-      url.includes("bodySHA256")
-        ? validateRequestWithBody(secret, signature, url, body)
-        : validateRequest(secret, signature, url, fields(body)),
-    );
+    const verify = (secret, url, headers, body) => {
+      const signature = headers["x-twilio-signature"] || "";
+      said(
+        url.includes("bodySHA256")
+          ? validateRequestWithBody(secret, signature, url, body)
+          : validateRequest(secret, signature, url, fields(body)),
+      );
+    };
+    return [verify, Refused];
   },
 };
 
 async function main() {
   const [provider, secret, url] = process.argv.slice(2);
   const { headers, body } = JSON.parse(await read());
-  const verify = verifiers[provider];
-  if (!verify) {
-    console.error(`no library for ${provider}`);
-    process.exit(2);
-  }
+  const load = verifiers[provider];
+  if (!load) throw new Error(`no library for ${provider}`);
+  const [verify, refusal] = await load();
   try {
     await verify(secret, url, headers, body);
-  } catch (refusal) {
-    console.log(String(refusal));
+  } catch (refused) {
+    if (!(refused instanceof refusal)) throw refused;
+    console.log(String(refused));
     process.exitCode = 1;
   }
 }
 
-main();
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 2;
+});

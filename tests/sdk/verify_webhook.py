@@ -1,58 +1,91 @@
 """Verifies a webhook as an application does, with its provider's own library: verify_webhook.py PROVIDER SECRET URL.
 
 Reads {"headers": {name: value}, "body": text} from stdin, names in lower case. Ends with 0 where the library accepts it,
-at the time that the clock shows, and with 1 and the library's words where it does not.
+at the time that the clock shows, and with 1 and the library's words where it refuses it. Whatever else goes wrong ends
+with 2: a library that is missing has refused nothing.
 """
 
 import json
 import sys
+import traceback
 from urllib.parse import parse_qs
 
 
-def stripe(secret, url, headers, body):
-    from stripe import Webhook
-
-    Webhook.construct_event(body, headers["stripe-signature"], secret)
+class Refused(Exception):
+    """A library answered no."""
 
 
-def slack(secret, url, headers, body):
+def stripe():
+    from stripe import SignatureVerificationError, Webhook
+
+    def verify(secret, url, headers, body):
+        Webhook.construct_event(body, headers.get("stripe-signature", ""), secret)
+
+    return verify, SignatureVerificationError
+
+
+def slack():
     from slack_sdk.signature import SignatureVerifier
 
-    if not SignatureVerifier(secret).is_valid_request(body, headers):
-        raise ValueError("slack_sdk says no")
+    def verify(secret, url, headers, body):
+        if not SignatureVerifier(secret).is_valid_request(body, headers):
+            raise Refused("slack_sdk says no")
+
+    return verify, Refused
 
 
-def standard(secret, url, headers, body):
+def standard():
     from standardwebhooks import Webhook
+    from standardwebhooks.webhooks import WebhookVerificationError
 
-    Webhook(secret).verify(body, headers, json_parse=False)
+    def verify(secret, url, headers, body):
+        Webhook(secret).verify(body, headers, json_parse=False)
 
-
-def svix(secret, url, headers, body):
-    from svix.webhooks import Webhook
-
-    Webhook(secret).verify(body, headers)
+    return verify, WebhookVerificationError
 
 
-def twilio(secret, url, headers, body):
+def svix():
+    from svix.webhooks import Webhook, WebhookVerificationError
+
+    def verify(secret, url, headers, body):
+        Webhook(secret).verify(body, headers)
+
+    return verify, WebhookVerificationError
+
+
+def twilio():
     from multidict import MultiDict
     from twilio.request_validator import RequestValidator
 
-    params = body
-    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        pairs = parse_qs(body, keep_blank_values=True)
-        params = MultiDict((name, value) for name in pairs for value in pairs[name])
-    if not RequestValidator(secret).validate(url, params, headers["x-twilio-signature"]):
-        raise ValueError("twilio says no")
+    def verify(secret, url, headers, body):
+        params = body
+        if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            pairs = parse_qs(body, keep_blank_values=True)
+            params = MultiDict((name, value) for name in pairs for value in pairs[name])
+        if not RequestValidator(secret).validate(url, params, headers.get("x-twilio-signature", "")):
+            raise Refused("twilio says no")
+
+    return verify, Refused
 
 
 VERIFIERS = {"stripe": stripe, "slack": slack, "standard": standard, "svix": svix, "twilio": twilio}
 
-if __name__ == "__main__":
+
+def main():
     provider, secret, url = sys.argv[1:]
-    call, verify = json.load(sys.stdin), VERIFIERS[provider]
+    call = json.load(sys.stdin)
+    verify, refusal = VERIFIERS[provider]()
     try:
         verify(secret, url, call["headers"], call["body"])
-    except Exception as refusal:  # whatever a library raises is its verdict
-        print(f"{type(refusal).__name__}: {refusal}")
-        sys.exit(1)
+    except refusal as refused:
+        print(f"{type(refused).__name__}: {refused}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Exception:
+        traceback.print_exc()
+        sys.exit(2)

@@ -1,11 +1,11 @@
 //! Deploys, as providers report them: so that what changed is known without a line in a pipeline.
 
 use serde::Deserialize;
-use serde_json::Value;
 
+use super::content::Content;
 use crate::base::Timestamp;
 use crate::base::text::{clip, is_hidden};
-use crate::webhooks::pointer::{Pointer, plain};
+use crate::webhooks::pointer::Pointer;
 
 /// Which events are deploys that succeeded, and where the rest stands.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -52,24 +52,31 @@ const SECONDS_MAX: i64 = 100_000_000_000;
 
 impl DeployRule {
     /// The deploy that an event reports; `None` where it reports none, or no release.
-    pub fn mark(&self, event_type: &str, body: &Value) -> Option<DeployMark> {
-        if event_type != self.event_type || self.when.as_ref().is_some_and(|when| !when.holds(body)) {
+    pub fn mark(&self, event_type: &str, content: &Content<'_>) -> Option<DeployMark> {
+        if event_type != self.event_type || self.when.as_ref().is_some_and(|when| !when.holds(content)) {
             return None;
         }
-        let text = |pointers: &[Pointer]| pointers.iter().find_map(|pointer| pointer.text(body));
+        let text = |pointers: &[Pointer]| pointers.iter().find_map(|pointer| content.text(pointer));
         let line = |pointers: &[Pointer]| text(pointers).and_then(|text| line(&text));
         Some(DeployMark {
             release: line(&self.release)?,
             environment: line(&self.environment).unwrap_or_else(|| self.environment_else.clone()),
             url: text(&self.url).and_then(|text| web(&text)),
-            at: self.at.iter().find_map(|pointer| pointer.find(body)).and_then(time),
+            at: text(&self.at).and_then(|text| time(&text)),
         })
     }
 }
 
+impl DeployRule {
+    pub(super) fn pointers(&self) -> impl Iterator<Item = &Pointer> {
+        let lists = [&self.release, &self.environment, &self.url, &self.at].into_iter().flatten();
+        lists.chain(self.when.iter().map(|when| &when.pointer))
+    }
+}
+
 impl Equals {
-    pub fn holds(&self, body: &Value) -> bool {
-        self.pointer.text(body).as_deref() == Some(self.value.as_str())
+    pub fn holds(&self, content: &Content<'_>) -> bool {
+        content.text(&self.pointer).as_deref() == Some(self.value.as_str())
     }
 }
 
@@ -88,12 +95,11 @@ fn web(text: &str) -> Option<String> {
     (is_fit && url.chars().count() <= URL_CHARS_MAX).then_some(url)
 }
 
-fn time(value: &Value) -> Option<Timestamp> {
-    let text = plain(value)?;
+fn time(text: &str) -> Option<Timestamp> {
     let at = match text.parse::<i64>() {
         Ok(number) if number >= SECONDS_MAX => Timestamp::from_micros(number.saturating_mul(1000)),
         Ok(number) => Timestamp::from_secs(number),
-        Err(_) => Timestamp::parse_rfc3339(&text)?,
+        Err(_) => Timestamp::parse_rfc3339(text)?,
     };
     (Timestamp::EPOCH..=Timestamp::MAX).contains(&at).then_some(at)
 }

@@ -16,10 +16,11 @@ use serde::Deserialize;
 pub use self::content::Content;
 pub use self::deploy::{DeployMark, DeployRule};
 pub use self::identity::{BadRules, Identity, Part, Rules, Way};
-pub use self::mail::{MailOutcome, MailTypes};
+pub use self::mail::{MailOutcome, MailRules};
+use crate::base::Secret;
 use crate::base::text::clip;
 use crate::webhooks::pointer::Pointer;
-use crate::webhooks::scheme::{Call, Scheme};
+use crate::webhooks::scheme::{Call, Scheme, Verified};
 
 /// Everything that is known of one provider.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,8 +38,9 @@ pub struct Provider {
     #[serde(default)]
     pub other_schemes: Vec<OtherScheme>,
     pub rules: Rules,
-    /// What to order by, where somebody wants an order.
-    pub order_key: Option<Pointer>,
+    /// What to order by, where somebody wants an order and names nothing: the first that is there.
+    #[serde(default)]
+    pub order_key_suggested: Vec<Pointer>,
     #[serde(default)]
     pub answer: Answer,
     pub challenge: Option<Challenge>,
@@ -49,7 +51,7 @@ pub struct Provider {
     pub late: Option<String>,
     /// What to do at the provider, line by line; `{url}` stands for the address of the source.
     pub steps: Vec<String>,
-    pub mail: Option<MailTypes>,
+    pub mail: Option<MailRules>,
     pub deploy: Option<DeployRule>,
 }
 
@@ -107,6 +109,8 @@ pub struct Ping {
 
 const CHALLENGE_CHARS_MAX: usize = 500;
 const PING_BYTES_MAX: usize = 100;
+/// What is shorter can be guessed.
+const SECRET_BYTES_USUAL: usize = 16;
 
 const ROWS: [&str; 20] = [
     include_str!("rows/stripe.toml"),
@@ -153,33 +157,45 @@ impl Provider {
         std::iter::once((None, &self.scheme)).chain(others)
     }
 
-    /// What a verified call wants to hear that is no event; nothing of it is stored or passed on.
-    pub fn challenge(&self, content: &Content<'_>) -> Option<Answer> {
-        let challenge = self.challenge.as_ref()?;
-        let asked = challenge.when.holds(content.json()?).then(|| content.text(&challenge.echo))??;
-        let body = clip(&asked, CHALLENGE_CHARS_MAX).into_owned();
+    /// What it asks of a JSON body besides its rules.
+    pub fn pointers(&self) -> impl Iterator<Item = &Pointer> {
+        let challenge =
+            self.challenge.iter().flat_map(|challenge| [&challenge.when.pointer, &challenge.echo]);
+        let deploy = self.deploy.iter().flat_map(DeployRule::pointers);
+        challenge.chain(deploy).chain(self.mail.iter().flat_map(MailRules::pointers))
+    }
+
+    /// What a call wants to hear that is no event; nothing of it is stored or passed on. Asked only of a call that was
+    /// believed: a stranger would be told that somebody listens for its provider here.
+    pub fn challenge(&self, content: &Content<'_>, _: &Verified) -> Option<Answer> {
+        let challenge = self.challenge.as_ref().filter(|challenge| challenge.when.holds(content))?;
+        let body = clip(&content.text(&challenge.echo)?, CHALLENGE_CHARS_MAX).into_owned();
         Some(Answer { status: 200, content_type: "text/plain; charset=utf-8".to_owned(), body })
     }
 
-    /// Whether the call is a ping, to be answered as any other before anybody asks who signed it, and never stored.
+    /// Whether the call is a ping, to be answered as any other before anybody asks who signed it, and never stored. Of
+    /// what a stranger sends, no more is read than a ping is long.
     pub fn is_ping(&self, call: &Call<'_>, content: &Content<'_>) -> bool {
         let Some(ping) = &self.ping else { return false };
+        if call.body.len() > PING_BYTES_MAX || call.body.contains(&b'&') {
+            return false;
+        }
         let number = content.field(&ping.field).unwrap_or_default();
-        let is_alone = call.body.len() <= PING_BYTES_MAX && !call.body.contains(&b'&');
-        is_alone && !number.is_empty() && number.iter().all(u8::is_ascii_digit)
+        !number.is_empty() && number.iter().all(u8::is_ascii_digit)
     }
 
-    /// The warning about a secret that is probably the wrong one.
-    pub fn secret_warning(&self, secret: &crate::base::Secret) -> Option<String> {
+    /// The warning about a secret that is probably the wrong one, or that somebody could guess.
+    pub fn secret_warning(&self, secret: &Secret) -> Option<String> {
         let hint = self.secret.as_ref()?;
         let is_usual = hint.begins_with.is_empty()
             || hint.begins_with.iter().any(|beginning| secret.expose().starts_with(beginning));
-        (!is_usual).then(|| {
-            format!(
-                "{} usually begins with {}: is it the right one?",
-                hint.label,
-                hint.begins_with.join(" or ")
-            )
+        if !is_usual {
+            let beginnings = hint.begins_with.join(" or ");
+            return Some(format!("{} usually begins with {beginnings}: is it the right one?", hint.label));
+        }
+        let is_short = secret.expose().len() < SECRET_BYTES_USUAL;
+        is_short.then(|| {
+            format!("{} is shorter than {SECRET_BYTES_USUAL} characters: take a long random one", hint.label)
         })
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use super::{Call, Unsignable};
 use crate::outbound::header::{HeaderName, HeaderValue};
+use crate::webhooks::list;
 
 /// The name of a header that a scheme reads and writes, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +17,8 @@ pub struct Header(HeaderName);
 
 /// One header under the names that it is known by, such as `webhook-signature` and `svix-signature`. Read under any
 /// of them, written under all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Header>", into = "Vec<Header>")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "Vec<Header>")]
 pub struct Aliases(Vec<Header>);
 
 /// Why a text names no [`Header`], or a list no [`Aliases`].
@@ -146,6 +148,12 @@ impl TryFrom<Vec<Header>> for Aliases {
             return Err(BadHeader::Count);
         }
         Ok(Self(headers))
+    }
+}
+
+impl<'de> Deserialize<'de> for Aliases {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::try_from(list::read(from)?).map_err(Error::custom)
     }
 }
 

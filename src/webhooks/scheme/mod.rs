@@ -14,13 +14,15 @@ pub mod twilio;
 mod tests;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 pub use self::header::{Aliases, Header};
 pub use self::hmac::{Hmac, Late};
 pub use self::refusal::{BadSecret, Refusal, Unsignable};
-pub use self::token::Token;
+pub use self::token::{Token, User};
 use crate::base::{Secret, Timestamp};
 use crate::outbound::header::{HeaderName, HeaderValue};
 
@@ -39,7 +41,7 @@ pub enum Scheme {
 }
 
 /// A call as it arrived.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Call<'a> {
     pub method: &'a str,
     /// The public address as the provider called it, with its query.
@@ -56,10 +58,23 @@ pub struct Verified {
     pub secret: Option<usize>,
     /// When the provider signed it; `None` where the scheme says nothing of time.
     pub signed_at: Option<Timestamp>,
+    pub covers: Covers,
+}
+
+/// What the proof of a call covers, and so how a call is known that somebody kept and sends again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Covers {
+    /// Nothing of the call: whoever has the token may say anything.
+    Nothing,
+    /// What it says, without a time and an id: kept, it is believed at any time, under any id. The SHA-256 of what was
+    /// signed, the same however the call is spelled.
+    Content([u8; 32]),
+    /// Its time or its id, too.
+    Moment,
 }
 
 /// A call as it is about to be passed on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Outgoing<'a> {
     pub method: &'a str,
     /// The address as the receiver will see itself called, with its query: see [`Scheme::outgoing_url`].
@@ -93,7 +108,7 @@ impl Scheme {
             Self::Hmac(hmac) => hmac.verify(call, secrets, now),
             Self::Twilio => twilio::verify(call, secrets),
             Self::Token(token) => token.verify(call, secrets),
-            Self::None => Ok(Verified { secret: None, signed_at: None }),
+            Self::None => Ok(Verified { secret: None, signed_at: None, covers: Covers::Nothing }),
         }
     }
 
@@ -122,10 +137,12 @@ impl Scheme {
         }
     }
 
-    /// The headers of a call that must not be passed on: their place is taken by what [`Scheme::sign`] writes.
+    /// The headers of a call that must not be passed on: their place is taken by what [`Scheme::sign`] writes. Each name
+    /// once; a secret stays one, whatever else it is.
     pub fn signature_headers(&self) -> Vec<SignatureHeader> {
-        let always = ALWAYS_SECRET.map(|name| SignatureHeader { name: name.to_owned(), is_secret: true });
-        let own = match self {
+        let always =
+            ALWAYS_SECRET.map(|name| SignatureHeader { name: name.to_owned(), is_secret: true }).to_vec();
+        let own: Vec<SignatureHeader> = match self {
             Self::Hmac(hmac) => hmac.headers().map(signature).collect(),
             Self::Twilio => twilio::HEADERS.map(signature).to_vec(),
             Self::Token(Token::Header { name }) => {
@@ -133,7 +150,12 @@ impl Scheme {
             }
             Self::Token(Token::Basic { .. } | Token::Bearer) | Self::None => Vec::new(),
         };
-        always.into_iter().chain(own).collect()
+        own.into_iter().fold(always, |mut headers: Vec<SignatureHeader>, header| {
+            if headers.iter().all(|known| known.name != header.name) {
+                headers.push(header);
+            }
+            headers
+        })
     }
 
     /// Whether what is signed anew later still passes the receiver's own look at the clock.
@@ -153,6 +175,12 @@ impl Scheme {
         if text.len() > refusal::SECRET_BYTES_MAX {
             return Err(BadSecret::TooLong);
         }
+        if text.chars().any(char::is_control) {
+            return Err(BadSecret::Control);
+        }
+        if text.trim() != text {
+            return Err(BadSecret::Blank);
+        }
         match self {
             Self::Hmac(hmac) => hmac.key.bytes(secret).map(drop),
             Self::Token(token) => token.check_secret(secret),
@@ -168,6 +196,39 @@ impl Scheme {
 
 fn signature(name: &str) -> SignatureHeader {
     SignatureHeader { name: name.to_owned(), is_secret: false }
+}
+
+impl Covers {
+    fn content(signed: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for piece in signed {
+            hash.update(piece);
+        }
+        Self::Content(hash.finalize().into())
+    }
+}
+
+/// Without what it holds: headers are secrets, bodies a customer's.
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .field("headers", &names)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// As that of a [`Call`].
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("method", &self.method)
+            .field("id", &self.id)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Call<'a> {

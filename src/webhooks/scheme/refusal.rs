@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::span;
+use crate::webhooks::form::PAIRS_MAX;
 
 /// What is wrong with a call. Names headers and places as the scheme does; holds nothing that the caller sent, no
 /// secret and no signature that would have been right.
@@ -34,9 +35,12 @@ pub enum Refusal {
          on its way"
     )]
     SignatureWrong,
+    /// Where the id ends and the next part of what is signed begins could be moved.
+    #[error("the id in {header} holds a character that none may hold: send it as the provider wrote it")]
+    IdMalformed { header: String },
     #[error("there is no time in {place}: send it as the provider wrote it")]
     TimeMissing { place: String },
-    #[error("the time in {place} is no whole number of {unit} since 1970: send it as the provider wrote it")]
+    #[error("the time in {place} is no {unit}: send it as the provider wrote it")]
     TimeMalformed { place: String, unit: &'static str },
     /// Signed rightly, but too long ago: sent late, or by somebody who kept it.
     #[error(
@@ -58,6 +62,11 @@ pub enum Refusal {
         "the body is not the one whose hash (bodySHA256) is in the address: let nothing change it on its way"
     )]
     BodyHashWrong,
+    /// Reading it would take memory that a stranger must not have.
+    #[error(
+        "the form is larger than any of Twilio's: send at most {FORM_BYTES_MAX} bytes and {PAIRS_MAX} fields"
+    )]
+    FormTooLarge,
     #[error("the header {header} holds no {wanted}: set it up at the provider as the source asks for it")]
     TokenMalformed { header: String, wanted: &'static str },
     #[error("the token in {header} is another one: compare it with the one at the provider")]
@@ -76,12 +85,14 @@ impl Refusal {
             Self::SignatureMalformed { .. } => "signature_malformed",
             Self::SignatureVersion { .. } => "signature_version",
             Self::SignatureWrong => "signature_wrong",
+            Self::IdMalformed { .. } => "id_malformed",
             Self::TimeMissing { .. } => "time_missing",
             Self::TimeMalformed { .. } => "time_malformed",
             Self::TooOld { .. } => "too_old",
             Self::TooNew { .. } => "too_new",
             Self::BodyUnsigned => "body_unsigned",
             Self::BodyHashWrong => "body_hash_wrong",
+            Self::FormTooLarge => "form_too_large",
             Self::TokenMalformed { .. } => "token_malformed",
             Self::TokenWrong { .. } => "token_wrong",
         }
@@ -99,6 +110,8 @@ pub enum Unsignable {
         "a body that is no form is signed through its hash in the address: take the one of `outgoing_url`"
     )]
     BodyHash,
+    #[error("a form is signed by its fields, and this one has too many: send it as another type of content")]
+    FormTooLarge,
 }
 
 /// Why a secret is none that the scheme can use. Never holds the secret.
@@ -106,6 +119,10 @@ pub enum Unsignable {
 pub enum BadSecret {
     #[error("the secret is empty: copy it from the provider")]
     Empty,
+    #[error("the secret holds a line end or another character that cannot be seen: copy only the secret")]
+    Control,
+    #[error("a blank stands before or behind the secret: copy only the secret")]
+    Blank,
     #[error("the secret is longer than {SECRET_BYTES_MAX} bytes: copy only the secret")]
     TooLong,
     #[error(
@@ -116,4 +133,6 @@ pub enum BadSecret {
     NotForHeader,
 }
 
+/// Of a form whose fields are signed one by one: Twilio's own hold some thousand bytes.
+pub(super) const FORM_BYTES_MAX: usize = 256 * 1024;
 pub(super) const SECRET_BYTES_MAX: usize = 1024;

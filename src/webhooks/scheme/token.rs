@@ -2,12 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 
 use super::header::Header;
 use super::refusal::{BadSecret, Refusal, Unsignable};
-use super::{Call, Verified};
+use super::{Call, Covers, Verified};
 use crate::base::Secret;
+use crate::base::text::is_hidden;
 use crate::outbound::header::{HeaderName, HeaderValue};
 
 /// Where the token stands.
@@ -15,12 +17,26 @@ use crate::outbound::header::{HeaderName, HeaderValue};
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Token {
     /// `Authorization: Basic …`; the secret is the password (RFC 7617).
-    Basic { user: String },
+    Basic { user: User },
     /// `Authorization: Bearer …` (RFC 6750).
     Bearer,
     /// The value of a header.
     Header { name: Header },
 }
+
+/// The name in front of a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct User(String);
+
+/// Why a text is no [`User`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "user: 1 to {USER_CHARS_MAX} characters that can be seen, without a colon: the password begins behind it"
+)]
+pub struct BadUser;
+
+const USER_CHARS_MAX: usize = 100;
 
 static AUTHORIZATION: Header = Header::of("authorization");
 
@@ -31,21 +47,24 @@ impl Token {
         }
         let header = self.header();
         let given = self.token(header.read(call)?)?;
-        let is_right = |secret: &Secret| !secret.is_empty() && self.expected(secret).matches(&given);
+        let is_right = |secret: &Secret| !secret.is_empty() && self.is_right(secret, given.expose());
         let right = secrets.iter().position(is_right);
         let secret = right.ok_or_else(|| Refusal::TokenWrong { header: header.to_string() })?;
-        Ok(Verified { secret: Some(secret), signed_at: None })
+        Ok(Verified { secret: Some(secret), signed_at: None, covers: Covers::Nothing })
     }
 
     pub(super) fn sign(&self, secret: &Secret) -> Result<Vec<(HeaderName, HeaderValue)>, Unsignable> {
         self.check_secret(secret)?;
-        let expected = self.expected(secret);
+        let text = secret.expose();
         let value = match self {
-            Self::Basic { .. } => format!("Basic {}", STANDARD.encode(expected.expose())),
-            Self::Bearer => format!("Bearer {}", expected.expose()),
-            Self::Header { .. } => expected.expose().to_owned(),
+            Self::Basic { user } => {
+                let whole = Zeroizing::new(format!("{}:{text}", user.0));
+                format!("Basic {}", STANDARD.encode(whole.as_bytes()))
+            }
+            Self::Bearer => format!("Bearer {text}"),
+            Self::Header { .. } => text.to_owned(),
         };
-        let (name, mut value) = self.header().write(&value)?;
+        let (name, mut value) = self.header().write(&Zeroizing::new(value))?;
         value.set_sensitive(true);
         Ok(vec![(name, value)])
     }
@@ -66,29 +85,53 @@ impl Token {
         }
     }
 
-    /// What the header must hold: with the name of the user, which a password is worth nothing without.
-    fn expected(&self, secret: &Secret) -> Secret {
+    /// Whether `given` is what the header must hold: with the name of the user, which a password is worth nothing without.
+    fn is_right(&self, secret: &Secret, given: &str) -> bool {
         match self {
-            Self::Basic { user } => Secret::new(format!("{user}:{}", secret.expose())),
-            Self::Bearer | Self::Header { .. } => secret.clone(),
+            Self::Basic { user } => {
+                let password = given.strip_prefix(user.0.as_str()).and_then(|rest| rest.strip_prefix(':'));
+                password.is_some_and(|password| secret.matches(password))
+            }
+            Self::Bearer | Self::Header { .. } => secret.matches(given),
         }
     }
 
-    /// The same, out of the value of the header.
-    fn token(&self, value: &str) -> Result<String, Refusal> {
+    /// What a caller knows, out of the value of the header.
+    fn token(&self, value: &str) -> Result<Secret, Refusal> {
         let behind = |scheme: &str| {
             let (given, rest) = value.split_once(' ')?;
             given.eq_ignore_ascii_case(scheme).then(|| rest.trim_start_matches(' '))
         };
         let (found, wanted) = match self {
             Self::Basic { .. } => (behind("basic").and_then(decoded), "user and password (Basic)"),
-            Self::Bearer => (behind("bearer").map(str::to_owned), "token (Bearer)"),
-            Self::Header { .. } => (Some(value.to_owned()), "token"),
+            Self::Bearer => (behind("bearer").map(Secret::new), "token (Bearer)"),
+            Self::Header { .. } => (Some(Secret::new(value)), "token"),
         };
         found.ok_or_else(|| Refusal::TokenMalformed { header: self.header().to_string(), wanted })
     }
 }
 
-fn decoded(text: &str) -> Option<String> {
-    String::from_utf8(STANDARD.decode(text).ok()?).ok()
+impl User {
+    pub fn parse(text: &str) -> Result<Self, BadUser> {
+        let is_fit = (1..=USER_CHARS_MAX).contains(&text.chars().count())
+            && !text.chars().any(|c| c == ':' || is_hidden(c));
+        if is_fit { Ok(Self(text.to_owned())) } else { Err(BadUser) }
+    }
+}
+
+impl TryFrom<String> for User {
+    type Error = BadUser;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<User> for String {
+    fn from(user: User) -> Self {
+        user.0
+    }
+}
+
+fn decoded(text: &str) -> Option<Secret> {
+    String::from_utf8(STANDARD.decode(text).ok()?).ok().map(Secret::new)
 }

@@ -10,9 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::header::Header;
 use super::hmac::{Algorithm, Encoding, Key};
-use super::refusal::{Refusal, Unsignable};
-use super::{Call, Outgoing, Verified};
+use super::refusal::{FORM_BYTES_MAX, Refusal, Unsignable};
+use super::{Call, Covers, Outgoing, Verified};
 use crate::base::Secret;
+use crate::base::hex::hex;
 use crate::outbound::header::{HeaderName, HeaderValue};
 use crate::webhooks::form;
 use crate::webhooks::scheme::hmac::same;
@@ -36,24 +37,28 @@ pub(super) fn verify(call: &Call<'_>, secrets: &[Secret]) -> Result<Verified, Re
         let wanted = format!("{} bytes in base64", algorithm.bytes());
         Refusal::SignatureMalformed { header: SIGNATURE.to_string(), wanted }
     })?;
-    let content = Content::of(call.url, call.text("content-type"), call.body);
+    let content = Proof::of(call.url, call.text("content-type"), call.body);
     let fields = match content {
-        Content::Fields(body) => fields(body),
-        Content::Hashed(_) => Vec::new(),
-        Content::Unsigned => return Err(Refusal::BodyUnsigned),
+        Proof::Fields(body) => fields(body).ok_or(Refusal::FormTooLarge)?,
+        Proof::Hashed(_) => Vec::new(),
+        Proof::Unsigned => return Err(Refusal::BodyUnsigned),
     };
     // Which spelling of the address was signed differs between Twilio's products.
     let addresses = url::spellings(call.url);
-    let is_signed_with = |secret: &Secret| {
-        let Ok(key) = Key::Text.bytes(secret) else { return false };
-        let signed = |address: &String| algorithm.sign(&key, &[address.as_bytes(), &fields]);
-        addresses.iter().any(|address| same(&signature, &signed(address)))
+    let signed_with = |secret: &Secret| {
+        let key = Key::Text.bytes(secret).ok()?;
+        let is_signed =
+            |address: &&String| same(&signature, &algorithm.sign(&key, &[address.as_bytes(), &fields]));
+        addresses.iter().find(is_signed)
     };
-    let secret = secrets.iter().position(is_signed_with).ok_or(Refusal::SignatureWrong)?;
+    let found = secrets.iter().enumerate().find_map(|(at, secret)| Some((at, signed_with(secret)?)));
+    let (secret, address) = found.ok_or(Refusal::SignatureWrong)?;
     match content {
-        Content::Hashed(hash) if !is_hash_of(&hash, call.body) => Err(Refusal::BodyHashWrong),
-        Content::Hashed(_) | Content::Fields(_) | Content::Unsigned => {
-            Ok(Verified { secret: Some(secret), signed_at: None })
+        Proof::Hashed(hash) if !is_hash_of(&hash, call.body) => Err(Refusal::BodyHashWrong),
+        Proof::Hashed(_) | Proof::Fields(_) | Proof::Unsigned => {
+            // Not of the call: the same is signed in whatever order and spelling the fields come.
+            let covers = Covers::content(&[address.as_bytes(), &fields]);
+            Ok(Verified { secret: Some(secret), signed_at: None, covers })
         }
     }
 }
@@ -62,10 +67,10 @@ pub(super) fn sign(
     out: &Outgoing<'_>,
     secret: &Secret,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, Unsignable> {
-    let fields = match Content::of(out.url, out.content_type, out.body) {
-        Content::Fields(body) => fields(body),
-        Content::Hashed(hash) if is_hash_of(&hash, out.body) => Vec::new(),
-        Content::Hashed(_) | Content::Unsigned => return Err(Unsignable::BodyHash),
+    let fields = match Proof::of(out.url, out.content_type, out.body) {
+        Proof::Fields(body) => fields(body).ok_or(Unsignable::FormTooLarge)?,
+        Proof::Hashed(hash) if is_hash_of(&hash, out.body) => Vec::new(),
+        Proof::Hashed(_) | Proof::Unsigned => return Err(Unsignable::BodyHash),
     };
     let key = Key::Text.bytes(secret)?;
     let signature = Algorithm::Sha1.sign(&key, &[out.url.as_bytes(), &fields]);
@@ -75,18 +80,18 @@ pub(super) fn sign(
 /// With the hash of the body in its query, where the body is no form.
 pub(super) fn outgoing_url<'u>(url: &'u str, content_type: Option<&str>, body: &[u8]) -> Cow<'u, str> {
     let without = url::without_field(url, BODY_HASH);
-    match Content::of(&without, content_type, body) {
-        Content::Fields(_) | Content::Hashed(_) => without,
-        Content::Unsigned => {
+    match Proof::of(&without, content_type, body) {
+        Proof::Fields(_) | Proof::Hashed(_) => without,
+        Proof::Unsigned => {
             let mark = if form::query(&without).is_empty() { "?" } else { "&" };
-            let hash = super::hmac::hex(&Sha256::digest(body));
+            let hash = hex(&Sha256::digest(body));
             Cow::Owned(format!("{}{mark}{BODY_HASH}={hash}", without.trim_end_matches(['?', '&'])))
         }
     }
 }
 
 /// How the body is part of what is signed.
-enum Content<'a> {
+enum Proof<'a> {
     /// By its fields; also a body of nothing.
     Fields(&'a [u8]),
     /// By its hash, as the address says it.
@@ -94,7 +99,7 @@ enum Content<'a> {
     Unsigned,
 }
 
-impl<'a> Content<'a> {
+impl<'a> Proof<'a> {
     fn of(url: &str, content_type: Option<&str>, body: &'a [u8]) -> Self {
         let mut query = form::pairs(form::query(url).as_bytes());
         if let Some((_, hash)) = query.find(|(name, _)| name == BODY_HASH.as_bytes()) {
@@ -113,10 +118,14 @@ fn is_hash_of(hash: &[u8], body: &[u8]) -> bool {
     claimed.is_some_and(|claimed| same(&claimed, &Sha256::digest(body)))
 }
 
-/// Name and value of each field, one behind the other: by name, then by value, each pair once.
-fn fields(body: &[u8]) -> Vec<u8> {
+/// Name and value of each field, one behind the other: by name, then by value, each pair once. `None` where there are more
+/// than a stranger may have sorted.
+fn fields(body: &[u8]) -> Option<Vec<u8>> {
+    if body.len() > FORM_BYTES_MAX || form::count(body) > form::PAIRS_MAX {
+        return None;
+    }
     let sorted: BTreeSet<(Vec<u8>, Vec<u8>)> = form::pairs(body).collect();
-    sorted.into_iter().flat_map(|(name, value)| [name, value]).flatten().collect()
+    Some(sorted.into_iter().flat_map(|(name, value)| [name, value]).flatten().collect())
 }
 
 fn algorithm(call: &Call<'_>) -> Result<Algorithm, Refusal> {

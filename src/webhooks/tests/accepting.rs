@@ -18,6 +18,7 @@ pub(super) fn arrival(bed: &Bed, event: &str) -> Arrival {
         project: source.project,
         received_at: T0,
         event_id: event.to_owned(),
+        content: None,
         event_type: "invoice.paid".to_owned(),
         order_key: None,
         content_type: "application/json".to_owned(),
@@ -234,6 +235,43 @@ fn what_died_is_dealt_with_and_delivered_anew_where_it_is_dead() {
     assert_eq!(told, wanted);
     assert_eq!(bed.number("SELECT after FROM webhook_requests WHERE id = 2"), 1);
     assert_eq!(accept(&bed, &arrival(&bed, "evt_1")), Accepted::Duplicate);
+}
+
+/// Kept by somebody, and sent again under an id that nobody signed.
+#[test]
+fn what_was_said_before_is_known_under_any_id_unless_it_died() {
+    let bed = Bed::with_destinations(&["app", "worker"]);
+    let said = |event: &str, content: &str| Arrival {
+        content: Some(format!("content:{content}")),
+        ..arrival(&bed, event)
+    };
+    assert_eq!(accept(&bed, &said("d-1", "aa")), Accepted::New);
+    for id in ["d-1", "forged", "forged again"] {
+        assert_eq!(accept(&bed, &said(id, "aa")), Accepted::Duplicate, "{id}");
+    }
+    assert_eq!(accept(&bed, &said("d-1", "bb")), Accepted::Duplicate, "the provider's id counts as ever");
+    assert_eq!(accept(&bed, &said("d-2", "bb")), Accepted::New);
+    assert_eq!(bed.number("SELECT repeats FROM webhook_requests WHERE id = 1"), 4);
+
+    let end = |status: &'static str| {
+        let sql = format!("UPDATE webhook_deliveries SET status = '{status}' WHERE status = 'pending'");
+        bed.write(move |_, tx| Ok(tx.execute(&sql, []).map(drop)?)).unwrap();
+    };
+    end("completed");
+    bed.write(|_, tx| {
+        tx.execute("UPDATE webhook_deliveries SET status = 'dead_letter' WHERE request_id = 1", [])?;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(
+        accept(&bed, &said("d-1", "bb")),
+        Accepted::Duplicate,
+        "what arrived does not live on as what died"
+    );
+    assert_eq!(accept(&bed, &said("d-1", "aa")), Accepted::Again, "sent again by a person at the provider");
+    assert_eq!(accept(&bed, &said("d-1", "aa")), Accepted::Duplicate);
+    assert_eq!(accept(&bed, &said("forged", "aa")), Accepted::Duplicate);
+    assert_eq!(bed.number("SELECT count(*) FROM webhook_requests"), 3);
 }
 
 #[test]

@@ -174,8 +174,8 @@ fn a_secret_stays_with_the_place_that_it_was_entered_for() {
 fn a_secret_that_is_sent_as_it_is_goes_to_no_destination_of_the_page() {
     let bed = Bed::with_destinations(&["app"]);
     let id = bed.source("stripe").id;
-    let gitlab = serde_json::from_value(json!({"provider": "gitlab"})).unwrap();
-    let token = SourceDraft { definition: gitlab, secrets: Some(vec![Secret::new("t")]), ..source("stripe") };
+    let vapi = serde_json::from_value(json!({"provider": "vapi"})).unwrap();
+    let token = SourceDraft { definition: vapi, secrets: Some(vec![Secret::new("t")]), ..source("stripe") };
     assert!(matches!(bed.save_source(&token), Err(Error::SecretTold(_))), "app would be told");
     let off = define(&destination("app", id), &json!({"sign": "off"}));
     bed.save_destination(&off).unwrap();

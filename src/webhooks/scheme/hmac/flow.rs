@@ -4,8 +4,9 @@ use super::template::Parts;
 use super::{Carrier, Hmac, Late, Place};
 use crate::base::{Secret, Timestamp};
 use crate::outbound::header::{HeaderName, HeaderValue};
-use crate::webhooks::scheme::hmac::key::same;
-use crate::webhooks::scheme::{Call, Outgoing, Refusal, Unsignable, Verified};
+use crate::webhooks::scheme::header::Aliases;
+use crate::webhooks::scheme::hmac::key::{KeyBytes, same};
+use crate::webhooks::scheme::{Call, Covers, Outgoing, Refusal, Unsignable, Verified};
 
 impl Hmac {
     /// The signature is looked at before the time: of a call that is refused as too old, somebody with the secret said
@@ -30,17 +31,24 @@ impl Hmac {
             Some(Place::Pointer(_)) | None => "",
         };
         let id = self.id.as_ref().map_or(Ok(""), |headers| headers.read(call))?;
+        if !self.signed.bounds(id) {
+            let header = self.id.as_ref().map_or("", Aliases::first).to_owned();
+            return Err(Refusal::IdMalformed { header });
+        }
         let parts = Parts { method: call.method, url: call.url, timestamp, id, body: call.body };
+        let signed = self.signed.fill(&parts);
         let is_signed_with = |key: &[u8]| {
-            let wanted = self.algorithm.sign(key, &self.signed.fill(&parts));
+            let wanted = self.algorithm.sign(key, &signed);
             carried.signatures.iter().any(|signature| same(signature, &wanted))
         };
         let right = keys.iter().find(|(_, key)| is_signed_with(key)).ok_or(Refusal::SignatureWrong)?;
         let signed_at = self.signed_at(timestamp, call.body, now)?;
-        Ok(Verified { secret: Some(right.0), signed_at })
+        let is_of_a_moment = self.timestamp.is_some() || self.id.is_some();
+        let covers = if is_of_a_moment { Covers::Moment } else { Covers::content(&signed) };
+        Ok(Verified { secret: Some(right.0), signed_at, covers })
     }
 
-    fn keys(&self, secrets: &[Secret]) -> Vec<(usize, Vec<u8>)> {
+    fn keys<'s>(&self, secrets: &'s [Secret]) -> Vec<(usize, KeyBytes<'s>)> {
         let keys = secrets.iter().map(|secret| self.key.bytes(secret));
         keys.enumerate().filter_map(|(at, key)| Some((at, key.ok()?))).collect()
     }
@@ -82,7 +90,10 @@ impl Hmac {
     pub(in crate::webhooks::scheme) fn late(&self) -> Late {
         match &self.timestamp {
             Some(stamp) => match &stamp.place {
-                Place::Pointer(pointer) => Late::TimeInBody { pointer: pointer.clone(), past: stamp.past },
+                Place::Pointer(pointer) => Late::TimeInBody {
+                    pointer: pointer.clone(),
+                    past: stamp.receiver_past.unwrap_or(stamp.past),
+                },
                 Place::Headers(_) | Place::Pair(_) => Late::Accepted,
             },
             None => Late::Accepted,

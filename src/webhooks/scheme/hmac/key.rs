@@ -1,9 +1,12 @@
 //! Keys, hashes and how signatures are written.
 
+use std::ops::Deref;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{KeyInit, Mac};
+use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
@@ -11,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::Invalid;
 use crate::base::Secret;
+use crate::base::hex::{from_hex, hex};
 use crate::webhooks::scheme::refusal::BadSecret;
 
 /// The hash of the HMAC.
@@ -83,15 +87,34 @@ pub(in crate::webhooks::scheme) fn same(signature: &[u8], other: &[u8]) -> bool 
     !signature.is_empty() && bool::from(signature.ct_eq(other))
 }
 
+/// A key as long as it is used.
+pub(in crate::webhooks::scheme) enum KeyBytes<'s> {
+    Text(&'s [u8]),
+    Decoded(Zeroizing<Vec<u8>>),
+}
+
+impl Deref for KeyBytes<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Text(bytes) => bytes,
+            Self::Decoded(bytes) => bytes,
+        }
+    }
+}
+
 impl Key {
-    /// The bytes to sign with.
-    pub(in crate::webhooks::scheme) fn bytes(&self, secret: &Secret) -> Result<Vec<u8>, BadSecret> {
+    /// The bytes to sign with; what is decoded of a secret is wiped as the secret itself.
+    pub(in crate::webhooks::scheme) fn bytes<'s>(
+        &self,
+        secret: &'s Secret,
+    ) -> Result<KeyBytes<'s>, BadSecret> {
         let text = secret.expose();
         let bytes = match self {
-            Self::Text => text.as_bytes().to_vec(),
+            Self::Text => KeyBytes::Text(text.as_bytes()),
             Self::Base64(prefix) => {
                 let encoded = text.strip_prefix(prefix.as_str()).unwrap_or(text);
-                LENIENT.decode(encoded).map_err(|_| BadSecret::NotBase64)?
+                KeyBytes::Decoded(Zeroizing::new(LENIENT.decode(encoded).map_err(|_| BadSecret::NotBase64)?))
             }
         };
         if bytes.is_empty() { Err(BadSecret::Empty) } else { Ok(bytes) }
@@ -132,18 +155,6 @@ impl Encoding {
     }
 }
 
-pub(in crate::webhooks) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
-pub(in crate::webhooks::scheme) fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,11 +176,11 @@ mod tests {
     fn a_key_in_base64_may_lack_its_beginning_and_its_padding() {
         let key = Key::Base64("whsec_".to_owned());
         for text in ["whsec_AAECAw==", "whsec_AAECAw", "AAECAw=="] {
-            assert_eq!(key.bytes(&Secret::new(text)), Ok(vec![0, 1, 2, 3]), "{text}");
+            assert_eq!(key.bytes(&Secret::new(text)).unwrap()[..], [0, 1, 2, 3], "{text}");
         }
-        assert_eq!(key.bytes(&Secret::new("whsec_ä")), Err(BadSecret::NotBase64));
-        assert_eq!(key.bytes(&Secret::new("whsec_")), Err(BadSecret::Empty));
-        assert_eq!(Key::Text.bytes(&Secret::new("whsec_AAECAw")), Ok(b"whsec_AAECAw".to_vec()));
+        assert_eq!(key.bytes(&Secret::new("whsec_ä")).err(), Some(BadSecret::NotBase64));
+        assert_eq!(key.bytes(&Secret::new("whsec_")).err(), Some(BadSecret::Empty));
+        assert_eq!(Key::Text.bytes(&Secret::new("whsec_AAECAw")).unwrap()[..], *b"whsec_AAECAw");
     }
 
     /// RFC 2202 and RFC 4231, test case 2.

@@ -144,7 +144,8 @@ impl Layout {
 
     fn check(&self) -> Result<(), &'static str> {
         let text = self.kind();
-        let is_visible = text.chars().all(|c| c.is_ascii_graphic());
+        let may_be_blank = matches!(self, Self::Prefixed(_)) && !text.starts_with(' ');
+        let is_visible = text.chars().all(|c| c.is_ascii_graphic() || (c == ' ' && may_be_blank));
         if text.len() > TEXT_CHARS_MAX || !is_visible {
             return Err("what stands before a signature is at most 40 visible characters");
         }

@@ -9,7 +9,6 @@ mod template;
 
 use serde::{Deserialize, Serialize};
 
-pub(in crate::webhooks) use self::key::hex;
 pub(super) use self::key::same;
 pub use self::key::{Algorithm, Encoding, Key};
 pub use self::layout::{Carrier, Layout};
@@ -17,29 +16,28 @@ pub use self::stamp::{Late, Place, Stamp, Unit};
 pub use self::template::{BadTemplate, Part, Template};
 use super::header::{Aliases, Header};
 
-/// One scheme of signatures. What was read from a file or from the store holds together; what was put together in
-/// code is checked by [`Hmac::check`].
+/// One scheme of signatures, whose parts fit together: it is only ever read from a file or the store, and checked there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Hmac {
     /// What is signed, such as `{timestamp}.{body}`.
-    pub signed: Template,
-    pub algorithm: Algorithm,
+    pub(super) signed: Template,
+    pub(super) algorithm: Algorithm,
     /// How the secret becomes a key.
-    pub key: Key,
+    pub(super) key: Key,
     /// How the signature is written.
-    pub encoding: Encoding,
+    pub(super) encoding: Encoding,
     /// Where the signature stands.
-    pub signature: Carrier,
+    pub(super) signature: Carrier,
     /// When it was signed; nothing where the provider does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub timestamp: Option<Stamp>,
+    pub(super) timestamp: Option<Stamp>,
     /// The header with the id of the event, where that is signed too.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<Aliases>,
+    pub(super) id: Option<Aliases>,
     /// Older signatures that come beside it. They are not looked at, and not passed on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ignored: Vec<Header>,
+    pub(super) ignored: Vec<Header>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +79,11 @@ pub enum Invalid {
     IdUnknown,
     #[error("id: it is not part of what is signed; take it out, or write {{id}} into signed")]
     IdUnsigned,
+    #[error(
+        "signed: between {{{first}}} and {{{second}}} a mark is missing, so that one could be cut short for the other; \
+         write it as the provider does"
+    )]
+    NoBoundary { first: &'static str, second: &'static str },
     #[error("{field}: {reason}")]
     Field { field: &'static str, reason: &'static str },
     #[error("the header {0} is named for two things: name it for one")]
@@ -94,9 +97,12 @@ impl Hmac {
     ///
     /// # Errors
     /// The first that does not, by its field.
-    pub fn check(&self) -> Result<(), Invalid> {
+    fn check(&self) -> Result<(), Invalid> {
         if !self.signed.has(Part::Body) {
             return Err(Invalid::BodyUnsigned);
+        }
+        if let Some((first, second)) = self.signed.unbounded() {
+            return Err(Invalid::NoBoundary { first, second });
         }
         self.check_time()?;
         match (&self.id, self.signed.has(Part::Id)) {

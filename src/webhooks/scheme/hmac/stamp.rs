@@ -4,13 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Invalid;
 use crate::base::{Timestamp, span};
 use crate::webhooks::pointer::Pointer;
 use crate::webhooks::scheme::header::Aliases;
 use crate::webhooks::scheme::refusal::Refusal;
+use crate::webhooks::values::{Found, Wanted};
 
 /// The time of a signature: where it stands, and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Stamp {
     /// How far it may lie in the future, since clocks differ.
     #[serde(default = "usual", with = "span")]
     pub future: Duration,
+    /// How long ago the receiver's own library allows, where that is less: tocsin need not lose what is late.
+    #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
+    pub receiver_past: Option<Duration>,
 }
 
 /// Where the time stands.
@@ -39,13 +42,16 @@ pub enum Place {
     Pointer(Pointer),
 }
 
-/// What is counted since 1970.
+/// How a time is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     #[default]
+    /// Since 1970.
     Seconds,
     Milliseconds,
+    /// `2026-01-02T03:04:05Z` (RFC 3339).
+    Rfc3339,
 }
 
 /// What becomes of a delivery that goes out long after the call came in.
@@ -91,7 +97,8 @@ const DIGITS_MAX: usize = 15;
 impl Stamp {
     pub(super) fn check(&self) -> Result<(), Invalid> {
         let is_allowed = |span: &Duration| (SPAN_MIN..=SPAN_MAX).contains(span);
-        if !is_allowed(&self.past) || !is_allowed(&self.future) {
+        let receiver_past = self.receiver_past.unwrap_or(self.past);
+        if ![&self.past, &self.future, &receiver_past].into_iter().all(is_allowed) {
             return Err(Invalid::Field {
                 field: "timestamp",
                 reason: "past and future are between 1s and 30d",
@@ -110,11 +117,7 @@ impl Stamp {
     /// The time of a signature that was right, from its text.
     pub(super) fn judge(&self, text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
         let malformed = || Refusal::TimeMalformed { place: self.place.says(), unit: self.unit.as_str() };
-        let is_number =
-            (1..=DIGITS_MAX).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
-        let number: i64 =
-            Some(text).filter(|_| is_number).and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
-        let at = self.unit.at(number);
+        let at = self.unit.read(text).ok_or_else(malformed)?;
         let (age, ahead) = (now.since(at), at.since(now));
         if age > self.past {
             return Err(Refusal::TooOld { age: whole(age), allowed: self.past });
@@ -127,14 +130,16 @@ impl Stamp {
 
     /// The text of a time that stands within the body.
     pub(super) fn in_body(&self, pointer: &Pointer, body: &[u8]) -> Result<String, Refusal> {
-        let json: Value = serde_json::from_slice(body).unwrap_or_default();
-        pointer.text(&json).ok_or_else(|| Refusal::TimeMissing { place: self.place.says() })
+        let wanted = Wanted::of([pointer]);
+        let found = wanted.read(body).and_then(|values| wanted.find(&values, pointer).cloned());
+        found.and_then(Found::text).ok_or_else(|| Refusal::TimeMissing { place: self.place.says() })
     }
 
     pub(super) fn write(&self, at: Timestamp) -> String {
         match self.unit {
             Unit::Seconds => at.as_secs().to_string(),
             Unit::Milliseconds => at.as_millis().to_string(),
+            Unit::Rfc3339 => at.to_rfc3339(),
         }
     }
 }
@@ -155,17 +160,27 @@ impl Place {
 }
 
 impl Unit {
-    const fn at(self, number: i64) -> Timestamp {
+    /// `None` where the text is not written so. A number has no zero before it: one more would be the same time, and
+    /// another text.
+    fn read(self, text: &str) -> Option<Timestamp> {
+        let number = || -> Option<i64> {
+            let is_number = (1..=DIGITS_MAX).contains(&text.len())
+                && !text.starts_with('0')
+                && text.bytes().all(|digit| digit.is_ascii_digit());
+            Some(text).filter(|_| is_number)?.parse().ok()
+        };
         match self {
-            Self::Seconds => Timestamp::from_secs(number),
-            Self::Milliseconds => Timestamp::from_micros(number.saturating_mul(1000)),
+            Self::Seconds => number().map(Timestamp::from_secs),
+            Self::Milliseconds => Some(Timestamp::from_micros(number()?.saturating_mul(1000))),
+            Self::Rfc3339 => Timestamp::parse_rfc3339(text),
         }
     }
 
     const fn as_str(self) -> &'static str {
         match self {
-            Self::Seconds => "seconds",
-            Self::Milliseconds => "milliseconds",
+            Self::Seconds => "whole number of seconds since 1970",
+            Self::Milliseconds => "whole number of milliseconds since 1970",
+            Self::Rfc3339 => "time such as 2026-01-02T03:04:05Z",
         }
     }
 }

@@ -100,6 +100,34 @@ impl Template {
         self.0.contains(&Piece::Part(part))
     }
 
+    /// Two parts side by side of which either may be of any length, so that nobody could say where one ends. The time
+    /// is known by its digits; the address is the source's own, and Square and others sign it right before the body.
+    pub(super) fn unbounded(&self) -> Option<(&'static str, &'static str)> {
+        let is_free = |part: Part| matches!(part, Part::Body | Part::Id | Part::Url);
+        self.0.windows(2).find_map(|pair| match pair {
+            [Piece::Part(Part::Url), Piece::Part(Part::Body)] => None,
+            [Piece::Part(first), Piece::Part(second)] if is_free(*first) && is_free(*second) => {
+                Some((first.as_str(), second.as_str()))
+            }
+            [Piece::Part(first @ Part::Timestamp), Piece::Text(text)]
+                if text.starts_with(|c: char| c.is_ascii_digit()) =>
+            {
+                Some((first.as_str(), "text"))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether `id` holds no mark that ends it: with one, its end could be moved into what follows, and back.
+    pub(super) fn bounds(&self, id: &str) -> bool {
+        self.0.windows(2).all(|pair| match pair {
+            [Piece::Part(Part::Id), Piece::Text(text)] => {
+                !text.chars().next().is_some_and(|mark| id.contains(mark))
+            }
+            _ => true,
+        })
+    }
+
     /// The bytes that are signed, piece by piece: the body is not copied.
     pub(super) fn fill<'a>(&'a self, parts: &Parts<'a>) -> Vec<&'a [u8]> {
         let bytes = |piece: &'a Piece| match piece {

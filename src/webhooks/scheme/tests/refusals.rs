@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::base::hex::hex;
 use crate::webhooks::scheme::hmac::{Layout, Place};
 
 struct Sample {
@@ -155,12 +156,59 @@ fn a_changed_time_is_refused() {
 #[test]
 fn a_time_that_is_no_number_is_refused_though_it_was_signed() {
     let secret = Secret::new("s");
-    for time in ["soon", "-1", "+1700000000", "1700000000.5", "99999999999999999999", " 1700000000"] {
+    for time in
+        ["soon", "-1", "+1700000000", "1700000000.5", "99999999999999999999", " 1700000000", "01700000000"]
+    {
         let signature = hmac::Algorithm::Sha256.sign(b"s", &[b"v0:", time.as_bytes(), b":", BODY]);
-        let signature = format!("v0={}", hmac::hex(&signature));
+        let signature = format!("v0={}", hex(&signature));
         let headers = [("x-slack-signature", signature.as_str()), ("x-slack-request-timestamp", time)];
         let word = Given::new(&headers, BODY).word(scheme_of("slack"), std::slice::from_ref(&secret), AT);
         assert_eq!(word, "time_malformed", "{time}");
+    }
+}
+
+/// `a.b` and `c.…` are the same bytes as `a` and `b.c.…`.
+#[test]
+fn the_end_of_an_id_cannot_be_moved() {
+    let secret = Secret::new("whsec_AAAA");
+    let scheme = scheme_of("standard");
+    let out = Outgoing { method: "POST", url: URL, id: "msg.1", content_type: None, body: BODY, at: AT };
+    let written = scheme.sign(&out, &secret).unwrap();
+    let headers: Vec<(&str, &str)> =
+        written.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    assert_eq!(Given::new(&headers, BODY).word(scheme, &[secret], AT), "id_malformed");
+}
+
+#[test]
+fn it_is_known_what_a_proof_covers() {
+    for sample in samples() {
+        let verified =
+            |call: &Given| call.verify(sample.scheme, std::slice::from_ref(&sample.secret), AT).unwrap();
+        let first = verified(&sample.call);
+        let other = Given::signed(sample.scheme, &sample.secret, "application/json", &[BODY, b" "].concat());
+        match (sample.scheme, first.covers) {
+            (Scheme::Token(_) | Scheme::None, Covers::Nothing) => {}
+            (Scheme::Hmac(hmac), Covers::Moment) => assert!(hmac.id.is_some() || hmac.timestamp.is_some()),
+            (Scheme::Hmac(_) | Scheme::Twilio, Covers::Content(_)) => {
+                let mut unsigned = sample.call.clone();
+                unsigned.headers.push(("idempotency-key".to_owned(), b"forged".to_vec()));
+                assert_eq!(verified(&unsigned).covers, first.covers, "{}", sample.name);
+                assert_ne!(verified(&other).covers, first.covers, "{}", sample.name);
+            }
+            (_, covers) => panic!("{}: {covers:?}", sample.name),
+        }
+    }
+}
+
+#[test]
+fn what_is_printed_of_a_call_holds_nothing_of_it() {
+    let headers: [(&str, &[u8]); 1] = [("authorization", b"THE-TOKEN")];
+    let call =
+        Call { method: "POST", url: "https://a.example/?k=THE-KEY", headers: &headers, body: b"THE-BODY" };
+    let out =
+        Outgoing { method: "POST", url: call.url, id: "i", content_type: None, body: call.body, at: AT };
+    for text in [format!("{call:?}"), format!("{out:?}")] {
+        assert!(!text.contains("THE-") && text.contains("body_bytes: 8"), "{text}");
     }
 }
 
@@ -214,6 +262,19 @@ fn a_refusal_says_what_to_do_and_holds_nothing_that_was_sent() {
             assert!(!text.contains("THE-SENT-VALUE") && !text.contains("a long random secret"), "{text}");
         }
         assert!(refusal.to_string().contains([':', ';']), "{refusal} names a cure");
+    }
+    let text = String::new;
+    for refusal in [
+        Refusal::IdMalformed { header: text() },
+        Refusal::TimeMissing { place: text() },
+        Refusal::TimeMalformed { place: text(), unit: "" },
+        Refusal::TooNew { ahead: Duration::ZERO, allowed: Duration::ZERO },
+        Refusal::BodyUnsigned,
+        Refusal::BodyHashWrong,
+        Refusal::FormTooLarge,
+        Refusal::SignatureVersion { header: text(), wanted: text() },
+    ] {
+        assert!(refusal.to_string().contains(": "), "{refusal} names a cure");
     }
     let late = Refusal::TooOld { age: Duration::from_secs(601), allowed: Duration::from_mins(5) };
     assert_eq!(

@@ -66,6 +66,54 @@ fn a_query_that_was_encoded_the_older_way_verifies() {
     assert_eq!(word(&given(address, signature, FORM, PARAMS)), "ok");
 }
 
+/// As `new URL` of Node writes what came with an apostrophe; signed with and without the port.
+#[test]
+fn an_address_as_browsers_write_it_verifies() {
+    let came = "https://mycompany.com/myapp.php?name=O'Brien&b=2";
+    for signature in ["SbCbNLM4z4gSPtX8M7QUf4x6SiU=", "h0WJAWoDfKjRRh89qsDzwo+lGnY="] {
+        assert_eq!(word(&given(came, signature, FORM, PARAMS)), "ok", "{signature}");
+    }
+}
+
+#[test]
+fn what_is_signed_is_one_content_however_it_is_spelled() {
+    let covers = |url: &str, body: &str| {
+        let call = given(url, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", FORM, body);
+        call.verify(&Scheme::Twilio, &[Secret::new("12345")], AT).unwrap().covers
+    };
+    let content = covers(SITE, PARAMS);
+    assert!(matches!(content, Covers::Content(_)));
+    let turned: Vec<&str> = PARAMS.rsplit('&').collect();
+    let doubled = format!("{PARAMS}&Digits=1234");
+    let folded = "CallSi=dCA1234567890ABCDECaller%2B14158675309Digits1234From%2B14158675309To%2B18005551212";
+    for (url, body) in [
+        (SITE, turned.join("&").as_str()),
+        (SITE, doubled.as_str()),
+        (SITE, folded),
+        ("https://mycompany.com:1234/myapp.php?foo=1&bar=2", PARAMS),
+    ] {
+        assert_eq!(covers(url, body), content, "{url} {body}");
+    }
+}
+
+#[test]
+fn a_form_that_nobody_sends_is_not_taken_apart() {
+    let many = "a=1&".repeat(1001);
+    let long = format!("a={}", "x".repeat(256 * 1024));
+    for body in [&many, &long] {
+        assert_eq!(word(&given(SITE, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", FORM, body)), "form_too_large");
+    }
+    let out = Outgoing {
+        method: "POST",
+        url: SITE,
+        id: "",
+        content_type: Some(FORM),
+        body: many.as_bytes(),
+        at: AT,
+    };
+    assert_eq!(Scheme::Twilio.sign(&out, &Secret::new("12345")), Err(Unsignable::FormTooLarge));
+}
+
 #[test]
 fn other_bodies_are_held_against_the_hash_in_the_address() {
     let hashed = format!("{SITE}&bodySHA256={JSON_HASH}");

@@ -124,7 +124,9 @@ fn published_signatures_verify() {
         let secrets = [Secret::new(vector.secret)];
         let verified = given.verify(scheme_of(vector.scheme), &secrets, Timestamp::from_secs(vector.at));
         let signed_at = (vector.at > 0).then_some(Timestamp::from_secs(vector.at));
-        assert_eq!(verified, Ok(Verified { secret: Some(0), signed_at }), "{}", vector.scheme);
+        let verified = verified.unwrap();
+        assert_eq!((verified.secret, verified.signed_at), (Some(0), signed_at), "{}", vector.scheme);
+        assert_eq!(verified.covers == Covers::Moment, vector.at > 0, "{}", vector.scheme);
     }
 }
 

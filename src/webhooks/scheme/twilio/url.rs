@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::outbound::Url;
 use crate::webhooks::form;
 
 /// What older encoders of queries leave as it is.
@@ -18,10 +19,12 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// The address as it is first, then without its port and with it, each also with the query encoded the older way.
+/// The address as it is first, then without its port and with it, each also as browsers write it, as twilio's library for
+/// Node does, and with the query encoded the older way.
 pub(super) fn spellings(url: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    for address in [url.to_owned(), reencoded(url)] {
+    let as_browsers = Url::parse(url).map_or_else(|_| url.to_owned(), String::from);
+    for address in [url.to_owned(), as_browsers, reencoded(url)] {
         for spelled in [address.clone(), with_port(&address, Port::None), with_port(&address, Port::Standard)]
         {
             if !all.contains(&spelled) {
