@@ -1,8 +1,9 @@
-// Latency of a probe over time: phases upon each other, bad times as bands. The table below the plot says the same.
+// Latency of a probe over time: phases upon each other, failures and what was not seen as bands. The table below the plot says the same.
 "use strict";
 (() => {
   const box = document.querySelector("[data-plot]");
   const spans = document.querySelector("[data-plot-spans]");
+  const marks = document.querySelector("[data-plot-marks]");
   if (!box || !window.uPlot) return;
   const HEIGHT = 220;
   // Seconds. A single reading has no span of its own, and the library would give it years.
@@ -49,24 +50,53 @@
     return stacked ? drawn.reverse() : drawn;
   };
 
+  // What was not seen is hatched: it says nothing, and is no failure.
+  const hatch = (ctx) => {
+    const side = Math.round(8 * devicePixelRatio);
+    const tile = Object.assign(document.createElement("canvas"), { width: side, height: side });
+    const pen = tile.getContext("2d");
+    pen.fillStyle = style("--unknown-soft");
+    pen.fillRect(0, 0, side, side);
+    pen.globalAlpha = .6;
+    pen.strokeStyle = style("--unknown");
+    pen.lineWidth = devicePixelRatio;
+    // Beyond the corners, so that tiles join.
+    for (const at of [-side, 0, side]) {
+      pen.moveTo(at - 1, side + 1);
+      pen.lineTo(at + side + 1, -1);
+    }
+    pen.stroke();
+    return ctx.createPattern(tile, "repeat");
+  };
+
   const bands = (chart) => {
     const { ctx, bbox } = chart;
+    const hatched = hatch(ctx);
     ctx.save();
     data.at.forEach((at, index) => {
-      if (!data.bad[index] && !data.blind[index]) return;
+      const [bad, blind] = [data.bad[index], data.blind[index]];
+      if (!bad && !blind) return;
       const left = chart.valToPos(at, "x", true);
       const width = Math.max(chart.valToPos(at + data.step, "x", true) - left, 2);
-      ctx.fillStyle = style(data.bad[index] ? "--bad-soft" : "--unknown-soft");
+      ctx.fillStyle = blind ? hatched : style("--bad-soft");
       ctx.fillRect(left, bbox.top, width, bbox.height);
-      ctx.fillStyle = style(data.bad[index] ? "--bad" : "--unknown");
-      ctx.fillRect(left, bbox.top, width, data.bad[index] ? 6 : 3);
+      if (!bad) return;
+      ctx.fillStyle = style("--bad");
+      ctx.fillRect(left, bbox.top, width, 6);
     });
     ctx.restore();
+  };
+  const marked = (index) => [data.bad[index] && "failed", data.blind[index] && "not seen"].filter(Boolean).map((word) => `, ${word}`).join("");
+  const showMarks = () => {
+    const here = (name) => Boolean(data?.[name]?.some(Boolean));
+    marks.hidden = !here("bad") && !here("blind");
+    for (const mark of marks.children) mark.hidden = !here(mark.dataset.mark);
   };
 
   const draw = () => {
     plot?.destroy();
     box.replaceChildren();
+    showMarks();
     if (!data || !data.at.length) {
       box.append(Object.assign(document.createElement("p"), { className: "muted", textContent: "No readings of this time are written yet." }));
       return;
@@ -96,7 +126,7 @@
       // Times are UTC on every page.
       tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       axes: [{ ...axis, values: moments }, { ...axis, size: 64, values: (_, ticks) => ticks.map(millis) }],
-      series: [{ label: "time", value: (_, at) => (at == null ? "" : told(at)) }, ...series],
+      series: [{ label: "time", value: (_, at, __, index) => (at == null ? "" : `${told(at)}${marked(index)}`) }, ...series],
       hooks: { drawClear: [bands] },
     }, [data.at, ...drawn.map(({ heights }) => heights)], box);
   };

@@ -1,9 +1,11 @@
-//! The ground every module stands on: time, ids, secrets, bounded text. Knows nothing of tocsin.
+//! The ground every module stands on: time, ids, secrets, bounded text, figures. Knows nothing of tocsin.
 
+pub mod annotations;
 pub mod clock;
 pub mod crontab;
 pub mod cursor;
 pub mod entropy;
+pub mod figures;
 pub mod id;
 pub mod nearest;
 pub mod owned;

@@ -256,11 +256,12 @@ async fn prove(state: web::Data<AppState>) -> Proof {
     Ok(status_line(&state.own.known(), &state.own_parts(None)))
 }
 
-/// The writer commits a row and the readers read. A full disk is no fault of the process: a restart would not mend it.
+/// The writer commits a row and the readers read. A full disk is no fault of the process, nor is one
+/// that is read-only: a restart would not mend it, and what is stored can be read meanwhile.
 async fn prove_work(store: &Store) -> Result<(), String> {
     loop {
         match store.prove().await {
-            Ok(()) | Err(Error::DiskFull) => break,
+            Ok(()) | Err(Error::DiskFull | Error::ReadOnly) => break,
             Err(Error::Busy) => tokio::time::sleep(BUSY_PAUSE).await,
             Err(error) => return Err(format!("no write was committed: {error}")),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::annotations::{LABELS_MAX, RUNBOOK_CHARS_MAX, WORD_CHARS_MAX, are_labels, is_runbook};
 use crate::base::crontab::BadCrontab;
 use crate::base::text::{BadLine, line};
 use crate::base::{Crontab, Severity, Timestamp, span};
@@ -119,15 +120,14 @@ pub enum Invalid {
         "runbook: an address that begins with http:// or https://, at most {RUNBOOK_CHARS_MAX} characters"
     )]
     Runbook,
-    #[error("at most {LABELS_MAX} labels")]
-    TooManyLabels,
+    #[error(
+        "labels: at most {LABELS_MAX}, each with a name and a value of at most {WORD_CHARS_MAX} characters that can be seen"
+    )]
+    Labels,
     #[error(transparent)]
     Line(#[from] BadLine),
 }
 
-pub const LABELS_MAX: usize = 20;
-pub const RUNBOOK_CHARS_MAX: usize = 500;
-const WORD_CHARS_MAX: usize = 60;
 const YEAR: Duration = Duration::from_hours(24 * 365);
 const DAY: Duration = Duration::from_hours(24);
 const EVERY_MIN: Duration = Duration::from_secs(10);
@@ -214,12 +214,11 @@ impl TryFrom<Written> for Definition {
         if written.too_long.is_some_and(|too_long| !(MINUTE..=RUN_TIME_MAX).contains(&too_long)) {
             return Err(Invalid::TooLong);
         }
-        if written.labels.len() > LABELS_MAX {
-            return Err(Invalid::TooManyLabels);
+        if !are_labels(&written.labels) {
+            return Err(Invalid::Labels);
         }
-        for (name, value) in &written.labels {
-            line("label", name, WORD_CHARS_MAX)?;
-            line("label", value, WORD_CHARS_MAX)?;
+        if written.runbook.as_ref().is_some_and(|runbook| !is_runbook(runbook)) {
+            return Err(Invalid::Runbook);
         }
         let environment =
             written.environment.as_deref().map(|text| line("environment", text, WORD_CHARS_MAX));
@@ -235,7 +234,7 @@ impl TryFrom<Written> for Definition {
             rings: written.rings,
             post_only: written.post_only,
             resume_by_hand: written.resume_by_hand,
-            runbook: written.runbook.map(runbook).transpose()?,
+            runbook: written.runbook,
             environment: environment.transpose()?.map(str::to_owned),
             labels: written.labels,
         })
@@ -292,12 +291,6 @@ fn in_a_row(field: &'static str, count: Option<u8>) -> Result<u8, Invalid> {
     if (1..=IN_A_ROW_MAX).contains(&count) { Ok(count) } else { Err(Invalid::InARow(field)) }
 }
 
-fn runbook(text: String) -> Result<String, Invalid> {
-    let is_web = text.starts_with("https://") || text.starts_with("http://");
-    let is_plain = text.chars().count() <= RUNBOOK_CHARS_MAX && !text.chars().any(char::is_control);
-    if is_web && is_plain { Ok(text) } else { Err(Invalid::Runbook) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,6 +322,7 @@ mod tests {
             (r#"{"failures":0}"#, "failures: between"),
             (r#"{"recoveries":21}"#, "recoveries: between"),
             (r#"{"runbook":"javascript:alert(1)"}"#, "runbook"),
+            (r#"{"labels":{"team":" "}}"#, "labels: at most 20"),
             (r#"{"environment":" "}"#, "environment is empty"),
             (r#"{"period":"1m"}"#, "unknown field"),
         ] {

@@ -4,6 +4,7 @@ use super::Status;
 use super::rows::{self, COLUMNS};
 use crate::accounts::Visible;
 use crate::accounts::projects::{self, ProjectRef};
+use crate::base::text::fold;
 use crate::base::{Cursor, ProjectId, Timestamp, Uid};
 use crate::store::{Error, ReadTx, params};
 
@@ -70,7 +71,7 @@ pub fn list(
              WHERE (?1 IS NULL OR s.project_id IN (SELECT value FROM json_each(?1)))
                AND (?2 IS NULL OR s.project_id = ?2)
                AND (?3 IS NULL OR s.status = ?3)
-               AND (?4 IS NULL OR instr(lower(heartbeats.name), lower(?4)) OR instr(heartbeats.slug, lower(?4)))
+               AND (?4 IS NULL OR instr(fold(heartbeats.name), ?4) OR instr(heartbeats.slug, ?4))
                AND (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(heartbeats.definition, '$.labels') AS l
                                           WHERE l.key = ?5 AND l.value = ?6))
                AND (s.rank, s.name, s.heartbeat_id) > (?7, ?8, ?9)
@@ -80,7 +81,7 @@ pub fn list(
             projects_of(visible),
             filter.project.map(|project| project.0),
             filter.status.map(Status::as_str),
-            filter.text,
+            filter.text.as_deref().map(fold),
             label.map(|(name, _)| name),
             label.map(|(_, value)| value),
             rank,

@@ -112,8 +112,7 @@ fn create(tx: &WriteTx<'_>, by: &By, incidents: &Incidents, draft: &Draft) -> Re
     }
     let name = line("name", draft.name.as_deref().unwrap_or(draft.slug.as_str()), NAME_CHARS_MAX)?;
     let uid = incidents.entropy.uid(by.now);
-    // An address that is pinged must not be guessed: all of it is random.
-    let ping_id = Uid(uuid::Builder::from_random_bytes(incidents.entropy.bytes()).into_uuid());
+    let ping_id = new_address(incidents);
     let id = tx.insert(
         "INSERT INTO heartbeats (uid, project_id, slug, name, definition, owner, created_at, updated_at, ping_id)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)",
@@ -239,6 +238,24 @@ pub(super) fn unpause(tx: &WriteTx<'_>, id: HeartbeatId) -> Result<(), store::Er
     )?;
     tx.touch(HEARTBEATS);
     Ok(())
+}
+
+/// Gives a heartbeat a new address to ping: the one before leads nowhere from now on. A file's too, as no file names it.
+/// The ping key of its project stays, and with it the address by name.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn renew_address(tx: &WriteTx<'_>, by: &By, incidents: &Incidents, id: HeartbeatId) -> Result<(), Error> {
+    let heartbeat = rows::find(tx, id)?.ok_or(Error::NotFound)?;
+    let ping_id = new_address(incidents);
+    tx.execute("UPDATE heartbeats SET ping_id = ?2 WHERE id = ?1", params![id.0, ping_id.as_bytes()])?;
+    tx.touch(HEARTBEATS);
+    note(tx, by, "heartbeat.address", (heartbeat.project, &heartbeat.slug), json!(null))
+}
+
+/// Must not be guessed: all of it is random.
+fn new_address(incidents: &Incidents) -> Uid {
+    Uid(uuid::Builder::from_random_bytes(incidents.entropy.bytes()).into_uuid())
 }
 
 /// Removes a heartbeat; its runs go in steps. `owner` is who asks: a page does not remove what a file made.

@@ -37,6 +37,8 @@ pub enum Unavailable {
     Busy,
     Restarting,
     DiskFull,
+    /// It failed, or is mounted read-only.
+    DiskFailed,
     /// `retention.max_gb` is used up.
     OverBudget,
 }
@@ -176,6 +178,11 @@ impl From<store::Error> for Problem {
                 "The disk is full. Nothing of this was stored.",
                 DISK_FULL_RETRY_S,
             ),
+            store::Error::DiskFailed(_) | store::Error::ReadOnly => {
+                tracing::error!(%error, "the disk takes no writes");
+                let detail = "The disk of this tocsin takes no writes. Nothing of this was stored.";
+                unavailable(Unavailable::DiskFailed, detail, DISK_FULL_RETRY_S)
+            }
             store::Error::OverBudget => unavailable(
                 Unavailable::OverBudget,
                 "The byte budget of this tocsin is used up. Nothing of this was stored.",
@@ -183,7 +190,6 @@ impl From<store::Error> for Problem {
             ),
             store::Error::Newer { .. }
             | store::Error::Panicked
-            | store::Error::DiskFailed(_)
             | store::Error::Damaged(_)
             | store::Error::RolledBack
             | store::Error::Refused(_)
@@ -246,11 +252,12 @@ impl From<probes::Error> for Problem {
             probes::Error::Store(error) => error.into(),
             probes::Error::Accounts(error) => error.into(),
             probes::Error::Incidents(error) => error.into(),
-            probes::Error::Sealing => Self::new(StatusCode::CONFLICT, text),
             probes::Error::NotFound | probes::Error::UnknownProject => Self::new(StatusCode::NOT_FOUND, text),
-            probes::Error::KeyTaken(_) | probes::Error::OwnedByFile(_) | probes::Error::TooMany => {
-                Self::new(StatusCode::CONFLICT, text)
-            }
+            probes::Error::Sealing
+            | probes::Error::KeyTaken(_)
+            | probes::Error::OwnedByFile(_)
+            | probes::Error::Newer(_)
+            | probes::Error::TooMany => Self::new(StatusCode::CONFLICT, text),
             probes::Error::BadKey(_)
             | probes::Error::BadLine(_)
             | probes::Error::Invalid(_)

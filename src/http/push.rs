@@ -93,6 +93,10 @@ async fn find(state: &AppState, request: &HttpRequest, token: &str) -> Result<Pr
     if !matches!(found, Ok(None)) {
         state.strangers.forgive(question);
     }
+    if matches!(&found, Err(error) if error.is_of_one_row()) {
+        let detail = "A newer version of tocsin wrote this probe, and this one cannot judge its reports: upgrade again.";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
     found?.ok_or_else(|| {
         let detail = "No probe takes reports here. Make a new address on the page of the probe.";
         Problem::new(StatusCode::NOT_FOUND, detail)

@@ -8,7 +8,8 @@ use super::entries::{self, Noted};
 use super::plan::{Change, Left, Plan, What, compare};
 use super::problem::Problem;
 use super::sections::{self, Fault, SECTIONS, Stored, Work};
-use super::tree::{Manifest, Wish};
+use super::tree::Manifest;
+use super::wish::{Mistaken, STAND_IN, Wish};
 use super::{Document, Means};
 use crate::accounts::By;
 use crate::accounts::audit;
@@ -35,6 +36,9 @@ pub enum Stop {
     Store(#[from] store::Error),
 }
 
+/// Whoever has this many to mend in one entry mends some and asks again.
+const TOLD_MAX: usize = 20;
+
 type Known = BTreeMap<(usize, String), Stored>;
 
 /// Makes what is stored what the files say, and tells what changed. `problems` are those of [`Manifest::read`]: with any,
@@ -46,7 +50,7 @@ pub fn apply(
     tx: &WriteTx<'_>,
     by: &By,
     means: &Means,
-    (manifest, mut problems): (&Manifest, Vec<Problem>),
+    (mut manifest, mut problems): (Manifest, Vec<Problem>),
     (document, how): (&Document, How),
 ) -> Result<Plan, Stop> {
     let work = Work { tx, by, means, secrets: &document.secrets };
@@ -57,25 +61,30 @@ pub fn apply(
     let mut removed = BTreeMap::new();
     if how.prune {
         // Before the services are saved and removed that ring for them: nothing is to ring that goes anyway.
-        take_away(&work, gone().filter(|((rank, _), _)| sections::is_member(*rank)), &mut removed)?;
+        let members = gone().filter(|((rank, _), _)| sections::is_member(*rank));
+        take_away(&work, members, &mut removed, &mut problems)?;
     }
-    save(&work, manifest, &mut problems)?;
-    if !problems.is_empty() {
-        return Err(Stop::Wrong(Problem::first(problems)));
-    }
+    save(&work, &mut manifest.wishes, &mut problems)?;
+    refuse_wrong(&mut problems)?;
     let mut plan = plan(&before, &stored(&work)?, &named);
-    note_places(&work, manifest)?;
+    note_places(&work, &manifest)?;
     if how.prune {
         // What others rest on goes last.
-        take_away(&work, gone().rev().filter(|((rank, _), _)| !sections::is_member(*rank)), &mut removed)?;
+        let others = gone().rev().filter(|((rank, _), _)| !sections::is_member(*rank));
+        take_away(&work, others, &mut removed, &mut problems)?;
+        refuse_wrong(&mut problems)?;
         plan.changes.extend(removed.into_values().rev());
     } else {
         plan.left = left(&work, gone().map(|(key, _)| key))?;
     }
     for change in &plan.changes {
-        write_down(&work, change, manifest)?;
+        write_down(&work, change, &manifest)?;
     }
     if how.dry { Err(Stop::Dry(plan)) } else { Ok(plan) }
+}
+
+fn refuse_wrong(problems: &mut Vec<Problem>) -> Result<(), Stop> {
+    if problems.is_empty() { Ok(()) } else { Err(Stop::Wrong(Problem::first(std::mem::take(problems)))) }
 }
 
 fn stored(work: &Work<'_>) -> Result<Known, Stop> {
@@ -88,44 +97,45 @@ fn stored(work: &Work<'_>) -> Result<Known, Stop> {
     Ok(known)
 }
 
-/// What is merely a consequence of something told already is not told.
-fn save(work: &Work<'_>, manifest: &Manifest, problems: &mut Vec<Problem>) -> Result<(), Stop> {
-    let mut failed: BTreeSet<&str> = BTreeSet::new();
-    for wish in &manifest.wishes {
-        let key = wish.entry.key.as_str();
-        let Some(draft) = &wish.draft else {
-            failed.insert(key);
-            continue;
-        };
-        if !failed.is_empty() && rests_on(wish, &failed) {
-            failed.insert(key);
-            continue;
-        }
-        match draft.save(work) {
-            Ok(()) => {}
-            Err(Fault::Store(error)) => return Err(error.into()),
-            Err(Fault::Refused { field, text }) => {
-                failed.insert(key);
-                problems.push(wish.entry.problem(&field, format!("{}: {text}", wish.section.called(key))));
-            }
+/// Saves every entry, or what is left of it. Where something is wrong only to find the rest of it.
+fn save(work: &Work<'_>, wishes: &mut [Wish], problems: &mut Vec<Problem>) -> Result<(), Stop> {
+    let mut mistaken = Mistaken::default();
+    for wish in wishes {
+        save_one(work, wish, &mistaken, problems)?;
+        if wish.is_mistaken() {
+            mistaken.add(wish);
         }
     }
     Ok(())
 }
 
-/// Whether an entry names a thing that could not be saved.
-fn rests_on(wish: &Wish, failed: &BTreeSet<&str>) -> bool {
-    fn names(value: &Value, failed: &BTreeSet<&str>) -> bool {
-        match value {
-            Value::String(text) => failed.contains(text.as_str()),
-            Value::Array(items) => items.iter().any(|item| names(item, failed)),
-            Value::Object(fields) => fields.values().any(|value| names(value, failed)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+fn save_one(
+    work: &Work<'_>,
+    wish: &mut Wish,
+    mistaken: &Mistaken,
+    problems: &mut Vec<Problem>,
+) -> Result<(), Stop> {
+    for _ in 0..TOLD_MAX {
+        let Some(draft) = &wish.draft else { break };
+        let (field, text) = match draft.save(work) {
+            Ok(()) => return Ok(()),
+            Err(Fault::Store(error)) => return Err(error.into()),
+            Err(Fault::Refused { field, text }) => (field, text),
+        };
+        // Nothing follows from nothing: without a problem all of it would be kept.
+        if problems.is_empty() || !wish.is_consequence(&field, mistaken) {
+            let called = wish.section.called(&wish.entry.key);
+            problems.push(wish.problem(&field, format!("{called}: {text}")));
+        }
+        wish.leave_out([field.as_str()]);
+        if field == "project" {
+            sections::stand_in_project(work, STAND_IN)?;
         }
     }
-    let above = wish.entry.key.split_once('/').map(|(above, _)| above);
-    above.is_some_and(|above| failed.contains(above))
-        || wish.entry.fields.values().any(|value| names(value, failed))
+    if wish.section.name == "projects" {
+        sections::stand_in_project(work, &wish.entry.key)?;
+    }
+    Ok(())
 }
 
 fn plan(before: &Known, after: &Known, named: &BTreeSet<(usize, String)>) -> Plan {
@@ -173,15 +183,18 @@ fn take_away<'a>(
     work: &Work<'_>,
     things: impl Iterator<Item = (&'a (usize, String), &'a Stored)>,
     removed: &mut BTreeMap<(usize, String), Change>,
+    problems: &mut Vec<Problem>,
 ) -> Result<(), Stop> {
     for (place, thing) in things {
         let (section, key) = (&SECTIONS[place.0], place.1.as_str());
-        let what = (section.remove)(work, thing).map_err(|fault| match fault {
-            Fault::Store(error) => Stop::Store(error),
-            Fault::Refused { text, .. } => {
-                Stop::Wrong(vec![Problem::new("--prune", format!("{}: {text}", section.called(key)))])
+        let what = match (section.remove)(work, thing) {
+            Ok(what) => what,
+            Err(Fault::Store(error)) => return Err(error.into()),
+            Err(Fault::Refused { text, .. }) => {
+                problems.push(Problem::new("--prune", format!("{}: {text}", section.called(key))));
+                continue;
             }
-        })?;
+        };
         entries::remove(work.tx, section.name, key)?;
         removed.insert(place.clone(), change(what, place, Vec::new()));
     }

@@ -20,6 +20,9 @@ pub struct Document {
     /// By their references, such as `file:/etc/tocsin/token`.
     #[serde(serialize_with = "exposed")]
     pub secrets: BTreeMap<String, Secret>,
+    /// Why the others cannot be read, by their references.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<String, String>,
 }
 
 /// One file.
@@ -41,30 +44,23 @@ const SECRETS_MAX: usize = 20_000;
 /// Reads a file, or every `*.toml` of a folder in the order of their names, and the secrets that they name.
 ///
 /// # Errors
-/// Everything that cannot be read, each with its place.
+/// Every file that cannot be read. What is wrong with what was read is told by whoever knows what is stored.
 pub fn read(path: &Path, environment: &Environment) -> Result<Document, Vec<Problem>> {
-    let mut document = Document { files: read_files(path)?, secrets: BTreeMap::new() };
-    let mut problems = Vec::new();
-    let (manifest, told) = Manifest::read(&document);
+    let mut document = Document { files: read_files(path)?, ..Document::default() };
+    let (manifest, _) = Manifest::read(&document);
     for (place, reference) in manifest.references() {
-        if document.secrets.contains_key(reference) {
+        if document.secrets.contains_key(reference) || document.unread.contains_key(reference) {
             continue;
         }
+        if document.secrets.len() + document.unread.len() >= SECRETS_MAX {
+            return Err(vec![Problem::new(place, format!("at most {SECRETS_MAX} secrets"))]);
+        }
         match resolve(reference, environment) {
-            _ if document.secrets.len() >= SECRETS_MAX => {
-                problems.push(Problem::new(place, format!("at most {SECRETS_MAX} secrets")));
-                break;
-            }
             Ok(secret) => drop(document.secrets.insert(reference.to_owned(), Secret::new(secret))),
-            Err(why) => problems.push(Problem::new(place, format!("{reference}: {why}"))),
+            Err(why) => drop(document.unread.insert(reference.to_owned(), why)),
         }
     }
-    if problems.is_empty() {
-        // What else is wrong is told by whoever knows what is stored.
-        return Ok(document);
-    }
-    problems.extend(told);
-    Err(Problem::first(problems))
+    Ok(document)
 }
 
 fn read_files(path: &Path) -> Result<Vec<Source>, Vec<Problem>> {

@@ -15,6 +15,7 @@ mod problem;
 mod reader;
 mod sections;
 mod tree;
+mod wish;
 
 #[cfg(test)]
 mod tests;

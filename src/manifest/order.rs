@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::problem::Problem;
-use super::tree::Wish;
+use super::wish::Wish;
 
 /// How far an entry got.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,21 +39,23 @@ pub(super) fn by_dependency(mut wishes: Vec<Wish>, problems: &mut Vec<Problem>) 
                 path.pop();
                 continue;
             };
+            let path_of_it = format!("depends_on.{next}");
             *next += 1;
             let Some(&named) = keys.get(&(wish.section.name, name.as_str())) else { continue };
             match visits[named] {
                 Some(Visit::Open) => {
                     let text = format!("depends_on: {name} leads back to itself: take it out here or there");
-                    problems.push(wish.entry.problem("depends_on", text));
-                    circular.push(place);
+                    problems.push(wish.problem(&path_of_it, text));
+                    circular.push((place, path_of_it));
                 }
                 Some(Visit::Done) => {}
                 None => path.push((named, 0)),
             }
         }
     }
-    for place in circular {
-        wishes[place].draft = None;
+    // Of a list from its end, so that the places of the others stay.
+    for (place, path) in circular.iter().rev() {
+        wishes[*place].leave_out([path.as_str()]);
     }
     let mut all: Vec<Option<Wish>> = wishes.into_iter().map(Some).collect();
     order.into_iter().filter_map(|place| all[place].take()).collect()

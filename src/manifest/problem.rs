@@ -10,6 +10,9 @@ pub struct Problem {
     /// `FILE:LINE`, or the path that could not be read.
     pub place: String,
     pub text: String,
+    /// Of an entry, what of it is wrong, such as `members.2`; empty: all of it.
+    #[serde(skip)]
+    pub(super) path: String,
 }
 
 /// Whoever has this many to mend mends some and asks again.
@@ -17,7 +20,7 @@ const TOLD_MAX: usize = 100;
 
 impl Problem {
     pub(super) fn new(place: impl fmt::Display, text: impl Into<String>) -> Self {
-        Self { place: place.to_string(), text: text.into() }
+        Self { place: place.to_string(), text: text.into(), path: String::new() }
     }
 
     /// The first of many, in the order of their places.

@@ -12,7 +12,8 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::files::{Document, Source};
 use super::order;
 use super::problem::Problem;
-use super::sections::{self, Draft, SECTIONS, Section, Shape};
+use super::sections::{self, SECTIONS, Section, Shape};
+use super::wish::Wish;
 use crate::base::nearest::nearest;
 use crate::base::text::clip;
 
@@ -20,13 +21,6 @@ use crate::base::text::clip;
 #[derive(Default)]
 pub struct Manifest {
     pub(super) wishes: Vec<Wish>,
-}
-
-/// An entry and what its section understood of it; `None` where that was nothing.
-pub(super) struct Wish {
-    pub(super) section: &'static Section,
-    pub(super) entry: Entry,
-    pub(super) draft: Option<Box<dyn Draft>>,
 }
 
 /// One thing that a file names.
@@ -40,9 +34,11 @@ pub(super) struct Entry {
     /// References by the names of the secrets.
     pub(super) secrets: BTreeMap<String, String>,
     /// Of everything below the entry, by its path with dots.
-    lines: BTreeMap<String, usize>,
-    /// Something of it is left out, because it is wrong.
-    is_flawed: bool,
+    pub(super) lines: BTreeMap<String, usize>,
+    /// The paths of what is left out, because it is wrong.
+    pub(super) flaws: Vec<String>,
+    /// Its file is not TOML as a whole: nothing is known of it but that it is there.
+    pub(super) is_torn: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +48,7 @@ pub(super) struct Place {
 }
 
 /// The field of an entry that holds the references to its secrets.
-const SECRETS: &str = "secrets";
+pub(super) const SECRETS: &str = "secrets";
 /// Syntax errors of one file; those after them may be mere consequences.
 const SYNTAX_TOLD_MAX: usize = 5;
 
@@ -63,14 +59,8 @@ impl Manifest {
         for source in &document.files {
             found.read_file(source, &mut problems);
         }
-        let mut wishes: Vec<Wish> = Vec::new();
-        for (section, entry) in found.entries {
-            let told = problems.len();
-            let draft = (section.read)(&entry, &mut problems);
-            // What was told of it already would only be told again, in other words.
-            let draft = draft.filter(|_| problems.len() == told && !entry.is_flawed);
-            wishes.push(Wish { section, entry, draft });
-        }
+        let read = |(section, entry)| Wish::read(section, entry, document, &mut problems);
+        let mut wishes: Vec<Wish> = found.entries.into_iter().map(read).collect();
         // Stable: within a section it goes by files and lines.
         wishes.sort_by_key(|wish| sections::rank(wish.section));
         let wishes = order::by_dependency(wishes, &mut problems);
@@ -106,7 +96,7 @@ impl Entry {
     }
 
     pub(super) fn problem(&self, path: &str, text: impl Into<String>) -> Problem {
-        Problem::new(self.place_of(path), text)
+        Problem { path: path.to_owned(), ..Problem::new(self.place_of(path), text) }
     }
 }
 
@@ -144,6 +134,8 @@ struct Found {
 /// One file while it is read.
 struct Reading<'a> {
     file: Arc<str>,
+    /// It is not TOML as a whole.
+    is_torn: bool,
     /// Where each line begins.
     starts: Vec<usize>,
     problems: &'a mut Vec<Problem>,
@@ -155,14 +147,16 @@ impl Found {
     fn read_file(&mut self, source: &Source, problems: &mut Vec<Problem>) {
         let newlines = source.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let starts = std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect();
-        let mut reading = Reading { file: Arc::from(source.name.as_str()), starts, problems };
         let (table, errors) = DeTable::parse_recoverable(&source.text);
+        let (file, is_torn, mut untold) = (Arc::from(source.name.as_str()), !errors.is_empty(), Vec::new());
+        let mut reading = Reading { file, is_torn, starts, problems };
         for error in errors.iter().take(SYNTAX_TOLD_MAX) {
             let place = reading.place(error.span().unwrap_or_default());
             reading.problems.push(Problem::new(place, format!("is not TOML: {}", error.message())));
         }
-        if !errors.is_empty() {
-            return;
+        if is_torn {
+            // What could be read says at least what is named there. What is wrong with it may be a mere consequence.
+            reading.problems = &mut untold;
         }
         for (name, value) in table.get_ref() {
             let Some(section) = SECTIONS.iter().find(|it| it.stands_alone && it.name == name.get_ref())
@@ -232,7 +226,8 @@ impl Found {
             fields: Map::new(),
             secrets: BTreeMap::new(),
             lines: BTreeMap::new(),
-            is_flawed: false,
+            flaws: Vec::new(),
+            is_torn: reading.is_torn,
         };
         for (name, value) in fields {
             let is_child =
@@ -252,7 +247,7 @@ impl Found {
                 }
             }
         }
-        entry.is_flawed = reading.problems.len() > told;
+        entry.flaws = reading.problems[told..].iter().map(|problem| problem.path.clone()).collect();
         if let Some(first) = self.places.get(&(section.name, entry.key.clone())) {
             let text = format!("{} is named twice: at {first} too", section.called(&entry.key));
             reading.problems.push(Problem::new(&entry.place, text));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::condition::{Condition, Fault};
-use super::judge::{Policy, Refused};
+use super::judge::{Policy, Refused, SaidPolicy};
 use super::kind::Kind;
 use super::secrets::{self, Secrets};
 use super::target::Target;
@@ -48,7 +48,7 @@ struct Written {
     #[serde(default)]
     conditions: Vec<String>,
     #[serde(default)]
-    policy: WrittenPolicy,
+    policy: SaidPolicy,
     #[serde(default, with = "span::option")]
     slow_after: Option<Duration>,
     #[serde(default = "high")]
@@ -65,37 +65,10 @@ struct Written {
     preset: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct WrittenPolicy {
-    #[serde(with = "span::option")]
-    interval: Option<Duration>,
-    #[serde(with = "span::option")]
-    retry_interval: Option<Duration>,
-    #[serde(with = "span::option")]
-    timeout: Option<Duration>,
-    bad: Option<u8>,
-    of: Option<u8>,
-    good: Option<u8>,
-}
-
 impl From<Written> for Definition {
     fn from(written: Written) -> Self {
-        let usual = Self::usual_policy(written.target.kind());
-        let said = written.policy;
-        let interval = said.interval.unwrap_or(usual.interval);
-        let policy = Policy {
-            interval,
-            // Whoever asks often need not say it three times.
-            retry_interval: said.retry_interval.unwrap_or(usual.retry_interval.min(interval)),
-            timeout: said.timeout.unwrap_or(usual.timeout.min(interval)),
-            bad: said.bad.unwrap_or(usual.bad),
-            // Of a kind that judges each reading, more are named by how many must be bad alone.
-            of: said.of.unwrap_or_else(|| usual.of.max(said.bad.unwrap_or(0))),
-            good: said.good.unwrap_or(usual.good),
-        };
         Self {
-            policy,
+            policy: written.policy.over(Self::usual_policy(written.target.kind())),
             target: written.target,
             conditions: written.conditions,
             slow_after: written.slow_after,
@@ -133,7 +106,6 @@ pub enum Invalid {
 }
 
 const CONDITIONS_MAX: usize = 20;
-pub const LABELS_MAX: usize = 20;
 
 impl Definition {
     /// A definition of `target` with everything else as it is by default.

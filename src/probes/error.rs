@@ -1,8 +1,9 @@
 //! Why a probe was not made, changed, paused or removed.
 
-use super::definition::{Invalid, LABELS_MAX};
+use super::definition::Invalid;
 use super::parents::{DEPTH_MAX, PARENTS_MAX};
 use super::save::{PROBES_MAX, SECRET_BYTES_MAX};
+use crate::base::annotations::{LABELS_MAX, RUNBOOK_CHARS_MAX, WORD_CHARS_MAX};
 use crate::base::owned::BadKey;
 use crate::base::text::BadLine;
 use crate::store;
@@ -20,9 +21,13 @@ pub enum Error {
     BadLine(#[from] BadLine),
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    #[error("at most {LABELS_MAX} labels, each with a name and a value of at most 100 characters")]
+    #[error(
+        "at most {LABELS_MAX} labels, each with a name and a value of at most {WORD_CHARS_MAX} characters"
+    )]
     BadLabels,
-    #[error("the runbook is an address of at most 500 characters that begins with https:// or http://")]
+    #[error(
+        "the runbook is an address of at most {RUNBOOK_CHARS_MAX} characters that begins with https:// or http://"
+    )]
     BadRunbook,
     #[error("no such project")]
     UnknownProject,
@@ -40,6 +45,10 @@ pub enum Error {
     SecretTooLong(String),
     #[error("the probe {0} comes from a file: change it there and apply the file")]
     OwnedByFile(String),
+    #[error(
+        "the probe {0} was written by a newer version of tocsin, which this one cannot read: upgrade again to change or ask it; it can be paused and removed as it is"
+    )]
+    Newer(String),
     #[error("there are {PROBES_MAX} probes already, which is the most there can be: remove some first")]
     TooMany,
     #[error("results are reported only to a probe of kind push")]

@@ -23,6 +23,7 @@ pub mod presets;
 
 mod error;
 mod memory;
+pub mod outline;
 mod place;
 mod rows;
 
@@ -48,6 +49,7 @@ pub use definition::{Checked, Definition, Invalid};
 pub use error::Error;
 pub use kind::Kind;
 pub use memory::Memory;
+pub use outline::Outline;
 pub use pause::Paused;
 pub use redactor::Redactor;
 pub use rows::Probe;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::save::{Probes, note};
 use super::status::Status;
-use super::{Error, PROBES, Probe, ProbeId, ring, rows};
+use super::{Error, Outline, PROBES, ProbeId, outline, ring};
 use crate::accounts::By;
 use crate::base::Timestamp;
 use crate::store::{WriteTx, params};
@@ -66,9 +66,9 @@ impl Probes {
         tx: &WriteTx<'_>,
         by: &By,
         (action, detail): (&'static str, serde_json::Value),
-        probe: &Probe,
+        probe: &Outline,
     ) -> Result<(), Error> {
-        note(tx, by, action, probe, detail)?;
+        note(tx, by, action, (&probe.key, probe.project), detail)?;
         ring::level(tx, &self.incidents, by.now, probe.id)?;
         tx.touch(PROBES);
         Ok(())
@@ -76,7 +76,6 @@ impl Probes {
 }
 
 /// The probe, if the caller may know of it.
-pub(super) fn seen_by(tx: &WriteTx<'_>, by: &By, id: ProbeId) -> Result<Probe, Error> {
-    let found = rows::find(tx, id)?.filter(|probe| by.actor.visible().contains(probe.project));
-    found.ok_or(Error::NotFound)
+pub(super) fn seen_by(tx: &WriteTx<'_>, by: &By, id: ProbeId) -> Result<Outline, Error> {
+    outline::find_by_id(tx, &by.actor.visible(), id)?.ok_or(Error::NotFound)
 }

@@ -7,10 +7,8 @@ use super::condition::{Facts, Tree, Unit, Value};
 use super::seen::{Phases, Raw, Sample, Seen};
 use super::{ProbeId, Redactor, assess};
 use crate::base::Timestamp;
-use crate::store::{Error, ReadTx, Topic, WriteTx, params};
+use crate::store::{Error, ReadTx, WriteTx, params};
 
-/// Moves when a report came.
-pub const REPORTS: Topic = Topic("probe_reports");
 /// A report's body in bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Of the message as it is stored.
@@ -119,7 +117,6 @@ pub fn record(tx: &WriteTx<'_>, stored: &Stored) -> Result<(), Error> {
          ON CONFLICT (probe_id) DO UPDATE SET at = excluded.at, report = excluded.report",
         params![stored.id.0, stored.at.as_micros(), report],
     )?;
-    tx.touch(REPORTS);
     Ok(())
 }
 

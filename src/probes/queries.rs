@@ -10,9 +10,9 @@ use super::memory::Memory;
 use super::rows::{self, PROBES, json, maybe_time, time, word};
 use super::save::PROBES_MAX;
 use super::status::Status;
-use super::{Owner, Probe, ProbeId};
+use super::{Owner, Probe, ProbeId, outline};
 use crate::accounts::Visible;
-use crate::base::text::clip;
+use crate::base::text::{clip, fold};
 use crate::base::{ProjectId, Timestamp};
 use crate::store::{Error, ReadTx, Row, Value, params};
 
@@ -242,7 +242,7 @@ pub fn unreadable(error: &dyn std::fmt::Display) -> String {
     let error = error.to_string();
     let why = clip(&error, WHY_CHARS_MAX);
     format!(
-        "it is not asked: this version of tocsin cannot read it ({why}). Upgrade again to change or remove it"
+        "it is not asked: a newer version of tocsin wrote it, and this one cannot read it ({why}). Upgrade again, or remove it"
     )
 }
 
@@ -265,7 +265,7 @@ pub fn versions(tx: &ReadTx<'_>) -> Result<HashMap<ProbeId, Version>, Error> {
 pub fn parent_keys(tx: &ReadTx<'_>, visible: &Visible, probe: &Probe) -> Result<Vec<String>, Error> {
     let mut keys = Vec::with_capacity(probe.parents.len());
     for parent in &probe.parents {
-        keys.extend(find_by_id(tx, visible, *parent)?.map(|parent| parent.key));
+        keys.extend(outline::find_by_id(tx, visible, *parent)?.map(|parent| parent.key));
     }
     Ok(keys)
 }
@@ -348,10 +348,10 @@ impl Clauses {
             clauses.and(&format!("probes.kind = {kind}"));
         }
         if let Some(text) = &filter.text {
-            let part = clauses.bind(text.to_lowercase());
+            let part = clauses.bind(fold(text));
             clauses.and(&format!(
-                "(instr(lower(s.name), {part}) OR instr(probes.key, {part})
-                  OR instr(lower(coalesce(probes.definition ->> '$.target.url', probes.definition ->> '$.target.host',
+                "(instr(fold(s.name), {part}) OR instr(probes.key, {part})
+                  OR instr(fold(coalesce(probes.definition ->> '$.target.url', probes.definition ->> '$.target.host',
                                           probes.definition ->> '$.target.name', '')), {part}))"
             ));
         }

@@ -219,8 +219,13 @@ pub fn forget_project(
     Ok(())
 }
 
-/// Of a probe that cannot be asked nothing is known.
+/// Of a probe that cannot be asked nothing is known. One that is paused stays so.
 pub fn give_up(tx: &WriteTx<'_>, id: ProbeId, now: Timestamp, reason: &str) -> Result<(), store::Error> {
+    let is_paused =
+        tx.first("SELECT paused_at IS NOT NULL FROM probes WHERE id = ?1", [id.0], |row| row.get(0))?;
+    if is_paused == Some(true) {
+        return Ok(());
+    }
     change_status(tx, id, now, Status::Unknown, reason)
 }
 

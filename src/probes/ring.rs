@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::queries::{self, State};
 use super::status::Status;
-use super::{Error, Probe, ProbeId, rows};
-use crate::accounts::projects;
+use super::{Error, Probe, ProbeId, outline, rows};
+use crate::accounts::{Visible, projects};
 use crate::base::{Severity, Timestamp};
 use crate::incidents::{CloseReason, Incidents, Signal, SignalKind, Source};
 use crate::store::{self, ReadTx, WriteTx};
@@ -27,7 +27,12 @@ enum Wanted {
 /// # Errors
 /// Where the incident cannot be written.
 pub fn level(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp, id: ProbeId) -> Result<(), Error> {
-    let Some(probe) = rows::find(tx, id)? else { return Ok(()) };
+    let probe = match rows::find(tx, id) {
+        Ok(Some(probe)) => probe,
+        Ok(None) => return Ok(()),
+        Err(error) if error.is_of_one_row() => return level_unread(tx, incidents, now, id),
+        Err(error) => return Err(error.into()),
+    };
     let Some(state) = queries::state(tx, id)? else { return Ok(()) };
     let wanted = if projects::is_archived(tx, probe.project)? {
         Wanted::Closes(CloseReason::SubjectArchived)
@@ -45,6 +50,18 @@ pub fn level(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp, id: ProbeI
     let news = News { probe: &probe, state: &state, now };
     apply(tx, incidents, wanted, &news.signal())?;
     apply(tx, incidents, flaps, &news.flaps(began(tx, id)?))
+}
+
+/// As [`level`], for what a newer version wrote: nobody asks it, so that what it rings about stays until somebody pauses it.
+fn level_unread(tx: &WriteTx<'_>, incidents: &Incidents, now: Timestamp, id: ProbeId) -> Result<(), Error> {
+    let Some(probe) = outline::find_by_id(tx, &Visible::All, id)? else { return Ok(()) };
+    if projects::is_archived(tx, probe.project)? {
+        return end(tx, incidents, now, id, CloseReason::SubjectArchived);
+    }
+    match probe.paused {
+        Some(_) => end(tx, incidents, now, id, CloseReason::SubjectPaused),
+        None => Ok(()),
+    }
 }
 
 /// Ends everything that rings for a probe.

@@ -1,8 +1,10 @@
 //! Rows of `probes` and `probe_states`, and how their words are read.
 
-use super::ProbeId;
 use super::definition::Definition;
+use super::outline::{self, paused};
 use super::pause::Paused;
+use super::{Error, ProbeId};
+use crate::accounts::Visible;
 use crate::base::{Owner, ProjectId, Timestamp, Uid};
 pub(super) use crate::store::columns::{json, maybe_time, time, word};
 use crate::store::{self, ReadTx, Row};
@@ -54,14 +56,6 @@ pub(super) const PROBES: &str = "
     FROM probes CROSS JOIN projects ON projects.id = probes.project_id";
 
 pub(super) fn probe(row: &Row<'_>) -> rusqlite::Result<Probe> {
-    let paused_at: Option<i64> = row.get(9)?;
-    let paused = paused_at.map(|at| {
-        Ok::<_, rusqlite::Error>(Paused {
-            at: Timestamp::from_micros(at),
-            by: row.get::<_, Option<String>>(10)?.unwrap_or_default(),
-            until: maybe_time(row, 11)?,
-        })
-    });
     Ok(Probe {
         id: ProbeId(row.get(0)?),
         uid: Uid::from_bytes(row.get(1)?),
@@ -72,7 +66,7 @@ pub(super) fn probe(row: &Row<'_>) -> rusqlite::Result<Probe> {
         definition: json(row, 6)?,
         sealed: row.get(7)?,
         owner: word(row, 8, Owner::parse)?,
-        paused: paused.transpose()?,
+        paused: paused(row, 9)?,
         has_token: row.get(12)?,
         grouped: row.get(13)?,
         created_at: time(row, 14)?,
@@ -84,6 +78,17 @@ pub(super) fn probe(row: &Row<'_>) -> rusqlite::Result<Probe> {
 
 pub(super) fn find(tx: &ReadTx<'_>, id: ProbeId) -> Result<Option<Probe>, store::Error> {
     tx.first(&format!("{PROBES} WHERE probes.id = ?1"), [id.0], probe)
+}
+
+/// As [`find_by_key`]; what a newer version wrote is told apart from a fault, to those who may know of it.
+pub(super) fn find_known(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<Option<Probe>, Error> {
+    match find_by_key(tx, key) {
+        Err(error) if error.is_of_one_row() => Err(match outline::find(tx, visible, key)? {
+            Some(_) => Error::Newer(key.to_owned()),
+            None => Error::KeyTaken(key.to_owned()),
+        }),
+        found => Ok(found?),
+    }
 }
 
 pub(super) fn find_by_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<Probe>, store::Error> {

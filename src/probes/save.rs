@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::definition::{Definition, LABELS_MAX};
+use super::definition::Definition;
 use super::pause::seen_by;
 use super::status::Status;
 use super::{
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::accounts::audit::{self, Change as Audited};
 use crate::accounts::{By, projects};
+use crate::base::annotations::{WORD_CHARS_MAX, are_labels, is_runbook};
 use crate::base::owned::check_key;
 use crate::base::seal::Sealer;
 use crate::base::text::line;
@@ -55,8 +56,6 @@ pub const PROBES_MAX: u32 = 10_000;
 /// A private key is about 2 KiB; a token less.
 pub const SECRET_BYTES_MAX: usize = 8 * 1024;
 const NAME_CHARS_MAX: usize = 100;
-const LABEL_CHARS_MAX: usize = 100;
-const RUNBOOK_CHARS_MAX: usize = 500;
 
 impl Change {
     pub const fn id(self) -> ProbeId {
@@ -73,13 +72,13 @@ impl Probes {
     /// The first thing that is wrong, by its field; [`Error::OwnedByFile`] for a change on the page of what a file owns;
     /// [`Error::KeyTaken`] where the caller may not know of the probe of this key; [`Error::TooMany`].
     pub fn save(&self, tx: &WriteTx<'_>, by: &By, draft: &Draft) -> Result<Change, Error> {
-        let found = rows::find_by_key(tx, &draft.key)?;
         let visible = by.actor.visible();
+        let found = rows::find_known(tx, &visible, &draft.key)?;
         if let Some(found) = found.as_ref().filter(|found| !visible.contains(found.project)) {
             return Err(Error::KeyTaken(found.key.clone()));
         }
         if draft.owner == Owner::Page {
-            found.as_ref().map_or(Ok(()), owned_by_page)?;
+            found.as_ref().map_or(Ok(()), |found| owned_by_page(&found.key, found.owner))?;
         }
         check(draft)?;
         let project = projects::find(tx, draft.project)?.filter(|project| visible.contains(project.id));
@@ -114,7 +113,7 @@ impl Probes {
     /// # Errors
     /// As [`Probes::save`]; [`Error::KeyTaken`].
     pub fn create(&self, tx: &WriteTx<'_>, by: &By, draft: &Draft) -> Result<ProbeId, Error> {
-        if rows::find_by_key(tx, &draft.key)?.is_some() {
+        if rows::find_known(tx, &by.actor.visible(), &draft.key)?.is_some() {
             return Err(Error::KeyTaken(draft.key.clone()));
         }
         self.save(tx, by, draft).map(Change::id)
@@ -128,13 +127,13 @@ impl Probes {
     pub fn remove(&self, tx: &WriteTx<'_>, by: &By, id: ProbeId, owner: Owner) -> Result<(), Error> {
         let probe = seen_by(tx, by, id)?;
         if owner == Owner::Page {
-            owned_by_page(&probe)?;
+            owned_by_page(&probe.key, probe.owner)?;
         }
         ring::end(tx, &self.incidents, by.now, id, CloseReason::SubjectRemoved)?;
         removed::leave(tx, id)?;
         tx.touch(PROBES);
         tx.touch(STATES);
-        note(tx, by, "probe.remove", &probe, Value::Null)
+        note(tx, by, "probe.remove", (&probe.key, probe.project), Value::Null)
     }
 
     /// The secrets of a probe.
@@ -271,7 +270,7 @@ impl Probes {
         };
         let probe = rows::find(tx, change.id())?.ok_or(Error::NotFound)?;
         let detail = json!({"name": probe.name, "kind": probe.definition.kind(), "owner": draft.owner});
-        note(tx, by, action, &probe, detail)?;
+        note(tx, by, action, (&probe.key, probe.project), detail)?;
         ring::level(tx, &self.incidents, by.now, probe.id)?;
         tx.touch(PROBES);
         tx.touch(STATES);
@@ -299,10 +298,10 @@ pub(super) fn note(
     tx: &WriteTx<'_>,
     by: &By,
     action: &'static str,
-    probe: &Probe,
+    (key, project): (&str, ProjectId),
     detail: Value,
 ) -> Result<(), Error> {
-    let change = Audited { action, subject: &probe.key, project: Some(probe.project), detail };
+    let change = Audited { action, subject: key, project: Some(project), detail };
     Ok(audit::append(tx, by, &change)?)
 }
 
@@ -314,10 +313,10 @@ fn bump(tx: &WriteTx<'_>, by: &By, id: ProbeId) -> Result<(), store::Error> {
     Ok(())
 }
 
-fn owned_by_page(probe: &Probe) -> Result<(), Error> {
-    match probe.owner {
+fn owned_by_page(key: &str, owner: Owner) -> Result<(), Error> {
+    match owner {
         Owner::Page => Ok(()),
-        Owner::File => Err(Error::OwnedByFile(probe.key.clone())),
+        Owner::File => Err(Error::OwnedByFile(key.to_owned())),
     }
 }
 
@@ -344,18 +343,13 @@ fn check(draft: &Draft) -> Result<(), Error> {
     check_key(&draft.key)?;
     line("name", &draft.name, NAME_CHARS_MAX)?;
     let Definition { labels, runbook, environment, .. } = &draft.definition;
-    let fits = |text: &str| line("label", text, LABEL_CHARS_MAX).is_ok();
-    if labels.len() > LABELS_MAX || !labels.iter().all(|(name, value)| fits(name) && fits(value)) {
+    if !are_labels(labels) {
         return Err(Error::BadLabels);
     }
     if let Some(environment) = environment {
-        line("environment", environment, LABEL_CHARS_MAX)?;
+        line("environment", environment, WORD_CHARS_MAX)?;
     }
-    let leads = |runbook: &String| {
-        (runbook.starts_with("https://") || runbook.starts_with("http://"))
-            && line("runbook", runbook, RUNBOOK_CHARS_MAX).is_ok()
-    };
-    if !runbook.as_ref().is_none_or(leads) {
+    if runbook.as_ref().is_some_and(|runbook| !is_runbook(runbook)) {
         return Err(Error::BadRunbook);
     }
     Ok(())

@@ -15,7 +15,7 @@ impl Probes {
     /// [`Error::NotFound`], [`Error::NotPushed`].
     pub fn renew_token(&self, tx: &WriteTx<'_>, by: &By, id: ProbeId) -> Result<Secret, Error> {
         let probe = seen_by(tx, by, id)?;
-        if probe.definition.kind() != Kind::Push {
+        if probe.kind() != Some(Kind::Push) {
             return Err(Error::NotPushed);
         }
         let token = self.incidents.entropy.token();
@@ -23,7 +23,7 @@ impl Probes {
             "UPDATE probes SET push_hash = ?2 WHERE id = ?1",
             params![id.0, TokenHash::of(&token).as_bytes()],
         )?;
-        note(tx, by, "probe.token", &probe, serde_json::Value::Null)?;
+        note(tx, by, "probe.token", (&probe.key, probe.project), serde_json::Value::Null)?;
         tx.touch(PROBES);
         Ok(Secret::new(token))
     }

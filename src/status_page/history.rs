@@ -171,12 +171,6 @@ impl Look {
     }
 }
 
-/// In percent, rounded down, for 99.999 % must not be called 100.
-pub fn percent(share: f64) -> String {
-    let hundredths = (share * 1e4).floor() / 1e2;
-    if share >= 1.0 { "100 %".to_owned() } else { format!("{hundredths:.2} %") }
-}
-
 fn seconds<S: serde::Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(span.as_secs())
 }
@@ -293,14 +287,6 @@ mod tests {
         let hours: Vec<_> = found.iter().map(|day| day.times.up.as_secs() / 3600).collect();
         assert_eq!(hours, [0, 24, 6]);
         assert_eq!(found[2].begins_at, at(24));
-    }
-
-    #[test]
-    fn almost_always_is_not_always() {
-        assert_eq!(percent(1.0), "100 %");
-        assert_eq!(percent(0.999_999), "99.99 %");
-        assert_eq!(percent(0.9995), "99.95 %");
-        assert_eq!(percent(0.0), "0.00 %");
     }
 
     proptest! {

@@ -13,6 +13,10 @@ pub enum Error {
     DiskFull,
     #[error("the disk failed ({0}); nothing of this was written: see what the kernel's log says about it")]
     DiskFailed(Arc<rusqlite::Error>),
+    #[error(
+        "the disk of the data folder is read-only; nothing of this was written: see in the kernel's log why, and mount it writable again"
+    )]
+    ReadOnly,
     #[error("the database is damaged ({0}): stop tocsin and restore a backup; `tocsin check` tells where")]
     Damaged(Arc<rusqlite::Error>),
     #[error("the database took its transaction back; nothing of this was written: try again")]
@@ -57,6 +61,7 @@ impl Error {
             | Self::Stopped
             | Self::DiskFull
             | Self::DiskFailed(_)
+            | Self::ReadOnly
             | Self::Damaged(_)
             | Self::RolledBack
             | Self::OverBudget
@@ -74,6 +79,7 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
             // Nothing interrupts but a read's deadline.
             Some(ErrorCode::OperationInterrupted) => Self::ReadTooLong,
             Some(ErrorCode::SystemIoFailure) if is_out_of_space(&error) => Self::DiskFull,
@@ -140,6 +146,9 @@ mod tests {
             let error = told(code);
             assert!(matches!(error, Error::DiskFailed(_)), "{code}");
             assert!(error.to_string().contains("kernel's log"));
+        }
+        for code in [ffi::SQLITE_READONLY, ffi::SQLITE_READONLY_DIRECTORY] {
+            assert!(told(code).to_string().contains("mount it writable again"), "{code}");
         }
         assert!(matches!(told(ffi::SQLITE_CONSTRAINT_UNIQUE), Error::Sqlite(_)));
     }

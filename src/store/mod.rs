@@ -9,6 +9,7 @@ mod changes;
 mod checkpoint;
 pub mod columns;
 mod error;
+mod fold;
 mod folder;
 mod inbox;
 mod job;

@@ -7,7 +7,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, ReadTx, Stats, migrations};
+use super::{Error, ReadTx, Stats, fold, migrations};
 
 /// Called on every new connection: a domain registers its SQL functions here.
 pub type Prepare = fn(&Connection) -> rusqlite::Result<()>;
@@ -78,6 +78,7 @@ pub(super) fn writing_connection(path: &Path, options: &Options) -> Result<Conne
 
 fn prepare(connection: &Connection, prepare: &[Prepare]) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    fold::register(connection)?;
     prepare.iter().try_for_each(|register| register(connection))
 }
 

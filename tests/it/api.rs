@@ -215,6 +215,47 @@ async fn a_token_sees_and_changes_only_what_it_may() {
 }
 
 #[actix_web::test]
+async fn every_question_refuses_a_key_that_it_does_not_know_and_takes_each_that_is_described() {
+    let house = House::build().await;
+    let admin = house.token("admin", None).await;
+    let document = house.get("/api/v1/openapi.json", &admin).await;
+    let shared = &document["components"]["parameters"];
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if item.get("get").is_none() {
+            continue;
+        }
+        let real = path.replace(['{', '}'], "");
+        let refused = format!("/api/v1{real}?limit_=5");
+        let answer = house.refused(Method::GET, &refused, Some(&admin), None).await;
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), detail.starts_with("`limit_` ")),
+            (400, true),
+            "{path}: {detail}"
+        );
+        let parameters = item["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        for parameter in &parameters {
+            let name = parameter["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+            let parameter = name.map_or(parameter, |name| &shared[name]);
+            if parameter["in"] == "query" {
+                let key = parameter["name"].as_str().unwrap();
+                assert!(detail.contains(&format!("`{key}`")), "{path}: {detail}");
+                let answer =
+                    house.ask(Method::GET, &format!("/api/v1{real}?{key}=1"), Some(&admin), None).await;
+                let detail = answer.body["detail"].as_str().unwrap_or_default();
+                assert!(!detail.contains("is not asked for"), "{path}: {detail}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 30, "only {asked} keys are described");
+    let meant = house.refused(Method::GET, "/api/v1/issues?projekt=shop", Some(&admin), None).await;
+    assert!(meant.body["detail"].as_str().unwrap().contains("did you mean `project`?"), "{}", meant.body);
+    house.state.store.stop();
+}
+
+#[actix_web::test]
 async fn an_event_that_was_only_counted_says_so() {
     let house = House::build().await;
     let shop = house.project("Shop").await;

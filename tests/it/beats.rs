@@ -203,6 +203,7 @@ async fn viewers_look_and_change_nothing_and_strangers_see_nothing() {
         (format!("{place}/edit"), FORM.to_vec()),
         (format!("{place}/pause"), vec![]),
         (format!("{place}/delete"), vec![]),
+        (format!("{place}/renew-address"), vec![]),
         ("/heartbeats/act".to_owned(), vec![("act", "pause"), ("id", id.as_str())]),
         ("/heartbeats/ping-key".to_owned(), vec![("project", "default")]),
     ];
@@ -232,6 +233,11 @@ async fn what_a_file_says_is_read_only_and_says_where_to_change_it() {
         assert!(answer.text.contains("comes from a file"), "{}", answer.text);
     }
     assert_eq!(team.post(&team.owner, &format!("{place}/pause"), &[]).await.location, place);
+    let address = |page: &str| between(page, "id=\"ping-id\" tabindex=\"0\">", "</pre>").to_owned();
+    assert!(page.contains("New address…"), "{page}");
+    let renewed = team.post(&team.owner, &format!("{place}/renew-address"), &[]).await;
+    assert_eq!(renewed.location, format!("{place}#ping"));
+    assert_ne!(address(&team.get(&team.owner, &place).await.text), address(&page), "no file names it");
 }
 
 #[actix_web::test]

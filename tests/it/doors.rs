@@ -63,7 +63,7 @@ impl Doors {
         let document = Document { files: vec![file], ..Document::default() };
         let (manifest, problems) = Manifest::read(&document);
         let apply = move |tx: &WriteTx<'_>| {
-            manifest::apply(tx, &by, &means, (&manifest, problems), (&document, How::default()))
+            manifest::apply(tx, &by, &means, (manifest, problems), (&document, How::default()))
         };
         let told = match state.store.write("apply", apply).await {
             Err(Stop::Wrong(problems)) => problems,

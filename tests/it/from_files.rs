@@ -64,10 +64,10 @@ async fn apply(team: &Team) {
     let by = By::command_line(state.clock.now());
     let file = Source { name: "/etc/tocsin/shop.toml".to_owned(), text: FILE.to_owned() };
     let secrets = BTreeMap::from([("env:HOOK".to_owned(), Secret::new("http://127.0.0.1:9/hook"))]);
-    let document = Document { files: vec![file], secrets };
+    let document = Document { files: vec![file], secrets, ..Document::default() };
     let (manifest, problems) = Manifest::read(&document);
     let applied = state.store.write("test", move |tx| {
-        manifest::apply(tx, &by, &means, (&manifest, problems), (&document, How::default()))
+        manifest::apply(tx, &by, &means, (manifest, problems), (&document, How::default()))
     });
     applied.await.unwrap();
 }

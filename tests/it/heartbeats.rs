@@ -172,6 +172,38 @@ async fn what_a_job_sends_is_kept_up_to_its_bound_and_without_secrets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_leaked_is_renewed_and_the_one_before_is_like_any_unknown() {
+    let house = House::open().await;
+    let token = house.token("read,write,admin").await;
+    let id = house.heartbeat(&token, json!({"project": "default", "slug": "job"})).await;
+    let (before, key) = (house.ping_path(&token, &id).await, house.ping_key(&token).await);
+    assert_eq!(house.ping(Method::GET, &before, "").await.status, 200);
+    let renew = format!("/api/v1/heartbeats/{id}/renew-address");
+    let writer = house.token("read,write").await;
+    assert_eq!(house.ask(Method::POST, &renew, &writer, Value::Null).await.status, 403);
+    assert_eq!(house.ping(Method::GET, &before, "").await.status, 200, "refused: it stays");
+    let renewed = json(&house.ask(Method::POST, &renew, &token, Value::Null).await);
+    let after = house.ping_path(&token, &id).await;
+    assert!(renewed["ping_url"].as_str().unwrap().ends_with(&after) && after != before, "{renewed}");
+    let (old, unknown) = (
+        house.ping(Method::GET, &before, "").await,
+        house.ping(Method::GET, "/ping/11111111-2222-4333-8444-555555555555", "").await,
+    );
+    assert_eq!((old.status, old.text()), (unknown.status, unknown.text()));
+    assert_eq!(house.ping(Method::GET, &after, "").await.status, 200);
+    assert_eq!(
+        house.ping(Method::GET, &format!("/ping/{key}/job"), "").await.status,
+        200,
+        "by name as before"
+    );
+    assert_eq!(house.shown(&token, &id).await["pings"], json!(4));
+    let noted = "SELECT count(*) FROM audit_log WHERE action = 'heartbeat.address' AND subject = 'job'";
+    let noted: i64 = house.state.store.read(move |tx| tx.one(noted, [], |row| row.get(0))).await.unwrap();
+    assert_eq!(noted, 1);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_heartbeat_is_made_changed_paused_and_removed() {
     let house = House::open().await;
     let token = house.token("read,write,admin").await;

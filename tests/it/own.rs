@@ -184,6 +184,36 @@ async fn on_a_full_disk_intake_rests_and_reading_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_a_read_only_disk_nothing_is_taken_it_is_told_and_reading_goes_on() {
+    let house = House::open().await;
+    let token = house.token("read").await;
+    let words = first_words(&house.state).await.unwrap();
+    let path = format!("/api/v1/errors?sentry_key={}", words.public_key);
+    let error = json!({ "error_type": "E", "message": "m" });
+    assert_eq!(house.post(&path, &error).await.status, 201);
+    // Of the writer's connection: from here on it refuses to begin, as it does where the disk is read-only.
+    let refuse = |tx: &tocsin::store::WriteTx<'_>| {
+        Ok::<_, Error>(tx.connection().pragma_update(None, "query_only", true)?)
+    };
+    house.state.store.write("test.read_only", refuse).await.unwrap();
+    let refused = house.post(&path, &error).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(
+        refused.retry_after.is_some() && refused.text().contains("takes no writes"),
+        "{}",
+        refused.text()
+    );
+    // The look cannot write what it sees, and tells it from memory.
+    house.state.engine.run_now("self.watch").await.unwrap().ok();
+    let health = json(&house.get("/health", Some(&token)).await);
+    assert_eq!(health["status"], "unhealthy");
+    assert!(health.to_string().contains("mount it writable again"), "{health}");
+    let issues = json(&house.get("/api/v1/issues", Some(&token)).await);
+    assert_eq!(issues["items"].as_array().unwrap().len(), 1, "what is stored can be read");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_what_came_and_what_runs() {
     let house = House::open().await;
     let words = first_words(&house.state).await.unwrap();

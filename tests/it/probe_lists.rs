@@ -1,4 +1,5 @@
-//! The list of probes: what it shows and finds, and that it stays small and quick.
+//! The list of probes and the plot of one: what they show and find, that they stay small and quick, and what stands in
+//! the list that is not understood.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use tocsin::probes::points::{self, Point};
 use tocsin::probes::seen::Phases;
 use tocsin::probes::{Definition, Draft, Error, Status};
 use tocsin::store::WriteTx;
+use tocsin::vigil::{self, Blindness, Spell};
 
 use crate::pages::{NOON, get};
 use crate::people::{Team, between};
@@ -125,4 +127,88 @@ async fn five_thousand_probes_are_a_small_page_at_once() {
     let next = between(&page, "<a class=\"btn\" href=\"/probes?after=", "\"").to_owned();
     let second = team.get(&team.member, &format!("/probes?after={next}")).await.text;
     assert!(second.contains("First page") && second.matches("data-shown").count() == 50);
+}
+
+#[actix_web::test]
+async fn what_a_newer_version_wrote_has_a_page_that_says_so_and_can_be_paused_and_deleted() {
+    let team = Team::gather().await;
+    for (key, kind) in [("later", "quantum"), ("fuller", "http")] {
+        save(&team, draft(key)).await;
+        let definition =
+            format!(r#"{{"target":{{"kind":"{kind}","url":"https://a.example/","mood":"calm"}}}}"#);
+        let write = move |tx: &WriteTx<'_>| {
+            tx.execute(
+                "UPDATE probes SET kind = ?2, definition = ?3 WHERE key = ?1",
+                [key, kind, &definition],
+            )
+        };
+        team.house.state.store.write("newer", write).await.unwrap();
+        let place = format!("/probes/{key}");
+        let page = team.get(&team.owner, &place).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        for said in [
+            &format!("Probe {key}"),
+            "A newer version of tocsin wrote this probe",
+            "Upgrade",
+            kind,
+            "/remove",
+        ] {
+            assert!(page.text.contains(said), "{said}: {}", page.text);
+        }
+        let viewed = team.get(&team.viewer, &place).await;
+        assert!(viewed.status == StatusCode::OK && !viewed.text.contains("/pause"), "{}", viewed.text);
+        for rest in ["edit", "plot"] {
+            let refused = team.get(&team.owner, &format!("{place}/{rest}")).await;
+            assert!(
+                refused.status == StatusCode::CONFLICT && refused.text.contains("upgrade again"),
+                "{}",
+                refused.text
+            );
+        }
+        assert_eq!(team.post(&team.member, &format!("{place}/pause"), &[]).await.location, place);
+        assert!(team.get(&team.owner, &place).await.text.contains("Paused by"));
+        assert_eq!(team.post(&team.member, &format!("{place}/resume"), &[]).await.location, place);
+        // What it looks at is not known: it may be this machine.
+        let by_member = team.post(&team.member, &format!("{place}/remove"), &[]).await;
+        let strange = kind == "quantum";
+        assert_eq!(by_member.status == StatusCode::FORBIDDEN, strange, "{}", by_member.text);
+        if strange {
+            assert_eq!(team.post(&team.owner, &format!("{place}/remove"), &[]).await.location, "/probes");
+        }
+        assert_eq!(team.get(&team.owner, &place).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[actix_web::test]
+async fn time_in_which_nobody_could_look_is_drawn_and_told_as_its_own() {
+    let team = Team::gather().await;
+    let id = save(&team, draft("api")).await;
+    becomes(&team, id, Status::Healthy, "").await;
+    let began = team.house.state.clock.now();
+    let slept = Duration::from_mins(90);
+    let write = move |tx: &WriteTx<'_>| {
+        let (reason, detail) = (Blindness::Down, String::new());
+        vigil::note(tx, &Spell { reason, began_at: began, ended_at: Some(began + slept), detail })
+    };
+    team.house.state.store.write("test", write).await.map_err(|error: tocsin::store::Error| error).unwrap();
+    team.house.state.clock.advance(slept + Duration::from_mins(30));
+    let plot = team.get(&team.viewer, "/probes/api/plot?span=day").await;
+    let plot: serde_json::Value = serde_json::from_str(&plot.text).unwrap();
+    let of = |name: &str| plot[name].as_array().unwrap().iter().filter(|mark| **mark == true).count();
+    assert_eq!((of("blind"), of("bad")), (30, 0), "90 minutes of three each: {plot}");
+    let page = team.get(&team.viewer, "/probes/api").await.text;
+    assert!(page.contains("not seen, and not counted as down"), "{page}");
+    assert!(page.contains(", not seen for 1 h 30 min</title>"), "{page}");
+    assert!(page.contains("<th class=\"num\">Not seen</th>"), "{page}");
+}
+
+#[actix_web::test]
+async fn a_list_says_what_there_is_before_it_asks_what_is_looked_for() {
+    let team = Team::gather().await;
+    save(&team, draft("api")).await;
+    for place in ["/probes", "/heartbeats", "/issues", "/audit", "/probes/new"] {
+        let page = team.get(&team.owner, place).await.text;
+        let (heading, search) = (page.find("<h1"), page.find("class=\"search\""));
+        assert!(heading.is_some() && heading < search, "{place}: {page}");
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tocsin::outbound::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tocsin::outbound::{Method, Response};
+use tocsin::store::WriteTx;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -131,6 +132,36 @@ async fn a_probe_is_made_asked_changed_paused_and_removed() {
     until_status(&house, &token, "api", "healthy").await;
     let removed = call(&house, &token, Method::DELETE, "/probes/api", Value::Null).await;
     assert_eq!(removed.status, 204);
+    assert_eq!(house.get("/api/v1/probes/api", Some(&token)).await.status, 404);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_newer_version_wrote_is_not_asked_and_can_be_paused_and_removed() {
+    let ((house, token), web) = (open_house().await, Web::new().await);
+    call(&house, &token, Method::POST, "/probes", api_probe(&web.url)).await;
+    until_status(&house, &token, "api", "healthy").await;
+    let write = |tx: &WriteTx<'_>| {
+        tx.touch(tocsin::probes::PROBES);
+        tx.execute(
+            "UPDATE probes SET definition = json_set(definition, '$.mood', 'calm'), version = version + 1",
+            [],
+        )
+    };
+    house.state.store.write("newer", write).await.unwrap();
+    web.status.store(503, Ordering::Relaxed);
+    let shown = until_status(&house, &token, "api", "unknown").await;
+    let reason = shown["reason"].as_str().unwrap();
+    assert!(reason.contains("newer version") && reason.contains("Upgrade again, or remove it"), "{reason}");
+    assert_eq!((&shown["kind"], &shown["name"]), (&Value::Null, &json!("API")));
+    let changed = call(&house, &token, Method::PATCH, "/probes/api", json!({"name": "A"})).await;
+    assert!(changed.status == 409 && changed.text().contains("upgrade again"), "{}", changed.text());
+    let paused = call(&house, &token, Method::POST, "/probes/api/pause", json!({})).await;
+    assert_eq!((paused.status, &support::json(&paused)["status"]), (200, &json!("paused")));
+    let resumed = call(&house, &token, Method::POST, "/probes/api/resume", Value::Null).await;
+    assert_eq!((resumed.status, &support::json(&resumed)["status"]), (200, &json!("unknown")));
+    assert_eq!(house.number("SELECT count(*) FROM incidents").await, 0, "nobody asked it");
+    assert_eq!(call(&house, &token, Method::DELETE, "/probes/api", Value::Null).await.status, 204);
     assert_eq!(house.get("/api/v1/probes/api", Some(&token)).await.status, 404);
     house.stop().await;
 }

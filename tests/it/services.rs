@@ -347,7 +347,7 @@ async fn strangers_see_the_page_and_what_happens_and_nothing_of_the_inside() {
     let picture = house.get(&format!("/badge/{badge}.svg"), None).await.text().clone();
     assert!(picture.contains("Checkout &lt;b&gt;: down"), "{picture}");
     let shields = body(&house.get(&format!("/badge/{badge}.json?show=uptime-30"), None).await);
-    assert_eq!((&shields["schemaVersion"], &shields["message"]), (&json!(1), &json!("100 %")));
+    assert_eq!((&shields["schemaVersion"], &shields["message"]), (&json!(1), &json!("100%")));
     assert_eq!(house.get("/badge/guessed.svg", None).await.status, 404);
     house.stop().await;
 }
@@ -390,6 +390,6 @@ async fn unseen_time_is_shown_as_such() {
     write.await.unwrap();
     house.run("status_page.render").await;
     let text = house.get("/status", None).await.text().clone();
-    assert!(text.contains("100 %, not seen for 12 min"), "{text}");
+    assert!(text.contains("100%, not seen for 12 min"), "{text}");
     house.stop().await;
 }

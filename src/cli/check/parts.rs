@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 use super::{Facts, Finding, Part};
+use crate::base::figures::bytes;
 use crate::base::seal::Sealer;
 use crate::base::{Timestamp, Uid};
 use crate::cli::sql;
@@ -120,18 +121,18 @@ fn disk(facts: &Facts) -> Finding {
 }
 
 fn judge_disk(free: u64, budget_left: u64) -> Finding {
-    let (free_mb, budget_mb) = (free / 1_000_000, budget_left / 1_000_000);
+    let (is_free, may_grow) = (bytes(free), bytes(budget_left));
     if free < FREE_BYTES_MIN {
         let cure = "free some space: nothing can be stored on a full disk";
-        return Finding::fail(format!("{free_mb} MB free"), cure);
+        return Finding::fail(format!("{is_free} free"), cure);
     }
     if free < budget_left {
         return Finding::warn(
-            format!("{free_mb} MB free, but retention.max_gb lets the database grow by {budget_mb} MB"),
+            format!("{is_free} free, but retention.max_gb lets the database grow by {may_grow}"),
             "lower retention.max_gb or enlarge the disk",
         );
     }
-    Finding::pass(format!("{free_mb} MB free, the database may grow by {budget_mb} MB"))
+    Finding::pass(format!("{is_free} free, the database may grow by {may_grow}"))
 }
 
 fn database(facts: &Facts) -> Finding {

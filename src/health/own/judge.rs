@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::look::{Disk, Look, Proof};
+use crate::base::figures::bytes;
 use crate::base::{Severity, Timestamp};
 
 /// A condition of tocsin itself that can fire and be over.
@@ -217,15 +218,6 @@ pub(super) fn span(time: Duration) -> String {
         seconds @ 1..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),
         seconds => format!("{} h", seconds / 3600),
-    }
-}
-
-/// A size as people say it.
-pub(super) fn bytes(count: u64) -> String {
-    const GB: u64 = 1_000 * MB;
-    match count {
-        0..GB => format!("{} MB", count / MB),
-        _ => format!("{}.{} GB", count / GB, count % GB / (100 * MB)),
     }
 }
 

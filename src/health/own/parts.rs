@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::judge::{Trouble, bytes, span};
+use super::judge::{Trouble, span};
 use super::look::{Look, Outbox};
 use super::{Known, Standing};
+use crate::base::figures::bytes;
 use crate::health::{Health, PartHealth};
 
 /// What is known at the moment of asking, beside the last look.

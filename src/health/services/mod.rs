@@ -35,6 +35,7 @@ pub use retention::{purge, purge_removed};
 pub use rule::{MemberState, Needs, ServiceStatus, judge, overall};
 pub use snapshot::{Snapshot, SnapshotHolder};
 
+use crate::base::annotations::{LABELS_MAX, RUNBOOK_CHARS_MAX, WORD_CHARS_MAX};
 use crate::base::owned::{BadKey, Owner};
 use crate::base::text::BadLine;
 use crate::base::{ProjectId, Severity, Timestamp, Uid};
@@ -142,10 +143,12 @@ pub enum Error {
     #[error("needs: a quorum is 1 to the number of members, which is {0}")]
     BadQuorum(usize),
     #[error(
-        "labels: at most {LABELS_MAX}, each with a name and a value of at most {TEXT_CHARS_MAX} characters"
+        "labels: at most {LABELS_MAX}, each with a name and a value of at most {WORD_CHARS_MAX} characters"
     )]
     BadLabels,
-    #[error("runbook: an address of at most 500 characters that begins with https:// or http://")]
+    #[error(
+        "runbook: an address of at most {RUNBOOK_CHARS_MAX} characters that begins with https:// or http://"
+    )]
     BadRunbook,
     #[error("there are {SERVICES_MAX} services already, which is the most there can be: remove some first")]
     TooMany,
@@ -164,8 +167,6 @@ pub enum Error {
 /// More than people can tell apart; each is judged at every change of a member.
 pub const SERVICES_MAX: i64 = 200;
 pub const MEMBERS_MAX: usize = 50;
-pub const LABELS_MAX: usize = 20;
-pub const TEXT_CHARS_MAX: usize = 100;
 const NAME_CHARS_MAX: usize = 60;
 
 impl ServiceId {

@@ -6,18 +6,17 @@ use serde_json::json;
 
 use super::rule::Needs;
 use super::{
-    Draft, Error, LABELS_MAX, MEMBERS_MAX, NAME_CHARS_MAX, SERVICES, SERVICES_MAX, Service, ServiceId,
-    Services, Settings, TEXT_CHARS_MAX, members, queries, retention,
+    Draft, Error, MEMBERS_MAX, NAME_CHARS_MAX, SERVICES, SERVICES_MAX, Service, ServiceId, Services,
+    Settings, members, queries, retention,
 };
 use crate::accounts::audit::{self, Change as Audited};
 use crate::accounts::{By, Visible, projects};
 use crate::base::Uid;
+use crate::base::annotations::{WORD_CHARS_MAX, are_labels, is_runbook};
 use crate::base::owned::{Change, Owner, check_key};
 use crate::base::text::line;
 use crate::incidents::CloseReason;
 use crate::store::{self, ReadTx, WriteTx, params};
-
-const RUNBOOK_CHARS_MAX: usize = 500;
 
 impl Services {
     /// Makes the service of this key what the draft says, or makes it. A file takes over what the page made.
@@ -114,19 +113,12 @@ fn check(draft: &Draft) -> Result<(), Error> {
 fn check_settings(settings: &Settings) -> Result<(), Error> {
     let Settings { severity: _, environment, labels, runbook } = settings;
     if let Some(environment) = environment {
-        line("environment", environment, TEXT_CHARS_MAX)?;
+        line("environment", environment, WORD_CHARS_MAX)?;
     }
-    let is_label = |(name, value): (&String, &String)| {
-        line("label", name, TEXT_CHARS_MAX).is_ok() && value.chars().count() <= TEXT_CHARS_MAX
-    };
-    if labels.len() > LABELS_MAX || !labels.iter().all(is_label) {
+    if !are_labels(labels) {
         return Err(Error::BadLabels);
     }
-    let is_address = |text: &String| {
-        (text.starts_with("https://") || text.starts_with("http://"))
-            && line("runbook", text, RUNBOOK_CHARS_MAX).is_ok()
-    };
-    if runbook.as_ref().is_some_and(|runbook| !is_address(runbook)) {
+    if runbook.as_ref().is_some_and(|runbook| !is_runbook(runbook)) {
         return Err(Error::BadRunbook);
     }
     Ok(())

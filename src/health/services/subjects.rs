@@ -82,14 +82,14 @@ impl Within<'_> {
     }
 
     fn probe(&self, name: &str) -> Result<Vec<String>, Unnamed> {
-        let found = probes::queries::find(self.tx, self.visible, name)?.filter(|it| self.has(it.project));
+        let found = probes::outline::find(self.tx, self.visible, name)?.filter(|it| self.has(it.project));
         let found = found.ok_or_else(|| missing("probe", name, AS_HEARTBEAT))?;
         Ok(vec![found.id.signal_key()])
     }
 
     fn probe_of(&self, key: &str, id: &str) -> Result<Vec<String>, Unnamed> {
         let found = match id.parse() {
-            Ok(id) => probes::queries::find_by_id(self.tx, self.visible, ProbeId(id))?,
+            Ok(id) => probes::outline::find_by_id(self.tx, self.visible, ProbeId(id))?,
             Err(_) => None,
         };
         found.filter(|it| self.has(it.project)).ok_or_else(|| missing("probe", key, ""))?;

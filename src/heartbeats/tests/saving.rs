@@ -6,6 +6,20 @@ use crate::heartbeats::queries::Filter;
 use crate::store::plans::plans_of;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_search_finds_letters_of_every_script_however_they_are_written() {
+    let house = House::open().await;
+    let name = Some("Nächtliche Sicherung".to_owned());
+    let (slug, definition) = ("backup".parse().unwrap(), define("{}"));
+    let draft = Draft { project: SHOP, slug, name, definition, owner: Owner::Page };
+    house.write(move |tx, incidents| save::save(tx, &By::tocsin(NOON), incidents, &draft)).await.unwrap();
+    let found = |text: &str| {
+        let filter = Filter { text: Some(text.to_owned()), ..Filter::default() };
+        house.read(|tx| queries::list(tx, &Visible::All, &filter, None, 10)).items.len()
+    };
+    assert_eq!((found("NÄCHT"), found("Back"), found("nacht"), found("İ")), (1, 1, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_draft_is_saved_once_and_a_file_keeps_what_is_its_own() {
     let house = House::open().await;
     let weekly = r#"{"every":"7d"}"#;

@@ -1,4 +1,4 @@
-//! Making, changing, pausing and removing heartbeats, for pages and the JSON API.
+//! Making, changing, pausing and removing heartbeats, and their addresses, for pages and the JSON API.
 
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub struct Wanted {
 pub enum Step {
     Pause,
     Resume,
+    /// A new address to ping; the one before leads nowhere from now on.
+    RenewAddress,
     Remove,
 }
 
@@ -38,6 +40,7 @@ impl Step {
         match self {
             Self::Pause => Act::Pause,
             Self::Resume => Act::Resume,
+            Self::RenewAddress => Act::RenewAddress,
             Self::Remove => Act::Remove,
         }
     }
@@ -100,6 +103,7 @@ pub async fn act(
             match step {
                 Step::Pause => save::pause(tx, &by, &incidents, id)?,
                 Step::Resume => save::resume(tx, &by, &incidents, id)?,
+                Step::RenewAddress => save::renew_address(tx, &by, &incidents, id)?,
                 Step::Remove => save::remove(tx, &by, &incidents, id, Owner::Page)?,
             }
             left.extend(queries::find(tx, id)?);

@@ -7,7 +7,7 @@ use crate::base::{ProjectId, Secret, Timestamp};
 use crate::http::auth::Caller;
 use crate::http::{AppState, Problem};
 use crate::prober::Reach;
-use crate::probes::{Checked, Draft, Error, Kind, Owner, Probe, Probes, Secrets, queries};
+use crate::probes::{Checked, Draft, Error, Kind, Outline, Owner, Probe, Probes, Secrets, outline, queries};
 use crate::store::{ReadTx, WriteTx};
 
 /// What is done to probes that are there.
@@ -33,6 +33,14 @@ pub enum Aim {
     },
 }
 
+/// A probe as far as this program understands it.
+#[derive(Debug)]
+pub enum Known {
+    Probe(Box<Probe>),
+    /// A newer version wrote it.
+    Newer(Outline),
+}
+
 impl Step {
     const fn act(self) -> Act {
         match self {
@@ -54,9 +62,26 @@ pub fn check(caller: &Caller, act: Act, project: ProjectId, kind: Kind) -> Resul
 /// The probe of this key, if the caller may know of it.
 ///
 /// # Errors
-/// [`Problem::not_found`], also where it belongs to a project that the caller may not know of.
+/// [`Problem::not_found`], also where it belongs to a project that the caller may not know of; [`Error::Newer`].
 pub fn find(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<Probe, Problem> {
-    queries::find(tx, visible, key)?.ok_or_else(|| Problem::not_found("probe"))
+    match find_any(tx, visible, key)? {
+        Known::Probe(probe) => Ok(*probe),
+        Known::Newer(outline) => Err(Error::Newer(outline.key).into()),
+    }
+}
+
+/// As [`find`], also what a newer version wrote.
+///
+/// # Errors
+/// [`Problem::not_found`]
+pub fn find_any(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<Known, Problem> {
+    let not_found = || Problem::not_found("probe");
+    match queries::find(tx, visible, key) {
+        Err(error) if error.is_of_one_row() => {
+            Ok(Known::Newer(outline::find(tx, visible, key)?.ok_or_else(not_found)?))
+        }
+        found => Ok(Known::Probe(Box::new(found?.ok_or_else(not_found)?))),
+    }
 }
 
 /// As [`find`], for a probe to which the caller may do this.
@@ -144,7 +169,9 @@ pub async fn act(state: &AppState, caller: Caller, keys: Vec<String>, step: Step
     let (probes, by) = (state.prober.probes.clone(), caller.by(state.clock.now()));
     let write = move |tx: &WriteTx<'_>| {
         for key in &keys {
-            let probe = find_to(tx, &caller, step.act(), key)?;
+            let probe =
+                outline::find(tx, &caller.visible(), key)?.ok_or_else(|| Problem::not_found("probe"))?;
+            rights::check(&caller, step.act(), Thing::of_probe(probe.kind()), Some(probe.project))?;
             match (step, &probe.paused) {
                 (Step::Pause(until), _) => probes.pause(tx, &by, probe.id, until)?,
                 (Step::PauseRest, None) => probes.pause(tx, &by, probe.id, None)?,
@@ -165,7 +192,7 @@ pub async fn act(state: &AppState, caller: Caller, keys: Vec<String>, step: Step
 pub async fn renew_token(state: &AppState, caller: Caller, key: String) -> Result<(Probe, Secret), Problem> {
     let (probes, by) = (state.prober.probes.clone(), caller.by(state.clock.now()));
     let write = move |tx: &WriteTx<'_>| {
-        let probe = find_to(tx, &caller, Act::Change, &key)?;
+        let probe = find_to(tx, &caller, Act::RenewAddress, &key)?;
         let token = probes.renew_token(tx, &by, probe.id)?;
         Ok::<_, Problem>((probe, token))
     };

@@ -24,12 +24,16 @@ pub enum Act {
     Try,
     /// See the address that a job pings or reports to. Whoever knows it speaks for the job: it is a key.
     SeeAddress,
+    /// Make a new one; who knows the one before speaks for the job no more.
+    RenewAddress,
 }
 
 /// To what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thing {
     Probe(Kind),
+    /// A probe of a kind that only a newer version knows: it may look at this machine, too.
+    StrangeProbe,
     Heartbeat,
     Service,
     Maintenance,
@@ -38,20 +42,28 @@ pub enum Thing {
 }
 
 impl Thing {
+    /// `kind` as it is known; `None`: to a newer version alone.
+    pub fn of_probe(kind: Option<Kind>) -> Self {
+        kind.map_or(Self::StrangeProbe, Self::Probe)
+    }
+
     /// All that is needed.
     const fn needs(self, act: Act) -> &'static [Permission] {
         match (self, act) {
             (Self::StatusPage, _) => &[Permission::ManageInstance],
+            (
+                Self::StrangeProbe,
+                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress | Act::RenewAddress,
+            ) => &[Permission::Configure, Permission::ManageInstance],
             (Self::Maintenance | Self::Silence, _) | (_, Act::Pause | Act::Resume) => &[Permission::Triage],
             // What runs here, and which files there are, is not everybody's to see.
-            (Self::Probe(kind), Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress)
-                if kind.reads_this_machine() =>
-            {
-                &[Permission::Configure, Permission::ManageInstance]
-            }
+            (
+                Self::Probe(kind),
+                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress | Act::RenewAddress,
+            ) if kind.reads_this_machine() => &[Permission::Configure, Permission::ManageInstance],
             (
                 Self::Probe(_) | Self::Heartbeat | Self::Service,
-                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress,
+                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress | Act::RenewAddress,
             ) => &[Permission::Configure],
         }
     }
@@ -112,6 +124,10 @@ mod tests {
             (&writes, Act::Make, Thing::Maintenance, true),
             (&writes, Act::Make, Thing::Silence, true),
             (&writes, Act::Change, Thing::Service, false),
+            (&writes, Act::RenewAddress, heartbeat, false),
+            (&viewer, Act::RenewAddress, Thing::Probe(Kind::Push), false),
+            (&member, Act::RenewAddress, Thing::Probe(Kind::Push), true),
+            (&member, Act::RenewAddress, heartbeat, true),
             (&admins, Act::SeeAddress, heartbeat, true),
             (&admins, Act::Change, http, true),
             (&admins, Act::Try, disk, false),
@@ -120,6 +136,9 @@ mod tests {
             (&member, Act::Remove, disk, false),
             (&member, Act::SeeAddress, heartbeat, true),
             (&member, Act::Change, Thing::StatusPage, false),
+            (&member, Act::Remove, Thing::StrangeProbe, false),
+            (&writes, Act::Pause, Thing::StrangeProbe, true),
+            (&user(Role::Owner), Act::Remove, Thing::StrangeProbe, true),
             (&user(Role::Owner), Act::Try, disk, true),
             (&user(Role::Owner), Act::Change, Thing::StatusPage, true),
         ];

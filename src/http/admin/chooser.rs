@@ -11,6 +11,7 @@ use super::probes::words::status_badge;
 use super::service_words::service_badge;
 use crate::accounts::Visible;
 use crate::base::ProjectId;
+use crate::base::text::fold;
 use crate::health::services;
 use crate::heartbeats::{self, HeartbeatId};
 use crate::http::auth::{SignedIn, find_project};
@@ -107,9 +108,8 @@ fn offer_services(
     text: Option<&str>,
 ) -> Result<(Vec<Choice>, bool), Problem> {
     let matches = |service: &services::Service| {
-        let is_named = |text: &str| {
-            service.name.to_lowercase().contains(&text.to_lowercase()) || service.key.contains(text)
-        };
+        let is_named =
+            |text: &str| fold(&service.name).contains(&fold(text)) || service.key.contains(&fold(text));
         among.project.is_none_or(|project| project == service.project) && text.is_none_or(is_named)
     };
     let found = services::queries::list(tx, &among.visible)?;
@@ -129,11 +129,11 @@ pub(super) fn name(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<Stri
 /// What a key names; what is gone, or not to be seen, is shown by its key, so that it is not lost by looking at it.
 fn find(tx: &ReadTx<'_>, among: &Among, key: &str) -> Result<Choice, Problem> {
     let found = if let Some(id) = ProbeId::of_signal_key(key) {
-        let probe = probes::queries::find_by_id(tx, &among.visible, id)?;
+        let probe = probes::outline::find_by_id(tx, &among.visible, id)?;
         let status = probes::queries::state(tx, id)?.map_or(Status::Unknown, |state| state.status);
         probe.map(|probe| Choice {
             key: key.to_owned(),
-            kind: probe.definition.target.kind().as_str().to_owned(),
+            kind: probe.kind_word,
             badge: status_badge(status),
             status,
             name: probe.name,

@@ -16,6 +16,7 @@ use super::service_words::{ServiceLink, services_of};
 use super::wording::{When, count, counted};
 use crate::accounts::access::Decision;
 use crate::base::Timestamp;
+use crate::base::figures::bytes;
 use crate::heartbeats::outline::{self, Outline};
 use crate::heartbeats::queries::{self, Turn};
 use crate::heartbeats::runs::{self, Run};
@@ -324,14 +325,6 @@ pub(super) fn run_line(run: &Run, now: Timestamp) -> RunLine {
     }
 }
 
-pub(super) fn bytes(number: u64) -> String {
-    match number {
-        0..1000 => format!("{number} B"),
-        1000..1_000_000 => format!("{}.{} kB", number / 1000, number % 1000 / 100),
-        _ => format!("{}.{} MB", number / 1_000_000, number % 1_000_000 / 100_000),
-    }
-}
-
 fn turn_line(turn: &Turn, now: Timestamp) -> TurnLine {
     let (class, what) = match turn.status {
         Status::Down => ("bad", "Down"),
@@ -373,17 +366,4 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
         facts.push(("Labels", labels.join(", ")));
     }
     facts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_told_in_the_unit_that_matters() {
-        let table = [(999, "999 B"), (1250, "1.2 kB"), (10_000, "10.0 kB"), (2_500_000, "2.5 MB")];
-        for (number, expected) in table {
-            assert_eq!(bytes(number), expected);
-        }
-    }
 }

@@ -1,4 +1,5 @@
-//! The buttons of a heartbeat's page: pausing, resuming, deleting it; making the ping key of its project.
+//! The buttons of a heartbeat's page: pausing, resuming, deleting it, renewing its address; making the ping key of its
+//! project.
 
 use actix_web::{HttpResponse, web};
 
@@ -18,6 +19,7 @@ pub(super) async fn act(
     let (step, back) = match word.as_str() {
         "pause" => (Step::Pause, format!("/heartbeats/{id}")),
         "resume" => (Step::Resume, format!("/heartbeats/{id}")),
+        "renew-address" => (Step::RenewAddress, format!("/heartbeats/{id}#ping")),
         "delete" => (Step::Remove, "/heartbeats".to_owned()),
         _ => return Err(Problem::not_found("page")),
     };

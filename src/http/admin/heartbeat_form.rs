@@ -272,13 +272,11 @@ fn field_of(invalid: &Invalid) -> &'static str {
         Invalid::TooLong => "too_long",
         Invalid::InARow(field) => field,
         Invalid::Runbook => "runbook",
-        Invalid::TooManyLabels => "labels",
-        Invalid::Line(
-            BadLine::Empty { what } | BadLine::TooLong { what, .. } | BadLine::Hidden { what, .. },
-        ) => match *what {
-            "environment" => "environment",
-            _ => "labels",
-        },
+        Invalid::Labels => "labels",
+        // Of the lines that a definition holds.
+        Invalid::Line(BadLine::Empty { .. } | BadLine::TooLong { .. } | BadLine::Hidden { .. }) => {
+            "environment"
+        }
     }
 }
 
@@ -336,7 +334,7 @@ mod tests {
             failures: "0".to_owned(),
             recoveries: "many".to_owned(),
             runbook: "javascript:alert(1)".to_owned(),
-            environment: "x".repeat(61),
+            environment: "x".repeat(101),
             labels: "team".to_owned(),
             ..Draft::default()
         };
@@ -350,7 +348,7 @@ mod tests {
             ("failures", "Between 1 and 20"),
             ("recoveries", "whole number"),
             ("runbook", "http"),
-            ("environment", "60"),
+            ("environment", "100"),
             ("labels", "name=value"),
         ] {
             assert!(wrongs.of(field).contains(says), "{field}: {}", wrongs.of(field));

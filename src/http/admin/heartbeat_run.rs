@@ -4,8 +4,9 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::frame::{Frame, Place, page, see_other};
-use super::heartbeat::{RunLine, bytes, find, run_line};
+use super::heartbeat::{RunLine, find, run_line};
 use super::wording::When;
+use crate::base::figures::bytes;
 use crate::heartbeats::runs;
 use crate::http::auth::SignedIn;
 use crate::http::{AppState, Problem};

@@ -6,7 +6,7 @@ use super::wording::count;
 use crate::accounts::Visible;
 use crate::http::Problem;
 use crate::incidents::views::IncidentView;
-use crate::probes::{ProbeId, queries};
+use crate::probes::{ProbeId, outline, queries};
 use crate::store::ReadTx;
 
 /// What is known of one witness; nothing of one that is no probe.
@@ -35,7 +35,7 @@ pub(super) fn of_witnesses(
 fn of_witness(tx: &ReadTx<'_>, visible: &Visible, key: &str) -> Result<OfProbe, Problem> {
     let number = key.strip_prefix("probe:").and_then(|number| number.parse().ok());
     let Some(number) = number else { return Ok(OfProbe::default()) };
-    let Some(probe) = queries::find_by_id(tx, visible, ProbeId(number))? else {
+    let Some(probe) = outline::find_by_id(tx, visible, ProbeId(number))? else {
         return Ok(OfProbe::default());
     };
     let (_, bad) = queries::samples(tx, probe.id)?;

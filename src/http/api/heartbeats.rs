@@ -210,6 +210,15 @@ pub(super) async fn resume(
     done(&state, caller, id.into_inner(), Step::Resume).await
 }
 
+/// `POST /heartbeats/{id}/renew-address`: a new `ping_url`; the one before leads nowhere from now on.
+pub(super) async fn renew_address(
+    state: web::Data<AppState>,
+    caller: Caller,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    done(&state, caller, id.into_inner(), Step::RenewAddress).await
+}
+
 /// `GET /heartbeats/{id}/runs`: the newest first.
 pub(super) async fn list_runs(
     state: web::Data<AppState>,

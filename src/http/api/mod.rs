@@ -2,9 +2,10 @@
 //! (`openapi.json`).
 //!
 //! Lists are `{"items":[…],"next_cursor":…}`, 50 items unless `limit` says otherwise, 100 at most; refusals are
-//! [`Problem`]s. Every question is scoped to the projects that the caller may see.
+//! [`Problem`]s, also of keys in a query that the document does not describe. Every question is scoped to the projects that the caller may see.
 
 mod list;
+mod query_keys;
 
 mod deliveries;
 mod events;
@@ -42,6 +43,7 @@ use crate::base::owned::Change;
 
 /// Where every path of [`table`] begins.
 const PREFIX: &str = "/api/v1";
+
 /// Adds every route of the API. Must come after the intake routes below the same prefix.
 pub fn routes(config: &mut web::ServiceConfig) {
     let mut scope = web::scope(PREFIX)
@@ -50,8 +52,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .wrap(from_fn(name_the_request));
     for (path, methods) in table() {
         let resource = web::resource(path).default_service(web::to(wrong_method));
-        scope =
-            scope.service(methods.into_iter().fold(resource, |resource, (_, route)| resource.route(route)));
+        let route = |(method, route)| if method == "get" { query_keys::checked(path, route) } else { route };
+        let resource = methods.into_iter().map(route).fold(resource, actix_web::Resource::route);
+        scope = scope.service(resource);
     }
     config.service(scope);
 }
@@ -160,8 +163,9 @@ fn of_heartbeats() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
         ),
         ("/heartbeats/{id}/pause", vec![("post", web::post().to(heartbeats::pause))]),
         ("/heartbeats/{id}/resume", vec![("post", web::post().to(heartbeats::resume))]),
+        ("/heartbeats/{id}/renew-address", vec![("post", web::post().to(heartbeats::renew_address))]),
         ("/heartbeats/{id}/runs", vec![("get", web::get().to(heartbeats::list_runs))]),
-        // Behind the three above, whose last part no slug of these is reached by.
+        // Behind the four above, whose last part no slug of these is reached by.
         (
             "/heartbeats/{project}/{slug}",
             vec![

@@ -54,3 +54,21 @@ impl NewProbe {
         Ok(built.definition)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_no_longer_than_the_interval() {
+        let target = json!({ "kind": "http", "url": "https://a.example" });
+        let definition = json!({ "target": target, "policy": { "interval": "5s", "bad": 4 } });
+        let body = json!({ "key": "a", "name": "A", "project": "shop", "definition": definition });
+        let mut wanted: NewProbe = serde_json::from_value(body).unwrap();
+        let Ok(Definition { policy, .. }) = wanted.definition() else { panic!("it is refused") };
+        assert_eq!((policy.retry_interval, policy.timeout), (policy.interval, policy.interval));
+        assert_eq!((policy.bad, policy.of, policy.check()), (4, 4, Ok(())));
+    }
+}

@@ -13,7 +13,7 @@ use super::probe_views::{LineView, ProbeView};
 use super::{Json, OrDefault};
 use crate::accounts::Visible;
 use crate::base::{Secret, Timestamp};
-use crate::http::acts::probe::{self as acts, Aim, Step};
+use crate::http::acts::probe::{self as acts, Aim, Known, Step};
 use crate::http::acts::rights::Act;
 use crate::http::auth::{Caller, Reader, find_project};
 use crate::http::{AppState, Problem};
@@ -274,6 +274,14 @@ fn changed(stored: &Definition, change: Map<String, Value>) -> Result<Definition
 }
 
 async fn answer(state: &AppState, caller: &Caller, key: String) -> Result<HttpResponse, Problem> {
+    let (board, visible, named) = (state.prober.board.clone(), caller.visible(), key.clone());
+    let newer = state.store.read(move |tx| match acts::find_any(tx, &visible, &named)? {
+        Known::Probe(_) => Ok(None),
+        Known::Newer(outline) => Ok::<_, Problem>(queries::lines(tx, &visible, &[outline.id])?.pop()),
+    });
+    if let Some(line) = newer.await? {
+        return Ok(HttpResponse::Ok().json(LineView::new(line, &board)));
+    }
     Ok(HttpResponse::Ok().json(view(state, caller.visible(), key).await?))
 }
 

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::facts::{Facts, ServiceFacts};
 use super::{Document, Documents};
+use crate::base::figures::percent;
 use crate::health::services::ServiceStatus;
-use crate::status_page::history::percent;
 
 /// What a badge shows; asked for with `?show=`, the first without it.
 const KINDS: [(&str, Option<usize>); 4] =

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::facts::{Facts, ServiceFacts};
 use crate::base::Timestamp;
+use crate::base::figures::percent;
 use crate::health::services::ServiceStatus;
-use crate::status_page::history::{Day, Look, Times, percent};
+use crate::status_page::history::{Day, Look, Times};
 use crate::status_page::posts::{Impact, Stage};
 
 /// The answer to why somebody came, and the class of its shape.
@@ -46,7 +47,7 @@ pub(super) const fn status(status: ServiceStatus) -> (&'static str, &'static str
     }
 }
 
-/// `99.95 %`, and how long nobody looked.
+/// `99.95%`, and how long nobody looked.
 pub(super) fn uptime(times: &Times) -> String {
     let share = times.uptime().map_or_else(|| "no figure yet".to_owned(), percent);
     match unseen(times) {

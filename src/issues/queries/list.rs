@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::Search;
 use crate::accounts::Visible;
+use crate::base::text::fold;
 use crate::base::{ProjectId, Timestamp, Uid};
 use crate::store::{Error, ReadTx, Row, Value};
 
@@ -286,11 +287,9 @@ impl Clauses {
             let name = self.bind(release.clone());
             self.and(&format!("({name} = last_release.name OR {name} = first_release.name)"));
         }
-        if let Some(pattern) = search.like() {
-            let pattern = self.bind(pattern);
-            self.and(&format!(
-                "(issues.title LIKE {pattern} ESCAPE '\\' OR issues.culprit LIKE {pattern} ESCAPE '\\')"
-            ));
+        if !search.text.is_empty() {
+            let part = self.bind(fold(&search.text));
+            self.and(&format!("(instr(fold(issues.title), {part}) OR instr(fold(issues.culprit), {part}))"));
         }
     }
 }

@@ -51,15 +51,6 @@ impl Search {
         search.text = words.join(" ");
         search
     }
-
-    /// The text as a LIKE pattern, its own wildcards escaped with `\`; `None` where there is no text.
-    pub(super) fn like(&self) -> Option<String> {
-        if self.text.is_empty() {
-            return None;
-        }
-        let escaped = self.text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        Some(format!("%{escaped}%"))
-    }
 }
 
 /// Whether a word was meant as a filter: one of the names that are known, or `foo:bar`. `TypeError:`, `a::b`,
@@ -81,13 +72,12 @@ mod tests {
         assert_eq!(search.status, Some(Status::Resolved));
         assert_eq!(search.environment.as_deref(), Some("staging"));
         assert_eq!(search.text, "payment failed: 50%");
-        assert_eq!(search.like().as_deref(), Some(r"%payment failed: 50\%%"));
     }
 
     #[test]
     fn what_looks_like_a_filter_but_is_none_stays_text() {
         assert_eq!(Search::parse("TypeError: is:odd level:9x").text, "TypeError: is:odd level:9x");
-        assert_eq!(Search::parse("").like(), None);
+        assert_eq!(Search::parse("").text, "");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) async fn apply(desk: &Desk, document: Document, how: How) -> Answer {
         return Answer::Failed { text: "the files could not be read".to_owned() };
     };
     let work =
-        move |tx: &WriteTx<'_>| manifest::apply(tx, &by, &means, (&manifest, problems), (&document, how));
+        move |tx: &WriteTx<'_>| manifest::apply(tx, &by, &means, (manifest, problems), (&document, how));
     match desk.store.write("manifest.apply", work).await {
         Ok(plan) | Err(Stop::Dry(plan)) => Answer::Plan(plan),
         Err(Stop::Wrong(problems)) => Answer::Wrong { problems },

@@ -30,6 +30,8 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "channel.remove",
         What::HandedOver => "channel.release",
     },
+    // What is missing there may stand in the wrong place.
+    judged_with: &[("secrets", &["url", "webhook_url", "bot_token", "signing_secret", "password"])],
     read,
     stored,
     remove,
@@ -131,7 +133,7 @@ impl Draft for Wanted {
         let kept = known.as_ref().map(|known| opened(work.means, known)).unwrap_or_default();
         let secrets = self.secrets(work, &kept)?;
         let parts = parse(self.kind, &self.settings, Some(&secrets))
-            .map_err(|error| Fault::at("", words(self.kind, &error)))?;
+            .map_err(|error| Fault::at("secrets", words(self.kind, &error)))?;
         let is_so = |known: &Channel| {
             known.owner == ChannelOwner::File
                 && known.settings == parts.settings

@@ -31,6 +31,7 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "heartbeat.remove",
         What::HandedOver => "heartbeat.release",
     },
+    judged_with: &[],
     read,
     stored,
     remove,

@@ -29,6 +29,7 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "key.revoke",
         What::HandedOver => "key.release",
     },
+    judged_with: &[],
     read,
     stored,
     remove,

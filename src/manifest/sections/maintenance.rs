@@ -34,6 +34,7 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "maintenance.remove",
         What::HandedOver => "maintenance.release",
     },
+    judged_with: &[("covers", &["project"]), ("ends_at", &["starts_at"])],
     read,
     stored,
     remove,
@@ -134,7 +135,7 @@ impl Draft for Wanted {
 /// As a file names what has this signal key.
 fn name_of(tx: &ReadTx<'_>, slugs: &BTreeMap<ProjectId, String>, key: &str) -> Result<String, Fault> {
     let name = if let Some(id) = ProbeId::of_signal_key(key) {
-        probes::queries::find_by_id(tx, &Visible::All, id)?.map(|probe| probe.key)
+        probes::outline::find_by_id(tx, &Visible::All, id)?.map(|probe| probe.key)
     } else if let Some(id) = HeartbeatId::of_signal_key(key) {
         let found = heartbeats::queries::find(tx, id)?;
         found.and_then(|it| Some(format!("{}/{}", slugs.get(&it.project)?, it.slug)))

@@ -54,6 +54,8 @@ pub(super) struct Section {
     pub(super) audits_itself: bool,
     /// As the audit log names what was done.
     pub(super) action: fn(What) -> &'static str,
+    /// Fields that are judged only together with others: what is told of these is not told of them as well.
+    pub(super) judged_with: &'static [(&'static str, &'static [&'static str])],
     pub(super) read: Read,
     pub(super) stored: fn(&ReadTx<'_>, &Means) -> Result<Vec<Stored>, Fault>,
     /// Takes away what no file names any more, or hands it over.
@@ -139,7 +141,7 @@ pub(super) fn is_member(rank: usize) -> bool {
         .is_some_and(|section| [probes::SECTION.name, heartbeats::SECTION.name].contains(&section.name))
 }
 
-impl super::tree::Wish {
+impl super::wish::Wish {
     /// By which the thing is stored, and told in a plan.
     pub(super) fn key(&self) -> String {
         self.draft.as_ref().and_then(|draft| draft.stored_key()).unwrap_or_else(|| self.entry.key.clone())
@@ -156,6 +158,13 @@ impl Stored {
 impl Fault {
     pub(super) fn at(field: &str, text: impl Into<String>) -> Self {
         Self::Refused { field: field.to_owned(), text: text.into() }
+    }
+
+    /// Where one of a list is wrong, that one, as `members.2`.
+    fn of_item(field: &str, list: &[String], item: &str, text: String) -> Self {
+        let place = list.iter().position(|one| one == item);
+        let path = place.map_or_else(|| field.to_owned(), |place| format!("{field}.{place}"));
+        Self::Refused { field: path, text }
     }
 
     /// Where a text begins with the name of a field, that is where it belongs.
@@ -212,6 +221,15 @@ fn project_named(tx: &ReadTx<'_>, slug: &str) -> Result<Project, Fault> {
             Err(Fault::at("project", format!("the project {slug} is archived: restore it on its page first")))
         }
         None => Ok(found),
+    }
+}
+
+/// Makes a project of this slug, where there is none and it is one: what names a mistaken project is judged by it.
+pub(super) fn stand_in_project(work: &Work<'_>, slug: &str) -> Result<(), store::Error> {
+    let Ok(slug) = slug.parse::<Slug>() else { return Ok(()) };
+    match accounts::from_files::save_project(work.tx, work.by, &slug, &slug.to_string()) {
+        Err(accounts::Error::Store(error)) => Err(error),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

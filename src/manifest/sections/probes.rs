@@ -15,11 +15,11 @@ use crate::manifest::reader::{self, unknown_words};
 use crate::manifest::tree::Entry;
 use crate::prober::Reach;
 use crate::probes::condition::Condition;
-use crate::probes::judge::Policy;
+use crate::probes::judge::{Refused, SaidPolicy};
 use crate::probes::presets::{self, Inputs, Preset};
 use crate::probes::save::PROBES_MAX;
 use crate::probes::{
-    self, Definition, Invalid, Kind, Owner, Probe, ProbeId, Probes, Secrets, Target, queries,
+    self, Definition, Invalid, Kind, Owner, Probe, ProbeId, Probes, Secrets, Target, outline, queries,
 };
 use crate::store::ReadTx;
 
@@ -36,6 +36,11 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "probe.remove",
         What::HandedOver => "probe.release",
     },
+    judged_with: &[
+        ("timeout", &["interval"]),
+        ("confirm", &["interval"]),
+        ("slow_after", &["interval", "timeout"]),
+    ],
     read,
     stored,
     remove,
@@ -218,33 +223,13 @@ fn target(mut fields: Map<String, Value>) -> Result<Target, String> {
     })
 }
 
-/// What a target is asked by, where little is said.
-fn usual(fields: &Fields, target: Target) -> Definition {
-    let mut usual = Definition::of(target);
-    // A short interval bounds what is not said.
-    if let Some(interval) = fields.interval {
-        usual.policy.retry_interval = usual.policy.retry_interval.min(interval);
-        usual.policy.timeout = usual.policy.timeout.min(interval);
-    }
-    usual.policy.of = usual.policy.of.max(fields.confirm.bad.unwrap_or(0));
-    usual.preset.clone_from(&fields.preset);
-    usual
-}
-
 /// What is said, over what is usual.
 fn definition(fields: &Fields, usual: Definition) -> Definition {
-    let Confirm { bad, of, good, retry } = fields.confirm;
-    let policy = usual.policy;
+    let Confirm { bad, of, good, retry: retry_interval } = fields.confirm;
+    let (interval, timeout) = (fields.interval, fields.timeout);
     Definition {
         conditions: if fields.conditions.is_empty() { usual.conditions } else { fields.conditions.clone() },
-        policy: Policy {
-            interval: fields.interval.unwrap_or(policy.interval),
-            retry_interval: retry.unwrap_or(policy.retry_interval),
-            timeout: fields.timeout.unwrap_or(policy.timeout),
-            bad: bad.unwrap_or(policy.bad),
-            of: of.unwrap_or(policy.of),
-            good: good.unwrap_or(policy.good),
-        },
+        policy: SaidPolicy { interval, retry_interval, timeout, bad, of, good }.over(usual.policy),
         slow_after: fields.slow_after.or(usual.slow_after),
         severity: fields.severity.unwrap_or(usual.severity),
         rings: fields.rings.or(usual.rings),
@@ -252,7 +237,7 @@ fn definition(fields: &Fields, usual: Definition) -> Definition {
         environment: fields.environment.clone().or(usual.environment),
         labels: if fields.labels.is_empty() { usual.labels } else { fields.labels.clone() },
         target: usual.target,
-        preset: usual.preset,
+        preset: usual.preset.or_else(|| fields.preset.clone()),
     }
 }
 
@@ -263,7 +248,7 @@ impl Draft for Wanted {
             .iter()
             .filter_map(|(name, reference)| Some((name.clone(), work.secrets.get(reference)?.clone())));
         let (usual, secrets) = match &self.source {
-            Source::Target(target) => (usual(&self.fields, target.clone()), Secrets(named.collect())),
+            Source::Target(target) => (Definition::of(target.clone()), Secrets(named.collect())),
             Source::Preset(preset, inputs) => {
                 let secrets = named.map(|(name, secret)| (name, secret.expose().to_owned()));
                 let inputs = Inputs(inputs.clone().into_iter().chain(secrets).collect());
@@ -272,7 +257,7 @@ impl Draft for Wanted {
             }
         };
         let definition = definition(&self.fields, usual);
-        Reach::Private.check(&definition.target).map_err(probes::Error::from)?;
+        let target = definition.target.clone();
         let draft = probes::Draft {
             key: self.key.clone(),
             name: self.fields.name.clone().unwrap_or_else(|| self.key.clone()),
@@ -282,8 +267,15 @@ impl Draft for Wanted {
             parents: self.fields.depends_on.clone(),
             owner: Owner::File,
         };
-        probes_of(work.means).save(work.tx, work.by, &draft)?;
-        Ok(())
+        let saved = probes_of(work.means).save(work.tx, work.by, &draft);
+        saved.map_err(|error| match &error {
+            probes::Error::UnknownParent(key) => {
+                Fault::of_item("depends_on", &draft.parents, key, error.to_string())
+            }
+            _ => error.into(),
+        })?;
+        // Last: without a target nothing else of it could be judged.
+        Ok(Reach::Private.check(&target).map_err(probes::Error::from)?)
     }
 
     fn after(&self) -> &[String] {
@@ -372,7 +364,7 @@ fn row(probe: &Probe, keys: &BTreeMap<ProbeId, &str>) -> Map<String, Value> {
 }
 
 fn remove(work: &Work<'_>, thing: &Stored) -> Result<What, Fault> {
-    if let Some(probe) = queries::find(work.tx, &work.by.actor.visible(), &thing.key)? {
+    if let Some(probe) = outline::find(work.tx, &work.by.actor.visible(), &thing.key)? {
         probes_of(work.means).remove(work.tx, work.by, probe.id, Owner::File)?;
     }
     Ok(What::Removed)
@@ -390,7 +382,13 @@ impl From<probes::Error> for Fault {
                 let text = format!("{text}: name it as secrets = {{ {name} = \"file:PATH\" }}");
                 return Self::at("secrets", text);
             }
-            probes::Error::Invalid(Invalid::Policy(_)) => "interval",
+            probes::Error::Invalid(Invalid::Policy(refused)) => match refused {
+                Refused::Interval => "interval",
+                Refused::RetryInterval => "confirm.retry",
+                Refused::Timeout => "timeout",
+                Refused::Confirmation => "confirm",
+                Refused::Recovery => "confirm.good",
+            },
             probes::Error::Invalid(Invalid::Condition { .. } | Invalid::TooManyConditions) => "conditions",
             probes::Error::Invalid(Invalid::Field { field, .. }) => field,
             probes::Error::BadLabels => "labels",

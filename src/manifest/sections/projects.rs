@@ -30,6 +30,7 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "project.remove",
         What::HandedOver => "project.release",
     },
+    judged_with: &[],
     read,
     stored,
     remove,

@@ -31,6 +31,7 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "rule.reset",
         What::HandedOver => "rule.release",
     },
+    judged_with: &[],
     read,
     stored,
     remove,

@@ -30,6 +30,7 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "service.remove",
         What::HandedOver => "service.release",
     },
+    judged_with: &[("members", &["project"]), ("needs", &["quorum"]), ("quorum", &["members", "needs"])],
     read,
     stored,
     remove,
@@ -111,8 +112,18 @@ impl Draft for Wanted {
             position: None,
             owner: Owner::File,
         };
-        services_of(work.means).save(work.tx, work.by, &draft)?;
-        Ok(())
+        let saved = services_of(work.means).save(work.tx, work.by, &draft);
+        saved.map(drop).map_err(|error| {
+            let text = error.to_string();
+            match &error {
+                services::Error::UnknownProbe(name)
+                | services::Error::UnknownHeartbeat(name)
+                | services::Error::OtherProject(name) => {
+                    Fault::of_item("members", &draft.members, name, text)
+                }
+                _ => error.into(),
+            }
+        })
     }
 }
 

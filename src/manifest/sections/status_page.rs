@@ -26,6 +26,7 @@ pub(super) const SECTION: Section = Section {
         What::Removed => "status_page.remove",
         What::HandedOver => "status_page.release",
     },
+    judged_with: &[],
     read,
     stored,
     remove,

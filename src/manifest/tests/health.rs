@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::heartbeats::{self, HeartbeatId};
 use crate::probes;
 
 const WATCHED: &str = r#"
@@ -68,6 +69,24 @@ fn probes_heartbeats_and_planned_work_are_made_and_the_second_time_nothing_chang
     assert_eq!(api.name, "API");
     assert_eq!(api.definition.policy.interval, std::time::Duration::from_secs(30));
     assert_eq!((api.parents.len(), api.owner), (1, probes::Owner::File));
+}
+
+#[test]
+fn a_heartbeat_of_a_file_keeps_the_address_that_was_renewed() {
+    let house = House::open();
+    house.apply(WATCHED);
+    let address = "SELECT lower(hex(ping_id)) FROM heartbeats";
+    let read = || house.store.read_now(|tx| tx.one::<String>(address, [], |row| row.get(0))).unwrap();
+    let before = read();
+    let (incidents, by) = (house.means.incidents.clone(), By::tocsin(NOW));
+    let renew = move |tx: &WriteTx<'_>| heartbeats::save::renew_address(tx, &by, &incidents, HeartbeatId(1));
+    house.store.write_now("renew", renew).unwrap();
+    let renewed = read();
+    assert_ne!(renewed, before);
+    assert_eq!(lines(&house.apply(WATCHED)), ["= 5 unchanged"]);
+    let text = house.export(None);
+    assert!(!text.contains(&renewed), "{text}");
+    assert_eq!(read(), renewed);
 }
 
 #[test]
@@ -313,6 +332,25 @@ fn a_preset_makes_a_probe_of_its_key_and_what_is_said_beside_it_holds() {
         let told = house.wrong(&format!("{shop}[probes.other]\nproject = \"shop\"\n{text}"));
         assert!(told[0].starts_with(&format!("tocsin.toml:{wanted}")), "{text}\n{told:#?}");
         assert!(!told.join("").contains("sk_live_1"), "{told:#?}");
+    }
+}
+
+#[test]
+fn what_a_file_leaves_out_of_a_probe_is_no_longer_than_its_interval() {
+    let house = House::open();
+    let secret =
+        probes::presets::find("stripe").unwrap().inputs.iter().find(|input| input.is_secret).unwrap();
+    house.apply(&format!(
+        "[projects.shop]\nname = \"Shop\"\n[probes.plain]\nproject = \"shop\"\nkind = \"http\"\n\
+         url = \"https://a.example\"\ninterval = \"5s\"\nconfirm = {{ bad = 4 }}\n[probes.preset]\nproject = \"shop\"\n\
+         preset = \"stripe\"\ninterval = \"5s\"\nconfirm = {{ bad = 4 }}\nsecrets = {{ {} = \"env:OTHER\" }}",
+        secret.name
+    ));
+    for key in ["plain", "preset"] {
+        let found = house.store.read_now(move |tx| probes::queries::find(tx, &accounts::Visible::All, key));
+        let policy = found.unwrap().unwrap().definition.policy;
+        assert_eq!((policy.retry_interval, policy.timeout), (policy.interval, policy.interval), "{key}");
+        assert_eq!((policy.bad, policy.of), (4, 4), "{key}");
     }
 }
 

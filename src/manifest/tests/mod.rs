@@ -17,6 +17,7 @@ const PASSWORD: &str = "correct-horse-battery";
 const HOOK: &str = "https://hooks.slack.com/services/T0/B0/XyZzY";
 
 mod health;
+mod mistakes;
 mod round;
 
 const SHOP: &str = r##"
@@ -80,7 +81,7 @@ impl House {
         let (means, by) = (self.means.clone(), By::command_line(NOW));
         self.store.write_now("test", move |tx| {
             let (manifest, problems) = Manifest::read(&document);
-            apply(tx, &by, &means, (&manifest, problems), (&document, how))
+            apply(tx, &by, &means, (manifest, problems), (&document, how))
         })
     }
 
@@ -128,7 +129,7 @@ fn document(files: &[(&str, &str)]) -> Document {
         ("env:REDIS", "rediss://:another-horse@cache.example/1"),
     ];
     let secrets = secrets.map(|(reference, secret)| (reference.to_owned(), Secret::new(secret)));
-    Document { files: files.collect(), secrets: BTreeMap::from(secrets) }
+    Document { files: files.collect(), secrets: BTreeMap::from(secrets), ..Document::default() }
 }
 
 fn lines(plan: &Plan) -> Vec<String> {
@@ -235,6 +236,7 @@ fn where_one_thing_is_wrong_nothing_is_changed_and_everything_is_told() {
     );
     let wanted = [
         "tocsin.toml:6: origins: \"a/b\" is no origin",
+        "tocsin.toml:11: rule error_rate: window: 10s to 24h",
         "tocsin.toml:12: `threshhold` is not a key here; did you mean `threshold`?",
         "tocsin.toml:15: host: takes text; found a whole number",
         "tocsin.toml:16: `chanels` is no section; did you mean `channels`?",

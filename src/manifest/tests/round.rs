@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::probes::{Kind, presets};
+use crate::base::{Owner, ProjectId};
+use crate::probes::{self, Kind, Probe, ProbeId, Probes, presets};
 
 /// A target of every kind, as a file says it.
 const TARGETS: [&str; 13] = [
@@ -159,4 +160,59 @@ fn everything_that_a_file_can_name_is_stable_applied_planned_and_written_out() {
     assert_eq!(elsewhere.export(None), exported);
     let planned = elsewhere.run(&text, How { dry: true, prune: true });
     assert!(matches!(&planned, Err(Stop::Dry(plan)) if plan.is_empty()), "{planned:?}");
+}
+
+#[test]
+fn a_secret_that_a_preset_made_of_others_stays_through_export_and_apply() {
+    let address = "postgres://u:her-own-horse@db.example/shop";
+    let given = [
+        ("postgres", vec![("url", address)]),
+        ("redis", vec![("url", "rediss://u:her-own-horse@cache.example")]),
+        ("twilio-sms", vec![("account", "AC0123456789"), ("token", "her-own-horse")]),
+    ];
+    for owner in [Owner::Page, Owner::File] {
+        for (id, texts) in &given {
+            let house = House::open();
+            house.apply(SHOP);
+            let texts = texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+            let preset = presets::find(id).unwrap();
+            let built = preset.build(&presets::Inputs(texts.collect())).unwrap();
+            let probes =
+                Probes { incidents: house.means.incidents.clone(), sealer: house.means.sealer.clone() };
+            let draft = probes::Draft {
+                key: "own".to_owned(),
+                name: "Our own".to_owned(),
+                project: ProjectId(1),
+                definition: built.definition,
+                secrets: built.secrets,
+                parents: Vec::new(),
+                owner,
+            };
+            let (saver, by) = (probes.clone(), By::tocsin(NOW));
+            house.store.write_now("probe", move |tx| saver.save(tx, &by, &draft)).unwrap();
+            let read = || house.store.read_now(|tx| probes::queries::all(tx, ProbeId(0), 10)).unwrap().0;
+            let before = read();
+            let exported = house.export(None);
+            assert!(!exported.contains("her-own-horse"), "{exported}");
+            house.apply(&exported);
+            let after = read();
+            assert_eq!(after.len(), 1, "{id}: {exported}");
+            assert_eq!(after[0].definition, before[0].definition, "{id}");
+            let secrets = |probe: &Probe| {
+                probes
+                    .open(probe)
+                    .unwrap()
+                    .0
+                    .into_iter()
+                    .map(|(name, it)| (name, it.expose().to_owned()))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(secrets(&after[0]), secrets(&before[0]), "{id}");
+            assert!(!secrets(&after[0]).is_empty(), "{id}");
+            assert!(house.apply(&exported).is_empty(), "{id}: {exported}");
+            // Elsewhere nothing is known of it: the plan says which secret is to be named.
+            let told = House::open().wrong(&exported);
+            assert!(told.iter().any(|told| told.contains("secrets")), "{id}: {told:?}");
+        }
+    }
 }

@@ -113,7 +113,7 @@ fn conditions_that_fail_say_what_was_there() {
         ("status in (200, 204)", "status was 503, wanted in (200, 204)"),
         ("time.total < 250ms", "time.total was 320ms, wanted < 250ms"),
         ("cert.expires_in > 14d", "cert.expires_in was 13d, wanted > 14d"),
-        ("used_memory < 250MB", "used_memory was 300.0MB, wanted < 250.0MB"),
+        ("used_memory < 250MB", "used_memory was 300 MB, wanted < 250 MB"),
         ("disk.used < 90%", "disk.used was 91.5%, wanted < 90%"),
         ("not tls", "tls held, and must not"),
         (

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::base::figures::size;
 use crate::base::text::clip;
 
 /// What a number counts.
@@ -97,7 +98,7 @@ impl fmt::Display for Value {
             Self::Number(number, Unit::Plain) => write!(f, "{}", rounded(*number)),
             Self::Number(number, Unit::Percent) => write!(f, "{}%", rounded(*number)),
             Self::Number(seconds, Unit::Seconds) => write_duration(f, *seconds),
-            Self::Number(bytes, Unit::Bytes) => write_bytes(f, *bytes),
+            Self::Number(bytes, Unit::Bytes) => f.write_str(&size(*bytes)),
             Self::Text(text) => write!(f, "{:?}", clip(text, SHOWN_CHARS_MAX)),
             Self::Flag(flag) => write!(f, "{flag}"),
             Self::Null => f.write_str("null"),
@@ -132,14 +133,6 @@ fn write_duration(f: &mut fmt::Formatter<'_>, seconds: f64) -> fmt::Result {
     }
 }
 
-fn write_bytes(f: &mut fmt::Formatter<'_>, bytes: f64) -> fmt::Result {
-    const STEPS: [(f64, &str); 4] = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
-    match STEPS.iter().find(|(size, _)| bytes.abs() >= *size) {
-        Some((size, name)) => write!(f, "{:.1}{name}", bytes / size),
-        None => write!(f, "{}B", rounded(bytes)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,8 +148,8 @@ mod tests {
             (Value::seconds(3600.0), "1h"),
             (Value::seconds(86_400.0 * 13.0 + 4.0 * 3600.0 + 59.0), "13d 4h"),
             (Value::seconds(-86_400.0 * 3.0), "-3d"),
-            (Value::Number(104_857_600.0, Unit::Bytes), "104.9MB"),
-            (Value::Number(12.0, Unit::Bytes), "12B"),
+            (Value::Number(104_857_600.0, Unit::Bytes), "104.8 MB"),
+            (Value::Number(12.0, Unit::Bytes), "12 B"),
             (Value::Number(93.24, Unit::Percent), "93.24%"),
             (Value::Text("a \"b\"".to_owned()), r#""a \"b\"""#),
             (Value::Flag(true), "true"),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Timestamp;
 use flap::Flap;
-pub use policy::{Policy, READINGS_MAX, Refused};
+pub use policy::{Policy, READINGS_MAX, Refused, SaidPolicy};
 
 /// What one run of a probe came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

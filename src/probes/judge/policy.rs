@@ -63,6 +63,37 @@ impl Default for Policy {
     }
 }
 
+/// As much of a policy as somebody says; what is left out is [as usual](Self::over).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SaidPolicy {
+    #[serde(with = "span::option")]
+    pub interval: Option<Duration>,
+    #[serde(with = "span::option")]
+    pub retry_interval: Option<Duration>,
+    #[serde(with = "span::option")]
+    pub timeout: Option<Duration>,
+    pub bad: Option<u8>,
+    pub of: Option<u8>,
+    pub good: Option<u8>,
+}
+
+impl SaidPolicy {
+    /// What is said, over what is usual. Whoever asks often need not say it three times: what is left out is no longer
+    /// than the interval. Of a kind that judges each reading, more are named by how many must be bad alone.
+    pub fn over(self, usual: Policy) -> Policy {
+        let interval = self.interval.unwrap_or(usual.interval);
+        Policy {
+            interval,
+            retry_interval: self.retry_interval.unwrap_or(usual.retry_interval.min(interval)),
+            timeout: self.timeout.unwrap_or(usual.timeout.min(interval)),
+            bad: self.bad.unwrap_or(usual.bad),
+            of: self.of.unwrap_or_else(|| usual.of.max(self.bad.unwrap_or(0))),
+            good: self.good.unwrap_or(usual.good),
+        }
+    }
+}
+
 impl Policy {
     /// Of what is only reported: each report counts. Whoever reports once a night would be rung a night late, and
     /// would stay down for another.

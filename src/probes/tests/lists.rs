@@ -66,6 +66,67 @@ fn what_a_newer_version_wrote_is_listed_by_name_and_hides_no_other() {
 }
 
 #[test]
+fn what_a_newer_version_wrote_is_told_apart_paused_and_removed() {
+    let written = [
+        (r#"{"target":{"kind":"quantum","qubits":3}}"#, "quantum"),
+        (r#"{"target":{"kind":"tcp","host":"db","port":1},"mood":"calm"}"#, "tcp"),
+    ];
+    for (definition, kind) in written {
+        let bed = Bed::new();
+        let id = bed.save(&draft("api")).unwrap().id();
+        bed.save(&Draft { parents: vec!["api".to_owned()], ..draft("child") }).unwrap();
+        bed.write(move |probes, tx| {
+            record::change_status(tx, id, T0, Status::Unhealthy, "status was 503")?;
+            ring::level(tx, &probes.incidents, T0, id)?;
+            tx.execute("UPDATE probes SET definition = ?1, kind = ?2 WHERE id = 1", [definition, kind])?;
+            Ok(record::give_up(tx, id, T0, "a newer version wrote it")?)
+        })
+        .unwrap();
+        let open = "SELECT count(*) FROM incidents WHERE state <> 'resolved'";
+        assert_eq!(bed.number(open), 1, "what rings stays until somebody says otherwise");
+        let known = bed.read(|tx| outline::find(tx, &Visible::All, "api")).unwrap();
+        assert_eq!((known.name.as_str(), known.kind_word.as_str()), ("The api", kind));
+        assert_eq!(bed.read(|tx| outline::find(tx, &Visible::Only(vec![BLOG]), "api")), None);
+        let child = bed.read(|tx| find(tx, &Visible::All, "child")).unwrap();
+        assert_eq!(bed.read(|tx| queries::parent_keys(tx, &Visible::All, &child)), ["api"]);
+        let told = bed.save(&draft("api")).unwrap_err();
+        assert!(
+            matches!(&told, Error::Newer(key) if key == "api") && told.to_string().contains("upgrade again")
+        );
+        let stranger = member_of(BLOG);
+        let told = bed.write(move |probes, tx| probes.save(tx, &stranger, &draft("api"))).unwrap_err();
+        assert!(matches!(told, Error::KeyTaken(_)), "{told}");
+        let status = |expected: &str| {
+            assert_eq!(
+                bed.number(&format!("SELECT status = '{expected}' FROM probe_states WHERE probe_id = 1")),
+                1
+            );
+        };
+        bed.write(move |probes, tx| probes.pause(tx, &By::tocsin(T0), id, None)).unwrap();
+        bed.write(move |_, tx| Ok(record::give_up(tx, id, T0, "a newer version wrote it")?)).unwrap();
+        status("paused");
+        assert_eq!(bed.number(open), 0);
+        bed.write(move |probes, tx| probes.resume(tx, &By::tocsin(T0), id)).unwrap();
+        status("unknown");
+        bed.write(move |probes, tx| probes.remove(tx, &By::tocsin(T0), id, Owner::Page)).unwrap();
+        assert_eq!(bed.read(|tx| outline::find(tx, &Visible::All, "api")), None);
+        assert_eq!(bed.number("SELECT count(*) FROM audit_log WHERE subject = 'api'"), 4);
+    }
+}
+
+#[test]
+fn a_search_finds_letters_of_every_script_however_they_are_written() {
+    let bed = Bed::new();
+    bed.save(&Draft { name: "Ünïcode Ärger".to_owned(), ..draft("one") }).unwrap();
+    bed.save(&Draft { name: "İstanbul".to_owned(), ..draft("two") }).unwrap();
+    let search =
+        |text: &str| keys(&bed, &Filter { text: Some(text.to_owned()), ..Filter::all(Visible::All) });
+    assert_eq!(search("ünÏCODE ärg"), ["one"]);
+    assert_eq!(search("İST"), ["two"]);
+    assert_eq!(search("%"), Vec::<String>::new(), "no letter stands for others");
+}
+
+#[test]
 fn labels_are_found() {
     let bed = Bed::new();
     let mut wanted = draft("api");

@@ -106,6 +106,26 @@ async fn where_no_transaction_begins_nothing_runs_and_all_are_told() {
 }
 
 #[tokio::test]
+async fn a_disk_that_is_read_only_is_told_to_all_and_does_no_harm() {
+    let (_folder, mut opened, lane) = open_with_lane();
+    let read_only = |opened: &Opened, on: bool| {
+        opened.writer.connection().pragma_update(None, "query_only", on).unwrap();
+    };
+    read_only(&opened, true);
+    let job = queue(&opened, |tx| put(tx, "k1"));
+    let items = submit_all(&lane, &["k2"]).await;
+    opened.writer.batch();
+    assert!(matches!(job.await, Ok(Err(Error::ReadOnly))));
+    assert!(items.await.iter().all(|item| matches!(item, Err(Error::ReadOnly))));
+    read_only(&opened, false);
+    let store = opened.start().unwrap();
+    assert_eq!(count(&store), 0);
+    store.write("next", |tx| put(tx, "k3")).await.unwrap();
+    assert_eq!(count(&store), 1);
+    store.stop();
+}
+
+#[tokio::test]
 async fn a_transaction_that_sqlite_takes_back_is_told_to_all_in_it_and_the_rest_waits_for_the_next() {
     let (_folder, mut opened) = open();
     opened.writer.inbox.batch_time = UNHURRIED;

@@ -14,6 +14,18 @@ fn started(options: &Options) -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
+#[tokio::test]
+async fn every_connection_folds_letters_of_every_script() {
+    let (_folder, store) = started(&Options::default());
+    let sql =
+        "SELECT instr(fold('Ünïcode İ Σ'), fold('ÜNÏCODE İ ς')) AND fold(NULL) IS NULL AND fold(1) IS NULL
+               AND fold(CAST(x'ffc4' AS TEXT)) IS NOT NULL";
+    assert_eq!(store.read(ask(sql)).await.unwrap(), 1, "the shared ones");
+    assert_eq!(store.read_now(ask(sql)).unwrap(), 1, "the reserved ones");
+    assert_eq!(store.write("test", |tx| tx.one(sql, [], |row| row.get::<_, i64>(0))).await.unwrap(), 1);
+    store.stop();
+}
+
 fn ask(sql: &'static str) -> impl FnOnce(&ReadTx<'_>) -> Result<i64, Error> + Send {
     move |tx| tx.one(sql, [], |row| row.get(0))
 }

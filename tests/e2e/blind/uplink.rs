@@ -73,7 +73,7 @@ fn a_cut_uplink_blames_nobody_and_is_told_once() {
     wait_until("the note is told", SOON, || (!receiver.requests().is_empty()).then_some(()));
     wait_until("strangers are told how long", RENDERED, || scene.page_says("not seen for 2 min"));
     wait_until("and that all is well", RENDERED, || scene.page_says("Everything works"));
-    assert!(scene.page_says("up 100 %").is_some(), "unseen time is no downtime: {}", scene.page());
+    assert!(scene.page_says("up 100%").is_some(), "unseen time is no downtime: {}", scene.page());
 
     // With the uplink there, who is gone is called down.
     world.without_target();

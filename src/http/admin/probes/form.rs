@@ -11,7 +11,7 @@ use crate::base::{ProjectId, Severity, span};
 use crate::http::Problem;
 use crate::http::admin::Wrongs;
 use crate::http::problem::sentence;
-use crate::probes::judge::{Policy, Refused};
+use crate::probes::judge::{Policy, Refused, SaidPolicy};
 use crate::probes::{Definition, Draft, Error, Invalid, Kind, Owner};
 
 const KEY_CHARS: usize = 60;
@@ -59,25 +59,23 @@ pub(super) fn read(kind: Kind, typed: &Typed, project: Option<ProjectId>) -> Res
 
 /// How often, how long, how many: what of it can be read; what is empty is as by default.
 pub(super) fn policy(kind: Kind, typed: &Typed, wrongs: &mut Wrongs) -> Policy {
-    let usual = Definition::usual_policy(kind);
-    let interval = optional(typed, "interval", wrongs).unwrap_or(usual.interval);
-    let mut number = |name: &'static str, usual: u8| match typed.text(name).trim() {
-        "" => usual,
-        text => text.parse().unwrap_or_else(|_| {
-            wrongs.add(name, format!("“{text}” is no whole number from 1 to 64."));
-            usual
-        }),
+    let said = SaidPolicy {
+        interval: optional(typed, "interval", wrongs),
+        retry_interval: optional(typed, "retry_interval", wrongs),
+        timeout: optional(typed, "timeout", wrongs),
+        bad: number(typed, "bad", wrongs),
+        of: number(typed, "of", wrongs),
+        good: number(typed, "good", wrongs),
     };
-    let (bad, of, good) = (number("bad", usual.bad), number("of", usual.of), number("good", usual.good));
-    Policy {
-        interval,
-        retry_interval: optional(typed, "retry_interval", wrongs)
-            .unwrap_or_else(|| usual.retry_interval.min(interval)),
-        timeout: optional(typed, "timeout", wrongs).unwrap_or_else(|| usual.timeout.min(interval)),
-        bad,
-        of,
-        good,
+    said.over(Definition::usual_policy(kind))
+}
+
+fn number(typed: &Typed, name: &'static str, wrongs: &mut Wrongs) -> Option<u8> {
+    let text = typed.text(name).trim();
+    if text.is_empty() {
+        return None;
     }
+    text.parse().map_err(|_| wrongs.add(name, format!("“{text}” is no whole number from 1 to 64."))).ok()
 }
 
 fn optional(typed: &Typed, name: &'static str, wrongs: &mut Wrongs) -> Option<Duration> {
@@ -146,6 +144,7 @@ pub(super) fn told(kind: Kind, error: Error) -> Result<Wrongs, Problem> {
         Error::TooMany | Error::Sealing => "form",
         Error::NotFound
         | Error::OwnedByFile(_)
+        | Error::Newer(_)
         | Error::NotPushed
         | Error::Accounts(_)
         | Error::Incidents(_)
@@ -190,5 +189,22 @@ mod tests {
             assert_eq!(key_of(name), key, "{name}");
             check_key(&key_of(name)).unwrap();
         }
+    }
+
+    #[test]
+    fn what_is_left_empty_is_no_longer_than_the_interval() {
+        let policy = |fields: &[(&str, &str)]| {
+            let (mut typed, mut wrongs) = (Typed::default(), Wrongs::default());
+            for (name, text) in fields {
+                typed.set(name, *text);
+            }
+            let policy = policy(Kind::Http, &typed, &mut wrongs);
+            assert!(wrongs.is_empty());
+            policy
+        };
+        let quick = policy(&[("interval", "5s"), ("bad", "4")]);
+        assert_eq!((quick.retry_interval, quick.timeout), (quick.interval, quick.interval));
+        assert_eq!((quick.bad, quick.of, quick.check()), (4, 4, Ok(())));
+        assert_eq!(policy(&[("interval", "10m")]).timeout, Duration::from_secs(10));
     }
 }

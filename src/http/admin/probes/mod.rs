@@ -11,10 +11,12 @@ mod choose;
 mod fields;
 mod form;
 mod kinds;
+mod newer;
 mod plot;
 pub(super) mod samples;
 mod spark;
 mod timeline;
+mod unseen;
 mod view;
 pub(super) mod words;
 

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::newer::{self, NewerPage};
 use super::plot::{self, HourLine, Span};
 use super::samples::{Compared, compare};
 use super::timeline::{Event, Figure, QUARTER, Strip, events, figures, spells_of, strip};
@@ -12,6 +13,7 @@ use super::words::{definition, detects, due, kind_name, latency, phases, status_
 use super::{acts, find};
 use crate::accounts::access::Decision;
 use crate::base::Timestamp;
+use crate::http::acts::probe::{Known, find_any};
 use crate::http::acts::rights::{Act, Thing, decide};
 use crate::http::admin::frame::{Frame, Place, page};
 use crate::http::admin::from_file;
@@ -26,7 +28,7 @@ use crate::http::{AppState, Problem};
 use crate::incidents::queries as incidents;
 use crate::probes::board::Live;
 use crate::probes::queries::{self, Related, State};
-use crate::probes::{Owner, Probe};
+use crate::probes::{Owner, Paused, Probe};
 use crate::store::ReadTx;
 use crate::vigil::{self, Blind};
 
@@ -92,14 +94,14 @@ struct ConditionLine {
     fails: Option<String>,
 }
 
-struct RelatedLine {
-    key: String,
-    name: String,
-    badge: Badge,
+pub(super) struct RelatedLine {
+    pub(super) key: String,
+    pub(super) name: String,
+    pub(super) badge: Badge,
 }
 
 /// What a page lists of its incidents.
-const INCIDENTS: u32 = 10;
+pub(super) const INCIDENTS: u32 = 10;
 
 #[derive(Debug, Deserialize)]
 pub(in crate::http::admin) struct PlotAsked {
@@ -114,16 +116,25 @@ pub(in crate::http::admin) async fn show(
     key: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let (now, key, board) = (state.clock.now(), key.into_inner(), state.prober.board.clone());
-    let found = state
-        .store
-        .read(move |tx| {
-            let visible = signed_in.session.actor().visible();
-            let probe = find(tx, &visible, &key)?;
-            let live = board.get(probe.id);
-            load(tx, &signed_in, now, (&probe, live.as_ref()))
+    let read = move |tx: &ReadTx<'_>| {
+        let visible = signed_in.session.actor().visible();
+        Ok::<_, Problem>(match find_any(tx, &visible, &key)? {
+            Known::Probe(probe) => {
+                let live = board.get(probe.id);
+                Shown::Probe(Box::new(load(tx, &signed_in, now, (&probe, live.as_ref()))?))
+            }
+            Known::Newer(outline) => Shown::Newer(Box::new(newer::load(tx, &signed_in, now, &outline)?)),
         })
-        .await?;
-    page(&found)
+    };
+    match state.store.read(read).await? {
+        Shown::Probe(shown) => page(&*shown),
+        Shown::Newer(shown) => page(&*shown),
+    }
+}
+
+enum Shown {
+    Probe(Box<ProbePage>),
+    Newer(Box<NewerPage>),
 }
 
 /// `GET /probes/{key}/plot?span=day`: latency by phase, as JSON for the plot.
@@ -136,7 +147,7 @@ pub(in crate::http::admin) async fn plot(
     let (now, key, span) = (state.clock.now(), key.into_inner(), asked.span);
     let read = move |tx: &ReadTx<'_>| {
         let probe = find(tx, &signed_in.session.actor().visible(), &key)?;
-        Ok::<_, Problem>(plot::read(tx, probe.id, span, now)?)
+        Ok::<_, Problem>(plot::read(tx, &probe, span, now)?)
     };
     Ok(HttpResponse::Ok().json(state.store.read(read).await?))
 }
@@ -171,7 +182,7 @@ fn load(
         figures: figures(&changes, &blind, now),
         strip: strip(&changes, &blind, now),
         events: events(&changes, &since_made, now),
-        hours: plot::table(tx, probe.id, now)?,
+        hours: plot::table(tx, probe, now)?,
         compared: compare((good.as_ref(), bad.as_ref()), now),
         incidents: found.into_iter().map(|incident| line(incident, now)).collect(),
         parents: queries::parents(tx, &visible, probe.id)?.into_iter().map(related).collect(),
@@ -181,7 +192,7 @@ fn load(
     Ok(page.with_live(live, &state, now))
 }
 
-fn related(related: Related) -> RelatedLine {
+pub(super) fn related(related: Related) -> RelatedLine {
     RelatedLine { key: related.key, name: related.name, badge: status_badge(related.status) }
 }
 
@@ -205,14 +216,7 @@ fn head(frame: Frame, probe: &Probe, state: &State, now: Timestamp) -> ProbePage
         file: String::new(),
         is_pushed: acts::is_pushed(kind),
         may_edit: false,
-        pause: probe.paused.as_ref().map(|paused| match paused.until {
-            Some(end) => {
-                format!("Paused by {} until {} ({}).", paused.by, clock(end, now), until(end, now))
-            }
-            None => {
-                format!("Paused by {} at {}, until somebody resumes it.", paused.by, clock(paused.at, now))
-            }
-        }),
+        pause: probe.paused.as_ref().map(|paused| pause(paused, now)),
         next: None,
         last: None,
         last_good: None,
@@ -232,6 +236,14 @@ fn head(frame: Frame, probe: &Probe, state: &State, now: Timestamp) -> ProbePage
         runbook: definition_of.runbook.clone(),
         labels: definition_of.labels.clone().into_iter().collect(),
         frame,
+    }
+}
+
+/// Who paused it, and until when.
+pub(super) fn pause(paused: &Paused, now: Timestamp) -> String {
+    match paused.until {
+        Some(end) => format!("Paused by {} until {} ({}).", paused.by, clock(end, now), until(end, now)),
+        None => format!("Paused by {} at {}, until somebody resumes it.", paused.by, clock(paused.at, now)),
     }
 }
 

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::unseen::Unseen;
 use super::words::latency;
 use crate::base::Timestamp;
-use crate::probes::ProbeId;
+use crate::http::admin::moments::span;
+use crate::http::admin::wording::counted;
+use crate::probes::Probe;
 use crate::probes::judge::Reading;
 use crate::probes::points::{self, Hour, Point};
 use crate::store::{Error, ReadTx};
@@ -32,7 +35,8 @@ pub(super) struct Plot {
     at: Vec<i64>,
     step: i64,
     series: Vec<Series>,
-    /// Whether something was bad then; and whether it was not seen.
+    /// Whether something was bad then; and whether it was not seen, which is nobody's failure. Of what was looked at
+    /// more than once both may be true.
     bad: Vec<bool>,
     blind: Vec<bool>,
 }
@@ -49,6 +53,8 @@ pub(super) struct HourLine {
     pub(super) at: String,
     pub(super) asked: u32,
     pub(super) bad: u32,
+    /// For how long tocsin could not see; else how many readings say nothing. Empty where all was seen.
+    pub(super) unseen: String,
     pub(super) median: String,
     pub(super) most: String,
 }
@@ -56,6 +62,7 @@ pub(super) struct HourLine {
 /// What fits on a wide screen, two pixels each.
 const BUCKETS: u64 = 480;
 const DAY: Duration = Duration::from_hours(24);
+const HOUR: Duration = Duration::from_hours(1);
 
 impl Span {
     const fn length(self) -> Duration {
@@ -69,30 +76,37 @@ impl Span {
 }
 
 /// The plot of a probe that the caller may see. A quarter is told by hours, anything shorter by each reading.
-pub(super) fn read(tx: &ReadTx<'_>, id: ProbeId, span: Span, now: Timestamp) -> Result<Plot, Error> {
+pub(super) fn read(tx: &ReadTx<'_>, probe: &Probe, span: Span, now: Timestamp) -> Result<Plot, Error> {
     let from = now - span.length();
+    let unseen = Unseen::read(tx, probe, from, now)?;
     Ok(match span {
         Span::Hour | Span::Day | Span::Week => {
-            of_points(&points::points(tx, id, from, now)?, from, span.length())
+            of_points(&points::points(tx, probe.id, from, now)?, &unseen, from, span.length())
         }
-        Span::Quarter => of_hours(&points::hours(tx, id, from, now)?),
+        Span::Quarter => of_hours(&by_hour(&points::hours(tx, probe.id, from, now)?, &unseen)),
     })
 }
 
 /// The last day by the hour, the newest first.
-pub(super) fn table(tx: &ReadTx<'_>, id: ProbeId, now: Timestamp) -> Result<Vec<HourLine>, Error> {
+pub(super) fn table(tx: &ReadTx<'_>, probe: &Probe, now: Timestamp) -> Result<Vec<HourLine>, Error> {
     let took = |micros: Option<i64>| {
         let micros = micros.and_then(|micros| u64::try_from(micros).ok());
         micros.map(|micros| latency(Duration::from_micros(micros))).unwrap_or_default()
     };
+    let unseen = Unseen::read(tx, probe, now - DAY, now)?;
     let line = |hour: &Hour| HourLine {
         at: hour.at.to_chrono().format("%-d %b %H:00").to_string(),
         asked: hour.good + hour.slow + hour.bad,
         bad: hour.bad,
+        unseen: match unseen.within(hour.at, hour.at + HOUR) {
+            Duration::ZERO if hour.blind == 0 => String::new(),
+            Duration::ZERO => counted(hour.blind.into(), "reading"),
+            time => span(time),
+        },
         median: took(hour.p50_us),
         most: took(hour.max_us),
     };
-    Ok(points::hours(tx, id, now - DAY, now)?.iter().rev().map(line).collect())
+    Ok(by_hour(&points::hours(tx, probe.id, now - DAY, now)?, &unseen).iter().rev().map(line).collect())
 }
 
 /// What lies in the same bucket is averaged; one bad reading makes it bad.
@@ -107,18 +121,24 @@ struct Bucket {
 const PHASES: usize = 6;
 const NAMES: [&str; PHASES] = ["name lookup", "connection", "TLS", "answer", "transfer", "rest"];
 
-fn of_points(points: &[Point], from: Timestamp, length: Duration) -> Plot {
+fn of_points(points: &[Point], unseen: &Unseen, from: Timestamp, length: Duration) -> Plot {
     let step = (length.as_secs() / BUCKETS).max(1);
     let mut buckets: BTreeMap<u64, Bucket> = BTreeMap::new();
     for point in points {
         let bucket = buckets.entry(point.at.since(from).as_secs() / step).or_default();
         match point.reading {
             Reading::Good | Reading::Slow => bucket.add(point),
+            // A spell may be known of only after the reading was written.
+            Reading::Bad if unseen.holds(point.at) => bucket.blind = true,
             Reading::Bad => bucket.bad = true,
             Reading::Blind => bucket.blind = true,
         }
     }
     break_off(&mut buckets);
+    for number in unseen.steps(from, step) {
+        let bucket = buckets.entry(number).or_default();
+        bucket.blind |= bucket.count == 0;
+    }
     let mut series: Vec<Series> = NAMES.map(|name| Series { name, values: Vec::new() }).into();
     for bucket in buckets.values() {
         for (series, sum) in series.iter_mut().zip(bucket.sums) {
@@ -164,12 +184,24 @@ impl Bucket {
     }
 }
 
+/// Hours with a reading, and those that nobody saw.
+fn by_hour(hours: &[Hour], unseen: &Unseen) -> Vec<Hour> {
+    let steps = unseen.steps(Timestamp::EPOCH, HOUR.as_secs());
+    let unseen = steps.map(|number| Timestamp::EPOCH + HOUR * u32::try_from(number).unwrap_or(u32::MAX));
+    let mut all: BTreeMap<Timestamp, Hour> =
+        unseen.map(|at| (at, Hour { at, blind: 1, ..Hour::default() })).collect();
+    all.extend(hours.iter().map(|hour| (hour.at, *hour)));
+    all.into_values().collect()
+}
+
 fn of_hours(hours: &[Hour]) -> Plot {
     #[expect(clippy::cast_precision_loss, reason = "a plot is a thousand pixels wide")]
     let column = |name, value: fn(&Hour) -> Option<i64>| Series {
         name,
         values: hours.iter().map(|hour| value(hour).map(|micros| micros as f64 / 1000.0)).collect(),
     };
+    // A moment of blindness does not hide an hour that was seen.
+    let is_blind = |hour: &Hour| hour.blind > 0 && hour.blind >= hour.good + hour.slow + hour.bad;
     Plot {
         stacked: false,
         at: hours.iter().map(|hour| hour.at.as_secs()).collect(),
@@ -180,7 +212,7 @@ fn of_hours(hours: &[Hour]) -> Plot {
             column("longest", |hour| hour.max_us),
         ],
         bad: hours.iter().map(|hour| hour.bad > 0).collect(),
-        blind: hours.iter().map(|hour| hour.blind > 0).collect(),
+        blind: hours.iter().map(is_blind).collect(),
     }
 }
 
@@ -203,11 +235,11 @@ mod tests {
             phases: Phases { total: Duration::from_millis(1), ..Phases::default() },
         };
         let often: Vec<Point> = [0, 180, 360, 540, 3_600, 3_780].map(point).into();
-        let plot = of_points(&often, from, DAY);
+        let plot = of_points(&often, &Unseen::default(), from, DAY);
         let values = &plot.series[0].values;
         assert_eq!((values.len(), values[4], plot.at[4]), (7, None, 1_000_720));
         let seldom: Vec<Point> = [0, 3_600, 7_200].map(point).into();
-        assert_eq!(of_points(&seldom, from, DAY).at.len(), 3, "once an hour is no gap");
+        assert_eq!(of_points(&seldom, &Unseen::default(), from, DAY).at.len(), 3, "once an hour is no gap");
     }
 
     #[test]
@@ -228,11 +260,59 @@ mod tests {
             point(400, Reading::Bad, 9_000),
             point(900, Reading::Blind, 0),
         ];
-        let plot = of_points(&points, from, DAY);
+        let plot = of_points(&points, &Unseen::default(), from, DAY);
         assert_eq!((plot.step, plot.at.as_slice()), (180, [1_000_000, 1_000_360, 1_000_900].as_slice()));
         assert_eq!((plot.bad, plot.blind), (vec![false, true, false], vec![false, false, true]));
         let told: Vec<_> = plot.series.iter().map(|series| (series.name, series.values[0])).collect();
         assert_eq!(told, [("answer", Some(20.0)), ("rest", Some(1.0))]);
         assert_eq!(plot.series[0].values[1..], [None, None], "what failed has no latency");
+    }
+    #[test]
+    fn blind_time_is_its_own_and_never_bad_also_where_nothing_was_asked() {
+        let from = Timestamp::from_secs(1_000_000);
+        let at = |secs: i64| Timestamp::from_secs(1_000_000 + secs);
+        let point = |secs: i64, reading| Point {
+            at: at(secs),
+            reading,
+            phases: Phases { total: Duration::from_millis(1), ..Phases::default() },
+        };
+        let points = [
+            point(0, Reading::Good),
+            point(180, Reading::Bad),
+            point(370, Reading::Bad),
+            point(1_500, Reading::Good),
+        ];
+        let unseen = Unseen::of([(at(360), at(1_000)), (at(1_500), at(1_680))]);
+        let plot = of_points(&points, &unseen, from, DAY);
+        let told: Vec<_> = plot
+            .at
+            .iter()
+            .map(|at| at - 1_000_000)
+            .zip(plot.bad)
+            .zip(plot.blind)
+            .map(|((at, bad), blind)| (at, bad, blind))
+            .collect();
+        let expected = [
+            (0, false, false),
+            (180, true, false),
+            (360, false, true),
+            (540, false, true),
+            (720, false, true),
+            (900, false, true),
+            (1_440, false, false),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn an_hour_is_called_blind_where_most_of_it_was_and_one_without_a_reading_is_told() {
+        let at = |hour: i64| Timestamp::from_secs(hour * 3_600);
+        let hour = |number, good, bad, blind| Hour { at: at(number), good, bad, blind, ..Hour::default() };
+        let hours = [hour(10, 59, 0, 1), hour(11, 2, 1, 57), hour(14, 60, 0, 0)];
+        let all = by_hour(&hours, &Unseen::of([(at(11), at(14))]));
+        let plot = of_hours(&all);
+        assert_eq!(plot.at.iter().map(|at| at / 3_600).collect::<Vec<_>>(), [10, 11, 12, 13, 14]);
+        assert_eq!(plot.blind, [false, true, true, true, false]);
+        assert_eq!(plot.bad, [false, true, false, false, false], "what was really bad is told, too");
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::words::status_badge;
 use crate::base::Timestamp;
+use crate::base::figures::percent;
 use crate::http::admin::incident_words::Badge;
 use crate::http::admin::moments::{between, clock, span};
 use crate::http::admin::wording::When;
@@ -32,6 +33,8 @@ pub(super) struct Strip {
 pub(super) struct Piece {
     pub(super) class: &'static str,
     pub(super) path: String,
+    /// The same in words, on hovering: `20 Sep 03:10, not seen for 12 min`.
+    pub(super) title: String,
 }
 
 /// A line of the timeline.
@@ -67,18 +70,13 @@ pub(super) fn spells_of(kind: Kind, spells: Vec<Spell>) -> Vec<Spell> {
 pub(super) fn figures(changes: &[ChangeLine], blind: &Blind, now: Timestamp) -> Vec<Figure> {
     let figure = |&(name, length): &(&'static str, Duration)| {
         let uptime = Uptime::of(&segments(changes, blind, now - length, now));
-        Figure { name, value: percent(uptime.share()), note: note(&uptime) }
+        Figure { name, value: share(uptime.share()), note: note(&uptime) }
     };
     FIGURES.iter().map(figure).collect()
 }
 
-/// Never rounded up to a whole that it is not.
-fn percent(share: Option<f64>) -> String {
-    match share {
-        None => "—".to_owned(),
-        Some(1.0) => "100%".to_owned(),
-        Some(share) => format!("{:.2}%", (share * 10_000.0).floor() / 100.0),
-    }
+fn share(share: Option<f64>) -> String {
+    share.map_or_else(|| "—".to_owned(), percent)
 }
 
 fn note(uptime: &Uptime) -> String {
@@ -97,12 +95,12 @@ pub(super) fn strip(changes: &[ChangeLine], blind: &Blind, now: Timestamp) -> St
     let from = now - DAY;
     let pieces = segments(changes, blind, from, now);
     let uptime = Uptime::of(&pieces);
-    let label = format!("The last 24 hours: {} up, {}", percent(uptime.share()), note(&uptime));
-    Strip { pieces: pieces.iter().map(|piece| draw(piece, from)).collect(), label }
+    let label = format!("The last 24 hours: {} up, {}", share(uptime.share()), note(&uptime));
+    Strip { pieces: pieces.iter().map(|piece| draw(piece, from, now)).collect(), label }
 }
 
 /// Trouble stands higher than health, and what was not seen is thin: the shape says it without the colour.
-fn draw(segment: &Segment, from: Timestamp) -> Piece {
+fn draw(segment: &Segment, from: Timestamp, now: Timestamp) -> Piece {
     let (class, height) = match segment.seen {
         None => ("blind", 24.0),
         Some(Status::Unhealthy) => ("bad", 24.0),
@@ -118,7 +116,9 @@ fn draw(segment: &Segment, from: Timestamp) -> Piece {
     let mut path = String::new();
     // Writing to a String cannot fail.
     write!(path, "M{x:.1} {:.0}h{width:.1}v{height:.0}h-{width:.1}z", 24.0 - height).unwrap_or_default();
-    Piece { class, path }
+    let word = segment.seen.map_or("not seen", |status| status_badge(status).word);
+    let title = format!("{}, {word} for {}", clock(segment.from, now), between(segment.from, segment.to));
+    Piece { class, path, title }
 }
 
 /// The newest changes and spells, each with how long it stayed so.
@@ -158,7 +158,6 @@ mod tests {
 
     #[test]
     fn uptime_is_never_rounded_up_and_blind_time_stands_apart() {
-        assert_eq!(percent(Some(0.999_99)), "99.99%");
         let changes =
             [change(100, Status::Healthy), change(10, Status::Unhealthy), change(9, Status::Healthy)];
         let spell = Spell {

@@ -80,10 +80,14 @@ impl House {
     }
 
     fn issues(&self) -> Vec<IssueView> {
+        self.found("")
+    }
+
+    fn found(&self, line: &str) -> Vec<IssueView> {
         let filter = IssueFilter {
             visible: Visible::All,
             project: None,
-            search: Search::default(),
+            search: Search::parse(line),
             sort: Sort::default(),
             after: None,
             limit: 100,
@@ -155,6 +159,19 @@ impl House {
             Found::Event(view) => Some(view.title),
             Found::Sampled | Found::Unknown => None,
         }
+    }
+}
+
+#[tokio::test]
+async fn a_search_finds_letters_of_every_script_however_they_are_written() {
+    let house = House::new().await;
+    let thrown = |kind: &str, value: &str| json!({"exception": {"values": [{"type": kind, "value": value}]}});
+    house.send(1, NOON, thrown("Zahlungsfehler", "Überweisung an Müller abgelehnt: 50%")).await;
+    house.send(2, NOON, thrown("Other", "İptal")).await;
+    for (line, count) in
+        [("überWEISUNG an MÜLLER", 1), ("zahlungsFEHLER", 1), ("50%", 1), ("_", 0), ("İPTAL", 1), ("Ä", 0)]
+    {
+        assert_eq!(house.found(line).len(), count, "{line}");
     }
 }
 
