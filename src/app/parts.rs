@@ -41,7 +41,6 @@ use crate::store::{self, Lane, Options, Store};
 use crate::telemetry::{Registry, RegistryError};
 use crate::vigil;
 use crate::webhooks::outcome::OutcomeRecord;
-use crate::webhooks::refused::Refusals as UnbelievedCalls;
 use crate::webhooks::{Doors, Webhooks};
 
 /// Every part, built and ready to listen.
@@ -98,18 +97,17 @@ impl App {
         let boot = entropy.uid(clock.now());
         let Opened { store, events, points, pings, hooks, outcomes, recent, tools } =
             open_store(folder, &config, (&incidents, &entropy), (&webhooks, boot))?;
-        first_start(&store, &config, &clock, &entropy).await?;
-        let following = channels::follow_configuration(&store, &incidents, &config, &sealer, clock.now());
-        following.await.map_err(BuildError::Channels)?;
+        first_start(&store, &config, &clock, (&incidents, &sealer)).await?;
         let ((registry, observed), base_url) = (observe()?, base_url(&config));
         let (watching, asking) =
             Watching::build((&store, &clock, &incidents, &sealer), &config, &registry).await?;
         let (refusals, own) = (Arc::<Refusals>::default(), Arc::<OwnHealth>::default());
-        let unbelieved = Arc::<UnbelievedCalls>::default();
+        let doors = Arc::new(Doors::new(&store, webhooks.clone()));
         let (moment, seal) = ((&clock, &entropy), (&sealer, &sealing_key));
         let outbox = outgoing::outbox((&store, &incidents), &config, moment, seal, boot)?;
-        let with = (webhooks.clone(), outcomes, boot);
+        let with = (webhooks, outcomes, boot);
         let delivering = delivering::courier((&store, &clock, &entropy), &config, with, &sealing_key)?;
+        let lanes = (&events, &points, &pings, &hooks);
         let work = tasks::Work {
             outbox: outbox.clone(),
             store: store.clone(),
@@ -117,9 +115,9 @@ impl App {
             incidents: Arc::clone(&incidents),
             recent: recent.clone(),
             refusals: Arc::clone(&refusals),
-            unbelieved: Arc::clone(&unbelieved),
+            doors: Arc::clone(&doors),
             retention: config.retention,
-            watch: watch(&store, &clock, &incidents, (&events, &points, &pings), (&observed, &own), folder),
+            watch: watch(&store, &clock, &incidents, lanes, (&observed, &own), folder),
             watching: watching.clone(),
             deaf: Arc::default(),
         };
@@ -131,8 +129,7 @@ impl App {
             clock,
             entropy,
             addresses: Arc::new(Addresses::new(&store)),
-            doors: Arc::new(Doors::new(&store, webhooks)),
-            unbelieved,
+            doors,
             store,
             events,
             points,
@@ -161,8 +158,7 @@ impl App {
             strangers: Strangers::default(),
             config: Arc::new(config),
         };
-        let (asking, delivering) = (Mutex::new(Some(asking)), Mutex::new(Some(delivering)));
-        Ok(Self { state: web::Data::new(state), asking, delivering })
+        Ok(Self { state: web::Data::new(state), asking: once(asking), delivering: once(delivering) })
     }
 
     /// Starts the background tasks and serves HTTP at `door` until the soft stop.
@@ -225,7 +221,7 @@ impl App {
             if let Err(error) = state.refusals.flush_now(&state.store, state.clock.now()) {
                 tracing::warn!(%error, "the last refusals could not be written into the ledger");
             }
-            if let Err(error) = state.unbelieved.flush_now(&state.store) {
+            if let Err(error) = state.doors.refusals.flush_now(&state.store) {
                 tracing::warn!(%error, "the last webhooks that were turned away could not be written");
             }
             // From here on tocsin is blind.
@@ -238,11 +234,13 @@ impl App {
     }
 }
 
+type Lanes<'a> = (&'a Lane<EventRecord>, &'a Arc<PointLane>, &'a Lane<PingRecord>, &'a Lane<WebhookRecord>);
+
 fn watch(
     store: &Store,
     clock: &Clock,
     incidents: &Arc<Incidents>,
-    (events, points, pings): (&Lane<EventRecord>, &Arc<PointLane>, &Lane<PingRecord>),
+    (events, points, pings, hooks): Lanes<'_>,
     (observed, own): (&Observed, &Arc<OwnHealth>),
     folder: &Path,
 ) -> Watch {
@@ -253,6 +251,7 @@ fn watch(
         events: events.clone(),
         points: Arc::clone(points),
         pings: pings.clone(),
+        hooks: hooks.clone(),
         observed: observed.clone(),
         own: Arc::clone(own),
         folder: folder.to_owned(),
@@ -312,13 +311,20 @@ fn keeping(config: &config::Issues) -> Keeping {
     Keeping { sample_floor: config.sample_floor, new_per_hour: config.new_per_hour_max }
 }
 
-/// A first start makes the project `default`, and the first owner where the environment names one.
+/// Something that one caller takes.
+const fn once<T>(thing: T) -> Mutex<Option<T>> {
+    Mutex::new(Some(thing))
+}
+
+/// Channels are as the configuration says. A first start makes the project `default`, and the first owner where the
+/// environment names one.
 async fn first_start(
     store: &Store,
     config: &Config,
     clock: &Clock,
-    entropy: &Entropy,
+    (incidents, sealer): (&Incidents, &Sealer),
 ) -> Result<(), BuildError> {
+    let entropy = &incidents.entropy;
     let by = By::tocsin(clock.now());
     let entropy_of_key = entropy.clone();
     store
@@ -329,6 +335,8 @@ async fn first_start(
             Ok::<_, store::Error>(())
         })
         .await?;
+    let following = channels::follow_configuration(store, incidents, config, sealer, clock.now());
+    following.await.map_err(BuildError::Channels)?;
     let Some(owner) = config.server.first_owner.clone() else { return Ok(()) };
     if store.read(users::exist).await.map_err(store::Error::from)? {
         return Ok(());

@@ -22,7 +22,7 @@ use crate::metrics;
 use crate::notify::outbox::{Outbox, RunReport};
 use crate::store::{Error, GROWN, Store, WriteTx};
 use crate::vigil::{self, Blindness};
-use crate::webhooks::refused::Refusals as UnbelievedCalls;
+use crate::webhooks::Doors;
 
 /// What tasks work with.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub(super) struct Work {
     pub(super) incidents: Arc<Incidents>,
     pub(super) recent: RecentIds,
     pub(super) refusals: Arc<Refusals>,
-    pub(super) unbelieved: Arc<UnbelievedCalls>,
+    pub(super) doors: Arc<Doors>,
     pub(super) retention: Retention,
     pub(super) outbox: Outbox,
     pub(super) watching: Watching,
@@ -108,13 +108,7 @@ pub(super) fn table(work: &Work) -> Result<Vec<Task>, cron::error::Error> {
             Wake::ScheduleOnly,
             |work| Box::pin(refusals(work)),
         ),
-        task(
-            "webhooks.refusals",
-            "Writes which calls of webhooks were turned away",
-            every(10),
-            Wake::ScheduleOnly,
-            |work| Box::pin(unbelieved(work)),
-        ),
+        unbelieved_task(work.clone()),
         task("issues.merge_ids", "Sorts event ids into their index", every(5), Wake::ScheduleOnly, |work| {
             Box::pin(merge_ids(work))
         }),
@@ -247,6 +241,16 @@ fn heartbeats_due_task(work: Work) -> Task {
     )
 }
 
+fn unbelieved_task(work: Work) -> Task {
+    Task::new(
+        "webhooks.refusals",
+        "Writes which calls of webhooks were turned away",
+        Schedule::Every(Duration::from_secs(10)),
+        Wake::ScheduleOnly,
+        move || Box::pin(unbelieved(work.clone())),
+    )
+}
+
 fn channel_tests(work: Work) -> Task {
     Task::new(
         "notify.tests",
@@ -283,7 +287,7 @@ async fn refusals(work: Work) -> anyhow::Result<Report> {
 }
 
 async fn unbelieved(work: Work) -> anyhow::Result<Report> {
-    let written = work.unbelieved.flush(&work.store).await?;
+    let written = work.doors.refusals.flush(&work.store).await?;
     Ok(if written == 0 { Report::Idle } else { Report::Did(format!("{written} calls turned away")) })
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::reserve::{Reserve, look_at_disk};
 use crate::base::{Clock, Severity, Timestamp};
+use crate::courier::intake::WebhookRecord;
 use crate::engine::Report;
 use crate::health::own::{
     Bad, CLOCK_KEY, Look, Outbox, OwnHealth, Proof, Standing, Trouble, clock_step, judge, read_outbox,
@@ -31,6 +32,7 @@ pub(super) struct Watch {
     pub(super) events: Lane<EventRecord>,
     pub(super) points: Arc<PointLane>,
     pub(super) pings: Lane<PingRecord>,
+    pub(super) hooks: Lane<WebhookRecord>,
     pub(super) observed: Observed,
     pub(super) own: Arc<OwnHealth>,
     pub(super) folder: PathBuf,
@@ -113,9 +115,9 @@ impl Watch {
             is_first: self.own.known().look.is_none(),
             proof,
             damage: self.store.stats().damage().map(ToString::to_string),
-            lane_age: self.events.age().max(self.points.age()).max(self.pings.age()),
+            lane_age: self.events.age().max(self.points.age()).max(self.pings.age()).max(self.hooks.age()),
             waiting: now.stats.queued
-                + number(self.events.depth() + self.points.depth() + self.pings.depth()),
+                + number(self.events.depth() + self.points.depth() + self.pings.depth() + self.hooks.depth()),
             refused,
             commits_failed: failed.saturating_sub(disk_full),
             disk_full,
@@ -132,7 +134,10 @@ impl Watch {
     fn since_before(&self) -> (Before, Before) {
         let now = Before {
             stats: self.store.stats().snapshot(),
-            lanes_refused: self.events.refused() + self.points.refused() + self.pings.refused(),
+            lanes_refused: self.events.refused()
+                + self.points.refused()
+                + self.pings.refused()
+                + self.hooks.refused(),
             events: self.observed.events_total(),
             passed: self.clock.monotonic(),
         };

@@ -141,12 +141,14 @@ fn memory(out: &Exposition, state: &AppState) -> Result<(), RegistryError> {
         (["events"], size(state.events.depth())),
         (["metrics"], size(state.points.depth())),
         (["pings"], size(state.pings.depth())),
+        (["webhooks"], size(state.hooks.depth())),
     ];
     out.gauges("tocsin_lane_depth", "Items that wait for the writer.", &["lane"], &series(&depths))?;
     let refused = [
         (["events"], number(state.events.refused())),
         (["metrics"], number(state.points.refused())),
         (["pings"], number(state.pings.refused())),
+        (["webhooks"], number(state.hooks.refused())),
     ];
     out.counters("tocsin_lane_refused_total", "Items refused at a full lane.", &["lane"], &series(&refused))
 }

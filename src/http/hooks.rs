@@ -169,7 +169,7 @@ impl Listener {
             address: self.address.clone(),
             headers: shown_headers(&self.door.scheme, &self.state.tools.scrubber, &self.plain_headers()),
         };
-        self.state.unbelieved.count(self.door.id, refused);
+        self.state.doors.refusals.count(self.door.id, refused);
     }
 
     fn plain_headers(&self) -> Vec<(&str, &[u8])> {

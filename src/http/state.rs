@@ -32,7 +32,6 @@ use crate::store::{Error, Lane, Store};
 use crate::telemetry::Registry;
 use crate::webhooks::Doors;
 use crate::webhooks::accept::Accepted;
-use crate::webhooks::refused::Refusals as UnbelievedCalls;
 
 /// The background task that looks at tocsin itself.
 pub const WATCH_TASK: &str = "self.watch";
@@ -51,8 +50,6 @@ pub struct AppState {
     pub addresses: Arc<Addresses>,
     pub hooks: Lane<WebhookRecord>,
     pub doors: Arc<Doors>,
-    /// Calls to sources of webhooks that were turned away.
-    pub unbelieved: Arc<UnbelievedCalls>,
     pub recent: RecentIds,
     pub incidents: Arc<Incidents>,
     pub cache: Arc<Cache>,

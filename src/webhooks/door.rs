@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::filter::Filter;
 use super::providers::{self, Answer, Provider, Rules};
+use super::refused::Refusals;
 use super::rows::{self, DESTINATIONS, SOURCES};
 use super::save::Webhooks;
 use super::scheme::Scheme;
@@ -43,6 +44,8 @@ pub struct Exit {
 
 /// The sources of all projects that are not archived. Read anew when one changed.
 pub struct Doors {
+    /// Calls that were turned away.
+    pub refusals: Refusals,
     webhooks: Webhooks,
     changes: watch::Receiver<u64>,
     known: Mutex<Arc<Known>>,
@@ -86,7 +89,7 @@ impl Door {
 impl Doors {
     pub fn new(store: &Store, webhooks: Webhooks) -> Self {
         let (known, reading) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { changes: store.changes(WEBHOOKS), webhooks, known, reading }
+        Self { refusals: Refusals::default(), changes: store.changes(WEBHOOKS), webhooks, known, reading }
     }
 
     /// The source at this address.
@@ -171,10 +174,13 @@ fn load(tx: &ReadTx<'_>, webhooks: &Webhooks) -> Result<HashMap<String, Arc<Door
             tell_unreadable("source", &source.key, &"its provider is not known");
             continue;
         };
-        let secrets = webhooks.open_source(&source).map(|secrets| secrets.plain()).unwrap_or_else(|error| {
-            tracing::error!(webhook.source = source.key, %error, "a source refuses every call");
-            Vec::new()
-        });
+        let secrets = match webhooks.open_source(&source) {
+            Ok(secrets) => secrets.plain(),
+            Err(error) => {
+                tracing::error!(webhook.source = source.key, %error, "a source refuses every call");
+                Vec::new()
+            }
+        };
         let door = Door {
             exits: exits.remove(&source.id).unwrap_or_default(),
             id: source.id,

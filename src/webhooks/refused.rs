@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::json;
 
 use super::SourceId;
+use super::scheme::Refusal;
 use super::tally::{self, Tally};
 use crate::base::Timestamp;
 use crate::store::{Error, Store, WriteTx, params};
@@ -41,6 +42,16 @@ struct Waiting {
 }
 
 impl Waiting {
+    /// What the caller cannot mend is told to whoever runs tocsin.
+    fn tell(&self, source: SourceId) {
+        if self.newest.iter().any(|(refused, _)| refused.reason == Refusal::NoSecret.as_str()) {
+            tracing::warn!(
+                webhook.source_id = source.0,
+                "a source of webhooks has no secret and refuses every call: enter its provider's signing secret"
+            );
+        }
+    }
+
     fn add(&mut self, refused: Refused, times: u64) {
         self.count += times;
         let is_alike = |one: &Refused| one.reason == refused.reason && one.address == refused.address;
@@ -90,6 +101,9 @@ impl Refusals {
 
     fn settle(&self, taken: HashMap<SourceId, Waiting>, written: Result<(), Error>) -> Result<u64, Error> {
         let total = taken.values().map(|waiting| waiting.count).sum();
+        for (source, waiting) in &taken {
+            waiting.tell(*source);
+        }
         if written.is_err() {
             let mut waiting = self.waiting();
             for (source, mut older) in taken {

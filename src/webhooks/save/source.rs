@@ -192,9 +192,10 @@ impl Webhooks {
         if is_same {
             return Ok(Change::Unchanged);
         }
-        let sealed = match same_secrets {
-            true => found.sealed.clone(),
-            false => self.seal_source(&found.key, &secrets, &Source::context(found.uid))?,
+        let sealed = if same_secrets {
+            found.sealed.clone()
+        } else {
+            self.seal_source(&found.key, &secrets, &Source::context(found.uid))?
         };
         tx.execute(
             "UPDATE webhook_sources SET name = ?2, provider = ?3, definition = ?4, sealed = ?5, owner = ?6,

@@ -34,7 +34,7 @@ const ROWS: &[&[&str]] = &[
         "flags",
         "queues",
     ],
-    &["notify", "sentry", "prober", "health", "status_page"],
+    &["notify", "sentry", "prober", "courier", "health", "status_page"],
     &["engine", "manifest"],
     &["http"],
     &["lifecycle"],
