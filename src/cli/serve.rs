@@ -29,6 +29,7 @@ use crate::lifecycle::{
 use crate::manifest::Means;
 use crate::store::{Error, FolderLock, Store};
 use crate::telemetry::{self, Destination, Format, Logging};
+use crate::webhooks::queries;
 
 /// Run everything
 #[derive(Args, Debug)]
@@ -224,7 +225,25 @@ async fn status(state: web::Data<AppState>, of: StatusOf, uptime: Duration) -> S
             state.own_parts(proof.unwrap_or_else(|_| silent()).err())
         }
     };
-    StatusReport { status: Health::of(&parts), version, uptime_s: uptime.as_secs(), parts }
+    let status = Health::of(&parts);
+    let parts = parts.into_iter().chain(webhooks(&state).await).collect();
+    StatusReport { status, version, uptime_s: uptime.as_secs(), parts }
+}
+
+/// How webhooks are, where there are any. It is shown beside what tocsin itself is, and does not count for that: an app
+/// that fails is not tocsin's own trouble.
+async fn webhooks(state: &AppState) -> Option<PartHealth> {
+    let ready = state.store.read(queries::readiness).await.ok()?;
+    if ready.sources == 0 {
+        return None;
+    }
+    let troubles: Vec<String> = ready.all().into_iter().map(|trouble| trouble.text).collect();
+    let (status, text) = if troubles.is_empty() {
+        (Health::Healthy, format!("sources: {}, destinations: {}", ready.sources, ready.destinations))
+    } else {
+        (Health::Degraded, format!("{} (`tocsin check` names the cures)", troubles.join("; ")))
+    };
+    Some(PartHealth { name: "webhooks".to_owned(), status, text })
 }
 
 fn service_part(seen: &Seen) -> PartHealth {

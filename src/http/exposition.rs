@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use super::visible::ledger_projects;
-use super::{AppState, exposition_probes};
+use super::{AppState, exposition_probes, exposition_webhooks};
 use crate::accounts::Visible;
 use crate::accounts::cache::Counts;
-use crate::base::Severity;
+use crate::base::{Severity, Timestamp};
 use crate::health::own::{Outbox, read_outbox};
 use crate::ledger;
 use crate::store::{Error, ReadTx};
 use crate::telemetry::{Exposition, RegistryError, lines_dropped};
+use crate::webhooks::queries::{Gauges, gauges};
 
 /// The ledger is shown for this long: a gauge, because its lines go with their age.
 const LEDGER_SHOWN: Duration = Duration::from_hours(24);
@@ -23,12 +24,13 @@ const LEDGER_LINES_MAX: usize = 500;
 struct Read {
     outbox: Outbox,
     ledger: Vec<ledger::Line>,
+    webhooks: Gauges,
 }
 
 /// The families in the Prometheus text format.
 pub async fn render(state: &AppState) -> Result<String, RegistryError> {
-    let since = state.clock.now() - LEDGER_SHOWN;
-    let read = state.store.read(move |tx| read(tx, since)).await.unwrap_or_else(|error: Error| {
+    let now = state.clock.now();
+    let read = state.store.read(move |tx| read(tx, now)).await.unwrap_or_else(|error: Error| {
         tracing::warn!(%error, "/metrics is shown in part");
         Read::default()
     });
@@ -43,13 +45,14 @@ pub async fn render(state: &AppState) -> Result<String, RegistryError> {
     tasks(&out, state)?;
     messages(&out, state, &read)?;
     exposition_probes::probes(&out, state)?;
+    exposition_webhooks::webhooks(&out, &read.webhooks)?;
     out.render()
 }
 
-fn read(tx: &ReadTx<'_>, since: crate::base::Timestamp) -> Result<Read, Error> {
+fn read(tx: &ReadTx<'_>, now: Timestamp) -> Result<Read, Error> {
     let projects = ledger_projects(tx, &Visible::All)?;
-    let ledger = ledger::list(tx, &projects, since, None, LEDGER_LINES_MAX)?.items;
-    Ok(Read { outbox: read_outbox(tx)?, ledger })
+    let ledger = ledger::list(tx, &projects, now - LEDGER_SHOWN, None, LEDGER_LINES_MAX)?.items;
+    Ok(Read { outbox: read_outbox(tx)?, ledger, webhooks: gauges(tx, now)? })
 }
 
 fn store(out: &Exposition, state: &AppState) -> Result<(), RegistryError> {

@@ -9,6 +9,7 @@ pub mod doubles;
 pub mod drain;
 pub mod exposition;
 mod exposition_probes;
+mod exposition_webhooks;
 mod hooks;
 pub mod ingest;
 pub mod observed;

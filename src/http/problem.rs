@@ -2,6 +2,8 @@
 //!
 //! The one place where errors of other modules become statuses. A 5xx never carries detail; its cause is logged.
 
+mod of_webhooks;
+
 use std::fmt;
 
 use actix_web::http::StatusCode;
@@ -19,7 +21,6 @@ use crate::prober;
 use crate::probes;
 use crate::status_page;
 use crate::store;
-use crate::webhooks;
 
 /// A refusal. `detail` says what is wrong and what to do; it is shown to whoever asked.
 #[derive(Debug)]
@@ -270,37 +271,6 @@ impl From<probes::Error> for Problem {
             | probes::Error::SecretMoves(_)
             | probes::Error::SecretTooLong(_)
             | probes::Error::NotPushed => Self::bad_request(text),
-        }
-    }
-}
-
-impl From<webhooks::Error> for Problem {
-    fn from(error: webhooks::Error) -> Self {
-        let text = sentence(&error.to_string());
-        match error {
-            webhooks::Error::Store(error) => error.into(),
-            webhooks::Error::Accounts(error) => error.into(),
-            webhooks::Error::Incidents(error) => error.into(),
-            webhooks::Error::NoSource
-            | webhooks::Error::NoDestination
-            | webhooks::Error::NoSecret
-            | webhooks::Error::UnknownProject => Self::new(StatusCode::NOT_FOUND, text),
-            webhooks::Error::KeyTaken(_)
-            | webhooks::Error::OwnedByFile(_)
-            | webhooks::Error::Settled(_)
-            | webhooks::Error::SecretTwice(_)
-            | webhooks::Error::LastSecret(_)
-            | webhooks::Error::Sealing(_)
-            | webhooks::Error::TooManySources
-            | webhooks::Error::TooManyDestinations => Self::new(StatusCode::CONFLICT, text),
-            webhooks::Error::BadKey(_)
-            | webhooks::Error::BadLine(_)
-            | webhooks::Error::Invalid(_)
-            | webhooks::Error::BadSecret(_)
-            | webhooks::Error::SecretTooLong
-            | webhooks::Error::TooManySecrets
-            | webhooks::Error::SecretMoves(_)
-            | webhooks::Error::SecretTold(_) => Self::bad_request(text),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is stored, written as files: applied again, they change nothing. Secrets are never written; where they came from
 //! is.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -28,12 +29,18 @@ pub fn export(tx: &ReadTx<'_>, means: &Means, project: Option<&str>) -> Result<S
         Some(slug) => rung(tx, means, slug)?,
         None => Vec::new(),
     };
+    // Things of the project, by their sections: what stands below one goes where it goes.
+    let mut taken: BTreeSet<(&str, String)> = BTreeSet::new();
     for (rank, section) in SECTIONS.iter().enumerate() {
         let things = (section.stored)(tx, means).map_err(refuse)?;
-        let goes_along = |thing: &&Stored| section.name == "channels" && rung.contains(&thing.key);
-        let is_wanted =
-            |thing: &&Stored| project.is_none_or(|slug| is_of(section, thing, slug)) || goes_along(thing);
-        for thing in things.iter().filter(is_wanted) {
+        let goes_along = |thing: &Stored| section.name == "channels" && rung.contains(&thing.key);
+        for thing in &things {
+            let is_wanted =
+                project.is_none_or(|slug| is_of(section, thing, slug, &taken)) || goes_along(thing);
+            if !is_wanted {
+                continue;
+            }
+            taken.insert((section.name, thing.key.clone()));
             let known = noted.get(&(section.name.to_owned(), thing.key.clone()));
             // What belongs to a thing stands below it.
             let above = section.below.filter(|_| thing.key.contains('/'));
@@ -81,12 +88,13 @@ fn archived(tx: &ReadTx<'_>) -> Result<Vec<String>, store::Error> {
     Ok(projects.into_iter().map(|project| project.slug.to_string()).collect())
 }
 
-fn is_of(section: &Section, thing: &Stored, slug: &str) -> bool {
+fn is_of(section: &Section, thing: &Stored, slug: &str, taken: &BTreeSet<(&str, String)>) -> bool {
     match thing.table.get("project").and_then(Value::as_str) {
         Some(project) => project == slug,
-        None => match thing.key.split_once('/') {
-            Some((above, _)) if section.below.is_some() => above == slug,
-            Some(_) | None => section.name == "projects" && thing.key == slug,
+        None => match (section.below, thing.key.split_once('/')) {
+            (Some("projects"), Some((above, _))) => above == slug,
+            (Some(section), Some((above, _))) => taken.contains(&(section, above.to_owned())),
+            (_, Some(_) | None) => section.name == "projects" && thing.key == slug,
         },
     }
 }

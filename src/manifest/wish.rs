@@ -136,7 +136,8 @@ impl Mistaken {
 impl Entry {
     /// The name that stands at `path`, if it is one.
     fn named_at(&self, path: &str) -> Option<&str> {
-        let above = || self.key.split_once('/').map(|(above, _)| above).filter(|_| path == PROJECT);
+        let is_above = [PROJECT, SOURCE].contains(&path);
+        let above = || self.key.split_once('/').map(|(above, _)| above).filter(|_| is_above);
         at(&self.fields, path).and_then(Value::as_str).or_else(above)
     }
 
@@ -191,8 +192,10 @@ impl Entry {
 }
 
 const PROJECT: &str = "project";
+/// What stands below a source of webhooks names it by its place.
+pub(super) const SOURCE: &str = "source";
 /// The fields that name other things.
-const NAMES: [&str; 5] = [PROJECT, "channels", "depends_on", "members", "covers"];
+const NAMES: [&str; 6] = [PROJECT, SOURCE, "channels", "depends_on", "members", "covers"];
 
 fn top(path: &str) -> &str {
     path.split_once('.').map_or(path, |(field, _)| field)

@@ -9,6 +9,7 @@ mod forms;
 mod from_files;
 mod gaps;
 mod heartbeats;
+mod hook_api;
 mod hooks;
 mod hostile;
 mod intake;

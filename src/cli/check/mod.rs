@@ -1,6 +1,7 @@
 //! The readiness test: every part, side by side, each with a verdict and a cure.
 
 mod parts;
+mod webhooks;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::{Facts, Finding, Part};
+use super::{Facts, Finding, Part, webhooks};
 use crate::base::figures::bytes;
 use crate::base::seal::Sealer;
 use crate::base::{Timestamp, Uid};
@@ -30,6 +30,9 @@ pub(super) const PARTS: &[Part] = &[
     Part { name: "first owner", look: first_owner },
     Part { name: "sealing key", look: sealing_key },
     Part { name: "channels", look: channels },
+    Part { name: "webhook sources", look: webhooks::sources },
+    Part { name: "webhook destinations", look: webhooks::destinations },
+    Part { name: "dead letters", look: webhooks::dead_letters },
 ];
 
 /// Less than this and the next hour of a storm does not fit.
@@ -159,7 +162,7 @@ fn was_interrupted(error: &anyhow::Error) -> bool {
 }
 
 /// `None` before the first start.
-fn open(facts: &Facts) -> Option<anyhow::Result<Connection>> {
+pub(super) fn open(facts: &Facts) -> Option<anyhow::Result<Connection>> {
     let path = facts.loaded.folder.path.join("tocsin.db");
     path.exists().then(|| sql::open(&path))
 }

@@ -80,3 +80,38 @@ fn a_file_that_is_no_database_is_told_with_its_cure() {
         assert!(finding.cure.as_ref().unwrap().contains("restore a backup"), "{part}: {}", finding.text);
     }
 }
+
+#[test]
+fn webhooks_that_are_not_ready_are_told_with_their_cures() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = crate::store::Store::open(folder.path(), &crate::store::Options::default()).unwrap();
+    store.start().unwrap().stop();
+    let found = |part: &str| {
+        let found = look_at_all(PARTS, &facts(folder.path()), TIME_MAX);
+        found.into_iter().find(|(name, _)| *name == part).unwrap().1
+    };
+    for part in ["webhook sources", "webhook destinations", "dead letters"] {
+        let finding = found(part);
+        assert_eq!((finding.verdict, finding.text.as_str()), (Verdict::Pass, "none"), "{part}");
+    }
+    let connection = rusqlite::Connection::open(folder.path().join("tocsin.db")).unwrap();
+    let laid = "
+        INSERT INTO projects (id, slug, name, created_at) VALUES (1, 'shop', 'Shop', 0);
+        INSERT INTO webhook_sources (id, uid, project_id, key, name, provider, definition, owner, created_at, updated_at)
+            VALUES (1, x'01', 1, 'stripe', 'Stripe', 'stripe', '{\"provider\":\"stripe\"}', 'page', 0, 0);
+        INSERT INTO webhook_destinations (id, uid, source_id, project_id, key, name, definition, owner, held_at,
+                                          created_at, updated_at)
+            VALUES (1, x'01', 1, 1, 'app', 'App', '{\"url\":\"https://a.example\"}', 'page', 5, 0, 0);
+        INSERT INTO webhook_deliveries (uid, request_id, destination_id, source_id, project_id, status, began_at)
+            VALUES (x'01', 1, 1, 1, 1, 'dead_letter', 0);";
+    connection.execute_batch(laid).unwrap();
+    for (part, text) in [
+        ("webhook sources", "stripe: without a secret, so that every call is refused"),
+        ("webhook destinations", "app: held: nothing is sent, everything waits"),
+        ("dead letters", "1 dead letter waits for somebody"),
+    ] {
+        let finding = found(part);
+        assert_eq!((finding.verdict, finding.text.as_str()), (Verdict::Warn, text));
+        assert!(finding.cure.is_some_and(|cure| !cure.is_empty()), "{part}");
+    }
+}

@@ -14,5 +14,6 @@ pub mod project;
 pub mod service;
 pub mod silence;
 pub mod status_page;
+pub mod webhook;
 
 pub use refused::Refused;

@@ -2,7 +2,7 @@
 
 use crate::http::Problem;
 use crate::store;
-use crate::{accounts, health, heartbeats, incidents, probes, status_page};
+use crate::{accounts, health, heartbeats, incidents, probes, status_page, webhooks};
 
 /// Why a thing was not saved; `E` is what its module says of a draft that is wrong.
 #[derive(Debug)]
@@ -66,6 +66,12 @@ impl From<incidents::Error> for Refused<incidents::Error> {
 
 impl From<status_page::Error> for Refused<status_page::Error> {
     fn from(error: status_page::Error) -> Self {
+        Self::Draft(error)
+    }
+}
+
+impl From<webhooks::Error> for Refused<webhooks::Error> {
+    fn from(error: webhooks::Error) -> Self {
         Self::Draft(error)
     }
 }

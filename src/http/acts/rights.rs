@@ -26,6 +26,12 @@ pub enum Act {
     SeeAddress,
     /// Make a new one; who knows the one before speaks for the job no more.
     RenewAddress,
+    /// Send a delivery anew.
+    Replay,
+    /// Say that a dead letter is dealt with, or that it is not.
+    Settle,
+    /// See what a request brought, byte for byte: it may be anything.
+    SeePayload,
 }
 
 /// To what.
@@ -39,6 +45,8 @@ pub enum Thing {
     Maintenance,
     Silence,
     StatusPage,
+    /// A source, a destination, or what came and went there.
+    Webhook,
 }
 
 impl Thing {
@@ -53,17 +61,36 @@ impl Thing {
             (Self::StatusPage, _) => &[Permission::ManageInstance],
             (
                 Self::StrangeProbe,
-                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress | Act::RenewAddress,
+                Act::Make
+                | Act::Change
+                | Act::Remove
+                | Act::Try
+                | Act::SeeAddress
+                | Act::RenewAddress
+                | Act::SeePayload,
             ) => &[Permission::Configure, Permission::ManageInstance],
-            (Self::Maintenance | Self::Silence, _) | (_, Act::Pause | Act::Resume) => &[Permission::Triage],
+            (Self::Maintenance | Self::Silence, _)
+            | (_, Act::Pause | Act::Resume | Act::Replay | Act::Settle) => &[Permission::Triage],
             // What runs here, and which files there are, is not everybody's to see.
             (
                 Self::Probe(kind),
-                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress | Act::RenewAddress,
+                Act::Make
+                | Act::Change
+                | Act::Remove
+                | Act::Try
+                | Act::SeeAddress
+                | Act::RenewAddress
+                | Act::SeePayload,
             ) if kind.reads_this_machine() => &[Permission::Configure, Permission::ManageInstance],
             (
-                Self::Probe(_) | Self::Heartbeat | Self::Service,
-                Act::Make | Act::Change | Act::Remove | Act::Try | Act::SeeAddress | Act::RenewAddress,
+                Self::Probe(_) | Self::Heartbeat | Self::Service | Self::Webhook,
+                Act::Make
+                | Act::Change
+                | Act::Remove
+                | Act::Try
+                | Act::SeeAddress
+                | Act::RenewAddress
+                | Act::SeePayload,
             ) => &[Permission::Configure],
         }
     }
@@ -139,6 +166,16 @@ mod tests {
             (&member, Act::Remove, Thing::StrangeProbe, false),
             (&writes, Act::Pause, Thing::StrangeProbe, true),
             (&user(Role::Owner), Act::Remove, Thing::StrangeProbe, true),
+            (&viewer, Act::SeePayload, Thing::Webhook, false),
+            (&reads, Act::Replay, Thing::Webhook, false),
+            (&writes, Act::Replay, Thing::Webhook, true),
+            (&writes, Act::Settle, Thing::Webhook, true),
+            (&writes, Act::Pause, Thing::Webhook, true),
+            (&writes, Act::SeePayload, Thing::Webhook, false),
+            (&writes, Act::Change, Thing::Webhook, false),
+            (&member, Act::SeePayload, Thing::Webhook, true),
+            (&member, Act::Make, Thing::Webhook, true),
+            (&admins, Act::Remove, Thing::Webhook, true),
             (&user(Role::Owner), Act::Try, disk, true),
             (&user(Role::Owner), Act::Change, Thing::StatusPage, true),
         ];

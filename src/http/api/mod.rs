@@ -24,6 +24,7 @@ mod services;
 mod silences;
 mod status_page;
 mod tasks;
+mod webhooks;
 
 use std::pin::Pin;
 
@@ -93,6 +94,7 @@ fn table() -> Vec<(&'static str, Vec<(&'static str, Route)>)> {
     .chain(of_probes())
     .chain(of_heartbeats())
     .chain(of_services())
+    .chain(webhooks::routes())
     .collect()
 }
 

@@ -2,6 +2,7 @@
 //! an entry, and saves and removes through its domain's functions.
 
 mod channels;
+mod destinations;
 mod heartbeats;
 mod keys;
 mod maintenance;
@@ -10,6 +11,7 @@ mod projects;
 mod rules;
 mod services;
 mod status_page;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +36,8 @@ pub(super) static SECTIONS: &[Section] = &[
     rules::SECTION,
     probes::SECTION,
     heartbeats::SECTION,
+    webhooks::SECTION,
+    destinations::SECTION,
     services::SECTION,
     maintenance::SECTION,
     status_page::SECTION,

@@ -19,6 +19,7 @@ const HOOK: &str = "https://hooks.slack.com/services/T0/B0/XyZzY";
 mod health;
 mod mistakes;
 mod round;
+mod webhooks;
 
 const SHOP: &str = r##"
 [projects.shop]

@@ -29,6 +29,43 @@ const BESIDE: &str = "interval = \"10m\"\ntimeout = \"9s\"\nslow_after = \"500ms
      labels = { team = \"shop\" }\n";
 
 const REST: &str = r#"
+[webhooks.generic]
+name = "Our own"
+project = "shop"
+provider = "generic"
+scheme = { hmac = { signed = "{timestamp}.{body}", signature = { headers = ["x-sig"] }, timestamp = { place = { headers = ["x-at"] } } } }
+url = "https://hooks.shop.example/generic"
+event_id = ["x-id", "/id"]
+event_type = "/type"
+order_key = "/customer"
+answer = { status = 202, body = "ok", content_type = "text/plain" }
+body_bytes_max = 65536
+silent_after = "1h"
+severity = "low"
+runbook = "https://wiki.example/d"
+environment = "prod"
+labels = { team = "shop" }
+secrets = { signing = "env:OTHER", previous = "env:HOOK" }
+
+[webhooks.generic.destinations.first]
+name = "First"
+url = "http://127.0.0.1:3000/hooks"
+signed_url = "https://shop.example/hooks"
+sign = "own"
+headers = { x-key = "{{key}}" }
+filter = { types = ["order.*"], conditions = [{ pointer = "/live", op = "equals", value = "true" }, { pointer = "/id", op = "exists" }] }
+in_order = true
+timeout = "5s"
+concurrency = 2
+per_second = 10
+retry = { first = "1s", at_most = "1m", give_up_after = "2h" }
+secrets = { key = "env:OTHER", signing = "env:OTHER" }
+
+[webhooks.open]
+project = "shop"
+provider = "generic"
+scheme = "none"
+
 [heartbeats.often]
 project = "shop"
 every = "10m"

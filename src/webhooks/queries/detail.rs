@@ -78,6 +78,12 @@ const REQUESTS: &str = "
            address, secret, signed_at, repeats, after
     FROM webhook_requests";
 
+/// What [`delivery`] reads, from 0 on.
+pub(super) const DELIVERIES: &str = "
+    SELECT id, uid, destination_id, status, due_at, began_at, attempts, last_attempt_at, completed_at, last_status,
+           error, settled_at, settled_by, request_id, source_id, project_id
+    FROM webhook_deliveries";
+
 /// A request by its outside id, among those that the caller may see.
 ///
 /// # Errors
@@ -109,27 +115,11 @@ pub fn requests_after(tx: &ReadTx<'_>, request_: &Request) -> Result<Vec<Request
 /// Where it cannot be read.
 pub fn deliveries(tx: &ReadTx<'_>, request: RequestId) -> Result<Vec<DeliveryLine>, Error> {
     tx.all(
-        "SELECT id, uid, destination_id, status, due_at, began_at, attempts, last_attempt_at, completed_at, last_status,
-                error, settled_at, settled_by
-         FROM webhook_deliveries INDEXED BY webhook_deliveries_by_request WHERE request_id = ?1 ORDER BY id LIMIT ?2",
+        &format!(
+            "{DELIVERIES} INDEXED BY webhook_deliveries_by_request WHERE request_id = ?1 ORDER BY id LIMIT ?2"
+        ),
         params![request.0, DELIVERIES_MAX],
-        |row| {
-            Ok(DeliveryLine {
-                id: row.get(0)?,
-                uid: uid(row, 1)?,
-                destination: DestinationId(row.get(2)?),
-                status: word(row, 3, DeliveryStatus::parse)?,
-                due_at: maybe_time(row, 4)?,
-                began_at: time(row, 5)?,
-                attempts: row.get(6)?,
-                last_attempt_at: maybe_time(row, 7)?,
-                completed_at: maybe_time(row, 8)?,
-                last_status: row.get(9)?,
-                error: row.get(10)?,
-                settled_at: maybe_time(row, 11)?,
-                settled_by: row.get(12)?,
-            })
-        },
+        delivery,
     )
 }
 
@@ -169,6 +159,24 @@ pub fn open_payload(
     let sql = "SELECT payload FROM webhook_payloads WHERE request_id = ?1";
     let stored = tx.first(sql, [request.id.0], |row| row.get::<_, Vec<u8>>(0))?;
     Ok(stored.map(|stored| Payload::open(sealer, request.uid, &stored)))
+}
+
+pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryLine> {
+    Ok(DeliveryLine {
+        id: row.get(0)?,
+        uid: uid(row, 1)?,
+        destination: DestinationId(row.get(2)?),
+        status: word(row, 3, DeliveryStatus::parse)?,
+        due_at: maybe_time(row, 4)?,
+        began_at: time(row, 5)?,
+        attempts: row.get(6)?,
+        last_attempt_at: maybe_time(row, 7)?,
+        completed_at: maybe_time(row, 8)?,
+        last_status: row.get(9)?,
+        error: row.get(10)?,
+        settled_at: maybe_time(row, 11)?,
+        settled_by: row.get(12)?,
+    })
 }
 
 fn request(row: &Row<'_>) -> rusqlite::Result<Request> {

@@ -65,7 +65,7 @@ pub struct End {
     pub is_settled: bool,
 }
 
-const LIMIT_MAX: u32 = 100;
+pub(super) const LIMIT_MAX: u32 = 100;
 /// Rows that are looked at for one page, where an index does not answer all that is asked: some twenty milliseconds. The
 /// sources share them.
 const LOOKED_AT_MAX: u32 = 2_000;
@@ -80,11 +80,12 @@ struct Most {
     looked_at: u32,
 }
 
-/// What an index gave of one source.
-struct Found {
-    ids: Vec<i64>,
+/// What an index gave of one source or destination.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) ids: Vec<i64>,
     /// Older ones were not looked at.
-    until: Option<i64>,
+    pub(super) until: Option<i64>,
 }
 
 impl Filter {
@@ -113,28 +114,43 @@ impl Filter {
 /// Where they cannot be read.
 pub fn requests(tx: &ReadTx<'_>, filter: &Filter) -> Result<Page, Error> {
     let limit = filter.limit.clamp(1, LIMIT_MAX);
-    let mut until = None;
-    let mut ids = Vec::new();
+    let mut all = Found::default();
     let sources = find_sources(tx, filter)?;
-    let share = LOOKED_AT_MAX / u32::try_from(sources.len()).unwrap_or(u32::MAX).max(1);
-    let most = Most { limit, looked_at: share.max(LOOKED_AT_MIN) };
+    let most = Most { limit, looked_at: share(sources.len()) };
     for source in sources {
-        let found = match &filter.event_id {
+        all.add(match &filter.event_id {
             Some(beginning) => find_alike(tx, filter, source, beginning)?,
             None => find_ids(tx, filter, source, most)?,
-        };
-        ids.extend(found.ids);
-        until = until.max(found.until);
+        });
     }
-    // What one source was not asked for may lie between what the others have.
-    ids.retain(|id| until.is_none_or(|until| *id >= until));
-    ids.sort_unstable_by(|one, other| other.cmp(one));
-    let has_more = ids.len() > limit as usize;
-    ids.truncate(limit as usize);
-    let next = if has_more { ids.last().copied() } else { until };
+    let (ids, next) = all.page(limit);
     let items =
         ids.into_iter().map(|id| line(tx, id)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
     Ok(Page { items, next })
+}
+
+/// How many rows of each are looked at, where there are so many.
+pub(super) fn share(count: usize) -> u32 {
+    let share = LOOKED_AT_MAX / u32::try_from(count).unwrap_or(u32::MAX).max(1);
+    share.max(LOOKED_AT_MIN)
+}
+
+impl Found {
+    pub(super) fn add(&mut self, more: Self) {
+        self.ids.extend(more.ids);
+        self.until = self.until.max(more.until);
+    }
+
+    /// The newest of all, and where the next page begins.
+    pub(super) fn page(mut self, limit: u32) -> (Vec<i64>, Option<i64>) {
+        // What one was not asked for may lie between what the others have.
+        self.ids.retain(|id| self.until.is_none_or(|until| *id >= until));
+        self.ids.sort_unstable_by(|one, other| other.cmp(one));
+        let has_more = self.ids.len() > limit as usize;
+        self.ids.truncate(limit as usize);
+        let next = if has_more { self.ids.last().copied() } else { self.until };
+        (self.ids, next)
+    }
 }
 
 fn find_sources(tx: &ReadTx<'_>, filter: &Filter) -> Result<Vec<SourceId>, Error> {
@@ -176,7 +192,7 @@ fn find_ids(tx: &ReadTx<'_>, filter: &Filter, source: SourceId, most: Most) -> R
     }
 }
 
-const fn whole(ids: Vec<i64>) -> Found {
+pub(super) const fn whole(ids: Vec<i64>) -> Found {
     Found { ids, until: None }
 }
 

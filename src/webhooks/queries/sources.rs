@@ -256,3 +256,12 @@ fn dead(tx: &ReadTx<'_>, id: DestinationId) -> Result<u32, Error> {
 pub fn all_destinations(tx: &ReadTx<'_>, limit: u32) -> Result<Vec<Destination>, Error> {
     tx.all(&format!("{DESTINATIONS} ORDER BY id LIMIT ?1"), [limit], rows::destination)
 }
+
+/// Every source that is of no archived project, in the order of its number.
+///
+/// # Errors
+/// Where they cannot be read.
+pub fn all_sources(tx: &ReadTx<'_>) -> Result<Vec<Source>, Error> {
+    let sql = format!("{SOURCES} WHERE projects.archived_at IS NULL ORDER BY webhook_sources.id LIMIT ?1");
+    tx.all(&sql, [SOURCES_MAX], rows::source)
+}
