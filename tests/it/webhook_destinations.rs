@@ -100,7 +100,8 @@ async fn a_source_that_sends_its_secret_does_not_offer_to_tell_it() {
     let form = team.get(&team.member, "/webhooks/vapi/destinations/new").await;
     sees(&form, &["your app would be told it", "value=\"own\" selected"]);
     assert!(!form.text.contains("value=\"as_source\""));
-    let told = team.post(&team.member, "/webhooks/vapi/destinations/new", &DESTINATION).await;
+    let form = with(&DESTINATION, &[("name", "Shop")]);
+    let told = team.post(&team.member, "/webhooks/vapi/destinations/new", &form).await;
     assert_eq!(told.status, StatusCode::BAD_REQUEST);
     assert!(between(&told.text, "id=\"wrong-sign\">", "</span>").contains("would be told it"));
     sees(&team.get(&team.member, "/webhooks/vapi").await, &["What may not come late"]);

@@ -27,7 +27,6 @@ use crate::webhooks::queries::{self, DeskFilter, DeskLine, DestinationLine, Whic
 
 #[derive(Template)]
 #[template(path = "webhook_destination.html", config = "src/http/admin/askama.toml")]
-#[expect(clippy::struct_excessive_bools, reason = "what a template asks is yes or no")]
 struct DestinationPage {
     frame: Frame,
     source: String,
@@ -130,7 +129,7 @@ fn load(
         is_held: destination.held.is_some(),
         may_change: may(Act::Change),
         may_hold: may(Act::Pause),
-        file: told(tx, destination)?,
+        file: told(tx, &source.key, destination)?,
         figures: figures(&line, &fared, under_way),
         waiting: line.waiting,
         waiting_text: up_to(line.waiting),

@@ -186,7 +186,7 @@ async fn edit_page(
                 frame: Frame::load(tx, &signed_in, Place::Webhooks)?,
                 place: format!("{}/edit", place_of(&source.key, &found.key)),
                 back: place_of(&source.key, &found.key),
-                file: told(tx, &found)?,
+                file: told(tx, &source.key, &found)?,
                 form: FormView { seen: found.version.to_string(), ..form },
                 name: found.name,
                 source: source.key,
@@ -197,8 +197,9 @@ async fn edit_page(
 }
 
 /// Where a file names the destination; empty where the page changes it.
-pub(super) fn told(tx: &ReadTx<'_>, destination: &Destination) -> Result<String, Problem> {
-    from_file::told(tx, destination.owner == Owner::File, "destinations", &destination.key)
+pub(super) fn told(tx: &ReadTx<'_>, source: &str, destination: &Destination) -> Result<String, Problem> {
+    let key = format!("{source}/{}", destination.key);
+    from_file::told(tx, destination.owner == Owner::File, "destinations", &key)
 }
 
 /// A destination that the asker may change.

@@ -209,8 +209,7 @@ impl Draft {
     }
 
     fn read_filter(&self, wrongs: &mut Wrongs) -> Filter {
-        let glob = |text: &str| TypeGlob::parse(text);
-        let types = match lines(&self.types).map(glob).collect::<Result<Vec<_>, _>>() {
+        let types = match lines(&self.types).map(TypeGlob::parse).collect::<Result<Vec<_>, _>>() {
             Ok(types) => types,
             Err(bad) => {
                 wrongs.add("types", sentence(&bad.to_string()));
