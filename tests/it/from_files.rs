@@ -52,6 +52,14 @@ title = "Shop"
 [channels.hook]
 kind = "webhook"
 secrets = { url = "env:HOOK" }
+
+[webhooks.stripe]
+project = "default"
+provider = "stripe"
+
+[webhooks.stripe.destinations.app]
+url = "http://127.0.0.1:9/hook"
+sign = "off"
 "#;
 
 async fn apply(team: &Team) {
@@ -96,6 +104,10 @@ async fn what_a_file_names_is_shown_with_its_place_and_changed_nowhere_else() {
         ("/services/payment/edit", "/etc/tocsin/shop.toml:23 names this"),
         (maintenance.as_str(), "/etc/tocsin/shop.toml:27 names this"),
         ("/status-page", "/etc/tocsin/shop.toml:34 names this"),
+        ("/webhooks/stripe", "/etc/tocsin/shop.toml:42 names this"),
+        ("/webhooks/stripe/edit", "/etc/tocsin/shop.toml:42 names this"),
+        ("/webhooks/stripe/destinations/app", "/etc/tocsin/shop.toml:46 names this"),
+        ("/webhooks/stripe/destinations/app/edit", "/etc/tocsin/shop.toml:46 names this"),
     ];
     for (page, told) in pages {
         let shown = team.get(&team.owner, page).await;

@@ -30,3 +30,5 @@ mod rights;
 mod schema;
 mod services;
 mod support;
+mod webhook_destinations;
+mod webhook_pages;

@@ -48,6 +48,8 @@ mod rules;
 
 mod probes;
 
+mod webhooks;
+
 mod heartbeat;
 mod heartbeat_acts;
 mod heartbeat_edit;

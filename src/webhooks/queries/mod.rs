@@ -1,6 +1,7 @@
 //! Lists of sources and requests, one of each, and what became of it. Every query is scoped to the projects that the
 //! caller may see.
 
+mod course;
 mod desk;
 mod detail;
 mod figures;
@@ -10,6 +11,7 @@ mod readiness;
 mod requests;
 mod sources;
 
+pub use course::{Stretch, course, under_way};
 pub use desk::{DeskFilter, DeskLine, DeskPage, Which, desk, find_delivery};
 pub use detail::{
     AttemptLine, DeliveryLine, Request, attempts, deliveries, find_request, open_payload, requests_after,

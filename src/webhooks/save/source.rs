@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Change, Webhooks, note, owned_by_page, source_seen_by, written};
 use crate::accounts::{By, projects};
-use crate::base::owned::check_key;
+use crate::base::owned::{BadKey, check_key};
 use crate::base::text::line;
 use crate::base::{Owner, ProjectId, Secret};
 use crate::incidents::CloseReason;
@@ -14,6 +14,9 @@ use crate::webhooks::destination::Sign;
 use crate::webhooks::secrets::{Dated, SECRET_BYTES_MAX, SOURCE_SECRETS_MAX, SourceSecrets};
 use crate::webhooks::source::Definition;
 use crate::webhooks::{Error, SOURCES_MAX, Source, SourceId, WEBHOOKS, removed, rows};
+
+/// Words that stand in the place of a source's key in the addresses of pages, such as `/webhooks/requests`.
+const RESERVED: [&str; 3] = ["dead", "replays", "requests"];
 
 /// What somebody wants a source to be.
 #[derive(Clone, Debug)]
@@ -51,6 +54,9 @@ impl Webhooks {
             found.as_ref().map_or(Ok(()), |found| owned_by_page(found.owner, &found.key))?;
         }
         check_key(&draft.key)?;
+        if RESERVED.contains(&draft.key.as_str()) {
+            return Err(BadKey::Reserved(draft.key.clone()).into());
+        }
         line("name", &draft.name, NAME_CHARS_MAX)?;
         draft.definition.check()?;
         let project = projects::find(tx, draft.project)?.filter(|project| visible.contains(project.id));

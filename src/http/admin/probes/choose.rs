@@ -196,7 +196,7 @@ fn typed(preset: &'static Preset, form: &Form) -> Typed {
 
 fn drafted(definition: Definition, secrets: Secrets, (project, name): (ProjectId, &str)) -> Draft {
     let (parents, owner) = (Vec::new(), Owner::Page);
-    Draft { key: key_of(name), name: name.to_owned(), project, definition, secrets, parents, owner }
+    Draft { key: key_of(name, "probe"), name: name.to_owned(), project, definition, secrets, parents, owner }
 }
 
 /// The page after a probe was made: for one that is reported to, with the address, which is shown once.

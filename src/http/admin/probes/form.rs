@@ -30,7 +30,7 @@ pub(super) fn read(kind: Kind, typed: &Typed, project: Option<ProjectId>) -> Res
     let name = Some(typed.text("name").trim()).filter(|name| !name.is_empty()).map(str::to_owned);
     let name = name.or_else(|| target.as_ref().map(proposed_name)).unwrap_or_default();
     let typed_key = typed.text("key").trim();
-    let key = if typed_key.is_empty() { key_of(&name) } else { typed_key.to_owned() };
+    let key = if typed_key.is_empty() { key_of(&name, "probe") } else { typed_key.to_owned() };
     let (Some(target), Some(project), true) = (target, project, wrongs.is_empty()) else {
         return Err(wrongs);
     };
@@ -101,8 +101,8 @@ fn labels(typed: &Typed, wrongs: &mut Wrongs) -> BTreeMap<String, String> {
     labels
 }
 
-/// A key made of a name: `Shop API (EU)` → `shop-api-eu`.
-pub(super) fn key_of(name: &str) -> String {
+/// A key made of a name: `Shop API (EU)` → `shop-api-eu`. What is no key by itself begins with `kind`.
+pub(in crate::http::admin) fn key_of(name: &str, kind: &str) -> String {
     let mut key = String::new();
     for c in plain_letters(name).chars() {
         match c {
@@ -116,7 +116,7 @@ pub(super) fn key_of(name: &str) -> String {
     if check_key(key).is_ok() {
         key.to_owned()
     } else {
-        format!("probe-{key}").trim_end_matches('-').to_owned()
+        format!("{kind}-{key}").trim_end_matches('-').to_owned()
     }
 }
 
@@ -186,8 +186,8 @@ mod tests {
             ("New", "probe-new"),
             (&"x".repeat(100), &"x".repeat(60)),
         ] {
-            assert_eq!(key_of(name), key, "{name}");
-            check_key(&key_of(name)).unwrap();
+            assert_eq!(key_of(name, "probe"), key, "{name}");
+            check_key(&key_of(name, "probe")).unwrap();
         }
     }
 

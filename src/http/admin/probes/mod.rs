@@ -20,6 +20,8 @@ mod unseen;
 mod view;
 pub(super) mod words;
 
+pub(super) use form::key_of;
+
 use crate::http::AppState;
 use crate::http::acts::probe::find;
 use crate::probes::Probes;
