@@ -41,6 +41,7 @@ pub enum Place {
     Issues,
     Probes,
     Heartbeats,
+    Webhooks,
     Services,
     Maintenance,
     StatusPage,
@@ -105,12 +106,13 @@ impl Frame {
 }
 
 impl Place {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Overview,
         Self::Incidents,
         Self::Issues,
         Self::Probes,
         Self::Heartbeats,
+        Self::Webhooks,
         Self::Services,
         Self::Maintenance,
         Self::StatusPage,
@@ -134,6 +136,7 @@ impl Place {
             Self::Issues => "issues",
             Self::Probes => "probes",
             Self::Heartbeats => "heartbeats",
+            Self::Webhooks => "webhooks",
             Self::Services => "services",
             Self::Maintenance => "maintenance",
             Self::StatusPage => "status-page",

@@ -22,7 +22,7 @@ use crate::store::Topic;
 pub struct Stopping(pub CancellationToken);
 
 /// What pages may wait for, as the modules that own the rows name it.
-const TOPICS: [&str; 15] = [
+const TOPICS: [&str; 18] = [
     "deliveries",
     "deploys",
     "heartbeat_pings",
@@ -38,6 +38,9 @@ const TOPICS: [&str; 15] = [
     "status_page",
     "tasks",
     "vigil",
+    "webhook_deliveries",
+    "webhook_replays",
+    "webhooks",
 ];
 /// Tabs that are looked at, of a team of ten, several times over. Each holds a connection.
 const STREAMS_MAX: usize = 500;

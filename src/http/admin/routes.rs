@@ -11,7 +11,7 @@ use super::{
     heartbeats, incident, incident_acts, incidents, issue, issues, ledger, link, live, maintenance,
     maintenances, outbox, overview, people, person, probes, project, project_channels, projects, rules,
     service_form, services, sessions, sign_in, silences, statics, status_page, status_posts, tasks, tokens,
-    welcome,
+    webhooks, welcome,
 };
 
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -21,6 +21,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     probe_pages(cfg);
     project_pages(cfg);
     heartbeat_pages(cfg);
+    webhooks::desk_routes(cfg);
     service_pages(cfg);
     maintenance_pages(cfg);
     alarm_pages(cfg);
@@ -31,7 +32,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 
 /// An address that only forms are sent to. A browser may come back to it, after a refused form or signing in: it is shown
 /// the page `up` segments above, where the form stands.
-fn act(path: &str, up: usize, handler: Route) -> Resource {
+pub(super) fn act(path: &str, up: usize, handler: Route) -> Resource {
     let to_its_page = move |request: HttpRequest| {
         let page = request.path().rsplitn(up + 1, '/').last().filter(|page| !page.is_empty()).unwrap_or("/");
         std::future::ready(see_other(page))
