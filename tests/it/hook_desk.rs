@@ -14,6 +14,9 @@ use crate::people::{Team, between};
 const HOSTILE: &str = "<script>alert(1)</script>\"'&\u{202e}";
 const BODY: &[u8] = br#"{"id":"evt_1","n":12345678901234567890123,"html":"<img src=x onerror=alert(1)>"}"#;
 
+/// How the only delivery is, and who settled it.
+const STATUS: &str = "SELECT status || coalesce(' ' || settled_by, '') FROM webhook_deliveries";
+
 /// A request that came, and its delivery.
 struct Came {
     request: Uid,
@@ -336,7 +339,6 @@ async fn one_delivery_is_replayed_settled_and_opened_again() {
     let team = Team::gather().await;
     let source = connected(&team).await;
     let came = came(&team, source, 1, Kind::dead()).await;
-    const STATUS: &str = "SELECT status || coalesce(' ' || settled_by, '') FROM webhook_deliveries";
     for word in ["replay", "settle", "reopen"] {
         let refused = team.post(&team.viewer, &came.act(word), &[]).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{word}");

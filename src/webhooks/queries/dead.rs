@@ -104,7 +104,8 @@ fn dead_there(tx: &ReadTx<'_>, destination: DestinationId, most: u32) -> Result<
         |row| Ok((DeliveryId(row.get(0)?), row.get(1)?, row.get::<_, String>(2)?, maybe_time(row, 3)?)),
     )?;
     let is_more = rows.len() > most as usize;
-    let (mut causes, mut places): (Vec<DeadOf>, HashMap<(Option<u16>, String), usize>) = Default::default();
+    let mut causes: Vec<DeadOf> = Vec::new();
+    let mut places: HashMap<(Option<u16>, String), usize> = HashMap::new();
     let mut count = 0;
     for (newest, status, error, at) in rows.into_iter().take(most as usize) {
         count += 1;

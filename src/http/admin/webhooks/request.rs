@@ -187,7 +187,7 @@ fn load(tx: &ReadTx<'_>, means: &Means, signed_in: &SignedIn, id: Uid) -> Result
     let is_kept = !matches!(brought, Brought::Gone(_));
     let ends: Vec<End> = lines.iter().map(end).collect();
     let mut deliveries = Vec::new();
-    for line in lines {
+    for line in &lines {
         let attempts = queries::attempts(tx, line.id)?;
         let attempts = attempts.into_iter().map(|attempt| attempts::shown(attempt, now)).collect();
         let place = there.get(&line.destination);
@@ -340,7 +340,7 @@ fn kept(request: &Request, source: Option<&Source>, payload: &Payload) -> Kept {
 }
 
 fn delivery(
-    line: DeliveryLine,
+    line: &DeliveryLine,
     (source, place): (Option<&Source>, Option<&DestinationLine>),
     (is_kept, attempts): (bool, Vec<Attempt>),
     (trace, now): (&TraceKey, Timestamp),
