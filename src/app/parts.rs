@@ -151,6 +151,7 @@ impl App {
             registry,
             observed,
             link_key: outbox.links.key,
+            trace: outgoing::trace_key(&sealing_key),
             outbox,
             sealer,
             prober: watching.prober,

@@ -12,7 +12,7 @@ use super::strangers::Strangers;
 use crate::accounts::sign_in::SignInGate;
 use crate::accounts::{Cache, PublicKey, TokenHash};
 use crate::base::seal::Sealer;
-use crate::base::{Clock, Entropy, Timestamp};
+use crate::base::{Clock, Entropy, Timestamp, TraceKey};
 use crate::config::{BaseUrl, Config};
 use crate::courier::intake::{Intake, WebhookRecord};
 use crate::engine::Engine;
@@ -75,6 +75,8 @@ pub struct AppState {
     pub sealer: Sealer,
     /// Signs acknowledge links.
     pub link_key: [u8; 32],
+    /// Knows the traces of deliveries.
+    pub trace: TraceKey,
     pub prober: Prober,
     /// Reports to probes, by their token.
     pub push_limits: Limiter<TokenHash>,

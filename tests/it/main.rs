@@ -11,6 +11,7 @@ mod from_files;
 mod gaps;
 mod heartbeats;
 mod hook_api;
+mod hook_desk;
 mod hooks;
 mod hostile;
 mod intake;

@@ -94,9 +94,9 @@ impl House {
         let set = response.headers().get_all(header::SET_COOKIE);
         let cookies = set.map(|value| value.to_str().unwrap().to_owned()).collect();
         let cache = text_of(header::CACHE_CONTROL).unwrap_or_default();
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let text = String::from_utf8(test::read_body(response).await.to_vec()).unwrap();
-        Answer { status, location, cookie, cookies, cache, text }
+        Answer { status, location, cookie, cookies, cache, headers, text }
     }
 
     pub(crate) async fn user(&self, email: &str, role: Role) -> users::User {
@@ -152,6 +152,7 @@ pub(crate) struct Answer {
     pub(crate) cookie: Option<String>,
     pub(crate) cookies: Vec<String>,
     pub(crate) cache: String,
+    pub(crate) headers: header::HeaderMap,
     pub(crate) text: String,
 }
 

@@ -15,5 +15,6 @@ pub mod service;
 pub mod silence;
 pub mod status_page;
 pub mod webhook;
+pub mod webhook_deliveries;
 
 pub use refused::Refused;

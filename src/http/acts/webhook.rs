@@ -56,7 +56,7 @@ impl Step {
 }
 
 impl DeliveryStep {
-    const fn act(self) -> Act {
+    pub(super) const fn act(self) -> Act {
         match self {
             Self::Replay => Act::Replay,
             Self::Settle | Self::Reopen => Act::Settle,

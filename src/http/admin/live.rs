@@ -22,7 +22,7 @@ use crate::store::Topic;
 pub struct Stopping(pub CancellationToken);
 
 /// What pages may wait for, as the modules that own the rows name it.
-const TOPICS: [&str; 17] = [
+const TOPICS: [&str; 18] = [
     "deliveries",
     "deploys",
     "heartbeat_pings",
@@ -39,6 +39,7 @@ const TOPICS: [&str; 17] = [
     "tasks",
     "vigil",
     "webhook_deliveries",
+    "webhook_replays",
     "webhooks",
 ];
 /// Tabs that are looked at, of a team of ten, several times over. Each holds a connection.

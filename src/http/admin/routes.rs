@@ -21,6 +21,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     probe_pages(cfg);
     project_pages(cfg);
     heartbeat_pages(cfg);
+    webhooks::desk_routes(cfg);
     webhooks::routes(cfg);
     service_pages(cfg);
     maintenance_pages(cfg);

@@ -174,6 +174,12 @@ fn no_list_reads_a_large_table_from_end_to_end() {
                     }
                 }
             }
+            for there in queries::dead(tx, &Visible::All, None).unwrap() {
+                queries::last_answer(tx, there.causes[0].newest).unwrap();
+            }
+            for visible in [Visible::All, Visible::Only(vec![SHOP, BLOG])] {
+                assert!(queries::count_dead(tx, &visible).unwrap() > 0);
+            }
             queries::sources(tx, &Visible::All, None).unwrap();
             queries::destinations(tx, bed.source("stripe").id).unwrap();
         });
@@ -189,4 +195,43 @@ fn no_list_reads_a_large_table_from_end_to_end() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn what_died_is_told_by_where_and_of_what() {
+    let bed = full();
+    bed.write(|_, tx| {
+        tx.execute(
+            "UPDATE webhook_deliveries
+             SET status = 'dead_letter', last_status = 500, last_attempt_at = id,
+                 error = CASE WHEN id % 2 = 0 THEN 'it fell' ELSE 'it broke' END",
+            [],
+        )?;
+        tx.execute("UPDATE webhook_deliveries SET settled_at = 1 WHERE id = (SELECT max(id) FROM webhook_deliveries)", [])?;
+        Ok(())
+    })
+    .unwrap();
+    let dead = bed.read(|tx| queries::dead(tx, &Visible::All, None));
+    let all: u32 = dead.iter().map(|there| there.count).sum();
+    let known = bed.number("SELECT count(*) FROM webhook_deliveries WHERE settled_at IS NULL");
+    assert_eq!(i64::from(all), known);
+    for there in &dead {
+        assert!(!there.is_more && !there.causes.is_empty());
+        assert_eq!(there.causes.iter().map(|cause| cause.count).sum::<u32>(), there.count);
+        for cause in &there.causes {
+            assert_eq!(
+                (cause.status, cause.last_at.map(Timestamp::as_micros)),
+                (Some(500), Some(cause.newest.0))
+            );
+            assert!(
+                cause.first_at <= cause.last_at && ["it fell", "it broke"].contains(&cause.error.as_str())
+            );
+        }
+    }
+    let app = bed.destination("app").id;
+    let alone = bed.read(|tx| queries::dead(tx, &Visible::All, Some(app)));
+    assert!(alone.len() == 1 && alone[0].destination == app);
+    let theirs = Visible::Only(vec![BLOG]);
+    assert!(bed.read(|tx| queries::dead(tx, &theirs, Some(app))).is_empty());
+    assert_eq!(bed.read(|tx| queries::count_dead(tx, &theirs)), 0);
 }

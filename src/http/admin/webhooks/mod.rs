@@ -1,13 +1,20 @@
-//! Pages of webhooks: who calls, where it goes, and how both fare.
+//! Pages of webhooks: who calls, what came, where it goes, and what died.
 
 mod acts;
+mod attempts;
+mod body;
 mod choose;
+mod dead;
+mod desk_routes;
 mod destination;
 mod destination_edit;
 mod destination_form;
+mod ends;
 mod fields;
 mod list;
 mod plot;
+mod request;
+mod requests;
 mod routes;
 mod scheme_form;
 mod source;
@@ -15,6 +22,7 @@ mod source_edit;
 mod source_form;
 mod words;
 
+pub(super) use desk_routes::desk_routes;
 pub(super) use routes::routes;
 
 /// The address of a source's page.
