@@ -94,7 +94,9 @@ impl Span {
 pub(super) fn today(tx: &ReadTx<'_>, source: SourceId, now: Timestamp) -> Result<Tally, Error> {
     let points = queries::points(tx, source, now.floor_to(DAY))?;
     let mut sum = Tally::default();
-    points.iter().for_each(|point| add(&mut sum, point.came));
+    for point in points {
+        add(&mut sum, point.came);
+    }
     Ok(sum)
 }
 
@@ -198,7 +200,9 @@ pub(super) fn destination_hours(
         ],
     };
     let mut sum = Point::default();
-    course.iter().for_each(|stretch| merge(&mut sum, &stretch.point));
+    for stretch in &course {
+        merge(&mut sum, &stretch.point);
+    }
     let fared = Fared { median: sum.latency.at_most(0.5), most: sum.latency.at_most(0.95), sum };
     Ok((gather(&course, HOUR).iter().rev().map(line).collect(), fared))
 }

@@ -157,7 +157,7 @@ pub(super) async fn show_with(
     let base = (state.base_url.as_str().trim_end_matches('/').to_owned(), state.base_url.is_loopback());
     let shown = state.store.read(move |tx| {
         let line = find_source(tx, &signed_in.session.actor().visible(), &key)?;
-        let page = load(tx, (&signed_in, &webhooks), line, (&base.0, now))?;
+        let page = load(tx, (&signed_in, &webhooks), &line, (&base.0, now))?;
         Ok::<_, Problem>(SourcePage { is_loopback: base.1, wrongs, ..page })
     });
     page_with(status, &shown.await?)
@@ -181,7 +181,7 @@ pub(in crate::http::admin) async fn plot(
 fn load(
     tx: &ReadTx<'_>,
     (signed_in, webhooks): (&SignedIn, &Webhooks),
-    line: SourceLine,
+    line: &SourceLine,
     (base, now): (&str, Timestamp),
 ) -> Result<SourcePage, Problem> {
     let actor = signed_in.session.actor();
@@ -199,7 +199,7 @@ fn load(
         place: place(&source.key),
         provider: provider_name(&source.definition.provider),
         documented_at: provider.map(|provider| provider.documented_at.clone()).unwrap_or_default(),
-        badge: source_badge(&line, has_secret(&line)),
+        badge: source_badge(line, has_secret(line)),
         steps: steps(provider, &called),
         address,
         is_loopback: false,
@@ -214,12 +214,12 @@ fn load(
         file,
         seen: source.version,
         needs_secret: source.definition.needs_secret(),
-        has_secret: has_secret(&line),
+        has_secret: has_secret(line),
         secrets,
         secret_label: provider
             .and_then(|provider| provider.secret.as_ref())
             .map_or_else(|| "Secret".to_owned(), |secret| secret.label.clone()),
-        figures: figures(tx, &line, now)?,
+        figures: figures(tx, line, now)?,
         ends: ends.iter().map(|end| end_line(source, end, now)).collect(),
         hours: source_hours(tx, source.id, now)?,
         refusals: queries::refusals(tx, source.id)?.into_iter().map(|it| refused(it, now)).collect(),
