@@ -92,9 +92,8 @@ impl App {
     pub async fn build(around: Surroundings<'_>) -> Result<Self, BuildError> {
         let Surroundings { folder, config, clock, entropy, sealing_key } = around;
         let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
-        let sealer = Sealer::new(&sealing_key);
+        let (sealer, boot) = (Sealer::new(&sealing_key), entropy.uid(clock.now()));
         let webhooks = Webhooks { incidents: Arc::clone(&incidents), sealer: sealer.clone() };
-        let boot = entropy.uid(clock.now());
         let Opened { store, events, points, pings, hooks, outcomes, recent, tools } =
             open_store(folder, &config, (&incidents, &entropy), (&webhooks, boot))?;
         first_start(&store, &config, &clock, (&incidents, &sealer)).await?;
@@ -105,9 +104,8 @@ impl App {
         let doors = Arc::new(Doors::new(&store, webhooks.clone()));
         let (moment, seal) = ((&clock, &entropy), (&sealer, &sealing_key));
         let outbox = outgoing::outbox((&store, &incidents), &config, moment, seal, boot)?;
-        let with = (webhooks, outcomes, boot);
+        let (with, lanes) = ((webhooks, outcomes, boot), (&events, &points, &pings, &hooks));
         let delivering = delivering::courier((&store, &clock, &entropy), &config, with, &sealing_key)?;
-        let lanes = (&events, &points, &pings, &hooks);
         let work = tasks::Work {
             outbox: outbox.clone(),
             store: store.clone(),
