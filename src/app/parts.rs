@@ -93,9 +93,8 @@ impl App {
     pub async fn build(around: Surroundings<'_>) -> Result<Self, BuildError> {
         let Surroundings { folder, config, clock, entropy, sealing_key } = around;
         let incidents = Arc::new(Incidents { policy: policy(&config), entropy: entropy.clone() });
-        let sealer = Sealer::new(&sealing_key);
+        let (sealer, boot) = (Sealer::new(&sealing_key), entropy.uid(clock.now()));
         let webhooks = Webhooks { incidents: Arc::clone(&incidents), sealer: sealer.clone() };
-        let boot = entropy.uid(clock.now());
         let Opened { store, events, points, pings, hooks, outcomes, recent, tools } =
             open_store(folder, &config, (&incidents, &entropy), (&webhooks, boot))?;
         first_start(&store, &config, &clock, (&incidents, &sealer)).await?;

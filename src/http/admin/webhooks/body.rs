@@ -107,7 +107,7 @@ fn indented(json: &str) -> String {
             }
             '{' | '[' => {
                 out.push(c);
-                while rest.next_if(|next| next.is_ascii_whitespace()).is_some() {}
+                while rest.next_if(char::is_ascii_whitespace).is_some() {}
                 if let Some(end) = rest.next_if(|next| matches!(next, '}' | ']')) {
                     out.push(end);
                 } else {
