@@ -60,8 +60,6 @@ mod heartbeats;
 mod run_bars;
 mod schedule_words;
 
-mod webhooks;
-
 mod chooser;
 mod maintenance;
 mod maintenance_form;

@@ -107,7 +107,7 @@ fn view(source: &Source, (draft, wrongs): (Draft, Wrongs), kept: &BTreeSet<Strin
         ops: OPS,
         is_new: false,
         sends_secret: source.definition.sends_its_secret(),
-        has_order: source.definition.rules().is_ok_and(|rules| rules.order_key.is_some()),
+        has_order: source.definition.rules().is_ok_and(|rules| !rules.order_key.is_empty()),
         seen: String::new(),
     }
 }

@@ -10,8 +10,8 @@ use crate::http::admin::Wrongs;
 use crate::http::admin::form::Fields;
 use crate::http::problem::sentence;
 use crate::webhooks::providers::Provider;
-use crate::webhooks::scheme::hmac::{Carrier, Hmac, Key, Layout, Part, Place, Stamp, Template};
-use crate::webhooks::scheme::{Aliases, Header, Scheme, Token};
+use crate::webhooks::scheme::hmac::{Carrier, Hmac, Key, Layout, Part, Parts, Place, Stamp, Template};
+use crate::webhooks::scheme::{Aliases, Header, Scheme, Token, User};
 
 /// The fields as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl SchemeDraft {
                 Some(Self { pick: "token".to_owned(), token_header: name.to_string(), ..Self::new() })
             }
             Scheme::Token(Token::Basic { user }) => {
-                Some(Self { pick: "basic".to_owned(), user: user.clone(), ..Self::new() })
+                Some(Self { pick: "basic".to_owned(), user: user.clone().into(), ..Self::new() })
             }
             Scheme::Token(Token::Bearer) | Scheme::Twilio | Scheme::None => None,
         };
@@ -116,7 +116,10 @@ impl SchemeDraft {
                 wrongs.add("user", "Write the name that the sender signs in with.");
                 None
             }
-            "basic" => Some(Scheme::Token(Token::Basic { user: self.user.clone() })),
+            "basic" => User::try_from(self.user.clone())
+                .map_err(|bad| wrongs.add("user", sentence(bad.to_string().trim_start_matches("user: "))))
+                .map(|user| Scheme::Token(Token::Basic { user }))
+                .ok(),
             pick => {
                 let at = pick.parse().ok();
                 let chosen = at.and_then(|at: usize| provider.schemes().nth(at));
@@ -146,7 +149,7 @@ impl SchemeDraft {
             "" => Layout::Plain,
             prefix => Layout::Prefixed(prefix.to_owned()),
         };
-        let hmac = Hmac {
+        let parts = Parts {
             signed: signed?,
             algorithm: word(&self.algorithm),
             key: if self.key == "base64" { Key::Base64(String::new()) } else { Key::Text },
@@ -156,19 +159,23 @@ impl SchemeDraft {
             id: id?,
             ignored: Vec::new(),
         };
-        match hmac.check() {
-            Ok(()) => Some(hmac),
-            Err(invalid) => {
+        Hmac::try_from(parts)
+            .map_err(|invalid| {
                 let (field, text) = at_field(&invalid.to_string());
                 wrongs.add(field, sentence(&text));
-                None
-            }
-        }
+            })
+            .ok()
     }
 
     fn stamp(&self, headers: Aliases, past: Option<std::time::Duration>) -> Stamp {
         let past = past.unwrap_or(std::time::Duration::from_mins(5));
-        Stamp { place: Place::Headers(headers), unit: word(&self.unit), past, future: past }
+        Stamp {
+            place: Place::Headers(headers),
+            unit: word(&self.unit),
+            past,
+            future: past,
+            receiver_past: None,
+        }
     }
 
     /// Whether a scheme is written out here.
@@ -228,6 +235,7 @@ fn names(headers: &Aliases) -> String {
 }
 
 fn written(hmac: &Hmac) -> Option<SchemeDraft> {
+    let hmac = hmac.parts();
     let prefix = match &hmac.signature.layout {
         Layout::Plain => String::new(),
         Layout::Prefixed(prefix) => prefix.clone(),

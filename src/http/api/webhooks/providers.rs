@@ -60,7 +60,7 @@ impl View {
                 .iter()
                 .map(|other| OtherScheme { when: &other.when, scheme: &other.scheme })
                 .collect(),
-            order_key: provider.order_key.as_ref().map(ToString::to_string),
+            order_key: provider.order_key_suggested.first().map(ToString::to_string),
             retries: provider.retries.as_deref(),
             late: provider.late.as_deref(),
             steps: &provider.steps,

@@ -16,9 +16,9 @@ pub use self::stamp::{Late, Place, Stamp, Unit};
 pub use self::template::{BadTemplate, Part, Template};
 use super::header::{Aliases, Header};
 
-/// One scheme of signatures, whose parts fit together: it is only ever read from a file or the store, and checked there.
+/// One scheme of signatures, whose parts fit together: it is only ever made of [`Parts`], and checked then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "Parts")]
 pub struct Hmac {
     /// What is signed, such as `{timestamp}.{body}`.
     pub(super) signed: Template,
@@ -40,21 +40,22 @@ pub struct Hmac {
     pub(super) ignored: Vec<Header>,
 }
 
-#[derive(Deserialize)]
+/// The parts of a scheme, before it is known whether they fit together; each as in [`Hmac`].
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
-    signed: Template,
+pub struct Parts {
+    pub signed: Template,
     #[serde(default)]
-    algorithm: Algorithm,
+    pub algorithm: Algorithm,
     #[serde(default)]
-    key: Key,
+    pub key: Key,
     #[serde(default)]
-    encoding: Encoding,
-    signature: Carrier,
-    timestamp: Option<Stamp>,
-    id: Option<Aliases>,
+    pub encoding: Encoding,
+    pub signature: Carrier,
+    pub timestamp: Option<Stamp>,
+    pub id: Option<Aliases>,
     #[serde(default)]
-    ignored: Vec<Header>,
+    pub ignored: Vec<Header>,
 }
 
 /// Why the parts of a scheme do not fit together.
@@ -143,6 +144,12 @@ impl Hmac {
         doubled.map_or(Ok(()), |pair| Err(Invalid::HeaderTwice(pair[0].to_owned())))
     }
 
+    /// What it is made of: for a form that changes some of it.
+    pub fn parts(&self) -> Parts {
+        let Self { signed, algorithm, key, encoding, signature, timestamp, id, ignored } = self.clone();
+        Parts { signed, algorithm, key, encoding, signature, timestamp, id, ignored }
+    }
+
     /// Every header that belongs to the signature.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         let stamped = self.timestamp.iter().filter_map(|stamp| match &stamp.place {
@@ -154,10 +161,10 @@ impl Hmac {
     }
 }
 
-impl TryFrom<Written> for Hmac {
+impl TryFrom<Parts> for Hmac {
     type Error = Invalid;
-    fn try_from(written: Written) -> Result<Self, Self::Error> {
-        let Written { signed, algorithm, key, encoding, signature, timestamp, id, ignored } = written;
+    fn try_from(parts: Parts) -> Result<Self, Self::Error> {
+        let Parts { signed, algorithm, key, encoding, signature, timestamp, id, ignored } = parts;
         let hmac = Self { signed, algorithm, key, encoding, signature, timestamp, id, ignored };
         hmac.check()?;
         Ok(hmac)
