@@ -283,15 +283,14 @@ impl<'a> Run<'a> {
                 if is_payloads { find_payloads(tx, &bounds, from) } else { find_requests(tx, &bounds, from) }
             };
             let Found { requests, next } = self.with.store.read_reserved(find).await?;
-            let gone = match requests.as_slice() {
-                [] => 0,
-                _ => {
-                    let write = move |tx: &WriteTx<'_>| {
-                        let forget = if is_payloads { forget_payloads } else { forget_requests };
-                        forget(tx, &bounds, &requests)
-                    };
-                    self.with.store.write("retention", write).await?
-                }
+            let gone = if requests.is_empty() {
+                0
+            } else {
+                let write = move |tx: &WriteTx<'_>| {
+                    let forget = if is_payloads { forget_payloads } else { forget_requests };
+                    forget(tx, &bounds, &requests)
+                };
+                self.with.store.write("retention", write).await?
             };
             from = next.unwrap_or(0);
             self.requests_from = Some((shelf, from));

@@ -73,7 +73,8 @@ fn culprit<T>(
     // Without its kind everything is another thing: that is looked at last.
     let rest =
         || fields.keys().filter(|name| *name != "kind").chain(fields.keys().filter(|name| *name == "kind"));
-    let named = unknown(error).and_then(|(name, _)| fields.keys().find(|field| *field == name));
+    let named = unknown(error).map(|(name, _)| name).or_else(|| error.split_once(": ").map(|(name, _)| name));
+    let named = named.and_then(|name| fields.keys().find(|field| *field == name));
     named.filter(is_it).or_else(|| rest().find(is_it)).cloned()
 }
 

@@ -104,7 +104,7 @@ fn lay(data: &Path, app: SocketAddr, backlog: u32) -> Result<()> {
             project,
             at,
             uid.to_string(),
-            BODY_BYTES as u32
+            i64::try_from(BODY_BYTES)?
         ])?;
         tx.prepare_cached("INSERT INTO webhook_payloads (request_id, payload) VALUES (?1, ?2)")?
             .execute(params![number, payload.seal(&sealer, &entropy, uid)?])?;
@@ -130,6 +130,7 @@ fn serve_app() -> Result<(SocketAddr, watch::Receiver<u32>)> {
         runtime.block_on(async move {
             let Ok(listener) = TcpListener::from_std(listener) else { return };
             while let Ok((stream, _)) = listener.accept().await {
+                #[expect(clippy::disallowed_methods, reason = "it ends with the thread of this bench")]
                 tokio::task::spawn(answer(stream, count.clone()));
             }
         });

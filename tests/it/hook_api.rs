@@ -15,7 +15,7 @@ use tocsin::webhooks::scheme::Outgoing;
 
 use super::support::{self, House, START};
 
-const SECRET: &str = "whsec_1";
+const SECRET: &str = "whsec_0123456789abcdef";
 
 struct Api {
     house: House,

@@ -72,15 +72,13 @@ impl Cleaning {
             let stepped = Instant::now();
             let step = self.step(place.kind, place.after).await?;
             place.gone[place.kind.index()] += step.gone;
-            match step.next {
-                Some(after) => place.after = after,
-                None => match place.kind.next() {
-                    Some(kind) => place = Place { kind, after: 0, ..place },
-                    None => {
-                        self.set_place(Place::default());
-                        return Ok(place.told().map_or(Report::Idle, Report::Did));
-                    }
-                },
+            if let Some(after) = step.next {
+                place.after = after;
+            } else if let Some(kind) = place.kind.next() {
+                place = Place { kind, after: 0, ..place };
+            } else {
+                self.set_place(Place::default());
+                return Ok(place.told().map_or(Report::Idle, Report::Did));
             }
             self.set_place(place);
             if self.clock.monotonic().saturating_sub(began) >= RUN_TIME {

@@ -183,7 +183,7 @@ fn the_alarm_of_dead_letters_ends_with_the_last_that_is_begun_anew() {
     let died =
         move |tx: &WriteTx<'_>| alarms::died(tx, &incidents, T0, (&subject, 2, "the app answered 500"));
     bed.store.write_now("died", died).unwrap();
-    let open = "SELECT count(*) FROM incidents WHERE closed_at IS NULL";
+    let open = "SELECT count(*) FROM incidents WHERE state <> 'resolved'";
     assert_eq!(bed.number(open), 1);
     bed.begin(&What::default(), 1).unwrap();
     bed.step_until(1..=1);

@@ -44,7 +44,8 @@ pub(super) fn oldest(
     let waiting = tx.one(
         "SELECT min(began_at) FROM (
              SELECT destination_id, began_at FROM webhook_deliveries INDEXED BY webhook_deliveries_unfinished
-             WHERE source_id = ?1 AND status = 'pending' ORDER BY request_id LIMIT ?3)
+             WHERE source_id = ?1 AND status = 'pending' AND status IN ('pending', 'failed', 'dead_letter')
+             ORDER BY request_id LIMIT ?3)
          WHERE destination_id = ?2",
         params![destination.source.0, destination.id.0, WAITING_LOOKED_AT],
         |row| maybe_time(row, 0),

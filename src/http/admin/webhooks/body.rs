@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_large_body_is_cut_and_says_so() {
-        let shown = Shown::new(&[b'x'; SHOWN_BYTES_MAX + 1], "text/plain", None);
+        let shown = Shown::new(&vec![b'x'; SHOWN_BYTES_MAX + 1], "text/plain", None);
         assert_eq!(shown.raw.len(), SHOWN_BYTES_MAX);
         assert!(shown.cut.ends_with("Save it to see the rest."), "{}", shown.cut);
         assert_eq!(Shown::new(b"x", "", None).cut, "");

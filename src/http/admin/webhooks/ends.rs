@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn a_request_is_as_its_worst_delivery() {
         use DeliveryStatus::{Completed, DeadLetter, Failed, Pending, Processing};
-        let table: [(&[(DeliveryStatus, bool)], &str, &str); 7] = [
+        type Ends = &'static [(DeliveryStatus, bool)];
+        let table: [(Ends, &str, &str); 7] = [
             (&[], "nobody takes it", ""),
             (&[(Completed, false)], "delivered", ""),
             (&[(Completed, false), (Completed, false)], "delivered", "at 2 destinations"),

@@ -78,6 +78,10 @@ fn what_does_not_fit_together_is_refused_with_a_cure() {
         let error = serde_json::from_value::<Scheme>(json!({"hmac": hmac})).unwrap_err().to_string();
         assert!(error.contains(wanted), "{hmac}: {error}");
     }
+}
+
+#[test]
+fn what_is_no_scheme_is_refused_with_a_cure() {
     for (scheme, wanted) in [
         (json!("hmac"), "expected newtype variant"),
         (json!({"token": {"basic": {"user": "a", "password": "b"}}}), "unknown field"),
