@@ -1,7 +1,7 @@
 //! Replays of many deliveries: those that fit, begun anew one after the other at a bounded pace, so that an app that was
 //! just mended is not thrown over by what it missed.
 //!
-//! [`count`] says what a replay would do, [`begin`] writes it down, [`step`] is the body of the task that carries it out,
+//! [`count`] says what a replay would do, [`begin`] writes it down, [`step()`] is the body of the task that carries it out,
 //! and its cursor lies on disk: a restart goes on where it was.
 
 mod pace;
