@@ -31,7 +31,7 @@ pub(super) const KEYS: &[Key] = &[
         "webhooks.body_bytes_max",
         Kind::Whole { min: 1024, max: 26_214_400 },
         Some("5242880"),
-        "Larger bodies are refused with 413. A source may say less.",
+        "Larger bodies are refused with 413, where their source does not say how large they may be.",
     ),
     Key::new(
         "webhooks.concurrency",

@@ -22,8 +22,6 @@ use crate::webhooks::scheme::{Call, Refusal};
 
 /// Up to here a body is verified and sealed on the HTTP worker; larger ones would hold up its other requests.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
-/// Of a body, where neither the source nor the configuration says otherwise.
-const BODY_BYTES_MAX: usize = 5 * 1024 * 1024;
 /// What a store that cannot write asks a provider to wait.
 const RETRY_S: u64 = 30;
 
@@ -93,7 +91,7 @@ async fn read(
     state: &AppState,
     door: &Door,
 ) -> Result<Whole, Unread> {
-    let bytes_max = door.body_bytes_max(BODY_BYTES_MAX);
+    let bytes_max = door.body_bytes_max(state.config.webhooks.body_bytes_max);
     Reading::raw(request, state, payload, bytes_max)?.whole().await
 }
 

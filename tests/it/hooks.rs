@@ -273,7 +273,11 @@ async fn the_secret_before_still_counts_and_bytes_that_are_no_text_verify() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_bodies_come_through_whole_and_larger_ones_are_refused() {
-    let hooks = Hooks::open().await;
+    let hooks = Hooks { house: House::with(|config| config.webhooks.body_bytes_max = 1024).await };
+    hooks.source("stripe", json!({}), &["s"]).await;
+    let answer = hooks.send(&hooks.sign("stripe", "s", &[b'x'; 1025])).await;
+    assert_eq!((answer.status, detail(&answer).contains("larger than 1024 bytes")), (413, true));
+    // What a source says goes before what is said for all.
     hooks.source("github", json!({"body_bytes_max": 300_000}), &["s"]).await;
     let large = json!({"text": "x".repeat(200_000)}).to_string().into_bytes();
     let sent = hooks.sign("github", "s", &large).with("x-github-delivery", "d1");
